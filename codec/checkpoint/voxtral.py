@@ -1,0 +1,244 @@
+"""The released Voxtral layout (params.json + consolidated.safetensors) to our names and numbers, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from codec.checkpoint.store import CheckpointError, atomic_folder, write_tensors
+from codec.config import CodecConfig
+
+PARAMS, WEIGHTS = "params.json", "consolidated.safetensors"
+PREFIX = "audio_tokenizer."
+_CODEBOOK = ("embedding_sum", "cluster_usage")
+_BLOCK_NAMES = {
+    "attention_norm.weight": "attention_norm.weight",
+    "attention.q_norm.weight": "attention.q_norm.weight",
+    "attention.k_norm.weight": "attention.k_norm.weight",
+    "attention.out.weight": "attention.wo.weight",
+    "attention_scale.weight": "attention_scale",
+    "feed_forward_norm.weight": "ffn_norm.weight",
+    "feed_forward.down.weight": "feed_forward.w2.weight",
+    "feed_forward_scale.weight": "ffn_scale",
+}
+
+
+class _Layer(NamedTuple):
+    ours: str  # prefix of the names in our state dict
+    theirs: str  # prefix in the release, without PREFIX
+    kind: str  # "conv", "transpose" or "block"
+    stride: int = 1
+    weight_norm: bool = True
+
+
+def read_voxtral(folder: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
+    """Config and our state dict from a released folder; without `_encoder` entries where the file has none.
+
+    Raises:
+        CheckpointError: a file or tensor is missing or does not fit, or a setting is not supported.
+    """
+    config = config_from_params(_read_json(folder / PARAMS))
+    path = folder / WEIGHTS
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118
+            theirs = {name.removeprefix(PREFIX): file.get_tensor(name).float() for name in names}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error}); fetch the file again") from error
+    try:
+        return config, from_released(theirs, config)
+    except KeyError as error:
+        raise CheckpointError(f"{path}: tensor {PREFIX}{error.args[0]} is missing; fetch the file again") from error
+
+
+def write_voxtral(folder: Path, config: CodecConfig, state: dict[str, Tensor]) -> None:
+    """Write our state dict in the released layout, float32, whole or not at all."""
+    tensors = {PREFIX + name: tensor for name, tensor in to_released(state, config).items()}
+    with atomic_folder(folder) as new:
+        write_tensors(new / WEIGHTS, tensors, {})
+        (new / PARAMS).write_text(json.dumps(params_from_config(config), indent=2))
+
+
+def from_released(theirs: dict[str, Tensor], config: CodecConfig) -> dict[str, Tensor]:
+    """Rename and reshape released tensors (without their prefix); raises KeyError for an absent one."""
+    ours = {f"quantizer.semantic.{name}": theirs[f"quantizer.semantic_codebook.{name}"] for name in _CODEBOOK}
+    ours["quantizer.semantic.started"] = torch.tensor(True)
+    has_encoder = any(name.startswith(("input_proj.", "encoder_blocks.")) for name in theirs)
+    for layer in _layers(config, has_encoder):
+        if layer.kind == "block":
+            for our_name, their_name in _BLOCK_NAMES.items():
+                ours[layer.ours + our_name] = theirs[layer.theirs + their_name]
+            qkv = [theirs[f"{layer.theirs}attention.{name}.weight"] for name in ("wq", "wk", "wv")]
+            ours[layer.ours + "attention.qkv.weight"] = torch.cat(qkv)
+            gate_up = [theirs[f"{layer.theirs}feed_forward.{name}.weight"] for name in ("w1", "w3")]
+            ours[layer.ours + "feed_forward.gate_up.weight"] = torch.cat(gate_up)
+            continue
+        if layer.weight_norm:
+            g, v = (theirs[f"{layer.theirs}conv.parametrizations.weight.original{i}"] for i in (0, 1))
+            weight = g * v / v.flatten(1).norm(dim=1)[:, None, None]
+        else:
+            weight = theirs[layer.theirs + "conv.weight"]
+        if layer.kind == "transpose":  # [in, out, taps * stride], latest tap first
+            weight = weight.unflatten(2, (-1, layer.stride)).flip(2).permute(3, 1, 2, 0)
+        else:
+            weight = weight.transpose(1, 2)
+        ours[layer.ours + "weight"] = weight.contiguous()
+    return ours
+
+
+def to_released(ours: dict[str, Tensor], config: CodecConfig) -> dict[str, Tensor]:
+    """The inverse of `from_released`; weight norm's g is the norm of each row and v the row itself."""
+    theirs = {f"quantizer.semantic_codebook.{name}": ours[f"quantizer.semantic.{name}"] for name in _CODEBOOK}
+    has_encoder = any(name.startswith("_encoder.") for name in ours)
+    q_dim, kv_dim = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+    for layer in _layers(config, has_encoder):
+        if layer.kind == "block":
+            for our_name, their_name in _BLOCK_NAMES.items():
+                theirs[layer.theirs + their_name] = ours[layer.ours + our_name]
+            qkv = ours[layer.ours + "attention.qkv.weight"].split((q_dim, kv_dim, kv_dim))
+            gate_up = ours[layer.ours + "feed_forward.gate_up.weight"].chunk(2)
+            theirs |= {f"{layer.theirs}attention.{n}.weight": w for n, w in zip(("wq", "wk", "wv"), qkv, strict=True)}
+            theirs |= {f"{layer.theirs}feed_forward.{n}.weight": w for n, w in zip(("w1", "w3"), gate_up, strict=True)}
+            continue
+        weight = ours[layer.ours + "weight"]
+        if layer.kind == "transpose":
+            weight = weight.permute(3, 1, 2, 0).flip(2).flatten(2)
+        else:
+            weight = weight.transpose(1, 2)
+        if layer.weight_norm:
+            name = layer.theirs + "conv.parametrizations.weight.original"
+            theirs[name + "0"] = weight.flatten(1).norm(dim=1)[:, None, None]
+            theirs[name + "1"] = weight
+        else:
+            theirs[layer.theirs + "conv.weight"] = weight
+    return {name: tensor.contiguous() for name, tensor in theirs.items()}
+
+
+def config_from_params(params: dict[str, Any]) -> CodecConfig:
+    """Our config from a parsed params.json; unknown keys are ignored.
+
+    Raises:
+        CheckpointError: a key is missing or asks for something this codec cannot be.
+    """
+    try:
+        a = params["multimodal"]["audio_tokenizer_args"]
+        strides = _ints(a.get("encoder_convs_strides_str", "2,2,2,1"))
+        kernel_sizes = _ints(a.get("encoder_convs_kernels_str", "4,4,4,3"))
+        required = {"channels": 1, "causal": True, "qk_norm": True, "use_biases": False, "layer_scale": True}
+        for key, value in required.items():
+            if a.get(key, value) != value:
+                raise CheckpointError(f"{PARAMS}: {key} = {a[key]!r} is not supported, only {value!r}")
+        if _ints(a["decoder_convs_strides_str"]) != strides[::-1] or _ints(a["decoder_convs_kernels_str"]) != kernel_sizes[::-1]:
+            raise CheckpointError(f"{PARAMS}: the decoder's strides and kernels must mirror the encoder's")
+        windows, window = [], a["attn_sliding_window_size"]
+        for stride in strides:
+            windows.append(window)
+            if stride > 1 and a.get("half_attn_window_upon_downsampling", True):
+                window //= stride
+        return CodecConfig(
+            sample_rate=a["sampling_rate"],
+            patch_size=a["pretransform_patch_size"],
+            proj_kernel_size=a["patch_proj_kernel_size"],
+            **{key: a[key] for key in ("dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim", "norm_eps", "qk_norm_eps")},
+            layer_scale_init=a.get("layer_scale_init", 0.01),
+            strides=strides,
+            kernel_sizes=kernel_sizes,
+            windows=tuple(windows),
+            encoder_layers=_ints(a.get("encoder_transformer_lengths_str", "2,2,2,2")),
+            decoder_layers=_ints(a["decoder_transformer_lengths_str"]),
+            proj_weight_norm=a["conv_weight_norm"],
+            semantic_codebook_size=a["semantic_codebook_size"],
+            semantic_dim=a["semantic_dim"],
+            acoustic_dim=a["acoustic_dim"],
+            acoustic_levels=a["acoustic_codebook_size"],
+        )
+    except KeyError as error:
+        raise CheckpointError(f"{PARAMS}: key {error.args[0]!r} is missing") from error
+
+
+def params_from_config(config: CodecConfig) -> dict[str, Any]:
+    """The codec's part of params.json.
+
+    Raises:
+        ValueError: the release has no way to say this configuration.
+    """
+    if len(set(config.levels)) > 1:
+        raise ValueError(f"acoustic_levels = {config.levels}: the released layout knows one number for all")
+    args: dict[str, Any] = {
+        "channels": 1,
+        "sampling_rate": config.sample_rate,
+        "pretransform_patch_size": config.patch_size,
+        "patch_proj_kernel_size": config.proj_kernel_size,
+        "semantic_codebook_size": config.semantic_codebook_size,
+        "semantic_dim": config.semantic_dim,
+        "acoustic_codebook_size": config.levels[0],
+        "acoustic_dim": config.acoustic_dim,
+        "conv_weight_norm": config.proj_weight_norm,
+        "causal": True,
+        "attn_sliding_window_size": config.windows[0],
+        "half_attn_window_upon_downsampling": len(set(config.windows)) > 1,
+        "qk_norm": True,
+        "use_biases": False,
+        "layer_scale": True,
+        "layer_scale_init": config.layer_scale_init,
+        "encoder_transformer_lengths_str": _text(config.encoder_layers),
+        "encoder_convs_kernels_str": _text(config.kernel_sizes),
+        "encoder_convs_strides_str": _text(config.strides),
+        "decoder_transformer_lengths_str": _text(config.decoder_layers),
+        "decoder_convs_kernels_str": _text(config.kernel_sizes[::-1]),
+        "decoder_convs_strides_str": _text(config.strides[::-1]),
+    }
+    for key in ("dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim", "norm_eps", "qk_norm_eps"):
+        args[key] = getattr(config, key)
+    params = {"model_type": "voxtral_tts", "multimodal": {"audio_tokenizer_args": args}}
+    if config_from_params(params).windows != config.windows:
+        raise ValueError(f"windows = {config.windows}: the released layout knows only windows that follow the strides")
+    return params
+
+
+def _layers(config: CodecConfig, with_encoder: bool) -> Iterator[_Layer]:
+    """Every layer of our flat stacks beside the name its tensors have in the release."""
+    kernel_sizes, strides = config.kernel_sizes, config.strides
+    if with_encoder:
+        index, block = 1, 0
+        yield _Layer("_encoder.stack.layers.0.", "input_proj.", "conv", weight_norm=config.proj_weight_norm)
+        for i, n_layers in enumerate(config.encoder_layers):
+            for j in range(n_layers):
+                yield _Layer(f"_encoder.stack.layers.{index + j}.", f"encoder_blocks.{block}.layers.{j}.", "block")
+            index, block = index + n_layers, block + 1
+            if i + 1 == len(strides) or (kernel_sizes[i], strides[i]) != (1, 1):
+                yield _Layer(f"_encoder.stack.layers.{index}.", f"encoder_blocks.{block}.", "conv")
+                index, block = index + 1, block + 1
+
+    kernel_sizes, strides = kernel_sizes[::-1], strides[::-1]
+    index, block = 1, 1
+    yield _Layer("decoder.stack.layers.0.", "decoder_blocks.0.", "conv")
+    for i, n_layers in enumerate(config.decoder_layers):
+        for j in range(n_layers):
+            yield _Layer(f"decoder.stack.layers.{index + j}.", f"decoder_blocks.{block}.layers.{j}.", "block")
+        index, block = index + n_layers, block + 1
+        if i + 1 < len(strides) and (kernel_sizes[i + 1], strides[i + 1]) != (1, 1):
+            yield _Layer(f"decoder.stack.layers.{index}.", f"decoder_blocks.{block}.", "transpose", strides[i + 1])
+            index, block = index + 1, block + 1
+    yield _Layer(f"decoder.stack.layers.{index}.", "output_proj.", "conv", weight_norm=config.proj_weight_norm)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error})") from error
+
+
+def _ints(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def _text(values: tuple[int, ...]) -> str:
+    return ",".join(map(str, values))

@@ -1,0 +1,222 @@
+"""What a codec is made of: one validated dataclass, its named presets, and its JSON form."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass
+class CodecConfig:
+    """Architecture and quantizer settings; the defaults are the full Voxtral codec.
+
+    Per-stage tuples are in encoder order (from the waveform inwards); the decoder mirrors
+    `strides`, `kernel_sizes` and `windows`. Everything that follows from these fields is a property.
+
+    Raises:
+        ValueError: a field is out of range or contradicts another; the message names it.
+    """
+
+    sample_rate: int = 24_000  # Hz
+    patch_size: int = 240  # samples
+    proj_kernel_size: int = 7  # patches; the convolutions next to the waveform
+    dim: int = 1024
+    hidden_dim: int = 4096
+    n_heads: int = 8
+    n_kv_heads: int = 8
+    head_dim: int = 128
+    strides: tuple[int, ...] = (2, 2, 2, 1)
+    kernel_sizes: tuple[int, ...] = (4, 4, 4, 3)
+    windows: tuple[int, ...] = (16, 8, 4, 2)  # past steps each position sees besides itself
+    encoder_layers: tuple[int, ...] = (2, 2, 2, 2)
+    decoder_layers: tuple[int, ...] = (2, 2, 2, 2)  # in decoder order
+    norm_eps: float = 1e-2
+    qk_norm_eps: float = 1e-6
+    layer_scale_init: float = 0.01
+    proj_weight_norm: bool = True  # how the released layout stores the two projections
+
+    semantic_codebook_size: int = 8192
+    semantic_dim: int = 256
+    semantic_init: Literal["kmeans", "first_batch"] = "kmeans"
+    semantic_decay: float = 0.99  # of the codebook's running sums, per training step
+    semantic_revive_below: float = 0.01  # running usage under which an entry is replaced; 0 turns it off
+    semantic_quantize_prob: float = 0.5  # share of training samples that pass the VQ
+
+    acoustic_dim: int = 36
+    acoustic_levels: int | tuple[int, ...] = 21  # one number, or one per dimension
+    acoustic_quantize_prob: float = 0.5  # share of training samples rounded to levels ...
+    acoustic_noise_prob: float = 0.25  # ... and given uniform noise instead; the rest pass through
+    quantizer_dropout: float = 0.0  # share of training samples that keep only the first n acoustic dimensions
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                setattr(self, field.name, tuple(value))
+        self._check_types()
+        self._check_stages()
+        self._check_values()
+
+    def _check_types(self) -> None:
+        for field in dataclasses.fields(self):
+            value, default = getattr(self, field.name), field.default
+            if field.name == "acoustic_levels":
+                good = _is_int(value) or (isinstance(value, tuple) and all(map(_is_int, value)))
+            elif isinstance(default, tuple):
+                good = isinstance(value, tuple) and all(map(_is_int, value))
+            elif isinstance(default, bool | str):
+                good = isinstance(value, type(default))
+            elif isinstance(default, float):
+                good = _is_int(value) or (isinstance(value, float) and math.isfinite(value))
+            else:
+                good = _is_int(value)
+            _require(good, field.name, value, f"a value like the default {default!r}")
+
+    def _check_stages(self) -> None:
+        n = len(self.strides)
+        _require(n > 0, "strides", self.strides, "at least one stage")
+        for name in ("kernel_sizes", "windows", "encoder_layers", "decoder_layers"):
+            value = getattr(self, name)
+            _require(len(value) == n, name, value, f"{n} entries, one per stride")
+            low = 0 if name.endswith("layers") else 1
+            _require(min(value) >= low, name, value, f"entries of at least {low}")
+        _require(min(self.strides) >= 1, "strides", self.strides, "entries of at least 1")
+        _require(self.strides[-1] == 1, "strides", self.strides, "1 at the end, so that the decoder can mirror it")
+        for kernel_size, stride in zip(self.kernel_sizes, self.strides, strict=True):
+            good = kernel_size % stride == 0
+            _require(good, "kernel_sizes", self.kernel_sizes, f"multiples of strides {self.strides}")
+
+    def _check_values(self) -> None:
+        positive = (
+            "sample_rate patch_size proj_kernel_size dim hidden_dim n_heads n_kv_heads head_dim "
+            "norm_eps qk_norm_eps semantic_dim acoustic_dim"
+        )
+        for name in positive.split():
+            _require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
+        good = self.n_heads % self.n_kv_heads == 0
+        _require(good, "n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
+        _require(self.semantic_codebook_size >= 2, "semantic_codebook_size", self.semantic_codebook_size, "at least 2")
+        _require(self.semantic_init in ("kmeans", "first_batch"), "semantic_init", self.semantic_init, "kmeans or first_batch")
+        _require(0 <= self.semantic_decay < 1, "semantic_decay", self.semantic_decay, "a number in [0, 1)")
+        _require(self.semantic_revive_below >= 0, "semantic_revive_below", self.semantic_revive_below, "0 or more")
+        for name in ("semantic_quantize_prob", "acoustic_quantize_prob", "acoustic_noise_prob", "quantizer_dropout"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability")
+        total = self.acoustic_quantize_prob + self.acoustic_noise_prob
+        _require(total <= 1, "acoustic_noise_prob", self.acoustic_noise_prob, "at most 1 - acoustic_quantize_prob")
+        good = len(self.levels) == self.acoustic_dim
+        _require(good, "acoustic_levels", self.acoustic_levels, f"one entry per dimension, {self.acoustic_dim}")
+        _require(min(self.levels) >= 2, "acoustic_levels", self.acoustic_levels, "at least 2 levels")
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Levels of each acoustic dimension."""
+        levels = self.acoustic_levels
+        return (levels,) * self.acoustic_dim if isinstance(levels, int) else levels
+
+    @property
+    def latent_dim(self) -> int:
+        """Width of the latents: semantic channels first, then acoustic ones."""
+        return self.semantic_dim + self.acoustic_dim
+
+    @property
+    def patches_per_frame(self) -> int:
+        return math.prod(self.strides)
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per frame."""
+        return self.patch_size * self.patches_per_frame
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.sample_rate / self.hop_length
+
+    @property
+    def num_codebooks(self) -> int:
+        return 1 + self.acoustic_dim
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Number of codes of each codebook, the semantic one first."""
+        return (self.semantic_codebook_size, *self.levels)
+
+    @property
+    def lead_frames(self) -> int:
+        """Frames a stream must hold before its first output: what reflect padding looks ahead at the start."""
+        return math.ceil(self.proj_kernel_size / self.patches_per_frame)
+
+    def bitrate(self, n_q: int | None = None) -> float:
+        """Bits per second of the first `n_q` codebooks (all by default).
+
+        Raises:
+            ValueError: `n_q` is not in 1 .. `num_codebooks`.
+        """
+        n_q = self.num_codebooks if n_q is None else n_q
+        _require(1 <= n_q <= self.num_codebooks, "n_q", n_q, f"1 to {self.num_codebooks}")
+        return self.frame_rate * sum(math.log2(size) for size in self.codebook_sizes[:n_q])
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> CodecConfig:
+        """Parse `to_json`'s output; absent fields take their defaults.
+
+        Raises:
+            ValueError: not a JSON object, unknown fields, or invalid values.
+        """
+        try:
+            fields: Any = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"codec config is not valid JSON: {error}") from error
+        if not isinstance(fields, dict):
+            raise ValueError(f"codec config must be a JSON object, got {type(fields).__name__}")
+        if unknown := fields.keys() - {field.name for field in dataclasses.fields(cls)}:
+            raise ValueError(f"codec config has unknown fields {sorted(unknown)}: remove them or update the library")
+        return cls(**fields)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _require(condition: bool, name: str, value: object, expected: str) -> None:
+    if not condition:
+        raise ValueError(f"{name} = {value!r}: expected {expected}")
+
+
+_SCALABLE: dict[str, Any] = {"quantizer_dropout": 0.5}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "voxtral": {},
+    "base": {"dim": 512, "hidden_dim": 2048, "n_heads": 8, "n_kv_heads": 8, "head_dim": 64, **_SCALABLE},
+    "small": {"dim": 256, "hidden_dim": 1024, "n_heads": 4, "n_kv_heads": 4, "head_dim": 64, **_SCALABLE},
+    "tiny": {
+        "dim": 32,
+        "hidden_dim": 64,
+        "n_heads": 4,
+        "n_kv_heads": 2,
+        "head_dim": 8,
+        "encoder_layers": (1, 1, 1, 1),
+        "decoder_layers": (1, 1, 1, 1),
+        "semantic_codebook_size": 64,
+        "semantic_dim": 32,
+        "acoustic_dim": 8,
+        **_SCALABLE,
+    },
+}
+
+
+def preset(name: str, **changes: Any) -> CodecConfig:
+    """The named configuration, with `changes` applied: `preset("small", windows=(32, 16, 8, 4))`.
+
+    Raises:
+        ValueError: no such preset, or the changed configuration is invalid.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"no preset {name!r}: choose one of {', '.join(PRESETS)}")
+    return CodecConfig(**{**PRESETS[name], **changes})

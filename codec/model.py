@@ -1,0 +1,157 @@
+"""The codec as tensors in, tensors out. `codec.tokenizer` wraps it for files, lengths and sample rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from codec.config import CodecConfig
+from codec.decoder import Decoder
+from codec.encoder import Encoder
+from codec.quant.result import Quantized
+from codec.quant.split import SplitQuantizer
+
+CHUNK_FRAMES = 256  # frames, over the whole batch, that pass the network at once: bounds memory
+
+
+class MissingEncoderError(RuntimeError):
+    """The weights hold no encoder, so there is nothing to encode with."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this codec has no encoder: the released Voxtral checkpoint holds only the decoder and the "
+            "quantizer. Decoding works; to encode, load a checkpoint trained with this library, or train "
+            "an encoder against this decoder."
+        )
+
+
+@dataclass
+class CodecOutput:
+    """A training pass: the reconstruction, and the latents on both sides of the quantizer."""
+
+    waveform: Tensor  # [B, L]
+    latents: Tensor  # [B, T, D]
+    quantized: Quantized
+
+
+class Codec(nn.Module):
+    """Encoder, quantizer and decoder of one configuration, randomly initialised.
+
+    Args:
+        config: the architecture.
+        with_encoder: False leaves the encoder out, as the released weights do.
+    """
+
+    def __init__(self, config: CodecConfig, with_encoder: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self._encoder = Encoder(config) if with_encoder else None
+        self.quantizer = SplitQuantizer(config)
+        self.decoder = Decoder(config)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder.
+
+        Raises:
+            MissingEncoderError: this codec was built without one.
+        """
+        if self._encoder is None:
+            raise MissingEncoderError
+        return self._encoder
+
+    @property
+    def has_encoder(self) -> bool:
+        return self._encoder is not None
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.decoder.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the encoder's and decoder's weights; the quantizer is always float32."""
+        return next(self.decoder.parameters()).dtype
+
+    def cast(self, dtype: torch.dtype) -> Codec:
+        """Give encoder and decoder weights this type, in place; the quantizer stays float32."""
+        for part in (self._encoder, self.decoder):
+            if part is not None:
+                part.to(dtype)
+        return self
+
+    def latents(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Waveforms `[B, L]` -> latents `[B, ceil(L / hop_length), D]`, arguments as of `encode`."""
+        hop = self.config.hop_length
+        if lengths is None and waveform.shape[1] % hop:
+            lengths = torch.full((len(waveform),), waveform.shape[1], device=waveform.device)
+        waveform = F.pad(waveform, (0, -waveform.shape[1] % hop)).to(self.dtype)
+        chunk_size, lead = self._chunk_frames(len(waveform)) * hop, self.config.lead_frames * hop
+        n_frames = waveform.shape[1] // hop
+        if waveform.shape[1] < lead:
+            lengths = torch.full((len(waveform),), waveform.shape[1], device=waveform.device) if lengths is None else lengths
+            waveform = F.pad(waveform, (0, lead - waveform.shape[1]))
+        state = self.encoder.stack.init_state(len(waveform))
+        chunks = []
+        for start in range(0, waveform.shape[1], chunk_size):
+            chunk = waveform[:, start : start + chunk_size]
+            left = None if lengths is None else (lengths - start).clamp(0, chunk.shape[1])
+            z, state = self.encoder(chunk, state, left)
+            chunks.append(z)
+        return torch.cat(chunks, dim=1)[:, :n_frames]
+
+    def encode(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Waveforms to codes.
+
+        Args:
+            waveform: `[B, L]` float, mono at `config.sample_rate`, zeros after the end of an item.
+            lengths: `[B]` int64, samples of each item; None: all have L.
+
+        Returns:
+            Codes `[B, K, ceil(L / hop_length)]` int64. Those of an item's own ceil(length / hop_length)
+            frames are the same as if it were alone; the rest mean nothing.
+
+        Raises:
+            MissingEncoderError: there is no encoder.
+        """
+        return self.quantizer.encode(self.latents(waveform, lengths))
+
+    def decode(self, codes: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Codes to waveforms.
+
+        Args:
+            codes: `[B, n_q, T]` integer, of the first n_q >= 1 codebooks.
+            lengths: `[B]` int64, frames of each item; None: all have T.
+
+        Returns:
+            `[B, T * hop_length]`, not limited to [-1, 1], in the decoder's dtype.
+        """
+        return self.synthesize(self.quantizer.decode(codes), lengths)
+
+    def synthesize(self, z: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Latents `[B, T, D]` -> waveforms `[B, T * hop_length]`; `lengths` as of `decode`."""
+        n_frames, lead = z.shape[1], self.config.lead_frames
+        if n_frames < lead:
+            lengths = torch.full((len(z),), n_frames, device=z.device) if lengths is None else lengths
+            z = F.pad(z, (0, 0, 0, lead - n_frames))
+        chunk_size = self._chunk_frames(len(z))
+        state = self.decoder.stack.init_state(len(z))
+        chunks = []
+        for start in range(0, z.shape[1], chunk_size):
+            chunk = z[:, start : start + chunk_size].to(self.dtype)
+            left = None if lengths is None else (lengths - start).clamp(0, chunk.shape[1])
+            waveform, state = self.decoder(chunk, state, left)
+            chunks.append(waveform)
+        return torch.cat(chunks, dim=1)[:, : n_frames * self.config.hop_length]
+
+    def forward(self, waveform: Tensor, generator: torch.Generator | None = None) -> CodecOutput:
+        """One training pass over `[B, L]`, L a multiple of `config.hop_length`; `generator` draws the quantizers' choices."""
+        latents = self.latents(waveform)
+        quantized = self.quantizer(latents, generator)
+        return CodecOutput(self.synthesize(quantized.z), latents, quantized)
+
+    def _chunk_frames(self, batch_size: int) -> int:
+        return max(self.config.lead_frames, CHUNK_FRAMES // batch_size)

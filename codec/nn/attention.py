@@ -1,0 +1,92 @@
+"""Causal attention over a sliding window, with ALiBi distances and normalised queries and keys."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from codec.nn.state import Span
+
+# The first ALiBi slope is r ** ALIBI_FIRST_POWER with r = 2 ** (-8 / heads). The model's authors'
+# serving code starts at 1 (power 0); several ports start at r, as the ALiBi paper does.
+ALIBI_FIRST_POWER = 0
+# Keys a query sees besides the `window` past ones. One public port counts the current step as past.
+CURRENT_KEYS = 1
+
+BLOCK_SIZE = 16  # queries that share one block of keys; trades wasted scores for larger products
+
+
+def alibi_slopes(n_heads: int) -> Tensor:
+    """Slopes `[H]` float32: a geometric series, completed for other than powers of two from the next one's."""
+
+    def series(n: int) -> list[float]:
+        return [2.0 ** (-8 * (h + ALIBI_FIRST_POWER) / n) for h in range(n)]
+
+    power = 2 ** int(math.log2(n_heads))
+    return torch.tensor(series(power) + series(2 * power)[::2][: n_heads - power])
+
+
+class WindowAttention(nn.Module):
+    """Each step of `[B, T, dim]` attends to itself and the `window` steps before it.
+
+    score(i, j) = q_i . k_j / sqrt(head_dim) + slope * (j - i). Time and memory grow linearly with T:
+    queries are cut into blocks, each of which meets its own keys and those just before it. Queries
+    and keys are RMS-normalised over all heads together; `n_kv_heads` may be a divisor of `n_heads`.
+    """
+
+    bias: Tensor
+
+    def __init__(
+        self, dim: int, n_heads: int, n_kv_heads: int, head_dim: int, window: int, qk_norm_eps: float
+    ) -> None:
+        super().__init__()
+        self.n_heads, self.n_kv_heads, self.head_dim = n_heads, n_kv_heads, head_dim
+        self.q_dim, self.kv_dim = n_heads * head_dim, n_kv_heads * head_dim
+        self.qkv = nn.Linear(dim, self.q_dim + 2 * self.kv_dim, bias=False)
+        self.q_norm = nn.RMSNorm(self.q_dim, qk_norm_eps)
+        self.k_norm = nn.RMSNorm(self.kv_dim, qk_norm_eps)
+        self.out = nn.Linear(self.q_dim, dim, bias=False)
+        past = window + CURRENT_KEYS - 1
+        self.tail_shape = (past, 2 * self.kv_dim)
+        self.n_past_blocks = math.ceil(past / BLOCK_SIZE)
+        self.register_buffer("bias", _band(n_heads, past, self.n_past_blocks * BLOCK_SIZE), persistent=False)
+
+    def forward(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
+        batch, steps, _ = x.shape
+        q, k, v = self.qkv(x).split((self.q_dim, self.kv_dim, self.kv_dim), dim=2)
+        kv = torch.cat([tail, torch.cat([self.k_norm(k), v], dim=2)], dim=1)  # [B, past + T, 2 * Hkv * d]
+        tail = kv[:, kv.shape[1] - self.tail_shape[0] :]
+
+        n_blocks = (steps + BLOCK_SIZE - 1) // BLOCK_SIZE
+        lead = self.n_past_blocks * BLOCK_SIZE - self.tail_shape[0]
+        fill = n_blocks * BLOCK_SIZE - steps
+        q = F.pad(self.q_norm(q), (0, 0, 0, fill))
+        q = rearrange(q, "b (n s) (h d) -> (b n) h s d", s=BLOCK_SIZE, h=self.n_heads)
+        kv = F.pad(kv, (0, 0, lead, fill)).unflatten(1, (-1, BLOCK_SIZE))  # [B, n_past + n, block, 2 * Hkv * d]
+        kv = torch.cat([kv[:, i : i + n_blocks] for i in range(self.n_past_blocks + 1)], dim=2)
+        kv = rearrange(kv, "b n s (two h d) -> two (b n) h s d", two=2, h=self.n_kv_heads)
+        if self.n_kv_heads != self.n_heads:
+            kv = kv.repeat_interleave(self.n_heads // self.n_kv_heads, dim=2)
+
+        y = F.scaled_dot_product_attention(q, kv[0], kv[1], attn_mask=self._mask(span, n_blocks))
+        y = rearrange(y, "(b n) h s d -> b (n s) (h d)", b=batch)[:, :steps]
+        return self.out(y), tail
+
+    def _mask(self, span: Span, n_blocks: int) -> Tensor:
+        """Scores to add, `[B * n, H, block, keys]`: the band, without keys before the start of the stream."""
+        keys = torch.arange(self.bias.shape[2], device=self.bias.device) - self.n_past_blocks * BLOCK_SIZE
+        blocks = torch.arange(n_blocks, device=self.bias.device) * BLOCK_SIZE
+        position = span.seen[:, None, None] + blocks[:, None] + keys  # [B, n, keys]
+        absent = (position < 0).flatten(0, 1)[:, None, None]
+        return self.bias.masked_fill(absent, -math.inf)
+
+
+def _band(n_heads: int, past: int, lead: int) -> Tensor:
+    """ALiBi scores `[H, block, lead + block]` of one block's queries, -inf outside of the window."""
+    distance = torch.arange(BLOCK_SIZE)[:, None] + lead - torch.arange(lead + BLOCK_SIZE)
+    bias = -alibi_slopes(n_heads)[:, None, None] * distance
+    return bias.masked_fill((distance < 0) | (distance > past), -math.inf)

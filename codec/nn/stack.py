@@ -1,0 +1,62 @@
+"""A chain of causal layers at changing step rates, and the state that carries it from chunk to chunk."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from codec.config import CodecConfig
+from codec.nn.attention import WindowAttention
+from codec.nn.conv import CausalConv1d, CausalConvTranspose1d
+from codec.nn.state import Span, State
+from codec.nn.transformer import Block
+
+
+class CausalStack(nn.Module):
+    """Layers in order, each `(x, tail, span) -> (y, tail)`. Built with `add_blocks` and `add`."""
+
+    def __init__(self, config: CodecConfig, steps_per_frame: int) -> None:
+        super().__init__()
+        self.config = config
+        self.steps_per_frame = steps_per_frame  # at the input
+        self.layers = nn.ModuleList()
+        self.scales: list[tuple[int, int]] = []  # steps out, steps in, of each layer
+        self.tail_shapes: list[tuple[int, int]] = []
+
+    def add(self, layer: CausalConv1d | CausalConvTranspose1d, up: int = 1, down: int = 1) -> None:
+        self.layers.append(layer)
+        self.scales.append((up, down))
+        self.tail_shapes.append(layer.tail_shape)
+
+    def add_blocks(self, n_layers: int, window: int) -> None:
+        c = self.config
+        for _ in range(n_layers):
+            attention = WindowAttention(c.dim, c.n_heads, c.n_kv_heads, c.head_dim, window, c.qk_norm_eps)
+            self.layers.append(Block(attention, c.dim, c.hidden_dim, c.norm_eps, c.layer_scale_init))
+            self.scales.append((1, 1))
+            self.tail_shapes.append(attention.tail_shape)
+
+    def init_state(self, batch_size: int) -> State:
+        """The state of `batch_size` fresh streams, on the model's device and in its dtype."""
+        like = next(self.parameters())
+        seen = torch.zeros(batch_size, dtype=torch.int64, device=like.device)
+        return [seen, *(like.new_zeros(batch_size, *shape) for shape in self.tail_shapes)]
+
+    def forward(self, x: Tensor, state: State, length: Tensor | None) -> tuple[Tensor, State]:
+        """Run one chunk of whole frames.
+
+        Args:
+            x: `[B, T * steps_per_frame, D]`.
+            state: from `init_state` or the previous chunk.
+            length: `[B]` int64, input steps that are real; None when all are.
+
+        Returns:
+            The output `[B, T', D']` and the state after the chunk.
+        """
+        seen, *tails = state
+        n_frames = x.shape[1] // self.steps_per_frame
+        span = Span(seen * self.steps_per_frame, length)
+        for i, (layer, scale) in enumerate(zip(self.layers, self.scales, strict=True)):
+            x, tails[i] = layer(x, tails[i], span)
+            span = span.scaled(*scale)
+        return x, [seen + n_frames, *tails]

@@ -1,0 +1,65 @@
+"""The pre-norm residual block that the codec, the speech backbone and the flow head share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SwiGLU(nn.Module):
+    """Feed-forward `[..., dim] -> [..., dim]`: down(silu(gate(x)) * up(x)), gate and up in one product. No bias."""
+
+    def __init__(self, dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(dim, 2 * hidden_dim, bias=False)
+        self.down = nn.Linear(hidden_dim, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        return self.down(silu(gate) * up)
+
+
+def silu(x: Tensor) -> Tensor:
+    """x * sigmoid(x). On a CPU by tanh: PyTorch's sigmoid there is several times slower."""
+    if x.device.type != "cpu":
+        return F.silu(x)
+    half = 0.5 * x
+    return torch.addcmul(half, half, torch.tanh(half))
+
+
+class LayerScale(nn.Module):
+    """Multiply each channel by a learned factor, small at first."""
+
+    def __init__(self, dim: int, init: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((dim,), init))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight * x
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + feed_forward(norm(x)), each branch scaled when `layer_scale` is given.
+
+    The attention is handed in, and with it what it needs: `attention(x, *context)` returns its
+    output and its new state, and `Block` passes both on.
+    """
+
+    def __init__(
+        self, attention: nn.Module, dim: int, hidden_dim: int, norm_eps: float, layer_scale: float | None = None
+    ) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(dim, norm_eps)
+        self.attention = attention
+        self.feed_forward_norm = nn.RMSNorm(dim, norm_eps)
+        self.feed_forward = SwiGLU(dim, hidden_dim)
+        self.attention_scale = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
+        self.feed_forward_scale = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
+
+    def forward(self, x: Tensor, *context: Any) -> tuple[Tensor, Any]:
+        y, state = self.attention(self.attention_norm(x), *context)
+        x = x + self.attention_scale(y)
+        return x + self.feed_forward_scale(self.feed_forward(self.feed_forward_norm(x))), state
