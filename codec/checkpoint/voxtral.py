@@ -11,8 +11,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from codec.checkpoint.store import CheckpointError, atomic_folder, write_tensors
+from codec.checkpoint.store import CheckpointError, write_tensors
 from codec.config import CodecConfig
+from codec.files import atomic_folder
 
 PARAMS, WEIGHTS = "params.json", "consolidated.safetensors"
 PREFIX = "audio_tokenizer."

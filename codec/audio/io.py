@@ -1,0 +1,103 @@
+"""Audio at the boundary: files and arrays of any rate, type and channel count to mono float32, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from codec.files import atomic_file
+
+Audio = str | Path | NDArray | Tensor
+MAX_CHANNELS = 64  # more than this is an array given as [samples, channels]
+_FULL_SCALE = {torch.int16: 2.0**15, torch.int32: 2.0**31}
+
+
+class AudioError(ValueError):
+    """Audio that cannot be used; the message names the file or argument and what to do."""
+
+
+def read_audio(audio: Audio, sample_rate: int | None, target_rate: int, name: str = "audio") -> Tensor:
+    """Any audio as mono float32 samples `[L]` at `target_rate`.
+
+    Args:
+        audio: a path, or samples `[L]` or `[channels, L]`: float in about [-1, 1], int16 or int32.
+        sample_rate: of the samples, in Hz; not needed for a path.
+        target_rate: in Hz.
+        name: what to call it in errors; a path is called by its own name.
+
+    Raises:
+        AudioError: empty, not finite, unreadable, truncated, of an unusable type or shape, or
+            without a sample rate.
+    """
+    if isinstance(audio, str | Path):
+        name = str(audio)
+        audio, sample_rate = _read_file(Path(audio))
+    elif sample_rate is None:
+        raise AudioError(f"{name}: samples need their sample_rate in Hz")
+    if sample_rate <= 0:
+        raise AudioError(f"sample_rate = {sample_rate}: expected a positive number of Hz")
+    mono = to_mono(audio, name)
+    if not len(mono):
+        raise AudioError(f"{name}: empty; give at least one sample")
+    if sample_rate == target_rate:
+        return mono
+    resampled = soxr.resample(mono.numpy(force=True), sample_rate, target_rate, quality="VHQ")
+    if not len(resampled):  # shorter than one sample at the new rate
+        resampled = np.zeros(1, np.float32)
+    return torch.from_numpy(resampled).to(mono.device)
+
+
+def to_mono(samples: NDArray | Tensor, name: str = "audio") -> Tensor:
+    """Samples `[L]` or `[channels, L]` as the mean over channels `[L]` float32, checked to be finite.
+
+    Raises:
+        AudioError: wrong type or shape, or NaN or infinite samples.
+    """
+    x = torch.as_tensor(np.ascontiguousarray(samples) if isinstance(samples, np.ndarray) else samples)
+    if x.dtype in _FULL_SCALE:
+        x = x.float() / _FULL_SCALE[x.dtype]
+    elif not x.is_floating_point():
+        raise AudioError(f"{name}: samples are {x.dtype}; expected float, int16 or int32")
+    if x.ndim not in (1, 2) or (x.ndim == 2 and not 1 <= x.shape[0] <= MAX_CHANNELS):
+        shape = tuple(x.shape)
+        raise AudioError(f"{name}: shape {shape}; expected [samples] or [channels, samples], a list for a batch")
+    x = x.float()
+    x = x if x.ndim == 1 else x.mean(0)
+    if not bool(torch.isfinite(x).all()):
+        first = int((~torch.isfinite(x)).nonzero()[0])
+        raise AudioError(f"{name}: sample {first} is NaN or infinite; clean the recording first")
+    return x
+
+
+def write_audio(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
+    """Write mono samples `[L]` as 16-bit audio in the format of `path`'s suffix, limited to [-1, 1]; whole or not at all.
+
+    Raises:
+        AudioError: the suffix is no format that soundfile writes.
+    """
+    path = Path(path)
+    if path.suffix[1:].upper() not in soundfile.available_formats():
+        raise AudioError(f"{path}: unknown audio format {path.suffix!r}; use .wav or .flac")
+    with atomic_file(path) as new:
+        soundfile.write(new, waveform.float().clamp(-1, 1).numpy(force=True), sample_rate)
+
+
+def _read_file(path: Path) -> tuple[NDArray, int]:
+    """Samples `[channels, L]` float32 and their rate."""
+    if not path.is_file():
+        raise AudioError(f"{path}: no such file")
+    try:
+        with soundfile.SoundFile(path) as file:
+            samples = file.read(dtype="float32", always_2d=True)
+            expected, truncated = file.frames, "should be" in file.extra_info
+    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
+        raise AudioError(f"{path}: cannot be read as audio ({error}); it is damaged or no audio file") from error
+    if truncated or len(samples) < expected:
+        raise AudioError(f"{path}: the file is truncated ({len(samples)} samples are there); copy it again")
+    return samples.T, file.samplerate

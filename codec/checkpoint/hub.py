@@ -1,0 +1,30 @@
+"""A folder or the name of a hub repository to a local folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+from codec.checkpoint import store, voxtral
+from codec.checkpoint.store import CheckpointError
+
+
+def resolve(name: str | Path) -> Path:
+    """The local folder of a checkpoint, downloaded if `name` is a hub id like "owner/model".
+
+    Raises:
+        CheckpointError: there is no such folder, and the hub has or gives no such repository.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or str(name).count("/") != 1 or str(name).startswith("."):
+        raise CheckpointError(f"{name}: no such folder; give a checkpoint folder or a hub id (owner/model)")
+    files = [store.CONFIG, store.WEIGHTS, voxtral.PARAMS, voxtral.WEIGHTS]
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=files))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{name}: no such folder, and not found on the hub ({reason})") from error

@@ -1,0 +1,215 @@
+"""Streams: push any number of samples and pull frames, push frames and pull samples; exactly as offline.
+
+The network sees whole frames. A stream keeps what does not fill a frame yet, and, where a frame is
+shorter than the first convolution's mirrored padding, waits for `config.lead_frames` at its start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from codec.audio.io import to_mono
+from codec.model import CHUNK_FRAMES, Codec
+from codec.nn.stack import CausalStack
+from codec.nn.state import merge
+from codec.tokens.tokens import Tokens, check_codes, pad_codes
+
+
+class _Streams:
+    """B independent streams through one stack, `unit` rows of input to a frame."""
+
+    def __init__(self, codec: Codec, stack: CausalStack, batch_size: int, unit: int, empty: Tensor) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size = {batch_size}: expected at least 1")
+        self.codec, self.batch_size, self.unit = codec, batch_size, unit
+        self.state = stack.init_state(batch_size)
+        self.started = torch.zeros(batch_size, dtype=torch.bool)
+        self.pending = [empty] * batch_size  # input rows that fill no frame yet
+
+    def reset(self, stream: int | None = None) -> None:
+        """Forget stream number `stream` (all by default) and start it anew."""
+        for i in self._chosen(stream):
+            self.pending[i] = self.pending[i][:0]
+            self.started[i] = False
+        self.state[0] = self.state[0] * self.started.to(self.state[0].device)
+
+    @torch.inference_mode()
+    def _drain(self) -> list[Tensor]:
+        """Process every frame that is pending; returns the outputs `[n_i, ...]` of each stream."""
+        outputs: list[list[Tensor]] = [[] for _ in range(self.batch_size)]
+        lead = self.codec.config.lead_frames
+        while True:
+            ready = torch.tensor([len(rows) // self.unit for rows in self.pending])
+            needed = torch.where(self.started, 1, lead)
+            active = ready >= needed
+            if not active.any():
+                return [torch.cat([self._nothing(), *parts]) for parts in outputs]
+            n_frames = min(int(ready[active].min()), max(lead, CHUNK_FRAMES // self.batch_size))
+            active &= needed <= n_frames
+            y = self._run(active, n_frames, None)
+            for i in active.nonzero().flatten().tolist():
+                outputs[i].append(y[i])
+            self.started |= active
+
+    @torch.inference_mode()
+    def _finish(self, stream: int | None) -> list[Tensor]:
+        """Process what is pending as the end of the streams, and reset them."""
+        outputs = [self._nothing() for _ in range(self.batch_size)]
+        length = torch.zeros(self.batch_size, dtype=torch.int64)
+        for i in self._chosen(stream):
+            length[i] = len(self.pending[i])
+        active = length > 0
+        if active.any():
+            y = self._run(active, 1 if self.started[active].all() else self.codec.config.lead_frames, length)
+            for i in active.nonzero().flatten().tolist():
+                outputs[i] = y[i, : -(-int(length[i]) // self.unit)]
+        self.reset(stream)
+        return outputs
+
+    def _run(self, active: Tensor, n_frames: int, length: Tensor | None) -> Tensor:
+        """Feed `n_frames` frames of the active streams, zeros where there is less; returns `[B, n_frames, ...]`."""
+        size = n_frames * self.unit
+        chunk = self.pending[0].new_zeros(self.batch_size, size, *self.pending[0].shape[1:])
+        for i in active.nonzero().flatten().tolist():
+            rows, self.pending[i] = self.pending[i][:size], self.pending[i][size:]
+            chunk[i, : len(rows)] = rows
+        before = self.state
+        y = self._step(chunk, None if length is None else length.to(chunk.device))
+        if not active.all():
+            self.state = merge(before, self.state, active.to(chunk.device))
+        return y
+
+    def _chosen(self, stream: int | None) -> range:
+        if stream is None:
+            return range(self.batch_size)
+        if not 0 <= stream < self.batch_size:
+            raise ValueError(f"stream = {stream}: expected 0 to {self.batch_size - 1}")
+        return range(stream, stream + 1)
+
+    def _step(self, chunk: Tensor, length: Tensor | None) -> Tensor:
+        raise NotImplementedError
+
+    def _nothing(self) -> Tensor:
+        raise NotImplementedError
+
+
+class EncoderStream(_Streams):
+    """Waveform to tokens, a frame as soon as its samples are in.
+
+    Args:
+        codec: the model, shared with other streams; all state is kept here.
+        batch_size: number of independent streams.
+        fingerprint: of the codec, for the tokens.
+
+    Raises:
+        MissingEncoderError: the codec has no encoder.
+    """
+
+    def __init__(self, codec: Codec, batch_size: int = 1, fingerprint: str = "") -> None:
+        empty = torch.zeros(0, device=codec.device)
+        super().__init__(codec, codec.encoder.stack, batch_size, codec.config.hop_length, empty)
+        self.fingerprint = fingerprint
+
+    def push(self, samples: Tensor | NDArray | Sequence[Tensor | NDArray]) -> Tokens:
+        """Add samples at `config.sample_rate` and get the frames they complete.
+
+        Args:
+            samples: one chunk `[n_i]` for each stream, each of any length, also none; float, int16 or
+                int32. With one stream the chunk alone will do.
+
+        Returns:
+            The new frames, none or more for each stream.
+
+        Raises:
+            ValueError: not one chunk per stream; AudioError: a chunk of a wrong type, or not finite.
+        """
+        chunks = [samples] if self.batch_size == 1 and not isinstance(samples, list | tuple) else samples
+        if len(chunks) != self.batch_size:
+            raise ValueError(f"samples: {len(chunks)} chunks; expected {self.batch_size}, one per stream")
+        rows = [to_mono(chunk, f"samples[{i}]").to(self.codec.device) for i, chunk in enumerate(chunks)]
+        self.pending = [torch.cat(pair) for pair in zip(self.pending, rows, strict=True)]
+        frames = self._drain()
+        return self._tokens(frames, [len(f) * self.unit for f in frames])
+
+    def flush(self, stream: int | None = None) -> Tokens:
+        """End stream number `stream` (all by default): get its incomplete last frame, if any, and reset it."""
+        chosen = self._chosen(stream)
+        n_samples = [len(rows) if i in chosen else 0 for i, rows in enumerate(self.pending)]
+        return self._tokens(self._finish(stream), n_samples)
+
+    def _tokens(self, frames: list[Tensor], n_samples: list[int]) -> Tokens:
+        c = self.codec.config
+        codes = pad_codes([f.T for f in frames])
+        lengths = torch.tensor(n_samples, device=codes.device)
+        return Tokens(codes, lengths, c.sample_rate, c.hop_length, self.fingerprint)
+
+    def _step(self, chunk: Tensor, length: Tensor | None) -> Tensor:
+        z, self.state = self.codec.encoder(chunk.to(self.codec.dtype), self.state, length)
+        return self.codec.quantizer.encode(z).transpose(1, 2)  # [B, n, K]
+
+    def _nothing(self) -> Tensor:
+        return torch.zeros(0, self.codec.config.num_codebooks, dtype=torch.int64, device=self.codec.device)
+
+
+class DecoderStream(_Streams):
+    """Tokens to waveform, `hop_length` samples for each frame at once.
+
+    Args:
+        codec: the model, shared with other streams; all state is kept here.
+        batch_size: number of independent streams.
+    """
+
+    def __init__(self, codec: Codec, batch_size: int = 1) -> None:
+        empty = torch.zeros(0, codec.config.latent_dim, device=codec.device)
+        super().__init__(codec, codec.decoder.stack, batch_size, 1, empty)
+        self.owed = [0] * batch_size  # samples that pushed tokens stand for and that have not come out
+
+    def push(self, tokens: Tokens | Tensor) -> list[Tensor]:
+        """Add frames and get their samples.
+
+        Args:
+            tokens: of all streams, none or more frames for each; or codes `[B, n_q, t]`. Any number of
+                codebooks will do, and may change from push to push.
+
+        Returns:
+            One waveform `[n_i]` float32 for each stream.
+
+        Raises:
+            ValueError: wrong batch size, or codes out of range.
+        """
+        c = self.codec.config
+        if isinstance(tokens, Tensor):
+            n_samples = torch.full((len(tokens),), tokens.shape[-1] * c.hop_length)
+            tokens = Tokens(tokens, n_samples, c.sample_rate, c.hop_length)
+        if len(tokens) != self.batch_size:
+            raise ValueError(f"tokens: {len(tokens)} items; expected {self.batch_size}, one per stream")
+        check_codes(tokens.codes, c.codebook_sizes)
+        z = self.codec.quantizer.decode(tokens.codes.long().to(self.codec.device))
+        for i, n_frames in enumerate(tokens.lengths.tolist()):
+            self.pending[i] = torch.cat([self.pending[i], z[i, :n_frames]])
+            self.owed[i] += int(tokens.n_samples[i])
+        waveforms = [f.flatten()[:n].float() for f, n in zip(self._drain(), self.owed, strict=True)]
+        self.owed = [n - len(w) for n, w in zip(self.owed, waveforms, strict=True)]
+        return waveforms
+
+    def flush(self, stream: int | None = None) -> list[Tensor]:
+        """End stream number `stream` (all by default): get what a short start still held back, and reset it."""
+        owed = self.owed.copy()
+        frames = self._finish(stream)
+        return [f.flatten()[:n].float() for f, n in zip(frames, owed, strict=True)]
+
+    def reset(self, stream: int | None = None) -> None:
+        super().reset(stream)
+        for i in self._chosen(stream):
+            self.owed[i] = 0
+
+    def _step(self, chunk: Tensor, length: Tensor | None) -> Tensor:
+        waveform, self.state = self.codec.decoder(chunk.to(self.codec.dtype), self.state, length)
+        return waveform.unflatten(1, (-1, self.codec.config.hop_length))  # [B, n, hop]
+
+    def _nothing(self) -> Tensor:
+        return torch.zeros(0, self.codec.config.hop_length, device=self.codec.device)

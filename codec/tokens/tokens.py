@@ -1,0 +1,174 @@
+"""A batch of encoded utterances, with all that is needed to decode them to the right length."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from codec.files import atomic_file
+
+SUFFIX = ".tokens"
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Codes of B utterances of different lengths.
+
+    Raises:
+        ValueError: shapes or types do not fit; the message names the field.
+    """
+
+    codes: Tensor  # [B, K, T] int64, the semantic codebook first; zeros after the end of an item
+    n_samples: Tensor  # [B] int64, samples of each item at `sample_rate`
+    sample_rate: int  # Hz
+    hop_length: int  # samples per frame
+    fingerprint: str = ""  # of the codec that made them; "" decodes with any
+
+    def __post_init__(self) -> None:
+        if self.codes.ndim != 3 or self.codes.is_floating_point():
+            raise ValueError(f"codes: {self.codes.dtype} {tuple(self.codes.shape)}; expected integers [B, K, T]")
+        if self.n_samples.shape != (len(self.codes),):
+            raise ValueError(f"n_samples: shape {tuple(self.n_samples.shape)}; expected [{len(self.codes)}], one per item")
+        if len(self) and int(self.lengths.max()) > self.codes.shape[2]:
+            raise ValueError(f"n_samples: {int(self.n_samples.max())} samples are more than {self.codes.shape[2]} frames hold")
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, item: int) -> Tokens:
+        """One utterance, as a batch of one cut to its own length."""
+        item = range(len(self))[item]
+        codes = self.codes[item : item + 1, :, : int(self.lengths[item])]
+        return replace(self, codes=codes, n_samples=self.n_samples[item : item + 1])
+
+    @property
+    def lengths(self) -> Tensor:
+        """Frames of each item, `[B]` int64."""
+        return (self.n_samples + self.hop_length - 1) // self.hop_length
+
+    @property
+    def frame_rate(self) -> float:
+        return self.sample_rate / self.hop_length
+
+    @property
+    def durations(self) -> Tensor:
+        """Seconds of each item, `[B]` float64."""
+        return self.n_samples.double() / self.sample_rate
+
+    def prefix(self, n_q: int) -> Tokens:
+        """The first `n_q` codebooks: a lower bitrate.
+
+        Raises:
+            ValueError: `n_q` is not in 1 .. K.
+        """
+        if not 1 <= n_q <= self.codes.shape[1]:
+            raise ValueError(f"n_q = {n_q}: expected 1 to {self.codes.shape[1]}")
+        return replace(self, codes=self.codes[:, :n_q])
+
+    def crop(self, start: float = 0.0, end: float | None = None) -> Tokens:
+        """The frames that overlap `start` to `end` seconds, of every item (fewer, or none, where it ends before).
+
+        Raises:
+            ValueError: not 0 <= start <= end.
+        """
+        end = self.codes.shape[2] / self.frame_rate if end is None else end
+        if not 0 <= start <= end:
+            raise ValueError(f"crop from {start} to {end} s: expected 0 <= start <= end")
+        slack = 1e-6  # so that a bound written as frame / frame_rate is that frame
+        first = math.floor(start * self.frame_rate + slack)
+        stop = math.ceil(end * self.frame_rate - slack)
+        n_samples = (self.n_samples.clamp(max=stop * self.hop_length) - first * self.hop_length).clamp(min=0)
+        return replace(self, codes=self.codes[:, :, first:stop], n_samples=n_samples)
+
+    @classmethod
+    def join(cls, parts: Sequence[Tokens]) -> Tokens:
+        """One after the other in time, item by item; a part's incomplete last frame is kept as a whole frame.
+
+        Raises:
+            ValueError: no parts, or parts of different batch sizes, codebook counts or codecs.
+        """
+        _check_same(parts, lambda p: (p.sample_rate, p.hop_length, p.fingerprint, len(p), p.codes.shape[1]))
+        rows = [torch.cat([p.codes[i, :, : p.lengths[i]] for p in parts], dim=1) for i in range(len(parts[0]))]
+        whole = sum(p.lengths * p.hop_length for p in parts)
+        last_gap = torch.zeros_like(parts[0].n_samples)
+        for p in parts:
+            last_gap = torch.where(p.n_samples > 0, p.lengths * p.hop_length - p.n_samples, last_gap)
+        return replace(parts[0], codes=pad_codes(rows), n_samples=whole - last_gap)
+
+    @classmethod
+    def stack(cls, parts: Sequence[Tokens]) -> Tokens:
+        """Batches below each other as one batch.
+
+        Raises:
+            ValueError: no parts, or parts of different codebook counts or codecs.
+        """
+        _check_same(parts, lambda p: (p.sample_rate, p.hop_length, p.fingerprint, p.codes.shape[1]))
+        rows = [p.codes[i, :, : p.lengths[i]] for p in parts for i in range(len(p))]
+        return replace(parts[0], codes=pad_codes(rows), n_samples=torch.cat([p.n_samples for p in parts]))
+
+    def save(self, path: str | Path) -> None:
+        """Write a safetensors file (codes as int16 where they fit), whole or not at all."""
+        fits = not self.codes.numel() or int(self.codes.max()) < 2**15
+        tensors = {"codes": self.codes.to(torch.int16 if fits else torch.int32).cpu(), "n_samples": self.n_samples.cpu()}
+        metadata = {"sample_rate": self.sample_rate, "hop_length": self.hop_length, "fingerprint": self.fingerprint}
+        with atomic_file(Path(path)) as new:
+            save_file({k: v.contiguous() for k, v in tensors.items()}, new, {k: str(v) for k, v in metadata.items()})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Tokens:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is missing, damaged or holds something else; the message names it.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                codes, n_samples = file.get_tensor("codes").long(), file.get_tensor("n_samples")
+                rates = int(metadata["sample_rate"]), int(metadata["hop_length"])
+                return cls(codes, n_samples, *rates, metadata["fingerprint"])
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise ValueError(f"{path}: not a tokens file, or a damaged one ({error})") from error
+
+
+def pad_codes(rows: Sequence[Tensor]) -> Tensor:
+    """Codes `[K, t_i]` of different lengths as one `[B, K, max t_i]`, zeros after each end."""
+    longest = max(row.shape[1] for row in rows)
+    return torch.stack([torch.nn.functional.pad(row, (0, longest - row.shape[1])) for row in rows])
+
+
+def check_codes(codes: Tensor, codebook_sizes: Sequence[int]) -> None:
+    """Check codes `[B, n_q, T]` against the sizes of their codebooks.
+
+    Raises:
+        ValueError: not integers, an impossible number of codebooks, or a code out of range.
+    """
+    if codes.ndim != 3 or codes.is_floating_point() or codes.dtype == torch.bool:
+        raise ValueError(f"codes: {codes.dtype} {tuple(codes.shape)}; expected integers [B, n_q, T]")
+    n_q = codes.shape[1]
+    if not 1 <= n_q <= len(codebook_sizes):
+        raise ValueError(f"codes: {n_q} codebooks; this codec takes 1 to {len(codebook_sizes)}")
+    sizes = torch.tensor(codebook_sizes[:n_q], device=codes.device)[:, None]
+    bad = (codes < 0) | (codes >= sizes)
+    if bool(bad.any()):
+        item, book, frame = bad.nonzero()[0].tolist()
+        raise ValueError(
+            f"codes[{item}, {book}, {frame}] = {int(codes[item, book, frame])}: codebook {book} has codes 0 to "
+            f"{codebook_sizes[book] - 1}; shifted ids go through IdLayout.from_ids first"
+        )
+
+
+def _check_same(parts: Sequence[Tokens], key: object) -> None:
+    assert callable(key)
+    if not parts:
+        raise ValueError("parts: empty; give at least one Tokens")
+    for part in parts[1:]:
+        if key(part) != key(parts[0]):
+            raise ValueError(f"parts do not go together: {key(parts[0])} and {key(part)}")
