@@ -1,0 +1,19 @@
+"""Shared fixtures."""
+
+import pytest
+import torch
+from tiny import CONFIGS, make_codec
+
+from codec.model import Codec
+from codec.tokenizer import Tokenizer
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return Tokenizer(make_codec())
+
+
+@pytest.fixture(params=CONFIGS)
+def any_codec(request: pytest.FixtureRequest) -> Codec:
+    """A codec of each configuration, in float64: equality of codes then does not hinge on rounding."""
+    return make_codec(request.param).cast(torch.float64)

@@ -1,0 +1,90 @@
+"""The semantic codebook: nearest neighbours, running means, start, revival."""
+
+import pytest
+import torch
+
+from codec.quant import vq
+from codec.quant.vq import VQ, codebook_stats
+
+
+def make(n=8, dim=4, decay=0.9, revive_below=0.0, kmeans=True):
+    torch.manual_seed(0)
+    return VQ(n, dim, decay, revive_below, kmeans)
+
+
+def test_encode_is_the_nearest_entry_and_the_first_of_equals():
+    book = make()
+    x = torch.randn(100, 4)
+    assert torch.equal(book.encode(x), torch.cdist(x, book.embedding).argmin(1))
+    book.embedding_sum[5] = book.embedding_sum[2]
+    book.refresh()
+    assert book.encode(book.embedding[5]) == 2
+
+
+def test_usage_floor():
+    assert vq.USAGE_FLOOR == 1e-5
+    book = make()
+    book.cluster_usage[0] = 1e-7
+    book.refresh()
+    torch.testing.assert_close(book.embedding[0], book.embedding_sum[0] / 1e-5)
+
+
+def test_update_is_an_exponential_mean():
+    book = make(n=2, dim=1, decay=0.75)
+    book.embedding_sum.copy_(torch.tensor([[0.0], [10.0]]))
+    book.cluster_usage.fill_(1.0)
+    book.update(torch.tensor([[1.0], [3.0], [11.0]]), torch.tensor([0, 0, 1]))
+    torch.testing.assert_close(book.cluster_usage, torch.tensor([0.75 + 0.25 * 2, 0.75 + 0.25]))
+    torch.testing.assert_close(book.embedding_sum, torch.tensor([[0.25 * 4], [0.75 * 10 + 0.25 * 11]]))
+    torch.testing.assert_close(book.embedding, book.embedding_sum / book.cluster_usage[:, None])
+
+
+@pytest.mark.parametrize("kmeans", [True, False])
+def test_start_places_entries_on_the_data(kmeans):
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.tensor([[-5.0] * 4, [0.0] * 4, [5.0] * 4])
+    x = centres.repeat(50, 1) + 0.1 * torch.randn(150, 4, generator=generator)
+    book = make(n=8, kmeans=kmeans)
+    book.start(x, generator)
+    assert bool(book.started)
+    error = (x - book.decode(book.encode(x))).square().mean()
+    assert error < 0.02
+    assert codebook_stats(book.encode(x), 8).usage == 1.0
+
+
+def test_kmeans_beats_random_picks():
+    x = torch.randn(2_000, 4, generator=torch.Generator().manual_seed(1))
+    errors = []
+    for kmeans in (True, False):
+        book = make(n=32, kmeans=kmeans)
+        book.start(x, torch.Generator().manual_seed(2))
+        errors.append((x - book.decode(book.encode(x))).square().mean())
+    assert errors[0] < 0.9 * errors[1]
+
+
+def test_start_with_fewer_vectors_than_entries():
+    book = make(n=8)
+    book.start(torch.randn(3, 4))
+    assert torch.isfinite(book.embedding).all()
+
+
+def test_dead_entries_are_revived():
+    book = make(n=4, dim=1, decay=0.5, revive_below=0.3)
+    x = torch.full((16, 1), 100.0)
+    for _ in range(2):
+        n_revived = book.update(x, torch.zeros(16, dtype=torch.long))
+    assert n_revived == 3
+    assert book.embedding.flatten()[1:].tolist() == [100.0] * 3
+
+
+def test_loading_refreshes_the_entries():
+    a, b = make(), VQ(8, 4, 0.9, 0.0, True)
+    a.update(torch.randn(20, 4), torch.arange(20) % 8)
+    b.load_state_dict(a.state_dict())
+    assert torch.equal(a.embedding, b.embedding)
+
+
+def test_codebook_stats():
+    stats = codebook_stats(torch.tensor([0, 0, 1, 1]), 8)
+    assert stats.usage == 0.25
+    assert stats.perplexity == pytest.approx(2.0)

@@ -1,0 +1,50 @@
+"""Tiny codecs for tests, seeded and in eval mode."""
+
+import torch
+
+from codec.config import preset
+from codec.model import Codec
+
+# Each differs from the released shape where an implementation is likely to have it hard-coded.
+CONFIGS = {
+    "12.5 Hz": {},
+    "6.25 Hz": {
+        "strides": (2, 2, 2, 2, 1),
+        "kernel_sizes": (4, 4, 4, 4, 3),
+        "windows": (16, 8, 4, 2, 2),
+        "encoder_layers": (1, 1, 1, 1, 1),
+        "decoder_layers": (1, 1, 1, 1, 1),
+    },
+    "25 Hz": {
+        "strides": (2, 2, 1),
+        "kernel_sizes": (4, 4, 3),
+        "windows": (20, 9, 3),
+        "encoder_layers": (1, 0, 1),
+        "decoder_layers": (1, 1, 0),
+    },
+    "50 Hz": {
+        "strides": (2, 1),
+        "kernel_sizes": (6, 1),
+        "windows": (5, 1),
+        "encoder_layers": (1, 1),
+        "decoder_layers": (1, 1),
+    },
+    "16 kHz": {
+        "sample_rate": 16_000,
+        "patch_size": 160,
+        "strides": (3, 1, 2, 1),
+        "kernel_sizes": (6, 1, 2, 2),
+        "n_heads": 6,
+        "n_kv_heads": 3,
+        "head_dim": 5,
+        "acoustic_dim": 3,
+        "acoustic_levels": (5, 8, 3),
+    },
+}
+
+
+def make_codec(name: str = "12.5 Hz", seed: int = 0, **changes: object) -> Codec:
+    """A tiny codec whose layers all matter: LayerScale near 1, so that no branch hides below tolerance."""
+    torch.manual_seed(seed)
+    model = Codec(preset("tiny", layer_scale_init=0.5, **{**CONFIGS[name], **changes}))
+    return model.eval().requires_grad_(False)
