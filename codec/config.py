@@ -99,7 +99,8 @@ class CodecConfig:
         good = self.n_heads % self.n_kv_heads == 0
         _require(good, "n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
         _require(self.semantic_codebook_size >= 2, "semantic_codebook_size", self.semantic_codebook_size, "at least 2")
-        _require(self.semantic_init in ("kmeans", "first_batch"), "semantic_init", self.semantic_init, "kmeans or first_batch")
+        good = self.semantic_init in ("kmeans", "first_batch")
+        _require(good, "semantic_init", self.semantic_init, "kmeans or first_batch")
         _require(0 <= self.semantic_decay < 1, "semantic_decay", self.semantic_decay, "a number in [0, 1)")
         _require(self.semantic_revive_below >= 0, "semantic_revive_below", self.semantic_revive_below, "0 or more")
         for name in ("semantic_quantize_prob", "acoustic_quantize_prob", "acoustic_noise_prob", "quantizer_dropout"):

@@ -85,18 +85,17 @@ class Codec(nn.Module):
 
     def latents(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Waveforms `[B, L]` -> latents `[B, ceil(L / hop_length), D]`, arguments as of `encode`."""
+        batch_size, n_samples = waveform.shape
         hop = self.config.hop_length
-        if lengths is None and waveform.shape[1] % hop:
-            lengths = torch.full((len(waveform),), waveform.shape[1], device=waveform.device)
-        waveform = F.pad(waveform, (0, -waveform.shape[1] % hop)).to(self.dtype)
-        chunk_size, lead = self._chunk_frames(len(waveform)) * hop, self.config.lead_frames * hop
-        n_frames = waveform.shape[1] // hop
-        if waveform.shape[1] < lead:
-            lengths = torch.full((len(waveform),), waveform.shape[1], device=waveform.device) if lengths is None else lengths
-            waveform = F.pad(waveform, (0, lead - waveform.shape[1]))
-        state = self.encoder.stack.init_state(len(waveform))
+        n_frames = -(-n_samples // hop)
+        size = max(n_frames, self.config.lead_frames) * hop
+        if lengths is None and size > n_samples:
+            lengths = torch.full((batch_size,), n_samples, device=waveform.device)
+        waveform = F.pad(waveform, (0, size - n_samples)).to(self.dtype)
+        state = self.encoder.stack.init_state(batch_size)
+        chunk_size = self._chunk_frames(batch_size) * hop
         chunks = []
-        for start in range(0, waveform.shape[1], chunk_size):
+        for start in range(0, size, chunk_size):
             chunk = waveform[:, start : start + chunk_size]
             left = None if lengths is None else (lengths - start).clamp(0, chunk.shape[1])
             z, state = self.encoder(chunk, state, left)
@@ -133,22 +132,26 @@ class Codec(nn.Module):
 
     def synthesize(self, z: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Latents `[B, T, D]` -> waveforms `[B, T * hop_length]`; `lengths` as of `decode`."""
-        n_frames, lead = z.shape[1], self.config.lead_frames
-        if n_frames < lead:
-            lengths = torch.full((len(z),), n_frames, device=z.device) if lengths is None else lengths
-            z = F.pad(z, (0, 0, 0, lead - n_frames))
-        chunk_size = self._chunk_frames(len(z))
-        state = self.decoder.stack.init_state(len(z))
+        batch_size, n_frames, _ = z.shape
+        size = max(n_frames, self.config.lead_frames)
+        if lengths is None and size > n_frames:
+            lengths = torch.full((batch_size,), n_frames, device=z.device)
+        z = F.pad(z, (0, 0, 0, size - n_frames)).to(self.dtype)
+        state = self.decoder.stack.init_state(batch_size)
+        chunk_size = self._chunk_frames(batch_size)
         chunks = []
-        for start in range(0, z.shape[1], chunk_size):
-            chunk = z[:, start : start + chunk_size].to(self.dtype)
+        for start in range(0, size, chunk_size):
+            chunk = z[:, start : start + chunk_size]
             left = None if lengths is None else (lengths - start).clamp(0, chunk.shape[1])
             waveform, state = self.decoder(chunk, state, left)
             chunks.append(waveform)
         return torch.cat(chunks, dim=1)[:, : n_frames * self.config.hop_length]
 
     def forward(self, waveform: Tensor, generator: torch.Generator | None = None) -> CodecOutput:
-        """One training pass over `[B, L]`, L a multiple of `config.hop_length`; `generator` draws the quantizers' choices."""
+        """One training pass over `[B, L]`, L a multiple of `config.hop_length`.
+
+        `generator`, on the same device, draws the quantizers' choices.
+        """
         latents = self.latents(waveform)
         quantized = self.quantizer(latents, generator)
         return CodecOutput(self.synthesize(quantized.z), latents, quantized)

@@ -71,5 +71,6 @@ def test_the_core_reads_in_one_sitting():
 def test_import_is_light():
     """`import codec` loads no training, export, web or plotting package."""
     code = "import codec, sys; print(*{m.split('.')[0] for m in sys.modules})"
-    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(result.stdout.split())
     assert not loaded & {"hydra", "wandb", "onnx", "onnxscript", "transformers", "librosa", "fastapi", "matplotlib"}

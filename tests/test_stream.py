@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from tiny import make_codec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tiny import make_codec
 
 from codec import DecoderStream, EncoderStream, Tokens
 from codec.stream import CHUNK_FRAMES

@@ -67,9 +67,9 @@ def test_refusals(tokenizer):
         tokenizer.encode([torch.zeros(10), torch.zeros(0)], 24_000)
     with pytest.raises(ValueError, match="empty list"):
         tokenizer.encode([])
+    codes = tokens.codes.clone()
+    codes[0, 3, 1] = 21
     with pytest.raises(ValueError, match=r"codebook 3 has codes 0 to 20"):
-        codes = tokens.codes.clone()
-        codes[0, 3, 1] = 21
         tokenizer.decode(codes)
     with pytest.raises(ValueError, match="10 codebooks"):
         tokenizer.decode(torch.zeros(1, 10, 3, dtype=torch.long))

@@ -76,7 +76,7 @@ def to_mono(samples: NDArray | Tensor, name: str = "audio") -> Tensor:
 
 
 def write_audio(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
-    """Write mono samples `[L]` as 16-bit audio in the format of `path`'s suffix, limited to [-1, 1]; whole or not at all.
+    """Write mono samples `[L]`, limited to [-1, 1], in the format of `path`'s suffix; whole or not at all.
 
     Raises:
         AudioError: the suffix is no format that soundfile writes.

@@ -17,6 +17,7 @@ from codec.files import atomic_folder
 
 PARAMS, WEIGHTS = "params.json", "consolidated.safetensors"
 PREFIX = "audio_tokenizer."
+_SAME_NAMES = ("dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim", "norm_eps", "qk_norm_eps")
 _CODEBOOK = ("embedding_sum", "cluster_usage")
 _BLOCK_NAMES = {
     "attention_norm.weight": "attention_norm.weight",
@@ -108,10 +109,8 @@ def to_released(ours: dict[str, Tensor], config: CodecConfig) -> dict[str, Tenso
             theirs |= {f"{layer.theirs}feed_forward.{n}.weight": w for n, w in zip(("w1", "w3"), gate_up, strict=True)}
             continue
         weight = ours[layer.ours + "weight"]
-        if layer.kind == "transpose":
-            weight = weight.permute(3, 1, 2, 0).flip(2).flatten(2)
-        else:
-            weight = weight.transpose(1, 2)
+        is_transpose = layer.kind == "transpose"
+        weight = weight.permute(3, 1, 2, 0).flip(2).flatten(2) if is_transpose else weight.transpose(1, 2)
         if layer.weight_norm:
             name = layer.theirs + "conv.parametrizations.weight.original"
             theirs[name + "0"] = weight.flatten(1).norm(dim=1)[:, None, None]
@@ -135,7 +134,8 @@ def config_from_params(params: dict[str, Any]) -> CodecConfig:
         for key, value in required.items():
             if a.get(key, value) != value:
                 raise CheckpointError(f"{PARAMS}: {key} = {a[key]!r} is not supported, only {value!r}")
-        if _ints(a["decoder_convs_strides_str"]) != strides[::-1] or _ints(a["decoder_convs_kernels_str"]) != kernel_sizes[::-1]:
+        mirrored = _ints(a["decoder_convs_strides_str"]), _ints(a["decoder_convs_kernels_str"])
+        if mirrored != (strides[::-1], kernel_sizes[::-1]):
             raise CheckpointError(f"{PARAMS}: the decoder's strides and kernels must mirror the encoder's")
         windows, window = [], a["attn_sliding_window_size"]
         for stride in strides:
@@ -146,7 +146,7 @@ def config_from_params(params: dict[str, Any]) -> CodecConfig:
             sample_rate=a["sampling_rate"],
             patch_size=a["pretransform_patch_size"],
             proj_kernel_size=a["patch_proj_kernel_size"],
-            **{key: a[key] for key in ("dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim", "norm_eps", "qk_norm_eps")},
+            **{key: a[key] for key in _SAME_NAMES},
             layer_scale_init=a.get("layer_scale_init", 0.01),
             strides=strides,
             kernel_sizes=kernel_sizes,
@@ -195,7 +195,7 @@ def params_from_config(config: CodecConfig) -> dict[str, Any]:
         "decoder_convs_kernels_str": _text(config.kernel_sizes[::-1]),
         "decoder_convs_strides_str": _text(config.strides[::-1]),
     }
-    for key in ("dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim", "norm_eps", "qk_norm_eps"):
+    for key in _SAME_NAMES:
         args[key] = getattr(config, key)
     params = {"model_type": "voxtral_tts", "multimodal": {"audio_tokenizer_args": args}}
     if config_from_params(params).windows != config.windows:

@@ -74,6 +74,7 @@ class WindowAttention(nn.Module):
 
         y = F.scaled_dot_product_attention(q, kv[0], kv[1], attn_mask=self._mask(span, n_blocks))
         y = rearrange(y, "(b n) h s d -> b (n s) (h d)", b=batch)[:, :steps]
+        y = y.clone(memory_format=torch.contiguous_format)  # a strided view makes the product copy its weight
         return self.out(y), tail
 
     def _mask(self, span: Span, n_blocks: int) -> Tensor:

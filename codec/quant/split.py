@@ -10,6 +10,8 @@ from codec.quant.fsq import FSQ
 from codec.quant.result import Quantized
 from codec.quant.vq import VQ
 
+_Draw = tuple[Tensor, Tensor, Tensor]
+
 
 class SplitQuantizer(nn.Module):
     """Semantic channels first, then acoustic ones; codebook 0 is the semantic one.
@@ -21,9 +23,12 @@ class SplitQuantizer(nn.Module):
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
         self.config = config
-        kmeans = config.semantic_init == "kmeans"
         self.semantic = VQ(
-            config.semantic_codebook_size, config.semantic_dim, config.semantic_decay, config.semantic_revive_below, kmeans
+            config.semantic_codebook_size,
+            config.semantic_dim,
+            decay=config.semantic_decay,
+            revive_below=config.semantic_revive_below,
+            kmeans=config.semantic_init == "kmeans",
         )
         self.acoustic = FSQ(config.levels)
 
@@ -70,7 +75,8 @@ class SplitQuantizer(nn.Module):
         codes = torch.cat([semantic_codes[..., None], acoustic_codes], dim=2).transpose(1, 2)
         return Quantized(torch.cat([semantic, acoustic], dim=2), codes, commit_loss, n_q)
 
-    def _draw(self, batch: int, device: torch.device, generator: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _draw(self, batch: int, device: torch.device, generator: torch.Generator | None) -> _Draw:
+        """Per sample: whether the VQ applies, the FSQ mode, and the codebooks that are kept."""
         c = self.config
         use_vq, treatment, drop, kept = torch.rand(4, batch, generator=generator, device=device)
         mode = (treatment >= c.acoustic_quantize_prob).long()
@@ -79,6 +85,6 @@ class SplitQuantizer(nn.Module):
         n_q = torch.where(drop < c.quantizer_dropout, n_kept, c.num_codebooks)
         return use_vq < c.semantic_quantize_prob, mode, n_q
 
-    def _keep_all(self, batch: int, device: torch.device, _: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _keep_all(self, batch: int, device: torch.device, _: torch.Generator | None) -> _Draw:
         zeros = torch.zeros(batch, dtype=torch.int64, device=device)
         return zeros == 0, zeros, zeros + self.config.num_codebooks

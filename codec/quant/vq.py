@@ -56,7 +56,8 @@ class VQ(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Index `[...]` int64 of the entry nearest to each vector of `x` `[..., D]`; the first of equals."""
-        return (self.half_norms - F.linear(x, self.embedding)).argmin(-1)
+        flat = x.reshape(-1, x.shape[-1])
+        return (self.half_norms - F.linear(flat, self.embedding)).argmin(-1).view(x.shape[:-1])
 
     def decode(self, codes: Tensor) -> Tensor:
         """Entries `[..., D]` for codes `[...]` in 0 .. N - 1."""
@@ -81,7 +82,7 @@ class VQ(nn.Module):
 
     @torch.no_grad()
     def update(self, x: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> int:
-        """Move the running sums towards vectors `x` `[M, D]` with codes `[M]`; returns how many entries were revived."""
+        """Move the running sums towards vectors `x` `[M, D]` with codes `[M]`; returns how many were revived."""
         counts, sums = self._assign(x, codes)
         self.cluster_usage.lerp_(counts, 1 - self.decay)
         self.embedding_sum.lerp_(sums, 1 - self.decay)

@@ -32,12 +32,14 @@ class Tokens:
     fingerprint: str = ""  # of the codec that made them; "" decodes with any
 
     def __post_init__(self) -> None:
-        if self.codes.ndim != 3 or self.codes.is_floating_point():
-            raise ValueError(f"codes: {self.codes.dtype} {tuple(self.codes.shape)}; expected integers [B, K, T]")
+        if self.codes.ndim != 3 or self.codes.is_floating_point() or not len(self.codes):
+            raise ValueError(f"codes: {self.codes.dtype} {tuple(self.codes.shape)}; expected integers [B >= 1, K, T]")
         if self.n_samples.shape != (len(self.codes),):
-            raise ValueError(f"n_samples: shape {tuple(self.n_samples.shape)}; expected [{len(self.codes)}], one per item")
-        if len(self) and int(self.lengths.max()) > self.codes.shape[2]:
-            raise ValueError(f"n_samples: {int(self.n_samples.max())} samples are more than {self.codes.shape[2]} frames hold")
+            shape = tuple(self.n_samples.shape)
+            raise ValueError(f"n_samples: shape {shape}; expected [{len(self.codes)}], one per item")
+        longest, n_frames = int(self.n_samples.max()), self.codes.shape[2]
+        if longest > n_frames * self.hop_length:
+            raise ValueError(f"n_samples: {longest} samples are more than {n_frames} frames hold")
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -116,7 +118,8 @@ class Tokens:
     def save(self, path: str | Path) -> None:
         """Write a safetensors file (codes as int16 where they fit), whole or not at all."""
         fits = not self.codes.numel() or int(self.codes.max()) < 2**15
-        tensors = {"codes": self.codes.to(torch.int16 if fits else torch.int32).cpu(), "n_samples": self.n_samples.cpu()}
+        codes = self.codes.to(torch.int16 if fits else torch.int32)
+        tensors = {"codes": codes.cpu(), "n_samples": self.n_samples.cpu()}
         metadata = {"sample_rate": self.sample_rate, "hop_length": self.hop_length, "fingerprint": self.fingerprint}
         with atomic_file(Path(path)) as new:
             save_file({k: v.contiguous() for k, v in tensors.items()}, new, {k: str(v) for k, v in metadata.items()})

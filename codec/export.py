@@ -1,0 +1,161 @@
+"""The codec as fixed graphs: modules for torch.export and torch.compile, and ONNX files.
+
+`Codec.encode` and `Codec.decode` walk through long inputs chunk by chunk, a loop that no graph with
+dynamic shapes can hold. `EncodeGraph` and `DecodeGraph` take an input in one piece and give the same
+codes and waveforms; `EncodeStep` and `DecodeStep` are one step of a stream.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from codec.checkpoint.store import atomic_folder
+from codec.model import Codec
+
+ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
+OPSET = 20
+EXAMPLE = (2, 3)  # batch size and frames of the inputs that are traced; their values do not matter
+MAX_BATCH, MAX_FRAMES = 2**12, 2**17  # torch.export wants bounds; nearly three hours at 12.5 Hz
+
+
+class EncodeGraph(nn.Module):
+    """Waveform `[B, L]` float and lengths `[B]` int64 (samples) -> codes `[B, K, ceil(L / hop_length)]` int64."""
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.encoder, self.quantizer, self.config = codec.encoder, codec.quantizer, codec.config
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+        (batch_size, n_samples), hop_length = waveform.shape, self.config.hop_length
+        n_frames = (n_samples + hop_length - 1) // hop_length
+        lead = self.config.lead_frames - 1  # frames, so that even one frame fills the reflect padding
+        waveform = F.pad(waveform, (0, (n_frames + lead) * hop_length - n_samples))
+        z, _ = self.encoder(waveform, self.encoder.stack.init_state(batch_size), lengths)
+        return self.quantizer.encode(z.narrow(1, 0, n_frames))
+
+
+class DecodeGraph(nn.Module):
+    """Codes `[B, n_q, T]` int64 -> waveform `[B, T * hop_length]` float32."""
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.decoder, self.quantizer, self.config = codec.decoder, codec.quantizer, codec.config
+
+    def forward(self, codes: Tensor) -> Tensor:
+        batch_size, _, n_frames = codes.shape
+        lead = self.config.lead_frames - 1
+        lengths = torch.full((batch_size,), n_frames, device=codes.device) if lead else None
+        z = F.pad(self.quantizer.decode(codes), (0, 0, 0, lead))
+        waveform, _ = self.decoder(z, self.decoder.stack.init_state(batch_size), lengths)
+        return waveform.narrow(1, 0, n_frames * self.config.hop_length)
+
+
+class EncodeStep(nn.Module):
+    """Chunk `[B, T * hop_length]` and the state -> (codes `[B, K, T]`, *state).
+
+    The state is the flat list of `Encoder.stack.init_state`. The first chunk of a stream must hold at
+    least `config.lead_frames` frames.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.encoder, self.quantizer = codec.encoder, codec.quantizer
+
+    def forward(self, chunk: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        z, new_state = self.encoder(chunk, list(state))
+        return self.quantizer.encode(z), *new_state
+
+
+class DecodeStep(nn.Module):
+    """Codes `[B, n_q, T]` and the state of `Decoder.stack.init_state` -> (waveform `[B, T * hop_length]`, *state).
+
+    The first chunk of a stream must hold at least `config.lead_frames` frames.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.decoder, self.quantizer = codec.decoder, codec.quantizer
+
+    def forward(self, codes: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        waveform, new_state = self.decoder(self.quantizer.decode(codes), list(state))
+        return waveform, *new_state
+
+
+def export_encoder(codec: Codec) -> ExportedProgram:
+    """`EncodeGraph` for any batch size and number of frames, as `torch.export` gives it.
+
+    Raises:
+        MissingEncoderError: this codec has no encoder.
+    """
+    graph, args, shapes = _encode_spec(codec)
+    with _any_size(), torch.no_grad():
+        return torch.export.export(graph, args, dynamic_shapes=shapes)
+
+
+def export_decoder(codec: Codec) -> ExportedProgram:
+    """`DecodeGraph` with all codebooks, for any batch size and number of frames."""
+    graph, args, shapes = _decode_spec(codec)
+    with _any_size(), torch.no_grad():
+        return torch.export.export(graph, args, dynamic_shapes=shapes)
+
+
+def export_onnx(codec: Codec, folder: str | Path) -> None:
+    """Write `encoder.onnx` and `decoder.onnx`, weights inside; a codec without encoder gives the decoder only.
+
+    encoder.onnx: `waveform` `[B, L]` float32, `lengths` `[B]` int64 samples -> `codes` `[B, K, T]` int64
+    with T = ceil(L / hop_length). decoder.onnx: `codes` `[B, K, T]` int64 -> `waveform` `[B, T * hop_length]` float32.
+    An existing `folder` is replaced once both files are on disk. On a CPU, in float32.
+
+    Raises:
+        ImportError: onnx or onnxscript is not installed.
+        ValueError: the codec's weights are not float32 on a CPU.
+    """
+    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    if missing:
+        raise ImportError(f"ONNX export needs {' and '.join(missing)}: pip install {' '.join(missing)}")
+    if (codec.device.type, codec.dtype) != ("cpu", torch.float32):
+        raise ValueError(
+            f"got a codec in {codec.dtype} on {codec.device}, expected torch.float32 on cpu: move it first"
+        )
+    with atomic_folder(Path(folder)) as new:
+        if codec.has_encoder:
+            _write_onnx(new / ENCODER, export_encoder(codec), ["waveform", "lengths"], "codes")
+        _write_onnx(new / DECODER, export_decoder(codec), ["codes"], "waveform")
+
+
+Spec = tuple[nn.Module, tuple[Tensor, ...], dict[str, dict[int, Any]]]  # graph, example inputs, dynamic shapes
+
+
+def _encode_spec(codec: Codec) -> Spec:
+    batch_size, n_frames = EXAMPLE
+    hop = codec.config.hop_length
+    batch, samples = Dim("batch", min=1, max=MAX_BATCH), Dim("samples", min=1, max=MAX_FRAMES * hop)
+    waveform = torch.zeros(batch_size, n_frames * hop, device=codec.device, dtype=codec.dtype)
+    lengths = torch.full((batch_size,), n_frames * hop, device=codec.device)
+    return EncodeGraph(codec).eval(), (waveform, lengths), {"waveform": {0: batch, 1: samples}, "lengths": {0: batch}}
+
+
+def _decode_spec(codec: Codec) -> Spec:
+    batch, frames = Dim("batch", min=1, max=MAX_BATCH), Dim("frames", min=1, max=MAX_FRAMES)
+    codes = torch.zeros(EXAMPLE[0], codec.config.num_codebooks, EXAMPLE[1], device=codec.device, dtype=torch.int64)
+    return DecodeGraph(codec).eval(), (codes,), {"codes": {0: batch, 2: frames}}
+
+
+def _write_onnx(path: Path, program: ExportedProgram, inputs: list[str], output: str) -> None:
+    torch.onnx.export(
+        program, (), path, input_names=inputs, output_names=[output], opset_version=OPSET, dynamo=True,
+        external_data=False, verbose=False,
+    )  # fmt: skip
+
+
+def _any_size() -> AbstractContextManager[None]:
+    """Keep torch.export from reasoning that sizes of 1 are special, as torch.onnx.export also does."""
+    return torch.fx.experimental._config.patch(backed_size_oblivious=True)

@@ -1,0 +1,95 @@
+"""Graphs of the codec give what the codec gives: torch.compile, torch.export and ONNX."""
+
+import pytest
+import torch
+
+from codec.config import preset
+from codec.export import DecodeStep, EncodeStep, export_decoder, export_encoder, export_onnx
+from codec.model import Codec
+
+CASES = [(1, 1), (2, 1), (2, 3), (1, 16), (3, 2), (4, 21)]  # batch size, frames; the example has (2, 3)
+
+
+@pytest.fixture(scope="module")
+def codec():
+    torch.manual_seed(0)
+    return Codec(preset("tiny")).eval().requires_grad_(False)
+
+
+def batch(codec, batch_size, n_frames, n_missing=100):
+    """Noise of `n_frames`, the last of them cut, and zeros after shorter items; with the frames of each item."""
+    hop = codec.config.hop_length
+    n_samples = n_frames * hop - n_missing
+    lengths = torch.tensor([max(1, n_samples * (i + 1) // batch_size) for i in range(batch_size)])
+    waveform = 0.3 * torch.randn(batch_size, n_samples) * (torch.arange(n_samples) < lengths[:, None])
+    return waveform, lengths, -(-lengths // hop)
+
+
+def assert_same_codes(got, want, n_frames):
+    assert got.shape == want.shape
+    for g, w, n in zip(got, want, n_frames, strict=True):
+        assert torch.equal(g[:, :n], w[:, :n])
+
+
+def test_compile(codec):
+    waveform, lengths, n_frames = batch(codec, 2, 3)
+    codes = codec.encode(waveform, lengths)
+    encode = torch.compile(codec.encode, fullgraph=True, backend="aot_eager", dynamic=False)
+    decode = torch.compile(codec.decode, fullgraph=True, backend="aot_eager", dynamic=False)
+    assert_same_codes(encode(waveform, lengths), codes, n_frames)
+    torch.testing.assert_close(decode(codes), codec.decode(codes), atol=1e-4, rtol=0)
+    torch._dynamo.reset()
+    assert torch._dynamo.explain(codec.encode)(waveform, lengths).graph_break_count == 0
+    assert torch._dynamo.explain(codec.decode)(codes).graph_break_count == 0
+
+
+def test_export(codec):
+    encode, decode = export_encoder(codec).module(), export_decoder(codec).module()
+    for batch_size, n_frames in CASES:
+        waveform, lengths, item_frames = batch(codec, batch_size, n_frames)
+        codes = codec.encode(waveform, lengths)
+        assert_same_codes(encode(waveform, lengths), codes, item_frames)
+        torch.testing.assert_close(decode(codes), codec.decode(codes), atol=1e-4, rtol=0)
+
+
+def test_export_step(codec):
+    waveform = 0.3 * torch.randn(2, 3 * codec.config.hop_length)
+    codes = codec.encode(waveform)
+    chunks = waveform.split(codec.config.hop_length, dim=1)
+    for step, stack, inputs, want in (
+        (EncodeStep(codec), codec.encoder.stack, chunks, codes),
+        (DecodeStep(codec), codec.decoder.stack, codes.split(1, dim=2), codec.decode(codes)),
+    ):
+        state = stack.init_state(2)
+        program = torch.export.export(step, (inputs[0], *state)).module()
+        outputs = []
+        for chunk in inputs:
+            y, *state = program(chunk, *state)
+            outputs.append(y)
+        torch.testing.assert_close(torch.cat(outputs, dim=-1), want, atol=1e-4, rtol=0)
+
+
+def test_onnx(codec, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    export_onnx(codec, tmp_path / "onnx")
+    encoder, decoder = (runtime.InferenceSession(tmp_path / "onnx" / f"{name}.onnx") for name in ("encoder", "decoder"))
+    for batch_size, n_frames in CASES:
+        for n_missing in (0, 100):
+            waveform, lengths, item_frames = batch(codec, batch_size, n_frames, n_missing)
+            want = codec.encode(waveform, lengths)
+            (codes,) = encoder.run(None, {"waveform": waveform.numpy(), "lengths": lengths.numpy()})
+            assert_same_codes(torch.from_numpy(codes), want, item_frames)
+            (decoded,) = decoder.run(None, {"codes": want.numpy()})
+            torch.testing.assert_close(torch.from_numpy(decoded), codec.decode(want), atol=1e-4, rtol=0)
+
+
+def test_onnx_decoder_only(tmp_path):
+    export_onnx(Codec(preset("tiny"), with_encoder=False), tmp_path / "onnx")
+    assert [path.name for path in (tmp_path / "onnx").iterdir()] == ["decoder.onnx"]
+
+
+def test_onnx_missing_package(codec, tmp_path, monkeypatch):
+    monkeypatch.setattr("codec.export.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="pip install onnx onnxscript"):
+        export_onnx(codec, tmp_path / "onnx")
+    assert not (tmp_path / "onnx").exists()
