@@ -2,8 +2,8 @@
 
     python benchmarks/codec_speed.py --out benchmarks/results
 
-Weights are random and nothing is downloaded: time and memory depend on shapes alone. The systems take
-turns in every round and each keeps its best time, so that a busy moment of the machine hurts nobody.
+Weights are random: time and memory depend on shapes alone. The systems take turns in every round and
+each keeps its best time, so that a busy moment of the machine hurts nobody.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,39 +31,29 @@ CODECS = ("voxtral float32", "voxtral bfloat16", "small float32", "small bfloat1
 MIMI = "mimi float32"
 PEERS = ("encodec float32", "dac float32", MIMI)
 MATMUL = {"cpu": (2048, 1), "cuda": (8192, 10)}  # size, products in a row
+WARM_UP = 20  # frames of a stream
 ROUND_BUDGET = 15.0  # seconds; a system that has used them up at one length sits out the remaining rounds
 
 
 class System(NamedTuple):
-    """A model behind the two calls that are timed."""
-
     model: Any
     encode: Callable[[Tensor], Any]  # waveform [1, L] -> codes
     decode: Callable[[Any], Any]  # codes -> waveform
 
 
-@dataclass
-class Best:
-    """Best times of one system at one length, in seconds."""
-
-    encode: float = math.inf
-    decode: float = math.inf
-    rounds: int = 0
-    spent: float = 0.0
-
-    def add(self, encode: float, decode: float) -> None:
-        self.encode, self.decode = min(self.encode, encode), min(self.decode, decode)
-        self.rounds, self.spent = self.rounds + 1, self.spent + encode + decode
+class Best(NamedTuple):
+    encode: float  # seconds, the best of the rounds
+    decode: float
+    rounds: int
 
 
 class Memory(NamedTuple):
-    """Memory in MB, after building the model and at its peak."""
-
-    built: float
+    built: float  # MB, once the model is there
     peak: float
 
 
 Case = tuple[str, float]  # system, seconds of audio
+Times = dict[Case, Best]
 Frames = dict[str, Tensor]  # by system: milliseconds [2, 3], median and p95 of encode, decode and both
 
 
@@ -114,21 +103,23 @@ def matmul_rate(dtype: torch.dtype, device: str) -> float:
     return 2e-9 * n * size**3 / seconds
 
 
-def measure(systems: dict[str, System], args: argparse.Namespace) -> tuple[dict[Case, Best], dict[str, float]]:
+def measure(systems: dict[str, System], args: argparse.Namespace) -> tuple[Times, dict[str, float]]:
     """Best times of the systems, and from the same rounds the best matmul rate of each dtype."""
-    times: dict[Case, Best] = {}
+    runs: dict[Case, list[tuple[float, float]]] = {}
     rates = {"float32": 0.0, "bfloat16": 0.0}
     cases = [(s, r, name) for s in args.seconds for r in range(args.rounds) for name in systems]
     for seconds, _, name in (bar := tqdm(cases, desc="speed")):
         bar.set_postfix_str(f"{name}, {seconds:g} s")
         if name == CODECS[0]:
             x = noise(seconds, args.device)
-            rates = {dtype: max(r, matmul_rate(getattr(torch, dtype), args.device)) for dtype, r in rates.items()}
-        best = times.setdefault((name, seconds), Best())
-        if best.spent < ROUND_BUDGET and (name in CODECS or seconds <= args.peer_seconds):
+            for dtype in rates:
+                rates[dtype] = max(rates[dtype], matmul_rate(getattr(torch, dtype), args.device))
+        done = runs.setdefault((name, seconds), [])
+        if sum(map(sum, done)) < ROUND_BUDGET and (name in CODECS or seconds <= args.peer_seconds):
             encode_time, codes = timed(args.device, systems[name].encode, x)
-            best.add(encode_time, timed(args.device, systems[name].decode, codes)[0])
-    return {case: best for case, best in times.items() if best.rounds}, rates
+            done.append((encode_time, timed(args.device, systems[name].decode, codes)[0]))
+    best = {case: map(min, zip(*done, strict=True)) for case, done in runs.items() if done}
+    return {case: Best(*pair, len(runs[case])) for case, pair in best.items()}, rates
 
 
 def stack_flops(stack: CausalStack) -> float:
@@ -170,7 +161,7 @@ def stream(systems: dict[str, System], args: argparse.Namespace) -> Frames:
     """Time per frame of each codec, of the stream with the lowest p95."""
     results: Frames = {}
     for _, name in tqdm([(r, name) for r in range(min(args.rounds, 3)) for name in CODECS], desc="streaming"):
-        frames = list(frame_times(systems[name].model, args.warmup + args.frames, args.device))[args.warmup :]
+        frames = list(frame_times(systems[name].model, WARM_UP + args.frames, args.device))[WARM_UP:]
         ms = 1000 * torch.tensor([[e, d, e + d] for e, d in frames])
         result = ms.quantile(torch.tensor([0.5, 0.95]), dim=0)
         if name not in results or result[1, 2] < results[name][1, 2]:
@@ -179,46 +170,42 @@ def stream(systems: dict[str, System], args: argparse.Namespace) -> Frames:
 
 
 def memory_here(name: str, seconds: float, device: str) -> Memory:
-    """Build a system in this process, use it once, and see what that took; with "cuda", of the GPU's memory."""
-    system = build(name, device)
-    if device == "cuda":
-        built = torch.cuda.memory_allocated() / 1e6
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        built = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+    """Build a system in this process, use it once, and see what that took; on "cuda", of GPU memory."""
+    system, cuda = build(name, device), device == "cuda"
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    built = torch.cuda.memory_allocated() if cuda else pages * resource.getpagesize()
     system.decode(system.encode(noise(seconds, device)))
-    if device == "cuda":
-        return Memory(built, torch.cuda.max_memory_allocated() / 1e6)
-    return Memory(built, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Memory(built / 1e6, (torch.cuda.max_memory_allocated() if cuda else rss) / 1e6)
 
 
 def measure_memory(args: argparse.Namespace) -> dict[Case, Memory]:
     """Memory of the float32 systems, for each length in a process of its own."""
-    lengths = [seconds for seconds in args.seconds if seconds >= 10] or args.seconds[-1:]
-    names = [name for name in CODECS + PEERS if name.endswith("float32")]
-    results = {}
+    lengths = [s for s in args.seconds if s >= 10] or args.seconds[-1:]
+    cases = [(n, s) for n in CODECS + PEERS for s in lengths if n in CODECS or s <= args.peer_seconds]
     command = [sys.executable, __file__, "--device", args.device, "--threads", str(args.threads), "--memory"]
-    for name, seconds in tqdm([(n, s) for n in names for s in lengths], desc="memory"):
-        if name in CODECS or seconds <= args.peer_seconds:
-            output = subprocess.run([*command, name, str(seconds)], check=True, stdout=subprocess.PIPE).stdout
-            results[name, seconds] = Memory(*json.loads(output))
+    results = {}
+    for name, seconds in tqdm([case for case in cases if case[0].endswith("float32")], desc="memory"):
+        output = subprocess.run([*command, name, str(seconds)], check=True, stdout=subprocess.PIPE).stdout
+        results[name, seconds] = Memory(*json.loads(output))
     return results
 
 
 def floor_rows(
-    times: dict[Case, Best], shares: dict[Case, list[float]], memory: dict[Case, Memory], frames: Frames
+    times: Times, shares: dict[Case, list[float]], memory: dict[Case, Memory], frames: Frames
 ) -> Iterator[list[str]]:
-    """Target, measured, verdict. Where there are two numbers, of encoding and of decoding, both must pass."""
+    """Target, measured, verdict. Of two numbers, for encoding and decoding, both must pass."""
 
     def ratios(a: Case, b: Case, scale: float = 1.0) -> list[float]:
         pairs = [(times[a], times[b])] if {a, b} <= times.keys() else []
         return [scale * ratio for x, y in pairs for ratio in (x.encode / y.encode, x.decode / y.decode)]
 
-    def row(target: str, values: list[float], unit: str, low: float = 0.0, high: float = math.inf) -> list[str]:
+    def row(target: str, values: list[float], unit: str, low: float = 0, high: float = math.inf) -> list[str]:
         verdict = "pass" if all(low <= v <= high for v in values) else "**miss**"
-        return [target, " / ".join(f"{v:.2f}{unit}" for v in values) or "-", verdict if values else "not measured"]
+        return [target, " / ".join(f"{v:.2f}{unit}" for v in values), verdict if values else "not measured"]
 
-    yield row("voxtral float32, 10 s: at least 0.7 of matmul rate", shares.get((CODECS[0], 10), []), "", low=0.7)
+    share = shares.get((CODECS[0], 10), [])
+    yield row("voxtral float32, 10 s: at least 0.7 of matmul rate", share, "", low=0.7)
     for name, factor in zip(CODECS[1:], (1, 5, 8), strict=True):
         target = f"{name}, 10 s: at least {factor} times as fast as Mimi in float32"
         yield row(target, ratios((MIMI, 10), (name, 10)), "x", low=factor)
@@ -233,10 +220,11 @@ def floor_rows(
 
 
 def table(title: str, note: str, header: str, rows: Iterable[Iterable[Any]]) -> str:
-    """A Markdown section; `header` names the columns, separated by "|". Numbers get four significant digits."""
+    """A Markdown section; `header` names the columns, separated by "|"; numbers get four digits."""
     columns = [column.strip() for column in header.split("|")]
     lines = [columns, ["---", *["---:"] * (len(columns) - 1)]]
-    lines += [[cell if isinstance(cell, str) else f"{float(f'{cell:.4g}'):g}" for cell in row] for row in rows]
+    for row in rows:
+        lines.append([c if isinstance(c, str) else f"{c:.4g}" if c < 1e4 else f"{c:.0f}" for c in row])
     return "\n".join([f"## {title}\n\n{note}\n", *(f"| {' | '.join(cells)} |" for cells in lines), ""])
 
 
@@ -245,31 +233,30 @@ def report(args: argparse.Namespace) -> str:
     # Memory first, while this process is small: a child's ru_maxrss starts at the size of its parent.
     memory = measure_memory(args)
     systems = {name: build(name, args.device) for name in tqdm(CODECS + PEERS, desc="build")}
-    for system in systems.values():
-        system.decode(system.encode(noise(1, args.device)))
     times, rates = measure(systems, args)
     frames = stream(systems, args)
 
     flops = {case: codec_flops(systems[case[0]].model, case[1]) for case in times if case[0] in CODECS}
     shares: dict[Case, list[float]] = {}
     speeds: list[list[Any]] = []
-    for (name, s), best in times.items():
+    for (name, s), (encode, decode, rounds) in times.items():
         if name in CODECS:
-            rate, (encode, decode) = 1e9 * rates[name.split()[1]], flops[name, s]
-            shares[name, s] = [encode / best.encode / rate, decode / best.decode / rate]
+            rate = 1e9 * rates[name.split()[1]]
+            shares[name, s] = [flops[name, s][0] / encode / rate, flops[name, s][1] / decode / rate]
         mimi = times.get((MIMI, s))
-        ratio = [mimi.encode / best.encode, mimi.decode / best.decode] if mimi else ["-", "-"]
-        speeds.append([name, s, best.encode, best.decode, s / best.encode, s / best.decode, *ratio, best.rounds])
+        ratio = [mimi.encode / encode, mimi.decode / decode] if mimi else ["-", "-"]
+        speeds.append([name, s, encode, decode, s / encode, s / decode, *ratio, rounds])
 
-    size, device = MATMUL[args.device][0], f"{args.threads} threads, {torch.backends.cpu.get_cpu_capability()}"
-    device = torch.cuda.get_device_name() if args.device == "cuda" else device
+    cpu = f"{args.threads} threads, {torch.backends.cpu.get_cpu_capability()}"
+    device = torch.cuda.get_device_name() if args.device == "cuda" else cpu
     parts = [f"# Codec speed, {args.device}\n\n{device}, PyTorch {torch.__version__}, random weights.\n"]
-    parts += [table("Matmul rate", f"Matrices of {size} x {size}.", "dtype | GFLOP/s", rates.items())]
-    columns = "system | audio s | encode s | decode s | encode xRT | decode xRT | Mimi/encode | Mimi/decode | rounds"
+    note = "Square matrices of {} rows, {} products in a row.".format(*MATMUL[args.device])
+    parts += [table("Matmul rate", note, "dtype | GFLOP/s", rates.items())]
+    columns = "system | audio s | encode s | decode s | encode xRT | decode xRT | Mimi/enc | Mimi/dec | runs"
     note = "Best of the rounds. xRT: seconds of audio per second. Mimi/: Mimi's time over the system's."
     parts += [table("Speed", note, columns, speeds)]
     columns = "system | audio s | encode GFLOP | decode GFLOP | encode share | decode share"
-    note = "Counted: two operations per weight and step, and the float32 VQ search. Not counted: attention scores."
+    note = "Counted: two operations per weight and step, and the float32 VQ search; not attention scores."
     rows = [[*case, *(f / 1e9 for f in flops[case]), *shares[case]] for case in flops]
     parts += [table("Share of matmul rate", note, columns, rows)]
     note = "Encoding and decoding once, in a process of its own. On a CPU, libraries count as built."
@@ -279,33 +266,30 @@ def report(args: argparse.Namespace) -> str:
     note = f"Milliseconds for one frame at a time, {args.frames} frames; the best of some streams."
     rows = [[name, *frames[name].T.flatten().tolist()] for name in CODECS]
     parts += [table("Streaming", note, columns, rows)]
-    rows = list(floor_rows(times, shares, memory, frames))
-    parts += [table("Floors", "Two numbers: encode / decode.", "target | measured | verdict", rows)]
+    floors = floor_rows(times, shares, memory, frames)
+    parts += [table("Floors", "Two numbers: encode / decode.", "target | measured | verdict", floors)]
     return "\n".join(parts)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Speed and memory of the codec beside EnCodec, DAC and Mimi.")
+    parser = argparse.ArgumentParser(description="Speed and memory beside EnCodec, DAC and Mimi.")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, nargs="+", default=[1, 10, 60, 600], help="lengths of audio")
-    parser.add_argument("--peer-seconds", type=float, default=60, help="longest audio given to the other codecs")
+    parser.add_argument("--peer-seconds", type=float, default=60, help="longest audio for the peers")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--frames", type=int, default=200, help="frames of a stream, after the warm-up")
-    parser.add_argument("--warmup", type=int, default=20, help="frames")
     parser.add_argument("--quick", action="store_true", help="a smoke run: the numbers mean little")
     parser.add_argument("--out", type=Path, help="folder for a copy of the tables")
     parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.quick:
-        args.seconds, args.rounds, args.frames, args.warmup = [1], 1, 20, 5
+        args.seconds, args.rounds, args.frames = [1], 1, 20
     torch.set_flush_denormal(True)
     torch.set_num_threads(args.threads)
     with torch.inference_mode():
-        if args.memory:
-            print(json.dumps(memory_here(args.memory[0], float(args.memory[1]), args.device)))
-            return
-        text = report(args)
+        here = args.memory and memory_here(args.memory[0], float(args.memory[1]), args.device)
+        text = json.dumps(here) if here else report(args)
     print(text)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)

@@ -176,6 +176,8 @@ def _jobs(inputs: list[str], suffixes: tuple[str, ...], out: Path | None, suffix
     """What there is to do: every input once, without outputs that exist, each with a target of its own."""
     jobs: dict[Path, Job] = {}
     for source, relative in dict(_find(inputs, suffixes)).items():
+        if source.name.endswith(suffix):
+            continue  # the output of an earlier roundtrip
         target = (source if out is None else out / relative).with_suffix(suffix)
         if target in jobs:
             _fail(f"{source} and {jobs[target].source} would both become {target}; encode them into different folders")

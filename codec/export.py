@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from codec.checkpoint.store import atomic_folder
+from codec.files import atomic_folder
 from codec.model import Codec
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
@@ -36,10 +36,11 @@ class EncodeGraph(nn.Module):
     def forward(self, waveform: Tensor, lengths: Tensor) -> Tensor:
         (batch_size, n_samples), hop_length = waveform.shape, self.config.hop_length
         n_frames = (n_samples + hop_length - 1) // hop_length
-        lead = self.config.lead_frames - 1  # frames, so that even one frame fills the reflect padding
+        # Spare frames: they fill the reflect padding, and keep torch.export from treating one frame as special.
+        lead = self.config.lead_frames
         waveform = F.pad(waveform, (0, (n_frames + lead) * hop_length - n_samples))
         z, _ = self.encoder(waveform, self.encoder.stack.init_state(batch_size), lengths)
-        return self.quantizer.encode(z.narrow(1, 0, n_frames))
+        return self.quantizer.encode(z).narrow(2, 0, n_frames)
 
 
 class DecodeGraph(nn.Module):

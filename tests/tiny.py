@@ -44,7 +44,12 @@ CONFIGS = {
 
 
 def make_codec(name: str = "12.5 Hz", seed: int = 0, **changes: object) -> Codec:
-    """A tiny codec whose layers all matter: LayerScale near 1, so that no branch hides below tolerance."""
+    """A tiny codec whose layers all matter and whose codes vary.
+
+    LayerScale is near 1, so that no branch hides below a tolerance, and latents have about unit variance.
+    """
     torch.manual_seed(seed)
-    model = Codec(preset("tiny", layer_scale_init=0.5, **{**CONFIGS[name], **changes}))
-    return model.eval().requires_grad_(False)
+    model = Codec(preset("tiny", layer_scale_init=0.5, **{**CONFIGS[name], **changes})).eval().requires_grad_(False)
+    last = model.encoder.stack.layers[-1].weight
+    last /= model.latents(0.1 * torch.randn(1, 20 * model.config.hop_length)).std()
+    return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from codec.files import atomic_file
 
 Audio = str | Path | NDArray | Tensor
 MAX_CHANNELS = 64  # more than this is an array given as [samples, channels]
+_BLOCK = 2**20  # samples
+_UNKNOWN_LENGTH = 2**63 - 1  # what libsndfile then says
 _FULL_SCALE = {torch.int16: 2.0**15, torch.int32: 2.0**31}
 
 
@@ -94,10 +97,32 @@ def _read_file(path: Path) -> tuple[NDArray, int]:
         raise AudioError(f"{path}: no such file")
     try:
         with soundfile.SoundFile(path) as file:
-            samples = file.read(dtype="float32", always_2d=True)
-            expected, truncated = file.frames, "should be" in file.extra_info
+            blocks = []
+            while not blocks or len(blocks[-1]):  # in blocks, as a piped FLAC does not know its length
+                blocks.append(file.read(_BLOCK, dtype="float32", always_2d=True))
+            samples = np.concatenate(blocks)
+            is_cut = _has_cut_chunk(file.extra_info) or len(samples) < file.frames < _UNKNOWN_LENGTH
+            is_cut |= file.format == "OGG" and not _ogg_is_complete(path)
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
         raise AudioError(f"{path}: cannot be read as audio ({error}); it is damaged or no audio file") from error
-    if truncated or len(samples) < expected:
+    if is_cut:
         raise AudioError(f"{path}: the file is truncated ({len(samples)} samples are there); copy it again")
     return samples.T, file.samplerate
+
+
+def _has_cut_chunk(log: str) -> bool:
+    """Whether libsndfile found less in a chunk than its header says; a writer to a pipe says about 2 or 4 GiB."""
+    sizes = re.findall(r"(\d+) \(should be", log)
+    return any(int(size) < 0x7FFF0000 for size in sizes)
+
+
+def _ogg_is_complete(path: Path) -> bool:
+    """Whether the last page is whole and marked as the end; libsndfile reads up to a cut and keeps silent."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**17))  # a page has less than 64 KiB
+        _, mark, page = file.read().rpartition(b"OggS")
+    if not mark or len(page) < 23:
+        return False
+    flags, n_segments = page[1], page[22]
+    segment_sizes = page[23 : 23 + n_segments]
+    return bool(flags & 4) and len(page) >= 23 + n_segments + sum(segment_sizes)

@@ -53,7 +53,7 @@ class CausalStack(nn.Module):
         Returns:
             The output `[B, T', D']` and the state after the chunk.
         """
-        seen, *tails = state
+        seen, tails = state[0], state[1:]  # a list, which torch.compile can write to
         n_frames = x.shape[1] // self.steps_per_frame
         span = Span(seen * self.steps_per_frame, length)
         for i, (layer, scale) in enumerate(zip(self.layers, self.scales, strict=True)):

@@ -1,0 +1,130 @@
+"""The configuration: what it refuses, what it derives, and that JSON keeps it."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codec.config import PRESETS, CodecConfig, preset
+
+STAGES = ("strides", "kernel_sizes", "windows", "encoder_layers", "decoder_layers")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_survive_json(name):
+    assert CodecConfig.from_json(preset(name).to_json()) == preset(name)
+
+
+@st.composite
+def valid_changes(draw):
+    n = draw(st.integers(1, 6))
+    strides = (*draw(st.lists(st.integers(1, 4), min_size=n - 1, max_size=n - 1)), 1)
+    n_kv_heads, acoustic_dim = draw(st.integers(1, 4)), draw(st.integers(1, 40))
+    levels = st.integers(2, 99)
+    quantize = draw(st.floats(0, 1))
+    per_stage = st.lists(st.integers(1, 30), min_size=n, max_size=n)
+    return {
+        "sample_rate": draw(st.integers(1, 96_000)),
+        "strides": strides,
+        "kernel_sizes": [stride * draw(st.integers(1, 3)) for stride in strides],
+        **{name: draw(per_stage) for name in ("windows", "encoder_layers", "decoder_layers")},
+        "n_kv_heads": n_kv_heads,
+        "n_heads": n_kv_heads * draw(st.integers(1, 3)),
+        "norm_eps": draw(st.floats(1e-9, 1)),
+        "proj_weight_norm": draw(st.booleans()),
+        "semantic_init": draw(st.sampled_from(["kmeans", "first_batch"])),
+        "acoustic_dim": acoustic_dim,
+        "acoustic_levels": draw(levels | st.lists(levels, min_size=acoustic_dim, max_size=acoustic_dim)),
+        "acoustic_quantize_prob": quantize,
+        "acoustic_noise_prob": (1 - quantize) / 2,
+    }
+
+
+@given(valid_changes())
+def test_any_valid_config_survives_json(changes):
+    config = preset("tiny", **changes)
+    assert CodecConfig.from_json(config.to_json()) == config
+    assert config.num_codebooks == len(config.codebook_sizes) == 1 + config.acoustic_dim
+    assert config.frame_rate * config.hop_length == pytest.approx(config.sample_rate)
+    assert config.bitrate() == pytest.approx(sum(map(math.log2, config.codebook_sizes)) * config.frame_rate)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"dim": "32"}, "dim = '32'"),
+        ({"dim": True}, "dim = True"),
+        ({"dim": 0}, "dim = 0"),
+        ({"sample_rate": 24_000.5}, "sample_rate"),
+        ({"proj_weight_norm": 1}, "proj_weight_norm"),
+        ({"norm_eps": math.nan}, "norm_eps"),
+        ({"norm_eps": math.inf}, "norm_eps"),
+        ({"qk_norm_eps": -1e-6}, "qk_norm_eps"),
+        ({"n_kv_heads": 3}, "n_kv_heads"),
+        ({"strides": 2}, "strides"),
+        ({"strides": (2, 2.0, 2, 1)}, "strides"),
+        ({"strides": (2, 0, 2, 1)}, "strides"),
+        ({"strides": (2, 2, 2, 2), "kernel_sizes": (4, 4, 4, 4)}, "strides"),
+        (dict.fromkeys(STAGES, ()), "strides"),
+        ({"kernel_sizes": (4, 4, 5, 3)}, "kernel_sizes"),
+        ({"kernel_sizes": (4, 4, 3)}, "kernel_sizes"),
+        ({"windows": (16, 8, 4)}, "windows"),
+        ({"windows": (16, 8, 4, 0)}, "windows"),
+        ({"encoder_layers": (1, 1, 1, 1, 1)}, "encoder_layers"),
+        ({"decoder_layers": (1, 1, 1, -1)}, "decoder_layers"),
+        ({"semantic_codebook_size": 1}, "semantic_codebook_size"),
+        ({"semantic_init": "random"}, "semantic_init"),
+        ({"semantic_init": None}, "semantic_init"),
+        ({"semantic_decay": 1.0}, "semantic_decay"),
+        ({"semantic_revive_below": -1.0}, "semantic_revive_below"),
+        ({"semantic_quantize_prob": 1.1}, "semantic_quantize_prob"),
+        ({"quantizer_dropout": -0.1}, "quantizer_dropout"),
+        ({"acoustic_quantize_prob": 0.8, "acoustic_noise_prob": 0.3}, "acoustic_noise_prob"),
+        ({"acoustic_levels": 1}, "acoustic_levels"),
+        ({"acoustic_levels": (21, 21)}, "acoustic_levels"),
+        ({"acoustic_levels": "21"}, "acoustic_levels"),
+        ({"acoustic_dim": 0}, "acoustic_dim"),
+    ],
+)
+def test_invalid_fields_are_named(changes, named):
+    with pytest.raises(ValueError, match=f"^{named}"):
+        preset("tiny", **changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "must be a JSON object"),
+        (json.dumps({"dims": 32}), r"unknown fields \['dims'\]"),
+        (json.dumps({"dim": None}), "dim = None"),
+    ],
+)
+def test_bad_json(text, message):
+    with pytest.raises(ValueError, match=message):
+        CodecConfig.from_json(text)
+
+
+def test_unknown_preset_lists_the_known_ones():
+    with pytest.raises(ValueError, match="'huge'.*voxtral.*tiny"):
+        preset("huge")
+
+
+def test_voxtral_numbers():
+    config = preset("voxtral")
+    assert (config.frame_rate, config.hop_length, config.num_codebooks) == (12.5, 1920, 37)
+    assert config.bitrate() == pytest.approx(12.5 * (13 + 36 * math.log2(21)))
+    assert config.bitrate(1) == 162.5
+    for n_q in (0, 38):
+        with pytest.raises(ValueError, match=f"n_q = {n_q}"):
+            config.bitrate(n_q)
+
+
+@pytest.mark.parametrize("frame_rate", [6.25, 12.5, 25, 50])
+def test_frame_rate_follows_from_strides(frame_rate):
+    n = int(math.log2(100 / frame_rate))
+    config = preset("tiny", strides=(2,) * n + (1,), kernel_sizes=(4,) * n + (3,), **dict.fromkeys(STAGES[2:], (1,) * (n + 1)))
+    assert config.frame_rate == frame_rate
+    assert config.lead_frames * config.patches_per_frame >= config.proj_kernel_size
