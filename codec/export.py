@@ -7,7 +7,6 @@ codes and waveforms; `EncodeStep` and `DecodeStep` are one step of a stream.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -91,21 +90,28 @@ class DecodeStep(nn.Module):
 
 
 def export_encoder(codec: Codec) -> ExportedProgram:
-    """`EncodeGraph` for any batch size and number of frames, as `torch.export` gives it.
+    """`EncodeGraph` for any batch size and length, as `torch.export` gives it.
+
+    Called with a single item, the program (not the ONNX file) wants more frames than an attention block
+    has queries: torch.export takes one block in all for a special case.
 
     Raises:
         MissingEncoderError: this codec has no encoder.
     """
-    graph, args, shapes = _encode_spec(codec)
-    with _any_size(), torch.no_grad():
-        return torch.export.export(graph, args, dynamic_shapes=shapes)
+    batch_size, n_frames = EXAMPLE
+    hop_length = codec.config.hop_length
+    batch, samples = Dim("batch", min=1, max=MAX_BATCH), Dim("samples", min=1, max=MAX_FRAMES * hop_length)
+    waveform = torch.zeros(batch_size, n_frames * hop_length, device=codec.device, dtype=codec.dtype)
+    lengths = torch.full((batch_size,), n_frames * hop_length, device=codec.device)
+    shapes = {"waveform": {0: batch, 1: samples}, "lengths": {0: batch}}
+    return _export(EncodeGraph(codec), (waveform, lengths), shapes)
 
 
 def export_decoder(codec: Codec) -> ExportedProgram:
-    """`DecodeGraph` with all codebooks, for any batch size and number of frames."""
-    graph, args, shapes = _decode_spec(codec)
-    with _any_size(), torch.no_grad():
-        return torch.export.export(graph, args, dynamic_shapes=shapes)
+    """`DecodeGraph` with all codebooks, for any batch size and number of frames; limited as `export_encoder`."""
+    batch, frames = Dim("batch", min=1, max=MAX_BATCH), Dim("frames", min=1, max=MAX_FRAMES)
+    codes = torch.zeros(EXAMPLE[0], codec.config.num_codebooks, EXAMPLE[1], device=codec.device, dtype=torch.int64)
+    return _export(DecodeGraph(codec), (codes,), {"codes": {0: batch, 2: frames}})
 
 
 def export_onnx(codec: Codec, folder: str | Path) -> None:
@@ -132,22 +138,11 @@ def export_onnx(codec: Codec, folder: str | Path) -> None:
         _write_onnx(new / DECODER, export_decoder(codec), ["codes"], "waveform")
 
 
-Spec = tuple[nn.Module, tuple[Tensor, ...], dict[str, dict[int, Any]]]  # graph, example inputs, dynamic shapes
-
-
-def _encode_spec(codec: Codec) -> Spec:
-    batch_size, n_frames = EXAMPLE
-    hop = codec.config.hop_length
-    batch, samples = Dim("batch", min=1, max=MAX_BATCH), Dim("samples", min=1, max=MAX_FRAMES * hop)
-    waveform = torch.zeros(batch_size, n_frames * hop, device=codec.device, dtype=codec.dtype)
-    lengths = torch.full((batch_size,), n_frames * hop, device=codec.device)
-    return EncodeGraph(codec).eval(), (waveform, lengths), {"waveform": {0: batch, 1: samples}, "lengths": {0: batch}}
-
-
-def _decode_spec(codec: Codec) -> Spec:
-    batch, frames = Dim("batch", min=1, max=MAX_BATCH), Dim("frames", min=1, max=MAX_FRAMES)
-    codes = torch.zeros(EXAMPLE[0], codec.config.num_codebooks, EXAMPLE[1], device=codec.device, dtype=torch.int64)
-    return DecodeGraph(codec).eval(), (codes,), {"codes": {0: batch, 2: frames}}
+def _export(graph: nn.Module, inputs: tuple[Tensor, ...], shapes: dict[str, Any]) -> ExportedProgram:
+    # Without this, as torch.onnx.export also knows, sizes of 1 become special cases.
+    any_size = torch.fx.experimental._config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+    with any_size, torch.no_grad():
+        return torch.export.export(graph.eval(), inputs, dynamic_shapes=shapes)
 
 
 def _write_onnx(path: Path, program: ExportedProgram, inputs: list[str], output: str) -> None:
@@ -155,8 +150,3 @@ def _write_onnx(path: Path, program: ExportedProgram, inputs: list[str], output:
         program, (), path, input_names=inputs, output_names=[output], opset_version=OPSET, dynamo=True,
         external_data=False, verbose=False,
     )  # fmt: skip
-
-
-def _any_size() -> AbstractContextManager[None]:
-    """Keep torch.export from reasoning that sizes of 1 are special, as torch.onnx.export also does."""
-    return torch.fx.experimental._config.patch(backed_size_oblivious=True)

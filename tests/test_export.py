@@ -45,7 +45,7 @@ def test_compile(codec):
 
 def test_export(codec):
     encode, decode = export_encoder(codec).module(), export_decoder(codec).module()
-    for batch_size, n_frames in CASES:
+    for batch_size, n_frames in [*(case for case in CASES if case[0] > 1), (1, 17)]:  # the limit it documents
         waveform, lengths, item_frames = batch(codec, batch_size, n_frames)
         codes = codec.encode(waveform, lengths)
         assert_same_codes(encode(waveform, lengths), codes, item_frames)

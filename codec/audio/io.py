@@ -16,8 +16,7 @@ from codec.files import atomic_file
 
 Audio = str | Path | NDArray | Tensor
 MAX_CHANNELS = 64  # more than this is an array given as [samples, channels]
-_BLOCK = 2**20  # samples
-_UNKNOWN_LENGTH = 2**63 - 1  # what libsndfile then says
+_UNKNOWN_LENGTH = 2**63 - 1  # in libsndfile
 _FULL_SCALE = {torch.int16: 2.0**15, torch.int32: 2.0**31}
 
 
@@ -97,11 +96,10 @@ def _read_file(path: Path) -> tuple[NDArray, int]:
         raise AudioError(f"{path}: no such file")
     try:
         with soundfile.SoundFile(path) as file:
-            blocks = []
-            while not blocks or len(blocks[-1]):  # in blocks, as a piped FLAC does not know its length
-                blocks.append(file.read(_BLOCK, dtype="float32", always_2d=True))
-            samples = np.concatenate(blocks)
-            is_cut = _has_cut_chunk(file.extra_info) or len(samples) < file.frames < _UNKNOWN_LENGTH
+            if file.frames == _UNKNOWN_LENGTH:
+                raise AudioError(f"{path}: the header does not give the length (written to a pipe?); convert it again")
+            samples = file.read(dtype="float32", always_2d=True)
+            is_cut = _has_cut_chunk(file.extra_info) or len(samples) < file.frames
             is_cut |= file.format == "OGG" and not _ogg_is_complete(path)
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
         raise AudioError(f"{path}: cannot be read as audio ({error}); it is damaged or no audio file") from error

@@ -56,8 +56,7 @@ class VQ(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Index `[...]` int64 of the entry nearest to each vector of `x` `[..., D]`; the first of equals."""
-        flat = x.reshape(-1, x.shape[-1])
-        return (self.half_norms - F.linear(flat, self.embedding)).argmin(-1).view(x.shape[:-1])
+        return (self.half_norms - F.linear(x, self.embedding)).argmin(-1)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Entries `[..., D]` for codes `[...]` in 0 .. N - 1."""

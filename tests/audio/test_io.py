@@ -112,7 +112,7 @@ def test_ogg_cut_between_pages_is_refused(tmp_path):
 
 
 def test_headers_of_writers_to_a_pipe(tmp_path):
-    """They do not know the length: WAV then says 2 or 4 GiB, FLAC says 0."""
+    """They do not know the length: WAV then says 2 or 4 GiB, FLAC says 0, which libsndfile cannot read."""
     soundfile.write(tmp_path / "x.wav", tone(), RATE)
     wav = bytearray((tmp_path / "x.wav").read_bytes())
     for size in (0xFFFFFFFF, 0x7FFFF000):
@@ -123,7 +123,8 @@ def test_headers_of_writers_to_a_pipe(tmp_path):
     flac = bytearray((tmp_path / "x.flac").read_bytes())
     flac[21:26] = bytes([flac[21] & 0xF0, 0, 0, 0, 0])
     (tmp_path / "x.flac").write_bytes(flac)
-    assert len(read_audio(tmp_path / "x.flac", None, RATE)) == len(tone())
+    with pytest.raises(AudioError, match=r"x\.flac: the header does not give the length"):
+        read_audio(tmp_path / "x.flac", None, RATE)
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".WAV"])
