@@ -57,6 +57,8 @@ def read_voxtral(folder: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
         return config, from_released(theirs, config)
     except KeyError as error:
         raise CheckpointError(f"{path}: tensor {PREFIX}{error.args[0]} is missing; fetch the file again") from error
+    except (RuntimeError, IndexError) as error:
+        raise CheckpointError(f"{path}: a tensor's shape does not fit {PARAMS} ({error})") from error
 
 
 def write_voxtral(folder: Path, config: CodecConfig, state: dict[str, Tensor]) -> None:
@@ -133,10 +135,10 @@ def config_from_params(params: dict[str, Any]) -> CodecConfig:
         required = {"channels": 1, "causal": True, "qk_norm": True, "use_biases": False, "layer_scale": True}
         for key, value in required.items():
             if a.get(key, value) != value:
-                raise CheckpointError(f"{PARAMS}: {key} = {a[key]!r} is not supported, only {value!r}")
+                raise ValueError(f"{key} = {a[key]!r} is not supported, only {value!r}")
         mirrored = _ints(a["decoder_convs_strides_str"]), _ints(a["decoder_convs_kernels_str"])
         if mirrored != (strides[::-1], kernel_sizes[::-1]):
-            raise CheckpointError(f"{PARAMS}: the decoder's strides and kernels must mirror the encoder's")
+            raise ValueError("the decoder's strides and kernels must mirror the encoder's")
         windows, window = [], a["attn_sliding_window_size"]
         for stride in strides:
             windows.append(window)
@@ -161,6 +163,8 @@ def config_from_params(params: dict[str, Any]) -> CodecConfig:
         )
     except KeyError as error:
         raise CheckpointError(f"{PARAMS}: key {error.args[0]!r} is missing") from error
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{PARAMS}: {error}") from error
 
 
 def params_from_config(config: CodecConfig) -> dict[str, Any]:
@@ -238,7 +242,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _ints(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except (AttributeError, ValueError) as error:
+        raise ValueError(f"{text!r}: expected a string of integers with commas between") from error
 
 
 def _text(values: tuple[int, ...]) -> str:

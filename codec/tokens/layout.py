@@ -9,7 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from codec.tokens.tokens import check_codes
+from codec.tokens.tokens import check_codes, check_shape
 
 EMPTY, END = 0, 1  # the released model's special codes, first in every codebook
 
@@ -52,6 +52,7 @@ class IdLayout:
         Raises:
             ValueError: codes out of range, or special codes asked for beyond `n_special`.
         """
+        check_shape(codes, self.codebook_sizes)
         batch, n_q, n_frames = codes.shape
         lengths = codes.new_full((batch,), n_frames) if lengths is None else lengths
         needed = 2 if end else int(bool((lengths < n_frames).any()))
@@ -74,6 +75,7 @@ class IdLayout:
         Raises:
             ValueError: an id belongs to another codebook, or is special within an item.
         """
+        check_shape(ids, self.codebook_sizes)
         codes = ids.long() - self._offsets(ids.shape[1], ids) - self.n_special
         special = (codes[:, 0] < 0) & (codes[:, 0] >= -self.n_special)
         ended = special.cumsum(1) > 0

@@ -37,6 +37,12 @@ class Tokens:
         if self.n_samples.shape != (len(self.codes),):
             shape = tuple(self.n_samples.shape)
             raise ValueError(f"n_samples: shape {shape}; expected [{len(self.codes)}], one per item")
+        if self.sample_rate <= 0 or self.hop_length <= 0:
+            raise ValueError(
+                f"sample_rate = {self.sample_rate}, hop_length = {self.hop_length}: expected positive numbers"
+            )
+        if self.n_samples.is_floating_point() or int(self.n_samples.min()) < 0:
+            raise ValueError(f"n_samples: {self.n_samples.tolist()}; expected integers of at least 0")
         longest, n_frames = int(self.n_samples.max()), self.codes.shape[2]
         if longest > n_frames * self.hop_length:
             raise ValueError(f"n_samples: {longest} samples are more than {n_frames} frames hold")
@@ -80,7 +86,7 @@ class Tokens:
         Raises:
             ValueError: not 0 <= start <= end.
         """
-        end = self.codes.shape[2] / self.frame_rate if end is None else end
+        end = max(start, self.codes.shape[2] / self.frame_rate) if end is None else end
         if not 0 <= start <= end:
             raise ValueError(f"crop from {start} to {end} s: expected 0 <= start <= end")
         slack = 1e-6  # so that a bound written as frame / frame_rate is that frame
@@ -134,9 +140,9 @@ class Tokens:
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                codes, n_samples = file.get_tensor("codes").long(), file.get_tensor("n_samples")
                 rates = int(metadata["sample_rate"]), int(metadata["hop_length"])
-                return cls(codes, n_samples, *rates, metadata["fingerprint"])
+                tokens = cls(file.get_tensor("codes"), file.get_tensor("n_samples"), *rates, metadata["fingerprint"])
+                return replace(tokens, codes=tokens.codes.long())
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise ValueError(f"{path}: not a tokens file, or a damaged one ({error})") from error
 
@@ -153,11 +159,8 @@ def check_codes(codes: Tensor, codebook_sizes: Sequence[int]) -> None:
     Raises:
         ValueError: not integers, an impossible number of codebooks, or a code out of range.
     """
-    if codes.ndim != 3 or codes.is_floating_point() or codes.dtype == torch.bool:
-        raise ValueError(f"codes: {codes.dtype} {tuple(codes.shape)}; expected integers [B, n_q, T]")
+    check_shape(codes, codebook_sizes)
     n_q = codes.shape[1]
-    if not 1 <= n_q <= len(codebook_sizes):
-        raise ValueError(f"codes: {n_q} codebooks; this codec takes 1 to {len(codebook_sizes)}")
     sizes = torch.tensor(codebook_sizes[:n_q], device=codes.device)[:, None]
     bad = (codes < 0) | (codes >= sizes)
     if bool(bad.any()):
@@ -166,6 +169,19 @@ def check_codes(codes: Tensor, codebook_sizes: Sequence[int]) -> None:
             f"codes[{item}, {book}, {frame}] = {int(codes[item, book, frame])}: codebook {book} has codes 0 to "
             f"{codebook_sizes[book] - 1}; shifted ids go through IdLayout.from_ids first"
         )
+
+
+def check_shape(codes: Tensor, codebook_sizes: Sequence[int]) -> None:
+    """Check type and shape of codes or ids `[B, n_q, T]`, not their values.
+
+    Raises:
+        ValueError: not integers, or an impossible number of codebooks.
+    """
+    if codes.ndim != 3 or codes.is_floating_point() or codes.dtype == torch.bool:
+        raise ValueError(f"codes: {codes.dtype} {tuple(codes.shape)}; expected integers [B, n_q, T]")
+    n_q = codes.shape[1]
+    if not 1 <= n_q <= len(codebook_sizes):
+        raise ValueError(f"codes: {n_q} codebooks; this codec takes 1 to {len(codebook_sizes)}")
 
 
 def _check_same(parts: Sequence[Tokens], key: object) -> None:

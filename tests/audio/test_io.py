@@ -86,7 +86,15 @@ def test_missing_and_garbage_files_are_named(tmp_path):
             read_audio(path, None, RATE)
 
 
-FORMATS = [("wav", None), ("aiff", None), ("au", None), ("flac", None), ("mp3", None), ("ogg", "VORBIS"), ("ogg", "OPUS")]
+FORMATS = [
+    ("wav", None),
+    ("aiff", None),
+    ("au", None),
+    ("flac", None),
+    ("mp3", None),
+    ("ogg", "VORBIS"),
+    ("ogg", "OPUS"),
+]
 
 
 @pytest.mark.parametrize("share", [0.1, 0.6, 0.98])

@@ -4,8 +4,8 @@ import json
 import shutil
 
 import pytest
-import torch
 import safetensors.torch
+import torch
 from safetensors.torch import save_file
 from tiny import make_codec
 

@@ -115,7 +115,7 @@ def test_codes_that_are_none():
     for shape in ((1, 38, 2), (37, 2)):
         with pytest.raises(ValueError, match="codes"):
             VOXTRAL.to_ids(torch.zeros(shape, dtype=torch.int64))
-    with pytest.raises(ValueError, match="codes.*float"):
+    with pytest.raises(ValueError, match=r"codes.*float"):
         VOXTRAL.to_ids(torch.zeros(1, 37, 2))
     with pytest.raises(ValueError, match="length 38 is not a multiple of 37"):
         VOXTRAL.unflatten(torch.zeros(1, 38, dtype=torch.int64))

@@ -125,7 +125,7 @@ def test_file_round_trip(high, n_samples, tmp_path):
 
 def test_bad_files_are_named(tmp_path):
     path = tmp_path / "x.tokens"
-    with pytest.raises(ValueError, match="x.tokens"):
+    with pytest.raises(ValueError, match=r"x\.tokens"):
         Tokens.load(path)
     make_tokens([5 * HOP]).save(path)
     whole = path.read_bytes()
