@@ -1,6 +1,6 @@
 """How often does float32 rounding change a code? Compares ways to encode the same audio that are equal in theory.
 
-    python benchmarks/exactness.py --minutes 2
+python benchmarks/exactness.py --minutes 2
 """
 
 from __future__ import annotations

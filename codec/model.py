@@ -85,22 +85,8 @@ class Codec(nn.Module):
 
     def latents(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Waveforms `[B, L]` -> latents `[B, ceil(L / hop_length), D]`, arguments as of `encode`."""
-        batch_size, n_samples = waveform.shape
-        hop = self.config.hop_length
-        n_frames = -(-n_samples // hop)
-        size = max(n_frames, self.config.lead_frames) * hop
-        if lengths is None and size > n_samples:
-            lengths = torch.full((batch_size,), n_samples, device=waveform.device)
-        waveform = F.pad(waveform, (0, size - n_samples)).to(self.dtype)
-        state = self.encoder.stack.init_state(batch_size)
-        chunk_size = self._chunk_frames(batch_size) * hop
-        chunks = []
-        for start in range(0, size, chunk_size):
-            chunk = waveform[:, start : start + chunk_size]
-            left = None if lengths is None else (lengths - start).clamp(0, chunk.shape[1])
-            z, state = self.encoder(chunk, state, left)
-            chunks.append(z)
-        return torch.cat(chunks, dim=1)[:, :n_frames]
+        n_frames = -(-waveform.shape[1] // self.config.hop_length)
+        return self._run(self.encoder, waveform, self.config.hop_length, lengths)[:, :n_frames]
 
     def encode(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Waveforms to codes.
@@ -116,7 +102,9 @@ class Codec(nn.Module):
         Raises:
             MissingEncoderError: there is no encoder.
         """
-        return self.quantizer.encode(self.latents(waveform, lengths))
+        z = self.latents(waveform, lengths)
+        parts = z.split(max(1, CHUNK_FRAMES // len(z)), dim=1)  # bounds the distances to all codebook entries
+        return torch.cat([self.quantizer.encode(part) for part in parts], dim=2)
 
     def decode(self, codes: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Codes to waveforms.
@@ -132,20 +120,7 @@ class Codec(nn.Module):
 
     def synthesize(self, z: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Latents `[B, T, D]` -> waveforms `[B, T * hop_length]`; `lengths` as of `decode`."""
-        batch_size, n_frames, _ = z.shape
-        size = max(n_frames, self.config.lead_frames)
-        if lengths is None and size > n_frames:
-            lengths = torch.full((batch_size,), n_frames, device=z.device)
-        z = F.pad(z, (0, 0, 0, size - n_frames)).to(self.dtype)
-        state = self.decoder.stack.init_state(batch_size)
-        chunk_size = self._chunk_frames(batch_size)
-        chunks = []
-        for start in range(0, size, chunk_size):
-            chunk = z[:, start : start + chunk_size]
-            left = None if lengths is None else (lengths - start).clamp(0, chunk.shape[1])
-            waveform, state = self.decoder(chunk, state, left)
-            chunks.append(waveform)
-        return torch.cat(chunks, dim=1)[:, : n_frames * self.config.hop_length]
+        return self._run(self.decoder, z, 1, lengths)[:, : z.shape[1] * self.config.hop_length]
 
     def forward(self, waveform: Tensor, generator: torch.Generator | None = None) -> CodecOutput:
         """One training pass over `[B, L]`, L a multiple of `config.hop_length`.
@@ -156,5 +131,20 @@ class Codec(nn.Module):
         quantized = self.quantizer(latents, generator)
         return CodecOutput(self.synthesize(quantized.z), latents, quantized)
 
-    def _chunk_frames(self, batch_size: int) -> int:
-        return max(self.config.lead_frames, CHUNK_FRAMES // batch_size)
+    def _run(self, part: Encoder | Decoder, x: Tensor, unit: int, lengths: Tensor | None) -> Tensor:
+        """Pass `x` `[B, L, ...]`, `unit` rows to a frame, through `part` in chunks, filled up to whole frames."""
+        batch_size, n_rows = x.shape[:2]
+        lead = self.config.lead_frames
+        size = max(-(-n_rows // unit), lead) * unit
+        if lengths is None and size > n_rows:
+            lengths = torch.full((batch_size,), n_rows, device=x.device)
+        x = F.pad(x, (0, 0) * (x.ndim - 2) + (0, size - n_rows)).to(self.dtype)
+        state = part.stack.init_state(batch_size)
+        chunk_size = max(lead, CHUNK_FRAMES // batch_size) * unit
+        outputs = []
+        for start in range(0, size, chunk_size):
+            chunk = x[:, start : start + chunk_size]
+            left = None if lengths is None else (lengths - start).clamp(0, chunk.shape[1])
+            y, state = part(chunk, state, left)
+            outputs.append(y)
+        return torch.cat(outputs, dim=1)

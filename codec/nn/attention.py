@@ -10,6 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from codec.nn.state import Span
+from codec.nn.transformer import RMSNorm
 
 # The first ALiBi slope is r ** ALIBI_FIRST_POWER with r = 2 ** (-8 / heads). The model's authors'
 # serving code starts at 1 (power 0); several ports start at r, as the ALiBi paper does.
@@ -38,22 +39,23 @@ class WindowAttention(nn.Module):
     and keys are RMS-normalised over all heads together; `n_kv_heads` may be a divisor of `n_heads`.
     """
 
-    bias: Tensor
+    bias: Tensor  # [H, block, keys], scores by distance
+    keys: Tensor  # [keys] int64, places of a block's keys relative to its first query
 
-    def __init__(
-        self, dim: int, n_heads: int, n_kv_heads: int, head_dim: int, window: int, qk_norm_eps: float
-    ) -> None:
+    def __init__(self, dim: int, n_heads: int, n_kv_heads: int, head_dim: int, window: int, qk_norm_eps: float) -> None:
         super().__init__()
         self.n_heads, self.n_kv_heads, self.head_dim = n_heads, n_kv_heads, head_dim
         self.q_dim, self.kv_dim = n_heads * head_dim, n_kv_heads * head_dim
         self.qkv = nn.Linear(dim, self.q_dim + 2 * self.kv_dim, bias=False)
-        self.q_norm = nn.RMSNorm(self.q_dim, qk_norm_eps)
-        self.k_norm = nn.RMSNorm(self.kv_dim, qk_norm_eps)
+        self.q_norm = RMSNorm(self.q_dim, qk_norm_eps)
+        self.k_norm = RMSNorm(self.kv_dim, qk_norm_eps)
         self.out = nn.Linear(self.q_dim, dim, bias=False)
         past = window + CURRENT_KEYS - 1
         self.tail_shape = (past, 2 * self.kv_dim)
         self.n_past_blocks = math.ceil(past / BLOCK_SIZE)
-        self.register_buffer("bias", _band(n_heads, past, self.n_past_blocks * BLOCK_SIZE), persistent=False)
+        lead = self.n_past_blocks * BLOCK_SIZE
+        self.register_buffer("bias", _band(n_heads, past, lead), persistent=False)
+        self.register_buffer("keys", torch.arange(lead + BLOCK_SIZE) - lead, persistent=False)
 
     def forward(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
         batch, steps, _ = x.shape
@@ -79,10 +81,9 @@ class WindowAttention(nn.Module):
 
     def _mask(self, span: Span, n_blocks: int) -> Tensor:
         """Scores to add, `[B * n, H, block, keys]`: the band, without keys before the start of the stream."""
-        keys = torch.arange(self.bias.shape[2], device=self.bias.device) - self.n_past_blocks * BLOCK_SIZE
-        blocks = torch.arange(n_blocks, device=self.bias.device) * BLOCK_SIZE
-        position = span.seen[:, None, None] + blocks[:, None] + keys  # [B, n, keys]
-        absent = (position < 0).flatten(0, 1)[:, None, None]
+        starts = torch.arange(0, n_blocks * BLOCK_SIZE, BLOCK_SIZE, device=self.keys.device)
+        first = (span.seen[:, None] + starts).flatten()  # [B * n], where each block starts in its stream
+        absent = (first[:, None] + self.keys < 0)[:, None, None]
         return self.bias.masked_fill(absent, -math.inf)
 
 
