@@ -10,7 +10,6 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from codec.nn.state import Span
-from codec.nn.transformer import RMSNorm
 
 # The first ALiBi slope is r ** ALIBI_FIRST_POWER with r = 2 ** (-8 / heads). The model's authors'
 # serving code starts at 1 (power 0); several ports start at r, as the ALiBi paper does.
@@ -47,8 +46,8 @@ class WindowAttention(nn.Module):
         self.n_heads, self.n_kv_heads, self.head_dim = n_heads, n_kv_heads, head_dim
         self.q_dim, self.kv_dim = n_heads * head_dim, n_kv_heads * head_dim
         self.qkv = nn.Linear(dim, self.q_dim + 2 * self.kv_dim, bias=False)
-        self.q_norm = RMSNorm(self.q_dim, qk_norm_eps)
-        self.k_norm = RMSNorm(self.kv_dim, qk_norm_eps)
+        self.q_norm = nn.RMSNorm(self.q_dim, qk_norm_eps)
+        self.k_norm = nn.RMSNorm(self.kv_dim, qk_norm_eps)
         self.out = nn.Linear(self.q_dim, dim, bias=False)
         past = window + CURRENT_KEYS - 1
         self.tail_shape = (past, 2 * self.kv_dim)

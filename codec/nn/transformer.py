@@ -9,24 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class RMSNorm(nn.Module):
-    """x / sqrt(mean(x^2) + eps) * weight over the last axis, the mean in at least float32.
-
-    nn.RMSNorm computes the same; on a CPU, this order of operations takes half of its time.
-    """
-
-    def __init__(self, dim: int, eps: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(dim))
-        self.eps = eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        kind = torch.promote_types(x.dtype, torch.float32)
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=kind)
-        scale = torch.rsqrt(norm * norm / x.shape[-1] + self.eps)
-        return (x * scale).to(x.dtype) * self.weight
-
-
 class SwiGLU(nn.Module):
     """Feed-forward `[..., dim] -> [..., dim]`: down(silu(gate(x)) * up(x)), gate and up in one product. No bias."""
 
@@ -70,9 +52,9 @@ class Block(nn.Module):
         self, attention: nn.Module, dim: int, hidden_dim: int, norm_eps: float, layer_scale: float | None = None
     ) -> None:
         super().__init__()
-        self.attention_norm = RMSNorm(dim, norm_eps)
+        self.attention_norm = nn.RMSNorm(dim, norm_eps)
         self.attention = attention
-        self.feed_forward_norm = RMSNorm(dim, norm_eps)
+        self.feed_forward_norm = nn.RMSNorm(dim, norm_eps)
         self.feed_forward = SwiGLU(dim, hidden_dim)
         self.attention_scale = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
         self.feed_forward_scale = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
