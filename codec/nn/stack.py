@@ -57,6 +57,7 @@ class CausalStack(nn.Module):
         n_frames = x.shape[1] // self.steps_per_frame
         span = Span(seen * self.steps_per_frame, length)
         for i, (layer, scale) in enumerate(zip(self.layers, self.scales, strict=True)):
-            x, tails[i] = layer(x, tails[i], span)
+            x, tail = layer(x, tails[i], span)
+            tails[i] = tail.clone()  # a view would keep the whole chunk in memory
             span = span.scaled(*scale)
         return x, [seen + n_frames, *tails]
