@@ -205,8 +205,8 @@ def _find(inputs: list[str], suffixes: tuple[str, ...]) -> Iterator[tuple[Path, 
 def _batches(jobs: list[Job]) -> list[list[Job]]:
     """Files of similar duration together, up to `BATCH_SECONDS`."""
     batches: list[list[Job]] = []
-    for job in sorted(jobs, key=lambda job: _duration(job.source)):
-        if batches and _duration(job.source) * (len(batches[-1]) + 1) <= BATCH_SECONDS:
+    for seconds, job in sorted((_duration(job.source), job) for job in jobs):
+        if batches and seconds * (len(batches[-1]) + 1) <= BATCH_SECONDS:
             batches[-1].append(job)
         else:
             batches.append([job])

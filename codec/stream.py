@@ -183,8 +183,7 @@ class DecoderStream(_Streams):
         """
         c = self.codec.config
         if isinstance(tokens, Tensor):
-            n_samples = torch.full((len(tokens),), tokens.shape[-1] * c.hop_length)
-            tokens = Tokens(tokens, n_samples, c.sample_rate, c.hop_length)
+            tokens = Tokens.of_codes(tokens, c.sample_rate, c.hop_length)
         if len(tokens) != self.batch_size:
             raise ValueError(f"tokens: {len(tokens)} items; expected {self.batch_size}, one per stream")
         check_codes(tokens.codes, c.codebook_sizes)

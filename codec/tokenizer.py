@@ -90,8 +90,7 @@ class Tokenizer:
         """
         c = self.config
         if isinstance(tokens, Tensor):
-            n_samples = torch.full((len(tokens),), tokens.shape[-1] * c.hop_length)
-            tokens = Tokens(tokens, n_samples, c.sample_rate, c.hop_length)
+            tokens = Tokens.of_codes(tokens, c.sample_rate, c.hop_length)
         if tokens.fingerprint not in ("", self.fingerprint):
             raise ValueError(
                 f"tokens: made by codec {tokens.fingerprint}, this one is {self.fingerprint}; load that codec, or "

@@ -63,10 +63,11 @@ def read_voxtral(folder: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
 
 def write_voxtral(folder: Path, config: CodecConfig, state: dict[str, Tensor]) -> None:
     """Write our state dict in the released layout, float32, whole or not at all."""
+    params = params_from_config(config)
     tensors = {PREFIX + name: tensor for name, tensor in to_released(state, config).items()}
     with atomic_folder(folder) as new:
+        (new / PARAMS).write_text(json.dumps(params, indent=2))
         write_tensors(new / WEIGHTS, tensors, {})
-        (new / PARAMS).write_text(json.dumps(params_from_config(config), indent=2))
 
 
 def from_released(theirs: dict[str, Tensor], config: CodecConfig) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,6 +46,12 @@ class Tokens:
         longest, n_frames = int(self.n_samples.max()), self.codes.shape[2]
         if longest > n_frames * self.hop_length:
             raise ValueError(f"n_samples: {longest} samples are more than {n_frames} frames hold")
+
+    @classmethod
+    def of_codes(cls, codes: Tensor, sample_rate: int, hop_length: int) -> Tokens:
+        """Bare codes `[B, n_q, T]` as T whole frames of each item, for any codec."""
+        n_samples = torch.full((len(codes),), codes.shape[-1] * hop_length)
+        return cls(codes, n_samples, sample_rate, hop_length)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -184,8 +190,7 @@ def check_shape(codes: Tensor, codebook_sizes: Sequence[int]) -> None:
         raise ValueError(f"codes: {n_q} codebooks; this codec takes 1 to {len(codebook_sizes)}")
 
 
-def _check_same(parts: Sequence[Tokens], key: object) -> None:
-    assert callable(key)
+def _check_same(parts: Sequence[Tokens], key: Callable[[Tokens], object]) -> None:
     if not parts:
         raise ValueError("parts: empty; give at least one Tokens")
     for part in parts[1:]:
