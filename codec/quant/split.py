@@ -51,21 +51,18 @@ class SplitQuantizer(nn.Module):
         """Quantize latents `[B, T, D]` for training; in eval mode everything is quantized and kept.
 
         Training draws for each sample whether the VQ applies, how the acoustic channels are treated,
-        and how many of them are kept, all from `generator` (on the device of `z`), and moves the
-        codebook.
+        and how many of them are kept, all from `generator` (on the device of `z`). Nothing is changed
+        here: after a good step, `learn` moves the codebook. Until it has started, no sample passes it.
         """
         semantic, acoustic = self._split(z)
         batch, draw = len(z), self._draw if self.training else self._keep_all
         use_vq, mode, n_q = draw(batch, z.device, generator)
 
-        flat = semantic.detach().flatten(0, 1)
-        if self.training and not self.semantic.started:
-            self.semantic.start(flat, generator)
+        if self.training:
+            use_vq = use_vq & self.semantic.started
         semantic_codes = self.semantic.encode(semantic.detach())
         entry = self.semantic.decode(semantic_codes)
-        commit_loss = (semantic - entry).square().sum(-1).mean()
-        if self.training:
-            self.semantic.update(flat, semantic_codes.flatten(), generator)
+        commit_loss = (semantic - entry).square().sum(-1).mean() * self.semantic.started
         semantic = torch.where(use_vq[:, None, None], semantic + (entry - semantic).detach(), semantic)
 
         acoustic, acoustic_codes = self.acoustic(acoustic, mode, generator)
@@ -74,6 +71,18 @@ class SplitQuantizer(nn.Module):
 
         codes = torch.cat([semantic_codes[..., None], acoustic_codes], dim=2).transpose(1, 2)
         return Quantized(torch.cat([semantic, acoustic], dim=2), codes, commit_loss, n_q)
+
+    def learn(self, z: Tensor, generator: torch.Generator | None = None) -> int:
+        """Fit the semantic codebook to latents `[B, T, D]`; returns how many entries were replaced.
+
+        The first call places the entries, each later one moves them. With several processes, give all
+        of them the latents of all, and generators of one seed: the codebooks stay equal.
+        """
+        semantic = self._split(z.detach())[0].flatten(0, 1)
+        if not self.semantic.started:
+            self.semantic.start(semantic, generator)
+            return 0
+        return self.semantic.update(semantic, self.semantic.encode(semantic), generator)
 
     def _draw(self, batch: int, device: torch.device, generator: torch.Generator | None) -> _Draw:
         """Per sample: whether the VQ applies, the FSQ mode, and the codebooks that are kept."""

@@ -1,0 +1,1 @@
+"""Measuring codecs: metrics, systems to compare, and the runs that make tables."""

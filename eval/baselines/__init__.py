@@ -1,0 +1,1 @@
+"""Other codecs to compare with, each behind the `System` protocol."""

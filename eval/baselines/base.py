@@ -1,0 +1,89 @@
+"""What can be measured: anything that takes a waveform through a bitstream and back."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+SAMPLE_RATE = 24_000  # Hz, of every waveform that enters or leaves a system
+
+
+class System(Protocol):
+    """A codec at one setting."""
+
+    @property
+    def name(self) -> str:
+        """As in tables; unique in a run."""
+
+    @property
+    def version(self) -> str:
+        """Results are reused only while this stays the same."""
+
+    @property
+    def lag(self) -> int | None:
+        """Constant delay of the output in samples at 24 kHz; None if it has to be searched for."""
+
+    def run(self, waveform: Tensor) -> tuple[Tensor, float]:
+        """Code and decode `[L]` float32 at 24 kHz.
+
+        Returns:
+            The output at 24 kHz, late by the lag and of about L samples; and the bits of the payload.
+
+        Raises:
+            ValueError, RuntimeError: this waveform cannot be coded.
+        """
+        ...
+
+
+class MissingProgramError(RuntimeError):
+    """A codec's program is not installed; the message names the Debian package."""
+
+
+def require_programs(package: str, *names: str) -> None:
+    """Raise unless all programs are found on PATH.
+
+    Raises:
+        MissingProgramError: one is not.
+    """
+    for name in names:
+        if shutil.which(name) is None:
+            raise MissingProgramError(f"{name} not found: install the Debian package {package}")
+
+
+def run_program(command: Sequence[str | Path]) -> None:
+    """Run a program to its end.
+
+    Raises:
+        RuntimeError: it fails; the message has the last line it wrote.
+    """
+    result = subprocess.run([str(c) for c in command], capture_output=True, text=True, errors="replace", check=False)
+    if result.returncode:
+        last = (result.stderr.strip() or result.stdout.strip()).rpartition("\n")[2]
+        raise RuntimeError(f"{command[0]} failed with status {result.returncode}: {last}")
+
+
+def to_pcm(waveform: Tensor, sample_rate: int) -> NDArray[np.int16]:
+    """Waveform `[L]` at 24 kHz as 16-bit samples at `sample_rate`."""
+    x = resample(waveform, SAMPLE_RATE, sample_rate).numpy(force=True)
+    return np.clip(np.round(x * 32768), -32768, 32767).astype("<i2")
+
+
+def of_pcm(samples: NDArray[np.int16], sample_rate: int) -> Tensor:
+    """16-bit samples at `sample_rate` as a waveform `[L]` at 24 kHz."""
+    return resample(torch.from_numpy(samples.astype(np.float32) / 32768), sample_rate, SAMPLE_RATE)
+
+
+def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
+    """Waveform `[L]` at another rate in Hz (soxr VHQ)."""
+    if from_rate == to_rate:
+        return waveform
+    return torch.from_numpy(soxr.resample(waveform.numpy(force=True), from_rate, to_rate, quality="VHQ"))

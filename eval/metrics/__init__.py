@@ -1,0 +1,1 @@
+"""Distances and quality scores between a reference waveform and a codec's output."""

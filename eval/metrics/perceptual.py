@@ -1,0 +1,81 @@
+"""Quality and intelligibility as listeners would judge them, between equally long waveforms `[L]`.
+
+A pair that a measure cannot judge raises; nothing becomes a low score in silence.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+from pesq import PesqError, pesq
+from pystoi import stoi as pystoi
+
+from eval.metrics.pair import Waveform, check_pair
+
+PESQ_RATE, STOI_RATE = 16_000, 10_000  # Hz; what the two measures are defined at
+PESQ_MAX_SECONDS = 30  # beyond about 50 utterances within a file the reference code writes past its arrays
+STOI_SAMPLES = 256 + 29 * 128  # the 30 frames of 10 kHz speech that STOI correlates
+
+
+def pesq_wb(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> float:
+    """Wideband PESQ (ITU-T P.862.2) as a listening score, 1.02 to 4.64.
+
+    Raises:
+        ValueError: a waveform is silent, holds no speech, is too short or over 30 s; see also `check_pair`.
+    """
+    pair = _resampled(reference, output, sample_rate, PESQ_RATE)
+    if (seconds := len(pair[0]) / PESQ_RATE) > PESQ_MAX_SECONDS:
+        raise ValueError(f"PESQ: {seconds:.1f} s; cut it to at most {PESQ_MAX_SECONDS} s")
+    try:
+        value = float(pesq(PESQ_RATE, *pair, "wb"))
+    except (PesqError, ValueError) as error:
+        reason = error.args[0] if error.args else error
+        raise ValueError(f"PESQ: {reason.decode() if isinstance(reason, bytes) else reason}") from error
+    if not np.isfinite(value):
+        raise ValueError(f"PESQ: came out as {value}")
+    return value
+
+
+def stoi(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> float:
+    """Short-time objective intelligibility, up to 1.
+
+    Raises:
+        ValueError: a waveform is silent, or there is less than 0.4 s of speech; see also `check_pair`.
+    """
+    return _stoi(reference, output, sample_rate, extended=False)
+
+
+def estoi(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> float:
+    """Extended STOI: spectra are compared as well as envelopes, so it also suits distortions that vary in time.
+
+    Raises:
+        ValueError: as `stoi`.
+    """
+    return _stoi(reference, output, sample_rate, extended=True)
+
+
+def _stoi(reference: Waveform, output: Waveform, sample_rate: int, extended: bool) -> float:
+    pair = _resampled(reference, output, sample_rate, STOI_RATE)
+    if len(pair[0]) < STOI_SAMPLES:
+        raise ValueError(f"STOI: {len(pair[0]) / STOI_RATE:.2f} s; it needs 0.4 s of speech")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)  # pystoi warns and returns 1e-5 for too little speech
+        try:
+            value = float(pystoi(*pair, STOI_RATE, extended=extended))
+        except (RuntimeWarning, ValueError) as error:
+            raise ValueError(f"STOI: {str(error).partition('. ')[0]}") from error
+    if not np.isfinite(value):
+        raise ValueError(f"STOI: came out as {value}")
+    return value
+
+
+def _resampled(reference: Waveform, output: Waveform, sample_rate: int, rate: int) -> list[NDArray[np.float32]]:
+    """Both at `rate`, neither silent."""
+    pair = [x.numpy(force=True) for x in check_pair(reference, output)]
+    for name, x in zip(("reference", "output"), pair, strict=True):
+        if not x.any():
+            raise ValueError(f"{name}: silent")
+    return [soxr.resample(x, sample_rate, rate, quality="VHQ") for x in pair]

@@ -1,0 +1,147 @@
+"""One list of utterances from manifests, folders and shards; scans that survive bad files and being killed."""
+
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from train.data import manifest
+from train.data.manifest import Utterance, read_manifest, write_manifest
+
+CLIPS = sorted((Path(__file__).parents[2] / "data").glob("*.flac"))
+APP = typer.Typer()
+APP.command()(manifest.main)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three clips in a subfolder; one with a text, one with a text and a speaker."""
+    sub = tmp_path / "corpus/sub"
+    sub.mkdir(parents=True)
+    for clip in CLIPS:
+        shutil.copy(clip, sub)
+    (sub / "kathleen.txt").write_text(" hello \n")
+    (sub / "kerstin.json").write_text('{"text": "hallo", "speaker": "k", "language": "de", "other": 1}')
+    return tmp_path / "corpus"
+
+
+def pack(folder: Path, shard: Path) -> None:
+    with tarfile.open(shard, "w") as tar:
+        tar.add(folder, ".")
+
+
+def rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_folder_with_sidecars(folder):
+    flemish, kathleen, kerstin = read_manifest(folder)
+    assert flemish.text is None
+    assert flemish.duration_s == pytest.approx(3.653, abs=1e-3)
+    assert kathleen.text == "hello"
+    assert (kerstin.text, kerstin.speaker, kerstin.language) == ("hallo", "k", "de")
+
+
+def test_shards_equal_their_folder(folder, tmp_path):
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    pack(folder, shards / "0.tar")
+    expected = [(u.text, u.speaker, u.language, u.duration_s) for u in read_manifest(folder)]
+    for source in (shards, shards / "0.tar"):
+        utterances = read_manifest(source)
+        assert [(u.text, u.speaker, u.language, u.duration_s) for u in utterances] == expected
+        assert utterances[0].path == f"{shards}/0.tar::./sub/flemishguy.flac"
+
+
+def test_jsonl_paths_are_relative_to_it(folder):
+    lines = [{"path": "sub/kerstin.flac", "text": "a", "other": [1]}, {"path": "sub/kathleen.flac", "duration_s": 2}]
+    path = folder / "m.jsonl"
+    path.write_text("\n\n".join(map(json.dumps, lines)))
+    first, second = read_manifest(path)
+    assert first == Utterance(f"{folder}/sub/kerstin.flac", "a", duration_s=first.duration_s)
+    assert first.duration_s == pytest.approx(3.32)
+    assert second.duration_s == 2  # believed, not measured
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "{}", '{"path": 1}', '{"path": "a.wav", "duration_s": -1}'])
+def test_bad_line_is_named(folder, line):
+    path = folder / "m.jsonl"
+    path.write_text('{"path": "sub/kerstin.flac"}\n' + line + "\n")
+    with pytest.raises(ValueError, match=r"m\.jsonl:2: .*correct or delete the line"):
+        read_manifest(path)
+
+
+def test_unusable_sources(tmp_path):
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "a.csv").touch()
+    messages = {"": "no usable audio", "empty.jsonl": "no usable audio", "a.csv": "expected a .jsonl", "no": "no such"}
+    for source, message in messages.items():
+        with pytest.raises(ValueError, match=message):
+            read_manifest(tmp_path / source)
+
+
+def test_unreadable_files_are_left_out_with_a_warning(folder):
+    (folder / "bad.wav").write_text("not audio")
+    with pytest.warns(UserWarning, match=r"1 of 4 files.*bad\.wav"):
+        assert len(read_manifest(folder)) == 3
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_scan_and_read_back(folder, tmp_path, is_packed):
+    source, out = folder, tmp_path / "elsewhere/m.jsonl"
+    out.parent.mkdir()
+    (folder / "bad.wav").write_text("not audio")
+    (folder / "sub/cut.flac").write_bytes(CLIPS[0].read_bytes()[:20_000])
+    if is_packed:
+        source = tmp_path / "shard.tar"
+        pack(folder, source)
+    result = CliRunner().invoke(APP, [str(source), str(out)])
+    assert result.exit_code == 0, result.output
+    assert "3 files" in result.output
+    assert "2 bad" in result.output
+    assert all(row["path"].startswith("../") and row["sample_rate"] == 24_000 for row in rows(out))
+    bad = rows(out.with_suffix(".bad.jsonl"))
+    assert [Path(row["path"]).name for row in bad] == ["bad.wav", "cut.flac"]
+    assert all(row["error"] for row in bad)
+    assert [u.text for u in read_manifest(out)] == [None, "hello", "hallo"]
+    assert sorted(path.name for path in out.parent.iterdir()) == ["m.bad.jsonl", "m.jsonl"]
+
+
+def test_killed_scan_continues(folder, tmp_path, monkeypatch):
+    whole, out = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
+    write_manifest(folder, whole)
+    lines = whole.read_text().splitlines(keepends=True)
+    partial = tmp_path / "out.jsonl.partial"
+    partial.write_text(lines[0] + lines[1][:20])  # killed in the middle of its second line
+
+    opened = []
+    original = manifest.open_recording
+    monkeypatch.setattr(
+        manifest, "open_recording", lambda address: opened.append(Path(address).name) or original(address)
+    )
+    assert write_manifest(folder, out) == (3, 0)
+    assert sorted(opened) == ["kathleen.flac", "kerstin.flac"]
+    assert out.read_text() == whole.read_text()
+    assert not partial.exists()
+    assert not out.with_suffix(".bad.jsonl").exists()
+
+
+def test_killed_scan_leaves_no_manifest(folder, tmp_path, monkeypatch):
+    def die(address):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(manifest, "open_recording", die)
+    with pytest.raises(KeyboardInterrupt):
+        write_manifest(folder, tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_command_errors(tmp_path):
+    for arguments, message in [([tmp_path, "out.csv"], ".jsonl"), (["missing", "out.jsonl"], "no such folder")]:
+        result = CliRunner().invoke(APP, list(map(str, arguments)))
+        assert result.exit_code == 2
+        assert message in result.output

@@ -1,0 +1,168 @@
+"""Whisper distillation, with a tiny untrained teacher: the loss depends on the real audio and on nothing else."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
+
+from codec.config import preset
+from train.losses.distill import Distillation, DistillConfig, make_distillation
+from train.losses.whisper import Heard, alignment_heads, to_frames, token_attention
+
+CONFIG = preset("tiny")
+HOP, DIM, RATE = CONFIG.hop_length, CONFIG.semantic_dim, CONFIG.sample_rate
+EOS, START, SECONDS = 40, 41, 2
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Whisper that hears 2 s at a time and knows 40 words."""
+    torch.manual_seed(0)
+    config = WhisperConfig(
+        vocab_size=44,
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        num_mel_bins=16,
+        max_source_positions=50 * SECONDS,
+        max_target_positions=24,
+        init_std=0.5,
+        eos_token_id=EOS,
+        bos_token_id=EOS,
+        pad_token_id=EOS,
+        decoder_start_token_id=START,
+        suppress_tokens=None,
+        begin_suppress_tokens=[EOS],
+    )
+    path = tmp_path_factory.mktemp("whisper")
+    WhisperForConditionalGeneration(config).save_pretrained(path)
+    WhisperFeatureExtractor(feature_size=16, chunk_length=SECONDS).save_pretrained(path)
+    return str(path)
+
+
+@pytest.fixture
+def distill(folder: str) -> Distillation:
+    torch.manual_seed(1)
+    return make_distillation(DistillConfig(kind="whisper", whisper=folder, max_text_tokens=8), CONFIG)
+
+
+def batch(*lengths: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[None]]:
+    generator = torch.Generator().manual_seed(0)
+    n_frames = -(-max(lengths) // HOP)
+    embedding = torch.randn(len(lengths), n_frames, DIM, generator=generator)
+    waveform = 0.1 * torch.randn(len(lengths), n_frames * HOP, generator=generator)
+    return embedding, waveform, torch.tensor(lengths), [None] * len(lengths)
+
+
+def test_teacher_decodes_text_and_alignments(distill: Distillation) -> None:
+    _, waveform, lengths, _ = batch(12 * HOP, 7 * HOP + 1)
+    read_out = distill.head._teacher[0].proj_out
+    for heard, length in zip(distill.head.listen(waveform, lengths), lengths.tolist(), strict=True):
+        assert 0 < len(heard.tokens) <= 8
+        assert read_out(heard.states)[:, :EOS].argmax(-1).equal(heard.tokens), "states are those that predict the token"
+        assert heard.attention.shape == (len(heard.states), -(-length * 50 // RATE))
+
+
+def test_features_are_the_extractors_own(distill: Distillation) -> None:
+    waveform = 0.1 * torch.randn(2, 16_000)
+    distill.head.sample_rate = 16_000
+    expected = distill.head.extractor(list(waveform.numpy()), sampling_rate=16_000, return_tensors="pt").input_features
+    actual = distill.head.features(waveform, torch.tensor([16_000, 16_000]))
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("n_tokens", "n_positions", "n_frames"), [(5, 100, 25), (1, 100, 25), (3, 2, 1), (4, 5, 10)])
+def test_alignment_rows_sum_to_one(n_tokens: int, n_positions: int, n_frames: int) -> None:
+    weights = torch.rand(3, n_tokens, n_positions).softmax(-1)
+    alignment = to_frames(token_attention(weights), n_positions / n_frames, n_frames)
+    assert alignment.shape == (n_tokens, n_frames)
+    assert (alignment > 0).all()
+    torch.testing.assert_close(alignment.sum(-1), torch.ones(n_tokens))
+
+
+def test_alignment_finds_where_tokens_are() -> None:
+    """Three tokens that attend to 0-0.4, 0.4-0.8 and 0.8-1.2 s, with noise in one head and clicks in both."""
+    weights = torch.full((2, 3, 60), 1e-3)
+    for token in range(3):
+        weights[:, token, 20 * token : 20 * token + 20] = 1
+    weights[:, 0, 50] = 100
+    weights[1] += 0.1
+    alignment = to_frames(token_attention(weights), 4, 15)
+    assert alignment.argmax(0).tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    assert all(alignment[i, 5 * i : 5 * i + 5].sum() > 0.8 for i in range(3))
+
+
+def test_loss_is_one_minus_the_mean_cosine(distill: Distillation, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedding, waveform, lengths, texts = batch(3 * HOP)
+    attention, states = torch.eye(3).repeat_interleave(4, dim=1), torch.randn(3, 16)
+    monkeypatch.setattr(distill.head, "listen", lambda *_: [Heard(torch.arange(3), states, attention)])
+    expected = 1 - torch.cosine_similarity(distill.head.project(embedding[0]), states, dim=-1).mean()
+    torch.testing.assert_close(distill(embedding, waveform, lengths, texts), expected)
+
+
+def test_batch_is_the_mean_of_its_items_whatever_the_padding(distill: Distillation) -> None:
+    embedding, waveform, lengths, texts = batch(20 * HOP, 9 * HOP - 7)
+    singles = [
+        distill(embedding[i : i + 1, :n], waveform[i : i + 1, : lengths[i]], lengths[i : i + 1], [None])
+        for i, n in enumerate([20, 9])
+    ]
+    assert all(0 <= loss <= 2 for loss in singles)
+    torch.testing.assert_close(distill(embedding, waveform, lengths, texts), torch.stack(singles).mean())
+
+
+def test_gradient_reaches_the_embedding_and_not_the_teacher(distill: Distillation) -> None:
+    embedding, waveform, lengths, texts = batch(12 * HOP, 7 * HOP)
+    embedding.requires_grad_()
+    distill(embedding, waveform, lengths, texts).backward()
+    assert embedding.grad[0].any(-1).all()
+    assert not embedding.grad[1, 7:].any()
+    assert distill.head.project.weight.grad.any()
+    assert all(p.grad is None and not p.requires_grad for p in distill.head._teacher[0].parameters())
+
+
+def test_autocast_gives_a_float32_loss(distill: Distillation) -> None:
+    inputs = batch(12 * HOP)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = distill(*inputs)
+    assert loss.dtype == torch.float32
+    assert 0 <= loss <= 2
+
+
+def test_teacher_is_out_of_sight(distill: Distillation) -> None:
+    assert list(distill.state_dict()) == ["head.project.weight"]
+    assert [name for name, _ in distill.named_parameters()] == ["head.project.weight"]
+    assert not distill.train().head._teacher[0].training
+
+
+def test_nothing_heard_is_a_connected_zero(distill: Distillation) -> None:
+    generation_config = distill.head._teacher[0].generation_config
+    generation_config.begin_suppress_tokens = None
+    generation_config.suppress_tokens = [i for i in range(44) if i != EOS]
+    loss = distill(*batch(5 * HOP))
+    loss.backward()
+    assert loss == 0
+    assert distill.head.project.weight.grad is not None
+
+
+def test_alignment_heads_of_the_generation_config_come_first(folder: str, distill: Distillation) -> None:
+    assert distill.head.heads == [(1, 0), (1, 1)]
+    teacher = distill.head._teacher[0]
+    teacher.generation_config.alignment_heads = [[0, 1]]
+    assert alignment_heads(teacher) == [(0, 1)]
+
+
+def test_missing_teacher_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"nowhere.*no Whisper could be loaded.*hub name"):
+        make_distillation(DistillConfig(kind="whisper", whisper=str(tmp_path / "nowhere")), CONFIG)
+    with pytest.raises(ValueError, match="no Whisper could be loaded"):
+        make_distillation(DistillConfig(kind="whisper"), CONFIG)
+
+
+def test_items_longer_than_whisper_hears_are_refused(distill: Distillation) -> None:
+    with pytest.raises(ValueError, match=r"an item of 2\.1 s: Whisper hears 2 s"):
+        distill(*batch(26 * HOP))

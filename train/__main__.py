@@ -1,0 +1,87 @@
+"""`python -m train experiment=codec_small data.train=manifest.jsonl`: from composed settings to a training run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from codec.checkpoint.store import CheckpointError
+from codec.files import atomic_file
+from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping
+from train.dist import World, barrier, init_world
+from train.log import RunLogger, environment
+from train.loop import Trainer, TrainingError
+from train.tasks.codec import CodecTask
+
+TASKS = {"codec": CodecTask}
+
+
+def run(settings: dict[str, Any]) -> bool:
+    """Train as the settings say; returns whether the run is complete, not stopped by a signal.
+
+    Raises:
+        ValueError: settings, data or folders that cannot be used.
+        TrainingError: training cannot go on.
+    """
+    config = from_mapping(TrainerConfig, settings["trainer"], "trainer")
+    optim = from_mapping(OptimConfig, settings["optim"], "optim")
+    logger = from_mapping(LoggerConfig, settings["logger"], "logger")
+    if settings["task"] not in TASKS:
+        raise ValueError(f"task = {settings['task']!r}: expected one of {', '.join(TASKS)}")
+    folder = Path(settings["run_dir"])
+    torch.set_flush_denormal(True)
+    world = init_world(config.device)
+    task = TASKS[settings["task"]].from_settings(settings, config.validate_clips if config.validate_every else 0)
+    trainer = Trainer(task, config, optim, settings["seed"], folder, world)
+    if not world.is_main:
+        logger = LoggerConfig("disabled", progress=False)
+    else:
+        _record(folder, settings)
+    barrier()
+    log = RunLogger(folder, logger, settings, trainer.progress.step, config.steps)
+    try:
+        return trainer.fit(log)
+    finally:
+        log.close()
+
+
+def _record(folder: Path, settings: dict[str, Any]) -> None:
+    """Leave in the run folder what this start was made with; settings that differ from the last start are named."""
+    path = folder / "config.yaml"
+    if path.exists():
+        before = _flat(OmegaConf.to_container(OmegaConf.load(path)))
+        now = _flat(settings)
+        for name in sorted(before.keys() | now.keys()):
+            if before.get(name) != now.get(name):
+                print(f"{name}: {before.get(name)} until now, {now.get(name)} from here on", file=sys.stderr)
+    with atomic_file(path) as new:
+        new.write_text(OmegaConf.to_yaml(settings))
+    with (folder / "starts.jsonl").open("a") as file:
+        file.write(json.dumps(environment()) + "\n")
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {k: v for key, value in tree.items() for k, v in _flat(value, f"{prefix}.{key}" if prefix else key).items()}
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+def main(config: DictConfig) -> None:
+    if missing := OmegaConf.missing_keys(config):
+        sys.exit(f"settings without a value: {', '.join(sorted(missing))}; give them as name=value")
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    try:
+        run(settings)
+    except (ValueError, CheckpointError, TrainingError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

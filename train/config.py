@@ -1,0 +1,109 @@
+"""Settings of a training run that every task shares, and the step from plain mappings to dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any, Literal, TypeVar, get_type_hints
+
+T = TypeVar("T")
+
+
+@dataclass
+class OptimConfig:
+    """AdamW, gradient clipping, learning-rate schedule and weight averaging.
+
+    The learning rate rises over `warmup_steps`, stays, and falls along a half cosine to `final_lr`
+    times its peak over the last `decay_share` of the steps: 1.0 is the usual cosine, 0.2 a plateau
+    that can be prolonged.
+    """
+
+    lr: float = 1e-3
+    lr_scale: dict[str, float] = field(default_factory=dict)  # factors for single networks, by name
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.01  # of matrices; vectors are not decayed
+    clip_norm: float = 1.0  # of each network's gradient
+    warmup_steps: int = 100
+    decay_share: float = 1.0
+    final_lr: float = 0.0
+    ema_decay: float = 0.0  # of the averaged weights, which validation and the exported model use; 0: none
+
+    def __post_init__(self) -> None:
+        self.betas = tuple(self.betas)  # type: ignore[assignment]  # a list, from YAML
+        for name in ("lr", "clip_norm"):
+            _require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
+        for name in ("weight_decay", "warmup_steps"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name in ("decay_share", "final_lr"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a number in [0, 1]")
+        _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a number in [0, 1)")
+
+
+@dataclass
+class TrainerConfig:
+    """How long, how often, and on what."""
+
+    steps: int = 10_000
+    accumulate: int = 1  # batches per step
+    device: str = "auto"  # auto: a GPU if there is one
+    precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16: mixed, by autocast
+    compile: bool = False
+    parallel: Literal["ddp", "fsdp"] = "ddp"  # when started by torchrun
+    log_every: int = 20
+    validate_every: int = 1_000  # 0: never
+    validate_clips: int = 16
+    save_every: int = 500
+    keep_last: int = 2
+    best: str = "estoi"  # validation metric, higher is better, by which the best model is kept
+    max_bad_steps: int = 5  # NaN or infinite gradients in a row before going back to the last checkpoint
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "accumulate", "log_every", "save_every", "keep_last", "max_bad_steps"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("validate_every", "validate_clips"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        _require(self.precision in ("float32", "bfloat16"), "precision", self.precision, "float32 or bfloat16")
+        _require(self.parallel in ("ddp", "fsdp"), "parallel", self.parallel, "ddp or fsdp")
+
+
+@dataclass
+class LoggerConfig:
+    """Where numbers, clips and pictures go; `metrics.jsonl` in the run folder is always written."""
+
+    wandb: Literal["online", "offline", "disabled"] = "offline"
+    project: str = "codec37"
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        good = self.wandb in ("online", "offline", "disabled")
+        _require(good, "wandb", self.wandb, "online, offline or disabled")
+
+
+def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
+    """A dataclass `cls` with nested dataclasses, from plain values; absent fields take their defaults.
+
+    Raises:
+        ValueError: unknown fields, wrong types or invalid values, with the path of the field.
+    """
+    hints = get_type_hints(cls)
+    if unknown := mapping.keys() - hints.keys():
+        raise ValueError(f"{where}: unknown settings {sorted(unknown)}; known are {', '.join(hints)}")
+    values = {}
+    for name, value in mapping.items():
+        kind = hints[name]
+        if is_dataclass(kind) and isinstance(kind, type):
+            value = from_mapping(kind, value or {}, f"{where}.{name}")
+        elif kind in (int, float, bool, str):
+            value = float(value) if kind is float and type(value) is int else value
+            if type(value) is not kind:
+                raise ValueError(f"{where}.{name} = {value!r}: expected {kind.__name__}")
+        values[name] = value
+    try:
+        return cls(**values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _require(condition: bool, name: str, value: object, expected: str) -> None:
+    if not condition:
+        raise ValueError(f"{name} = {value!r}: expected {expected}")

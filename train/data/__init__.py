@@ -1,0 +1,1 @@
+"""Recordings on disk to batches in memory: manifests, random crops, augmentation, loading."""

@@ -1,0 +1,122 @@
+"""Endless batches from any batch on, the same whatever the number of workers; and clips to validate on."""
+
+from __future__ import annotations
+
+import atexit
+import re
+import signal
+import weakref
+from collections.abc import Generator, Iterator
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from train.data.audio import Batch, Clip, CropDataset, collate
+from train.data.manifest import read_manifest
+from train.data.media import open_recording
+
+_PREFETCH = 4  # batches per worker
+_GRACE_S = 120
+_DEATH = re.compile("exited unexpectedly|killed by signal")  # in the words of torch
+
+
+def make_loader(
+    dataset: CropDataset,
+    batch_size: int,
+    start_batch: int,
+    rank: int = 0,
+    world_size: int = 1,
+    num_workers: int = 0,
+) -> Generator[Batch, None, None]:
+    """This rank's share of batch `start_batch`, of the next, and so on without end.
+
+    Batch n holds items `n * batch_size` to `(n + 1) * batch_size - 1`, cut into `world_size` equal runs.
+    Close the iterator, or drop it, to end its workers.
+
+    Raises:
+        ValueError: `batch_size` cannot be shared equally, or `rank` or `start_batch` is out of range.
+        RuntimeError: from the iterator, when a worker died.
+    """
+    if batch_size < 1 or batch_size % world_size:
+        raise ValueError(f"batch_size = {batch_size}: expected a multiple of world_size = {world_size}")
+    if not 0 <= rank < world_size:
+        raise ValueError(f"rank = {rank}: expected 0 to {world_size - 1}")
+    if start_batch < 0:
+        raise ValueError(f"start_batch = {start_batch}: expected 0 or more")
+    loader: DataLoader[Clip] = DataLoader(
+        dataset,  # type: ignore[arg-type]  # has __getitem__, all that is used
+        batch_sampler=_Indices(batch_size, start_batch, rank, world_size),  # type: ignore[arg-type]
+        collate_fn=partial(collate, crop_length=dataset.crop_length),
+        num_workers=num_workers,
+        prefetch_factor=_PREFETCH if num_workers else None,
+        worker_init_fn=_start_worker,
+        pin_memory=torch.cuda.is_available(),
+    )
+    batches = _iterate(loader)
+    atexit.register(_close, weakref.ref(batches))  # ends the workers before multiprocessing waits for them
+    return batches
+
+
+def valid_clips(source: str | Path, sample_rate: int, n: int, max_s: float) -> list[tuple[str, Tensor]]:
+    """Up to `n` utterances spread evenly over `source`, as (name, waveform `[L]`), cut at `max_s` seconds.
+
+    Raises:
+        ValueError: nothing in `source`, or one of the files cannot be read.
+    """
+    utterances = read_manifest(source)
+    spread = np.linspace(0, len(utterances) - 1, min(n, len(utterances))).round().astype(int)
+    clips = []
+    for number, index in enumerate(spread):
+        path = utterances[index].path
+        with open_recording(path, sample_rate) as recording:
+            waveform = recording.read(0, min(recording.n_samples, int(max_s * sample_rate)))
+        clips.append((f"{number:02d}_{Path(path).stem}", torch.from_numpy(waveform)))
+    return clips
+
+
+class _Indices:
+    """The item numbers of each batch of one rank, without end."""
+
+    def __init__(self, batch_size: int, start_batch: int, rank: int, world_size: int):
+        self.batch_size, self.start_batch = batch_size, start_batch
+        self.share = batch_size // world_size
+        self.offset = rank * self.share
+
+    def __iter__(self) -> Iterator[range]:
+        for batch in count(self.start_batch):
+            first = batch * self.batch_size + self.offset
+            yield range(first, first + self.share)
+
+
+def _iterate(loader: DataLoader[Clip]) -> Generator[Batch, None, None]:
+    batches = iter(loader)
+    try:
+        while True:
+            try:
+                yield next(batches)
+            except (RuntimeError, EOFError, ConnectionError) as error:
+                if isinstance(error, RuntimeError) and not _DEATH.search(str(error)):
+                    raise
+                reason = str(error) or "its pipe closed"
+                raise RuntimeError(f"a data worker died ({reason}); out of memory? Lower num_workers") from error
+    finally:
+        if loader.num_workers:  # dropping `batches` is not enough: an error's traceback may still hold it
+            batches._shutdown_workers()  # type: ignore[attr-defined]
+
+
+def _close(batches: weakref.ref[Generator[Batch, None, None]]) -> None:
+    if (generator := batches()) is not None:
+        generator.close()
+
+
+def _start_worker(_: int) -> None:
+    """The parent decides when to stop: workers outlive the signals that a terminal or scheduler sends to all."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # It may finish a step and save first; a worker that it left behind, or cannot end, is ended by the alarm.
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE_S))

@@ -1,0 +1,210 @@
+"""What there is to train on: one `Utterance` per recording, from a JSONL manifest, a folder or tar shards.
+
+`python -m train.data.manifest FOLDER OUT.jsonl` scans a folder once, so that no run has to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+from tqdm import tqdm
+
+from codec.audio.io import AudioError
+from codec.files import atomic_file
+from train.data.media import AUDIO_SUFFIXES, list_files, open_bytes, open_recording
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+_N_THREADS = 8  # headers are read from disks and networks that like company
+_CHUNK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording; `path` is a file or `shard.tar::member.flac`."""
+
+    path: str
+    text: str | None = None
+    speaker: str | None = None
+    language: str | None = None
+    duration_s: float | None = None
+
+
+def read_manifest(source: str | Path) -> list[Utterance]:
+    """All utterances of a .jsonl manifest, a .tar shard, or a folder of audio files and shards.
+
+    A manifest holds one JSON object per line with at least `path`, relative to its folder; unknown fields
+    are ignored. Beside audio in folders and shards, a .json sidecar may give text, speaker and language,
+    and a .txt or .lab sidecar the text. Missing durations are read from the headers.
+
+    Raises:
+        ValueError: no such source, nothing usable in it, or a bad line, named with its number.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise ValueError(f"{path}: no such manifest, folder or shard; check the path")
+    if not path.is_dir() and path.suffix not in (".jsonl", ".tar"):
+        raise ValueError(f"{path}: expected a .jsonl manifest, a .tar shard or a folder of audio")
+    utterances = _measure(_read_lines(path) if path.suffix == ".jsonl" else _scan(path))
+    if not utterances:
+        kinds = ", ".join(sorted(AUDIO_SUFFIXES))
+        raise ValueError(f"{path}: no usable audio; give a manifest with lines, or a folder or shard with {kinds}")
+    return utterances
+
+
+def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
+    """Scan a folder or shard into the manifest `out`, the files that cannot be used into `out`.bad.jsonl.
+
+    A killed scan continues where it stopped: results collect in `out`.partial and take their place at the end.
+    Returns the numbers of usable and of bad files.
+    """
+    names = list_files(folder)
+    known = set(names)
+    partial = out.with_name(out.name + ".partial")
+    done = _read_partial(partial)
+    home = os.path.abspath(out.parent)
+
+    def inspect(address: str) -> dict[str, Any]:
+        line: dict[str, Any] = {"path": os.path.relpath(address, home)}
+        try:
+            with open_recording(address) as recording:
+                line["duration_s"] = round(recording.n_samples / recording.native_rate, 3)
+                line["sample_rate"] = recording.native_rate
+                recording.read(recording.n_samples - 1, 1)  # finds most truncated files at little cost
+            return line | _read_sidecars(address, known)
+        except AudioError as error:
+            return line | {"error": str(error)}
+
+    addresses = [name for name in names if _is_audio(name)]
+    left = [name for name in addresses if os.path.relpath(name, home) not in done]
+    with partial.open("a", buffering=1) as file:
+        for line in _map(inspect, left, f"reading {folder}"):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            done[line["path"]] = line
+    lines = [done[os.path.relpath(name, home)] for name in addresses]
+    bad = [line for line in lines if "error" in line]
+    out.with_suffix(".bad.jsonl").unlink(missing_ok=True)
+    if bad:
+        _write_lines(out.with_suffix(".bad.jsonl"), bad)
+    _write_lines(out, [line for line in lines if "error" not in line])
+    partial.unlink()
+    return len(lines) - len(bad), len(bad)
+
+
+def _read_lines(path: Path) -> list[Utterance]:
+    with path.open(encoding="utf-8") as file:
+        return [_parse(line, path, number) for number, line in enumerate(file, 1) if line.strip()]
+
+
+def _parse(line: str, path: Path, number: int) -> Utterance:
+    remedy = "correct or delete the line, or write the manifest again with python -m train.data.manifest"
+    try:
+        fields = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{number}: not JSON ({error}); {remedy}") from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("path"), str):
+        raise ValueError(f'{path}:{number}: expected an object with a "path"; {remedy}')
+    duration = fields.get("duration_s")
+    if not (duration is None or (isinstance(duration, int | float) and 0 < duration < float("inf"))):
+        raise ValueError(f"{path}:{number}: duration_s = {duration!r}, expected seconds above 0; {remedy}")
+    return Utterance(os.path.join(path.parent, fields["path"]), **_labels(fields), duration_s=duration)
+
+
+def _labels(fields: dict[str, Any]) -> dict[str, Any]:
+    names = ("text", "speaker", "language")
+    return {name: str(fields[name]) for name in names if fields.get(name) not in (None, "")}
+
+
+def _scan(source: Path) -> list[Utterance]:
+    names = list_files(source)
+    known = set(names)
+    return [Utterance(name, **_read_sidecars(name, known)) for name in names if _is_audio(name)]
+
+
+def _is_audio(address: str) -> bool:
+    return os.path.splitext(address)[1].lower() in AUDIO_SUFFIXES
+
+
+def _read_sidecars(address: str, known: set[str]) -> dict[str, Any]:
+    stem = os.path.splitext(address)[0]
+    fields: dict[str, Any] = {}
+    for suffix in (".lab", ".txt", ".json"):
+        if (sidecar := stem + suffix) not in known:
+            continue
+        with open_bytes(sidecar) as file:
+            content = file.read()
+        try:
+            fields |= json.loads(content) if suffix == ".json" else {"text": content.decode().strip()}
+        except (ValueError, TypeError) as error:  # not JSON, not UTF-8, or no object
+            raise AudioError(f"{sidecar}: {error}; correct or delete it") from error
+    return _labels(fields)
+
+
+def _measure(utterances: list[Utterance]) -> list[Utterance]:
+    """Fill in missing durations; files without a readable header are left out with a warning."""
+
+    def measure(utterance: Utterance) -> Utterance | AudioError:
+        if utterance.duration_s is not None:
+            return utterance
+        try:
+            with open_recording(utterance.path) as recording:
+                return replace(utterance, duration_s=recording.n_samples / recording.native_rate)
+        except AudioError as error:
+            return error
+
+    if all(utterance.duration_s is not None for utterance in utterances):
+        return utterances
+    results = list(_map(measure, utterances, "reading durations"))
+    bad = [result for result in results if isinstance(result, AudioError)]
+    if bad:
+        warnings.warn(f"{len(bad)} of {len(results)} files are left out, the first being {bad[0]}", stacklevel=3)
+    return [result for result in results if isinstance(result, Utterance)]
+
+
+def _map(function: Callable[[In], Out], items: list[In], title: str) -> Iterator[Out]:
+    """In threads and in order, with a progress bar if it takes more than a moment."""
+    with ThreadPoolExecutor(_N_THREADS) as pool, tqdm(total=len(items), desc=title, unit="file", delay=2) as bar:
+        for start in range(0, len(items), _CHUNK):
+            for result in pool.map(function, items[start : start + _CHUNK]):
+                yield result
+                bar.update()
+
+
+def _read_partial(path: Path) -> dict[str, dict[str, Any]]:
+    """The lines of a killed scan by path; the last one is cut from the file if it was cut short."""
+    if not path.exists():
+        return {}
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    os.truncate(path, len(whole))
+    return {line["path"]: line for line in map(json.loads, whole.splitlines())}
+
+
+def _write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
+    with atomic_file(path) as new, new.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def main(folder: Path, out: Path) -> None:
+    """Scan FOLDER (audio files or tar shards) into the manifest OUT.jsonl; run it again to continue a killed scan."""
+    if out.suffix != ".jsonl":
+        raise typer.BadParameter(f"{out}: expected a name ending in .jsonl")
+    if not folder.exists():
+        raise typer.BadParameter(f"{folder}: no such folder or shard")
+    try:
+        n_good, n_bad = write_manifest(folder, out)
+    except AudioError as error:  # a broken shard
+        raise typer.BadParameter(str(error)) from error
+    typer.echo(f"{n_good} files in {out}" + (f", {n_bad} bad ones in {out.with_suffix('.bad.jsonl')}" if n_bad else ""))
+
+
+if __name__ == "__main__":
+    typer.run(main)

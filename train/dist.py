@@ -1,0 +1,106 @@
+"""One process or many: devices, wrapping, and what processes exchange.
+
+Started by `torchrun`, every process trains on its share of each batch. `ddp` keeps all weights in
+every process; `fsdp` cuts those of the largest network into shares.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.nn.parallel import DistributedDataParallel
+
+from codec.nn.transformer import Block
+
+
+@dataclass
+class World:
+    """This process among all of them."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+
+def init_world(device: str) -> World:
+    """Join the processes that `torchrun` started; without it, be the only one.
+
+    Raises:
+        ValueError: the device does not exist here.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"trainer.device = {device!r}: no GPU is visible; use cpu or auto")
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return World(0, 1, torch.device(device))
+    if device == "cuda":
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    return World(dist.get_rank(), size, torch.device(device))
+
+
+def parallelize(networks: dict[str, nn.Module], main: str, mode: str, world: World) -> dict[str, Callable[..., Any]]:
+    """What to call in place of each network so that its gradients are those of the whole batch.
+
+    With `fsdp`, the main network is cut up in place, block by block; the others are small.
+    """
+    if world.size == 1:
+        return dict(networks)
+    parallel: dict[str, Callable[..., Any]] = {}
+    for name, network in networks.items():
+        if not any(p.requires_grad for p in network.parameters()):
+            parallel[name] = network
+        elif mode == "fsdp" and name == main:
+            for module in network.modules():
+                if isinstance(module, Block):
+                    fully_shard(module)
+            parallel[name] = fully_shard(network)
+        else:
+            parallel[name] = DistributedDataParallel(network, broadcast_buffers=False)
+    return parallel
+
+
+def gather_batch(x: Tensor) -> Tensor:
+    """`[B, ...]` of every process, in order of rank, as one batch."""
+    if not dist.is_initialized():
+        return x
+    parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, x.contiguous())
+    return torch.cat(parts)
+
+
+def any_of(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is set in any process."""
+    if not dist.is_initialized():
+        return flag
+    x = torch.tensor(float(flag), device=device)
+    dist.all_reduce(x, dist.ReduceOp.MAX)
+    return bool(x)
+
+
+def mean_of(values: dict[str, float], device: torch.device) -> dict[str, float]:
+    """Means over all processes of values that each has under the same names."""
+    if not dist.is_initialized() or not values:
+        return values
+    x = torch.tensor(list(values.values()), dtype=torch.float64, device=device)
+    dist.all_reduce(x)
+    return dict(zip(values, (x / dist.get_world_size()).tolist(), strict=True))
+
+
+def barrier() -> None:
+    if dist.is_initialized():
+        dist.barrier()

@@ -1,0 +1,128 @@
+"""Where a run's numbers, sounds and pictures go: the terminal, `metrics.jsonl`, wandb, and files to look at."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from codec.audio.io import write_audio
+from codec.files import atomic_file
+from train.config import LoggerConfig
+from train.tasks.base import Validation
+
+
+class RunLogger:
+    """Log to a run folder, and to wandb where asked for.
+
+    Args:
+        folder: of the run.
+        config: what to log to.
+        settings: the resolved configuration of the run, to be stored.
+        step: where the run starts or goes on; later lines of an earlier start are dropped.
+        n_steps: where it ends.
+    """
+
+    def __init__(self, folder: Path, config: LoggerConfig, settings: dict[str, Any], step: int, n_steps: int) -> None:
+        self.folder = folder
+        self.bar = tqdm(total=n_steps, initial=step, unit="step", disable=not config.progress)
+        self.path = folder / "metrics.jsonl"
+        _drop_lines_after(self.path, step)
+        self.file = self.path.open("a")
+        self.wandb = None
+        if config.wandb != "disabled":
+            import wandb
+
+            self.wandb = wandb.init(
+                project=config.project, mode=config.wandb, dir=folder, name=folder.name, id=_run_id(folder),
+                resume="allow", config=settings,
+            )  # fmt: skip
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        """Numbers of one step, under names like `loss/stft`."""
+        self.file.write(json.dumps({"step": step, **{k: float(f"{v:.6g}") for k, v in metrics.items()}}) + "\n")
+        self.file.flush()
+        if self.wandb is not None:
+            self.wandb.log(metrics, step=step)
+        if "loss/total" in metrics:
+            self.bar.set_postfix_str(f"loss {metrics['loss/total']:.4f}")
+
+    def log_validation(self, step: int, validation: Validation) -> None:
+        """Numbers, clips and pictures of a validation; the last ones are under `samples/`."""
+        metrics = {f"valid/{name}": value for name, value in validation.metrics.items()}
+        self.log(step, metrics)
+        self.say(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in validation.metrics.items()))
+        samples = self.folder / "samples"
+        samples.mkdir(exist_ok=True)
+        for name, waveform in validation.audio.items():
+            write_audio(samples / f"{name}.wav", waveform, validation.sample_rate)
+        for name, figure in validation.pictures.items():
+            with atomic_file(samples / f"{name}.png") as new:
+                figure.savefig(new)
+        if self.wandb is not None:
+            import wandb
+
+            media: dict[str, Any] = {
+                f"audio/{name}": wandb.Audio(waveform.numpy(force=True), validation.sample_rate)
+                for name, waveform in validation.audio.items()
+            }
+            media |= {f"spectrogram/{name}": wandb.Image(figure) for name, figure in validation.pictures.items()}
+            self.wandb.log(media, step=step)
+
+    def say(self, message: str) -> None:
+        """A line for people."""
+        tqdm.write(message, file=sys.stderr)
+
+    def close(self) -> None:
+        self.bar.close()
+        self.file.close()
+        if self.wandb is not None:
+            self.wandb.finish()
+
+def environment() -> dict[str, Any]:
+    """What a run was made with: code version, packages, machine."""
+    root = Path(__file__).parent.parent
+    return {
+        "command": sys.argv,
+        "commit": _git(root, "rev-parse", "HEAD"),
+        "changed_files": _git(root, "status", "--porcelain", "--untracked-files=no").splitlines(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+    }
+
+
+def _git(root: Path, *command: str) -> str:
+    try:
+        return subprocess.run(["git", *command], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _run_id(folder: Path) -> str:
+    """The same id at every start of a run, kept in its folder."""
+    path = folder / "wandb_id"
+    if not path.exists():
+        import wandb
+
+        path.write_text(wandb.util.generate_id())
+    return path.read_text()
+
+
+def _drop_lines_after(path: Path, step: int) -> None:
+    """Forget what a run logged between its last checkpoint and its end: it will be logged again."""
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines()
+    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+    if len(kept) < len(lines):
+        with atomic_file(path) as new:
+            new.write_text("".join(line + "\n" for line in kept))

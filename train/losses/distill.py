@@ -1,0 +1,90 @@
+"""What makes the semantic code semantic: a loss on the embedding after the VQ, by one of three methods.
+
+`none` trains a purely acoustic codec. `ctc` learns from transcripts and needs nothing else.
+`whisper` learns from a frozen speech recogniser, as in the Voxtral paper, and needs no transcripts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from torch import Tensor, nn
+
+from codec.config import CodecConfig
+from train.losses.ctc import CTCHead
+
+if TYPE_CHECKING:
+    from train.losses.whisper import WhisperHead
+
+
+@dataclass
+class DistillConfig:
+    """Which method, and its settings.
+
+    Raises:
+        ValueError: a field is out of range; the message names it.
+    """
+
+    kind: Literal["none", "ctc", "whisper"] = "ctc"
+    steps_per_frame: int = 4  # CTC: steps in every frame; must exceed characters per frame, about 1.2 at 12.5 Hz
+    whisper: str = ""  # Whisper: folder or hub name of the teacher, of any size
+    max_text_tokens: int = 128  # Whisper: where decoding stops; speech has about 4 tokens a second
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("none", "ctc", "whisper"):
+            raise ValueError(f"kind = {self.kind!r}: expected none, ctc or whisper")
+        for name in ("steps_per_frame", "max_text_tokens"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} = {getattr(self, name)!r}: expected at least 1")
+
+
+class Distillation(nn.Module):
+    """The mean loss of the items a head can learn from; the head's layers are trained with the codec.
+
+    A head maps (embedding, waveform, lengths, texts) to one loss per item, leaving out items with
+    nothing to learn. It says by `needs_text` whether items without a transcript are among them.
+    """
+
+    def __init__(self, head: CTCHead | WhisperHead | None = None) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, embedding: Tensor, waveform: Tensor, lengths: Tensor, texts: list[str | None]) -> Tensor:
+        """The scalar loss, 0 if no item counts.
+
+        Args:
+            embedding: `[B, T, D]`, the semantic channels after the VQ.
+            waveform: `[B, L]` or `[B, 1, L]`, at the codec's sample rate.
+            lengths: `[B]` samples of the waveform that are real.
+            texts: B transcripts; None where what is said is not known.
+        """
+        # Connected to every parameter even if no item counts: DDP waits for all gradients.
+        loss = embedding.new_zeros(()) + sum(0 * p.sum() for p in self.parameters())
+        if self.head is None:
+            return loss
+        keep = [i for i, text in enumerate(texts) if text is not None or not self.head.needs_text]
+        if not keep:
+            return loss
+        kept_texts = [texts[i] or "" for i in keep]
+        losses = self.head(embedding[keep], waveform[keep].flatten(1), lengths[keep], kept_texts)
+        return loss + losses.mean() if len(losses) else loss
+
+
+def make_distillation(config: DistillConfig, codec_config: CodecConfig) -> Distillation:
+    """The distillation that `config` asks for, for codecs of shape `codec_config`.
+
+    Raises:
+        ValueError: the teacher cannot be loaded.
+    """
+    dim = codec_config.semantic_dim
+    if config.kind == "ctc":
+        return Distillation(CTCHead(dim, codec_config.hop_length, config.steps_per_frame))
+    if config.kind == "whisper":
+        from train.losses.whisper import WhisperHead  # transformers is optional and slow to load
+
+        head = WhisperHead(
+            config.whisper, dim, codec_config.sample_rate, codec_config.hop_length, config.max_text_tokens
+        )
+        return Distillation(head)
+    return Distillation()

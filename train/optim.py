@@ -1,0 +1,67 @@
+"""Optimizers, the learning-rate schedule and the averaged weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from train.config import OptimConfig
+
+
+def make_optimizer(network: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+    """AdamW over a network's parameters, with decay of weights that have two or more dimensions."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], config.lr, config.betas, fused=True)
+
+
+def learning_rate(step: int, n_steps: int, config: OptimConfig) -> float:
+    """The learning rate of step 0 .. `n_steps` - 1; see `OptimConfig`."""
+    warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
+    n_decay = config.decay_share * n_steps
+    passed = max(0.0, step - (n_steps - n_decay)) / n_decay if n_decay else 0.0
+    fall = config.final_lr + (1 - config.final_lr) * (1 + math.cos(math.pi * passed)) / 2
+    return config.lr * warm * fall
+
+
+class WeightAverage:
+    """An exponential moving average of a network's parameters; buffers are copied.
+
+    The decay grows from 0 as (1 + n) / (10 + n) up to its configured value, so that the first
+    weights are soon forgotten.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network, self.decay, self.n_updates = network, decay, 0
+        self.tensors = {name: t.detach().clone() for name, t in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        decay = min(self.decay, (1 + self.n_updates) / (10 + self.n_updates))
+        self.n_updates += 1
+        averaged = dict(self.network.named_parameters())
+        for name, t in self.network.state_dict().items():
+            if name in averaged:
+                self.tensors[name].lerp_(t, 1 - decay)
+            else:
+                self.tensors[name].copy_(t)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The network with the averaged weights, for as long as the context lasts."""
+        kept = {name: t.detach().clone() for name, t in self.network.state_dict().items()}
+        self._write(self.tensors)
+        try:
+            yield
+        finally:
+            self._write(kept)
+
+    def _write(self, tensors: dict[str, Tensor]) -> None:
+        self.network.load_state_dict(tensors)

@@ -1,0 +1,59 @@
+"""What the training loop asks of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class Validation:
+    """What a validation found."""
+
+    metrics: dict[str, float]
+    audio: dict[str, Tensor] = field(default_factory=dict)  # [L] at `sample_rate`, by name
+    pictures: dict[str, Any] = field(default_factory=dict)  # matplotlib figures, by name
+    sample_rate: int = 24_000
+
+
+class Task(Protocol):
+    """Networks, their losses and their validation.
+
+    Attributes:
+        networks: everything with trained weights, by name; each gets an optimizer.
+        main: the name of the network that is averaged, validated and exported.
+        parallel: what to call in place of `networks` in training; set by the loop.
+    """
+
+    networks: dict[str, nn.Module]
+    main: str
+    parallel: dict[str, Callable[..., Any]]
+
+    def batches(self, start: int, rank: int, world_size: int) -> Iterator[Any]:
+        """This rank's batches from number `start` on, without end."""
+        ...
+
+    def backward(self, batch: Any, step: int, scale: float, generator: torch.Generator) -> dict[str, Tensor]:
+        """Add the gradients of one batch, times `scale`, to the networks; returns scalars to log."""
+        ...
+
+    def after_step(self, step: int, generator: torch.Generator) -> dict[str, float]:
+        """Whatever learns without gradients, once a step has been taken; returns scalars to log."""
+        ...
+
+    def validate(self) -> Validation:
+        """Measure the main network; called on every rank."""
+        ...
+
+    def export(self, folder: Path, state: dict[str, Tensor]) -> None:
+        """Write the main network's `state` as what users load."""
+        ...
+
+    def compile(self) -> None:
+        """Compile what is worth it, in place."""
+        ...

@@ -1,0 +1,244 @@
+"""Training the codec: reconstruction, features of discriminators, commitment, semantic distillation (section 2.3)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from codec.checkpoint.store import load_checkpoint, save_checkpoint
+from codec.config import CodecConfig, preset
+from codec.model import Codec, CodecOutput
+from codec.nn.transformer import Block
+from codec.quant.vq import codebook_stats
+from eval.score import failures, score_each, summarize
+from train.config import from_mapping
+from train.data.audio import Batch, CropDataset, DataConfig
+from train.data.loader import make_loader, valid_clips
+from train.data.manifest import read_manifest
+from train.discriminators import DiscriminatorConfig, Discriminators, split_maps
+from train.dist import gather_batch
+from train.losses.adversarial import discriminator_hinge, feature_distance, generator_hinge
+from train.losses.distill import DistillConfig, make_distillation
+from train.losses.reconstruction import ReconstructionLoss
+from train.pictures import spectrogram_pair
+from train.tasks.base import Validation
+
+VALID_SECONDS = 8.0
+VALID_AUDIO = 4  # clips to listen to
+COLLAPSED_STD = 1e-3  # of latents; below it a codebook would be started on noise
+
+
+@dataclass
+class CodecLossConfig:
+    """Weights of the losses, and when they act. The defaults are the paper's recipe.
+
+    L = feature * L_feat + semantic * L_sem + g * (waveform * L_L1 + stft * L_STFT) + commit * L_commit
+    with g = decay^steps, counted from `adversarial_start`; and what the paper does without:
+    log_mel * L_mel, not decaying, and adversarial * generator hinge.
+
+    Raises:
+        ValueError: a field is out of range; the message names it.
+    """
+
+    waveform: float = 1.0
+    stft: float = 1.0
+    log_mel: float = 0.0
+    decay: float = 0.9999
+    feature: float = 1.0
+    adversarial: float = 0.0
+    commit: float = 0.1
+    semantic: float = 1.0
+    fft_sizes: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # of stft and log_mel, in samples
+    adversarial_start: int = 0  # first step with discriminators
+    vq_start: int = 200  # step at which the semantic codebook is placed on recent latents; passed through before
+    vq_buffer: int = 32_768  # frames it is placed on, at most
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
+
+    def __post_init__(self) -> None:
+        self.fft_sizes = tuple(self.fft_sizes)
+        for name in "waveform stft log_mel feature adversarial commit semantic adversarial_start vq_start".split():
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay = {self.decay}: expected a number in (0, 1]")
+        if self.vq_buffer < 1:
+            raise ValueError(f"vq_buffer = {self.vq_buffer}: expected at least 1 frame")
+
+    @property
+    def has_discriminators(self) -> bool:
+        return self.feature > 0 or self.adversarial > 0
+
+
+class CodecTask:
+    """The codec, its distillation head and its discriminators.
+
+    Args:
+        codec_config: the architecture.
+        data: what to train and validate on.
+        loss: which losses count how much.
+        seed: of the data's order and crops.
+        init: checkpoint folder whose weights to start from; None: random ones.
+        n_valid: clips to validate on.
+
+    Raises:
+        ValueError: unusable data or settings; the message names them.
+    """
+
+    main = "codec"
+
+    def __init__(
+        self,
+        codec_config: CodecConfig,
+        data: DataConfig,
+        loss: CodecLossConfig,
+        seed: int,
+        init: str | None = None,
+        n_valid: int = 16,
+    ) -> None:
+        self.config, self.data, self.loss = codec_config, data, loss
+        utterances = read_manifest(data.train)
+        self.dataset = CropDataset(utterances, codec_config.sample_rate, codec_config.hop_length, data, seed)
+        self.clips: list[tuple[str, Tensor]] = []
+        if n_valid and data.valid:
+            self.clips = valid_clips(data.valid, codec_config.sample_rate, n_valid, VALID_SECONDS)
+        torch.manual_seed(seed)
+        self.codec = _initial_codec(codec_config, init)
+        self.distillation = make_distillation(loss.distill, codec_config)
+        self.networks: dict[str, nn.Module] = {"codec": self.codec, "distillation": self.distillation}
+        if loss.has_discriminators:
+            self.discriminators = Discriminators(loss.discriminator)
+            self.networks["discriminators"] = self.discriminators
+        self.parallel: dict[str, Any] = dict(self.networks)
+        self.reconstruction = ReconstructionLoss(codec_config.sample_rate, loss.fft_sizes)
+        self._new_latents: list[Tensor] = []  # [B, T, D] of the batches of this step
+        self._latents: deque[Tensor] = deque()  # and of steps before the codebook starts
+        self._codes: list[Tensor] = []
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any], n_valid: int) -> CodecTask:
+        """From the groups `model`, `data` and `loss` of a run's settings, and its `seed`."""
+        model = dict(settings["model"])
+        init = model.pop("init", None)
+        return cls(
+            preset(model.pop("preset"), **model),
+            from_mapping(DataConfig, settings["data"], "data"),
+            from_mapping(CodecLossConfig, settings["loss"], "loss"),
+            settings["seed"],
+            init,
+            n_valid,
+        )
+
+    def batches(self, start: int, rank: int, world_size: int) -> Iterator[Batch]:
+        return make_loader(self.dataset, self.data.batch_size, start, rank, world_size, self.data.num_workers)
+
+    def backward(self, batch: Batch, step: int, scale: float, generator: torch.Generator) -> dict[str, Tensor]:
+        """Gradients of one batch for all networks, in one pass over each."""
+        self.reconstruction.to(batch.waveform.device)
+        output: CodecOutput = self.parallel["codec"](batch.waveform, generator)
+        self._new_latents.append(output.latents.detach().float())
+        self._codes.append(output.quantized.codes)
+        with torch.autocast(batch.waveform.device.type, enabled=False):
+            waveform, target = output.waveform.float(), batch.waveform
+            parts = self.reconstruction(waveform, target)
+            embedding = output.quantized.z[..., : self.config.semantic_dim]
+            parts["semantic"] = self.parallel["distillation"](embedding, target, batch.lengths, batch.texts)
+        parts["commit"] = output.quantized.commit_loss
+        weights = self._weights(step)
+        if weights["feature"] or weights["adversarial"]:
+            parts["discriminator"], adversarial = self._adversarial(waveform, target, scale)
+            parts |= adversarial
+        total = sum(weights[name] * parts[name] for name in weights if name in parts)
+        (scale * total).backward()
+        parts["total"] = total
+        metrics = {f"loss/{name}": value.detach() for name, value in parts.items()}
+        return metrics | {"data/skipped": torch.tensor(float(batch.n_skipped))}
+
+    def _weights(self, step: int) -> dict[str, float]:
+        """Of the losses that the codec learns from, at this step."""
+        c, since = self.loss, step - self.loss.adversarial_start
+        g = c.decay ** max(0, since)
+        weights = {"waveform": g * c.waveform, "stft": g * c.stft, "log_mel": c.log_mel}
+        weights |= {"commit": c.commit, "semantic": c.semantic}
+        weights |= {"feature": c.feature * (since >= 0), "adversarial": c.adversarial * (since >= 0)}
+        return weights
+
+    def _adversarial(self, output: Tensor, target: Tensor, scale: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """The discriminators' loss, its gradients taken; and the codec's losses, which leave theirs alone."""
+        real, fake = split_maps(self.parallel["discriminators"](torch.cat([target, output.detach()])))
+        loss = discriminator_hinge(real, fake)
+        (scale * loss).backward()
+        frozen = {name: p.detach() for name, p in self.discriminators.named_parameters()}
+        maps = functional_call(self.discriminators, frozen, (output,))
+        return loss, {"feature": feature_distance(real, maps), "adversarial": generator_hinge(maps)}
+
+    def after_step(self, step: int, generator: torch.Generator) -> dict[str, float]:
+        """Place the semantic codebook once there are enough latents, then move it with every step."""
+        latents = torch.cat([gather_batch(z) for z in self._new_latents])
+        codes = torch.cat(self._codes)
+        self._new_latents.clear()
+        self._codes.clear()
+        quantizer = self.codec.quantizer
+        metrics: dict[str, float] = {"latents/std": float(latents.std())}
+        if quantizer.semantic.started:
+            metrics["codebook/revived"] = quantizer.learn(latents, generator)
+            usage = [codebook_stats(codes[:, k], size) for k, size in enumerate(self.config.codebook_sizes)]
+            metrics |= {"codebook/semantic_perplexity": usage[0].perplexity, "codebook/semantic_usage": usage[0].usage}
+            metrics |= {f"codebook/{k:02d}_perplexity": stats.perplexity for k, stats in enumerate(usage) if k}
+            return metrics
+        self._latents.append(latents)
+        while sum(z.shape[0] * z.shape[1] for z in self._latents) > self.loss.vq_buffer:
+            self._latents.popleft()
+        if step >= self.loss.vq_start and self._latents and metrics["latents/std"] > COLLAPSED_STD:
+            quantizer.learn(torch.cat([z.flatten(0, 1) for z in self._latents])[None], generator)
+            self._latents.clear()
+        return metrics
+
+    @torch.no_grad()
+    def validate(self) -> Validation:
+        """Scores, clips and spectrograms of the validation clips, all codebooks in use."""
+        pairs, audio, pictures, codes = [], {}, {}, []
+        for name, waveform in self.clips:
+            size = -(-len(waveform) // self.config.hop_length) * self.config.hop_length
+            padded = F.pad(waveform, (0, size - len(waveform))).to(self.codec.device)
+            result: CodecOutput = self.parallel["codec"](padded[None])
+            output = result.waveform[0, : len(waveform)].float().cpu()
+            codes.append(result.quantized.codes[0])
+            pairs.append((name, waveform, output))
+            if len(audio) < 2 * VALID_AUDIO:
+                audio |= {f"{name}_original": waveform, f"{name}_reconstruction": output}
+                pictures[name] = spectrogram_pair(waveform, output, self.config.sample_rate)
+        rows = list(score_each(pairs, 0, self.config.sample_rate))
+        metrics = {name: interval.mean for name, interval in summarize(rows).items()}
+        if codes:
+            metrics["semantic_perplexity"] = codebook_stats(
+                torch.cat([c[0] for c in codes]), self.config.semantic_codebook_size
+            ).perplexity
+            metrics["failed"] = len(failures(rows))
+        return Validation(metrics, audio, pictures, self.config.sample_rate)
+
+    def export(self, folder: Path, state: dict[str, Tensor]) -> None:
+        save_checkpoint(folder, self.config, state)
+
+    def compile(self) -> None:
+        for module in self.codec.modules():
+            if isinstance(module, Block):
+                module.compile(dynamic=False)
+
+
+def _initial_codec(config: CodecConfig, init: str | None) -> Codec:
+    codec = Codec(config)
+    if init is not None:
+        stored, state, _ = load_checkpoint(init)
+        if stored != config:
+            raise ValueError(f"model.init = {init!r}: its config differs from that of this run; use the same preset")
+        codec.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in state.items()})
+    return codec
