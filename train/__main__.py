@@ -12,14 +12,24 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from codec.checkpoint.store import CheckpointError
+from codec.config import PRESETS, preset
 from codec.files import atomic_file
-from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping
-from train.dist import World, barrier, init_world
-from train.log import RunLogger, environment
+from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping, register
+from train.data.audio import DataConfig
+from train.dist import init_world
+from train.log import Logger, RunLogger, environment
 from train.loop import Trainer, TrainingError
-from train.tasks.codec import CodecTask
+from train.tasks.codec import CodecLossConfig, CodecTask
 
 TASKS = {"codec": CodecTask}
+
+for _name in PRESETS:
+    register("model", _name, preset(_name), init=None)
+register("data", "base", DataConfig(train="???"))
+register("loss", "base", CodecLossConfig())
+register("optim", "base", OptimConfig())
+register("trainer", "base", TrainerConfig())
+register("logger", "base", LoggerConfig())
 
 
 def run(settings: dict[str, Any]) -> bool:
@@ -39,12 +49,10 @@ def run(settings: dict[str, Any]) -> bool:
     world = init_world(config.device)
     task = TASKS[settings["task"]].from_settings(settings, config.validate_clips if config.validate_every else 0)
     trainer = Trainer(task, config, optim, settings["seed"], folder, world)
-    if not world.is_main:
-        logger = LoggerConfig("disabled", progress=False)
-    else:
+    log = Logger()
+    if world.is_main:
         _record(folder, settings)
-    barrier()
-    log = RunLogger(folder, logger, settings, trainer.progress.step, config.steps)
+        log = RunLogger(folder, logger, settings, trainer.progress.step, config.steps)
     try:
         return trainer.fit(log)
     finally:

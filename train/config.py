@@ -1,10 +1,12 @@
-"""Settings of a training run that every task shares, and the step from plain mappings to dataclasses."""
+"""Settings of a training run that every task shares, and the way from dataclasses to Hydra and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, TypeVar, get_type_hints
+
+from hydra.core.config_store import ConfigStore
 
 T = TypeVar("T")
 
@@ -77,6 +79,11 @@ class LoggerConfig:
     def __post_init__(self) -> None:
         good = self.wandb in ("online", "offline", "disabled")
         _require(good, "wandb", self.wandb, "online, offline or disabled")
+
+
+def register(group: str, name: str, settings: Any, **extra: Any) -> None:
+    """Make a dataclass's values a choice `group=name` in `conf/`, so that each can be overridden there."""
+    ConfigStore.instance().store(name=name, group=group, node={**asdict(settings), **extra})
 
 
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:

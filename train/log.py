@@ -18,8 +18,27 @@ from train.config import LoggerConfig
 from train.tasks.base import Validation
 
 
-class RunLogger:
-    """Log to a run folder, and to wandb where asked for.
+class Logger:
+    """What the loop tells; this one, for all processes but the first, keeps silent."""
+
+    def advance(self) -> None:
+        """One more step is done."""
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        """Numbers of one step, under names like `loss/stft`."""
+
+    def log_validation(self, step: int, validation: Validation) -> None:
+        """Numbers, clips and pictures."""
+
+    def say(self, message: str) -> None:
+        """A line for people."""
+
+    def close(self) -> None:
+        """Nothing follows."""
+
+
+class RunLogger(Logger):
+    """Log to a run folder, and to wandb where asked for; sounds and pictures of the last validation go to `samples/`.
 
     Args:
         folder: of the run.
@@ -31,7 +50,8 @@ class RunLogger:
 
     def __init__(self, folder: Path, config: LoggerConfig, settings: dict[str, Any], step: int, n_steps: int) -> None:
         self.folder = folder
-        self.bar = tqdm(total=n_steps, initial=step, unit="step", disable=not config.progress)
+        every = 0.1 if sys.stderr.isatty() else 30.0  # seconds; a log file wants few lines
+        self.bar = tqdm(total=n_steps, initial=step, unit="step", disable=not config.progress, mininterval=every)
         self.path = folder / "metrics.jsonl"
         _drop_lines_after(self.path, step)
         self.file = self.path.open("a")
@@ -44,17 +64,18 @@ class RunLogger:
                 resume="allow", config=settings,
             )  # fmt: skip
 
+    def advance(self) -> None:
+        self.bar.update(1)
+
     def log(self, step: int, metrics: dict[str, float]) -> None:
-        """Numbers of one step, under names like `loss/stft`."""
         self.file.write(json.dumps({"step": step, **{k: float(f"{v:.6g}") for k, v in metrics.items()}}) + "\n")
         self.file.flush()
         if self.wandb is not None:
             self.wandb.log(metrics, step=step)
         if "loss/total" in metrics:
-            self.bar.set_postfix_str(f"loss {metrics['loss/total']:.4f}")
+            self.bar.set_postfix_str(f"loss {metrics['loss/total']:.4f}", refresh=False)
 
     def log_validation(self, step: int, validation: Validation) -> None:
-        """Numbers, clips and pictures of a validation; the last ones are under `samples/`."""
         metrics = {f"valid/{name}": value for name, value in validation.metrics.items()}
         self.log(step, metrics)
         self.say(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in validation.metrics.items()))
@@ -76,7 +97,6 @@ class RunLogger:
             self.wandb.log(media, step=step)
 
     def say(self, message: str) -> None:
-        """A line for people."""
         tqdm.write(message, file=sys.stderr)
 
     def close(self) -> None:

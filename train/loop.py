@@ -19,7 +19,7 @@ from train import checkpoint
 from train.checkpoint import Progress
 from train.config import OptimConfig, TrainerConfig
 from train.dist import World, any_of, barrier, mean_of, parallelize
-from train.log import RunLogger
+from train.log import Logger
 from train.optim import WeightAverage, learning_rate, make_optimizer
 from train.tasks.base import Task
 
@@ -64,7 +64,7 @@ class Trainer:
         if found := list(checkpoint.checkpoints(self.checkpoints)):
             self.load(found[-1])
 
-    def fit(self, log: RunLogger) -> bool:
+    def fit(self, log: Logger) -> bool:
         """Train to the last step, or until SIGTERM or SIGINT; either way the last step is saved.
 
         Returns:
@@ -84,7 +84,7 @@ class Trainer:
             log.say(f"stopped at step {self.progress.step} of {self.config.steps}; the same command goes on from here")
         return complete
 
-    def _fit(self, log: RunLogger) -> None:
+    def _fit(self, log: Logger) -> None:
         c, p = self.config, self.progress
         if p.step == 0:
             self.save()
@@ -106,7 +106,7 @@ class Trainer:
             n_bad, n_summed = 0, n_summed + 1
             for name, value in metrics.items():
                 sums[name] += value
-            log.bar.update(1)
+            log.advance()
             if p.step % c.log_every == 0:
                 means = mean_of({name: float(x) / n_summed for name, x in sums.items()}, self.world.device)
                 means |= {"lr": lr, "time/step": (time.perf_counter() - since) / n_summed, "bad_steps": p.n_bad_steps}
@@ -163,7 +163,7 @@ class Trainer:
             return nullcontext()
         return torch.autocast(self.world.device.type, torch.bfloat16)
 
-    def validate(self, log: RunLogger) -> None:
+    def validate(self, log: Logger) -> None:
         """Validate with the averaged weights, and keep them under `best/` if they are the best so far."""
         main = self.task.networks[self.task.main]
         with self.average.applied() if self.average is not None else nullcontext():
@@ -210,7 +210,7 @@ class Trainer:
             if name in self.optimizers:
                 checkpoint.load_optimizer_state(network, self.optimizers[name], parts[f"optimizer.{name}"])
 
-    def _roll_back(self, log: RunLogger) -> Progress:
+    def _roll_back(self, log: Logger) -> Progress:
         p = self.progress
         if p.n_rollbacks >= MAX_ROLLBACKS:
             raise TrainingError(

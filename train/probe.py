@@ -15,11 +15,11 @@ from torchaudio.functional import forced_align
 
 from train.losses.ctc import BLANK, N_SYMBOLS, ctc_losses, greedy_decode, normalise, text_to_symbols
 
-_CONTEXT = 2  # frames on each side: a letter is spread over its neighbours
+_BATCH_SIZE = 8
 
 
 class LinearProbe(nn.Module):
-    """CTC from semantic codes by a linear map of five neighbouring frames, and nothing that is not linear.
+    """CTC from semantic codes by a linear map of a few neighbouring frames, and nothing that is not linear.
 
     Each code is the row of a table: the codec's own entries when given, which shows what their
     geometry holds, and otherwise a learned row, which makes it a linear map of the one-hot code.
@@ -28,9 +28,12 @@ class LinearProbe(nn.Module):
         codebook_size: number of codes.
         entries: `[codebook_size, D]`, the codec's codebook, kept frozen.
         steps_per_frame: CTC steps in every frame; more than characters per frame, about 1.2 at 12.5 Hz.
+        context: frames on each side that are looked at; a letter is spread over its neighbours.
     """
 
-    def __init__(self, codebook_size: int, entries: Tensor | None = None, steps_per_frame: int = 4) -> None:
+    def __init__(
+        self, codebook_size: int, entries: Tensor | None = None, steps_per_frame: int = 4, context: int = 2
+    ) -> None:
         super().__init__()
         if entries is None:
             self.table = nn.Embedding(codebook_size, 128)
@@ -40,8 +43,8 @@ class LinearProbe(nn.Module):
             self.table = nn.Embedding.from_pretrained((entries - entries.mean(0)) / entries.std(0).clamp(min=1e-5))
         self.dropout = nn.Dropout(0.2)  # half an hour is little for thousands of codes
         self.steps_per_frame = steps_per_frame
-        width = 2 * _CONTEXT + 1
-        self.linear = nn.Conv1d(self.table.embedding_dim, steps_per_frame * N_SYMBOLS, width, padding=_CONTEXT)
+        width, n_outputs = 2 * context + 1, steps_per_frame * N_SYMBOLS
+        self.linear = nn.Conv1d(self.table.embedding_dim, n_outputs, width, padding=context)
 
     def forward(self, codes: list[Tensor]) -> tuple[Tensor, Tensor]:
         """B items of codes `[T]` -> logits `[B, S, N_SYMBOLS]`, and `[B]` how many of the S steps are real."""
@@ -70,8 +73,9 @@ class LinearProbe(nn.Module):
         """Which character each frame belongs to: codes `[T]` and their transcript -> symbols `[T]` int64.
 
         The best path that spells the text; a frame without a character of its own continues the
-        one before. These labels stand in for phones where there is no phone aligner; take them from
-        a probe trained on other items, or they are shaped by the codes they are to judge.
+        one before. These labels stand in for phones where there is no phone aligner. Train their
+        probe without context, or CTC spells a character in whichever neighbouring frame it likes,
+        and on other items, or the labels are shaped by the codes they are to judge.
 
         Raises:
             ValueError: the text is empty or has more characters than the frames have steps.
@@ -95,8 +99,8 @@ def train_probe(
     codebook_size: int,
     entries: Tensor | None = None,
     steps_per_frame: int = 4,
+    context: int = 2,
     n_updates: int = 400,
-    batch_size: int = 8,
     seed: int = 0,
 ) -> LinearProbe:
     """Train a probe on items of codes `[T]` int64 and their transcripts; the same seed gives the same probe.
@@ -105,13 +109,14 @@ def train_probe(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        probe = LinearProbe(codebook_size, entries, steps_per_frame)
+        probe = LinearProbe(codebook_size, entries, steps_per_frame, context)
         parameters = [p for p in probe.parameters() if p.requires_grad]
         optimizer = torch.optim.Adam(parameters, lr=1e-2)
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, total_iters=n_updates)
         for _ in range(n_updates):
-            batch = torch.randperm(len(codes))[:batch_size].tolist()
-            losses = ctc_losses(*probe([codes[i] for i in batch]), [texts[i] for i in batch])
+            batch = torch.randperm(len(codes))[:_BATCH_SIZE].tolist()
+            logits, n_real = probe([codes[i] for i in batch])
+            losses = ctc_losses(logits, n_real, [texts[i] for i in batch])
             if len(losses):
                 optimizer.zero_grad()
                 losses.mean().backward()
@@ -137,7 +142,9 @@ def ctc_probe(
     Raises:
         ValueError: no test transcript has any letter.
     """
-    probe = train_probe(codes_train, texts_train, codebook_size, entries, steps_per_frame, n_updates, seed=seed)
+    probe = train_probe(
+        codes_train, texts_train, codebook_size, entries, steps_per_frame, n_updates=n_updates, seed=seed
+    )
     return probe.cer(codes_test, texts_test)
 
 

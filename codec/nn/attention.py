@@ -73,7 +73,7 @@ class WindowAttention(nn.Module):
         if self.n_kv_heads != self.n_heads:
             kv = kv.repeat_interleave(self.n_heads // self.n_kv_heads, dim=2)
 
-        y = F.scaled_dot_product_attention(q, kv[0], kv[1], attn_mask=self._mask(span, n_blocks))
+        y = attend(q, kv[0], kv[1], self._mask(span, n_blocks))
         y = rearrange(y, "(b n) h s d -> b (n s) (h d)", b=batch)[:, :steps]
         y = y.clone(memory_format=torch.contiguous_format)  # a strided view makes the product copy its weight
         return self.out(y), tail
@@ -84,6 +84,14 @@ class WindowAttention(nn.Module):
         first = (span.seen[:, None] + starts).flatten()  # [B * n], where each block starts in its stream
         absent = (first[:, None] + self.keys < 0)[:, None, None]
         return self.bias.masked_fill(absent, -math.inf)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(d) + bias) v. On a CPU PyTorch's fused backward pass is slow for many small problems."""
+    if q.device.type == "cpu" and q.requires_grad:
+        scores = q @ k.mT * q.shape[-1] ** -0.5 + bias
+        return scores.softmax(-1).to(v.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
 def _band(n_heads: int, past: int, lead: int) -> Tensor:

@@ -1,6 +1,7 @@
 """The probe: codes that spell the text are read without error, codes that do not are not, and counts of agreement."""
 
 import random
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -14,10 +15,19 @@ WORDS = ["half", "an", "hour", "of", "speech", "spells", "every", "morning", "le
 Items = tuple[list[torch.Tensor], list[str]]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """These problems are too small to share out: threads that wait for busy cores cost ten times the work."""
+    n = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n)
+
+
 def items(n: int, seed: int) -> Items:
-    """Texts of five words, and codes of one character a frame: two codes for each, at random."""
+    """Texts of three words, and codes of one character a frame: two codes for each, at random."""
     rng = random.Random(seed)
-    texts = [" ".join(rng.choices(WORDS, k=5)) for _ in range(n)]
+    texts = [" ".join(rng.choices(WORDS, k=3)) for _ in range(n)]
     return [torch.tensor([2 * CHARSET.index(c) + rng.randrange(2) for c in text]) for text in texts], texts
 
 
@@ -28,7 +38,7 @@ def scrambled(codes: list[torch.Tensor]) -> list[torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def probe() -> LinearProbe:
-    return train_probe(*items(60, seed=0), SIZE, steps_per_frame=2, n_updates=150)
+    return train_probe(*items(60, seed=0), SIZE, steps_per_frame=2, n_updates=80)
 
 
 def test_codes_that_spell_are_read(probe: LinearProbe) -> None:
@@ -37,14 +47,14 @@ def test_codes_that_spell_are_read(probe: LinearProbe) -> None:
 
 def test_random_codes_are_not_read() -> None:
     (codes, texts), (test_codes, test_texts) = items(60, seed=0), items(10, seed=1)
-    cer = ctc_probe(scrambled(codes), texts, scrambled(test_codes), test_texts, SIZE, steps_per_frame=2, n_updates=150)
+    cer = ctc_probe(scrambled(codes), texts, scrambled(test_codes), test_texts, SIZE, steps_per_frame=2, n_updates=80)
     assert cer > 0.6
 
 
 def test_given_entries_stay_as_they_are_and_can_be_read() -> None:
     entries = 7 + 1e-3 * torch.randn(SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     kept = entries.clone()
-    cer = ctc_probe(*items(60, seed=0), *items(10, seed=1), SIZE, entries, steps_per_frame=2, n_updates=150)
+    cer = ctc_probe(*items(60, seed=0), *items(10, seed=1), SIZE, entries, steps_per_frame=2, n_updates=80)
     assert cer < 0.1
     assert entries.equal(kept)
     assert [name for name, p in LinearProbe(SIZE, entries).named_parameters() if p.requires_grad] == [
@@ -70,12 +80,13 @@ def test_batching_changes_nothing(probe: LinearProbe) -> None:
         torch.testing.assert_close(logits[i, : n_steps[i]], probe([item])[0][0])
 
 
-def test_alignment_labels_each_frame_with_its_character(probe: LinearProbe) -> None:
+def test_alignment_labels_each_frame_with_its_character() -> None:
+    probe = train_probe(*items(60, seed=0), SIZE, steps_per_frame=2, context=0, n_updates=80)
     codes, texts = items(10, seed=1)
     labels = [probe.align(item, text) for item, text in zip(codes, texts, strict=True)]
     assert [len(item) for item in labels] == [len(item) for item in codes]
     spelled, wanted = "".join(map(symbols_to_text, labels)), "".join(texts)
-    assert sum(a == b for a, b in zip(spelled, wanted, strict=True)) > 0.7 * len(wanted)
+    assert sum(a == b for a, b in zip(spelled, wanted, strict=True)) > 0.95 * len(wanted)
 
 
 def test_items_that_cannot_be_spelled_are_refused(probe: LinearProbe) -> None:

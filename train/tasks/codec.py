@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from codec.checkpoint.store import load_checkpoint, save_checkpoint
-from codec.config import CodecConfig, preset
+from codec.config import CodecConfig
 from codec.model import Codec, CodecOutput
 from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
 from eval.score import failures, score_each, summarize
 from train.config import from_mapping
-from train.data.audio import Batch, CropDataset, DataConfig
+from train.data.audio import Batch, CropDataset, DataConfig, collate
 from train.data.loader import make_loader, valid_clips
 from train.data.manifest import read_manifest
 from train.discriminators import DiscriminatorConfig, Discriminators, split_maps
@@ -33,7 +33,6 @@ from train.tasks.base import Validation
 
 VALID_SECONDS = 8.0
 VALID_AUDIO = 4  # clips to listen to
-COLLAPSED_STD = 1e-3  # of latents; below it a codebook would be started on noise
 
 
 @dataclass
@@ -111,7 +110,11 @@ class CodecTask:
         if n_valid and data.valid:
             self.clips = valid_clips(data.valid, codec_config.sample_rate, n_valid, VALID_SECONDS)
         torch.manual_seed(seed)
-        self.codec = _initial_codec(codec_config, init)
+        self.codec = Codec(codec_config)
+        if init is None:
+            scale_latents(self.codec, collate([self.dataset[i] for i in range(4)], self.dataset.crop_length).waveform)
+        else:
+            load_weights(self.codec, init)
         self.distillation = make_distillation(loss.distill, codec_config)
         self.networks: dict[str, nn.Module] = {"codec": self.codec, "distillation": self.distillation}
         if loss.has_discriminators:
@@ -127,9 +130,9 @@ class CodecTask:
     def from_settings(cls, settings: dict[str, Any], n_valid: int) -> CodecTask:
         """From the groups `model`, `data` and `loss` of a run's settings, and its `seed`."""
         model = dict(settings["model"])
-        init = model.pop("init", None)
+        init = model.pop("init")
         return cls(
-            preset(model.pop("preset"), **model),
+            CodecConfig(**model),
             from_mapping(DataConfig, settings["data"], "data"),
             from_mapping(CodecLossConfig, settings["loss"], "loss"),
             settings["seed"],
@@ -197,7 +200,7 @@ class CodecTask:
         self._latents.append(latents)
         while sum(z.shape[0] * z.shape[1] for z in self._latents) > self.loss.vq_buffer:
             self._latents.popleft()
-        if step >= self.loss.vq_start and self._latents and metrics["latents/std"] > COLLAPSED_STD:
+        if step >= self.loss.vq_start:
             quantizer.learn(torch.cat([z.flatten(0, 1) for z in self._latents])[None], generator)
             self._latents.clear()
         return metrics
@@ -234,11 +237,25 @@ class CodecTask:
                 module.compile(dynamic=False)
 
 
-def _initial_codec(config: CodecConfig, init: str | None) -> Codec:
-    codec = Codec(config)
-    if init is not None:
-        stored, state, _ = load_checkpoint(init)
-        if stored != config:
-            raise ValueError(f"model.init = {init!r}: its config differs from that of this run; use the same preset")
-        codec.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in state.items()})
-    return codec
+@torch.no_grad()
+def scale_latents(codec: Codec, waveform: Tensor) -> None:
+    """Give the latents of `[B, L]` unit variance, by the last layer of a fresh encoder.
+
+    They come out a few hundred times smaller, where every acoustic code is the middle one and dither
+    drowns the signal: three of four samples would teach nothing for a long time.
+    """
+    last = codec.encoder.stack.layers[-1]
+    last.weight /= codec.latents(waveform).std()
+
+
+def load_weights(codec: Codec, folder: str) -> None:
+    """Take the weights of a checkpoint with the same architecture.
+
+    Raises:
+        CheckpointError: it cannot be read. ValueError: it is of another architecture.
+    """
+    config, state, _ = load_checkpoint(folder)
+    ours, theirs = codec.state_dict(), {name: tuple(t.shape) for name, t in state.items()}
+    if theirs != {name: tuple(t.shape) for name, t in ours.items()}:
+        raise ValueError(f"model.init = {folder!r}: its weights have other names or shapes; its config is {config}")
+    codec.load_state_dict({name: t.to(ours[name].dtype) for name, t in state.items()})
