@@ -42,7 +42,7 @@ class CodecConfig:
     semantic_dim: int = 256
     semantic_init: Literal["kmeans", "first_batch"] = "kmeans"
     semantic_decay: float = 0.99  # of the codebook's running sums, per training step
-    semantic_revive_below: float = 0.01  # running usage under which an entry is replaced; 0 turns it off
+    semantic_revive_below: float = 0.03  # share of the mean usage under which an entry is replaced; 0 turns it off
     semantic_quantize_prob: float = 0.5  # share of training samples that pass the VQ
 
     acoustic_dim: int = 36

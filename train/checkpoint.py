@@ -9,21 +9,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_model_state_dict,
-    set_optimizer_state_dict,
-)
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 from codec.checkpoint.store import CheckpointError, write_tensors
@@ -45,71 +40,76 @@ class Progress:
 
 
 def full_state(network: nn.Module) -> dict[str, Tensor]:
-    """A network's state dict with whole tensors on the CPU; with `fsdp`, to be called on every rank."""
-    return get_model_state_dict(network, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+    """A copy of a network's state dict, whole tensors on the CPU; with `fsdp`, to be called on every rank."""
+    state = get_model_state_dict(network, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+    return {name: t.clone() for name, t in state.items()}
 
 
 def load_state(network: nn.Module, state: dict[str, Tensor]) -> None:
     set_model_state_dict(network, state, options=StateDictOptions(full_state_dict=True))
 
 
-def optimizer_state(network: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
-    """The optimizer's state by parameter name; numbers of the parameter groups are among the values."""
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True, flatten_optimizer_state_dict=True)
-    return get_optimizer_state_dict(network, optimizer, options=options)
+def optimizer_state(network: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
+    """A copy of what the optimizer keeps, by parameter and kind; its settings come from the run's."""
+    return {
+        f"{name}:{kind}": (value.full_tensor() if isinstance(value, DTensor) else value).cpu().clone()
+        for name, p in network.named_parameters()
+        for kind, value in optimizer.state.get(p, {}).items()
+    }
 
 
-def load_optimizer_state(network: nn.Module, optimizer: Optimizer, state: dict[str, Any]) -> None:
-    options = StateDictOptions(full_state_dict=True, flatten_optimizer_state_dict=True)
-    set_optimizer_state_dict(network, optimizer, state, options=options)
+def load_optimizer_state(network: nn.Module, optimizer: Optimizer, state: dict[str, Tensor]) -> None:
+    optimizer.state.clear()
+    parameters = dict(network.named_parameters())
+    for key, value in state.items():
+        name, _, kind = key.rpartition(":")
+        p = parameters[name]
+        value = value.to(p.device)
+        if isinstance(p, DTensor) and value.ndim:
+            value = distribute_tensor(value, p.device_mesh, p.placements)
+        optimizer.state[p][kind] = value
 
 
-def save(folder: Path, progress: Progress, parts: dict[str, dict[str, Any]], keep: int) -> None:
+def save(folder: Path, progress: Progress, parts: dict[str, dict[str, Tensor]], keep: int) -> None:
     """Write checkpoint `folder/step_N` whole or not at all, then delete all but the newest `keep`.
 
     Args:
         folder: the run's checkpoints.
         progress: where the run stands.
-        parts: state dicts by name, of tensors and plain values.
+        parts: tensors by part and name.
         keep: how many to leave.
 
     Raises:
         CheckpointError: the disk is full or the folder cannot be written; older checkpoints remain.
     """
-    tensors, values = {}, {}
-    for part, state in parts.items():
-        for name, value in state.items():
-            (tensors if isinstance(value, Tensor) else values)[f"{part}/{name}"] = value
+    tensors = {f"{part}/{name}": t for part, state in parts.items() for name, t in state.items()}
     target = folder / f"step_{progress.step:08d}"
     try:
         with atomic_folder(target) as new:
             write_tensors(new / TENSORS, tensors, {})
-            (new / PROGRESS).write_text(json.dumps({**asdict(progress), "values": values}, indent=1))
+            (new / PROGRESS).write_text(json.dumps(asdict(progress), indent=1))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{target}: cannot be written ({error}); free some space and resume") from error
     for old in list(checkpoints(folder))[:-keep]:
         shutil.rmtree(old)
 
 
-def load(folder: Path) -> tuple[Progress, dict[str, dict[str, Any]]]:
-    """Progress and parts of one checkpoint.
+def load(folder: Path) -> tuple[Progress, dict[str, dict[str, Tensor]]]:
+    """Progress, and tensors by part and name, of one checkpoint.
 
     Raises:
         CheckpointError: damaged files.
     """
+    parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
     try:
-        progress = json.loads((folder / PROGRESS).read_text())
-        flat: dict[str, Any] = progress.pop("values")
+        progress = Progress(**json.loads((folder / PROGRESS).read_text()))
         with safe_open(folder / TENSORS, framework="pt") as file:
-            flat.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-        position = Progress(**progress)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            for key in file.keys():  # noqa: SIM118
+                part, _, name = key.partition("/")
+                parts[part][name] = file.get_tensor(key)
+    except (OSError, SafetensorError, ValueError, TypeError) as error:
         raise CheckpointError(f"{folder}: cannot be read ({error}); delete it to resume from the one before") from error
-    parts: dict[str, dict[str, Any]] = {}
-    for name, value in flat.items():
-        part, _, key = name.partition("/")
-        parts.setdefault(part, {})[key] = value
-    return position, parts
+    return progress, parts
 
 
 def checkpoints(folder: Path) -> Iterator[Path]:

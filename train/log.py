@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -89,11 +90,8 @@ class RunLogger(Logger):
         if self.wandb is not None:
             import wandb
 
-            media: dict[str, Any] = {
-                f"audio/{name}": wandb.Audio(waveform.numpy(force=True), validation.sample_rate)
-                for name, waveform in validation.audio.items()
-            }
-            media |= {f"spectrogram/{name}": wandb.Image(figure) for name, figure in validation.pictures.items()}
+            media: dict[str, Any] = {f"audio/{n}": wandb.Audio(str(samples / f"{n}.wav")) for n in validation.audio}
+            media |= {f"spectrogram/{n}": wandb.Image(str(samples / f"{n}.png")) for n in validation.pictures}
             self.wandb.log(media, step=step)
 
     def say(self, message: str) -> None:
@@ -131,9 +129,7 @@ def _run_id(folder: Path) -> str:
     """The same id at every start of a run, kept in its folder."""
     path = folder / "wandb_id"
     if not path.exists():
-        import wandb
-
-        path.write_text(wandb.util.generate_id())
+        path.write_text(secrets.token_hex(4))
     return path.read_text()
 
 

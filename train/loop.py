@@ -181,7 +181,7 @@ class Trainer:
         barrier()
 
     def save(self) -> None:
-        parts: dict[str, dict[str, Any]] = {}
+        parts: dict[str, dict[str, Tensor]] = {}
         for name, network in self.task.networks.items():
             parts[f"network.{name}"] = checkpoint.full_state(network)
             if name in self.optimizers:
@@ -206,7 +206,7 @@ class Trainer:
                 checkpoint.load_state(network, parts["average"])
                 self.average.tensors = {k: t.detach().clone() for k, t in network.state_dict().items()}
                 self.average.n_updates = self.progress.n_averaged
-            checkpoint.load_state(network, parts.get(f"network.{name}", {}))
+            checkpoint.load_state(network, parts[f"network.{name}"])
             if name in self.optimizers:
                 checkpoint.load_optimizer_state(network, self.optimizers[name], parts[f"optimizer.{name}"])
 

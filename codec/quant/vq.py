@@ -30,7 +30,7 @@ class VQ(nn.Module):
     """
 
     embedding_sum: Tensor  # [N, D]
-    cluster_usage: Tensor  # [N]
+    cluster_usage: Tensor  # [N], running frequency of each entry; 1 is an equal share
     started: Tensor  # bool
     embedding: Tensor  # [N, D], derived
     half_norms: Tensor  # [N], derived: ||e||^2 / 2
@@ -54,6 +54,12 @@ class VQ(nn.Module):
         super()._load_from_state_dict(*args, **kwargs)
         self.refresh()
 
+    @property
+    def perplexity(self) -> float:
+        """exp(entropy) of the running usage: how many equally likely entries would be as varied."""
+        p = self.cluster_usage / self.cluster_usage.sum()
+        return float(torch.special.entr(p).sum().exp())
+
     def encode(self, x: Tensor) -> Tensor:
         """Index `[...]` int64 of the entry nearest to each vector of `x` `[..., D]`; the first of equals."""
         return (self.half_norms - F.linear(x, self.embedding)).argmin(-1)
@@ -74,7 +80,7 @@ class VQ(nn.Module):
         for _ in range(KMEANS_STEPS if self.kmeans else 0):
             counts, sums = self._assign(x, (centres.square().sum(1) / 2 - x @ centres.T).argmin(1))
             centres = torch.where((counts > 0)[:, None], sums / counts.clamp(min=1)[:, None], centres)
-        self.cluster_usage.copy_(counts.clamp(min=1))
+        self.cluster_usage.copy_(counts.clamp(min=1) * len(centres) / len(x))
         self.embedding_sum.copy_(centres * self.cluster_usage[:, None])
         self.started.fill_(True)
         self.refresh()
@@ -83,8 +89,9 @@ class VQ(nn.Module):
     def update(self, x: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> int:
         """Move the running sums towards vectors `x` `[M, D]` with codes `[M]`; returns how many were revived."""
         counts, sums = self._assign(x, codes)
-        self.cluster_usage.lerp_(counts, 1 - self.decay)
-        self.embedding_sum.lerp_(sums, 1 - self.decay)
+        share = len(self.embedding) / len(x)  # makes what is rare, and so what is revived, the same at any batch size
+        self.cluster_usage.lerp_(counts * share, 1 - self.decay)
+        self.embedding_sum.lerp_(sums * share, 1 - self.decay)
         dead = self.cluster_usage < self.revive_below
         n_dead = int(dead.sum())
         if n_dead:

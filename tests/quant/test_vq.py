@@ -34,8 +34,9 @@ def test_update_is_an_exponential_mean():
     book.embedding_sum.copy_(torch.tensor([[0.0], [10.0]]))
     book.cluster_usage.fill_(1.0)
     book.update(torch.tensor([[1.0], [3.0], [11.0]]), torch.tensor([0, 0, 1]))
-    torch.testing.assert_close(book.cluster_usage, torch.tensor([0.75 + 0.25 * 2, 0.75 + 0.25]))
-    torch.testing.assert_close(book.embedding_sum, torch.tensor([[0.25 * 4], [0.75 * 10 + 0.25 * 11]]))
+    share = 2 / 3  # two entries, three vectors
+    torch.testing.assert_close(book.cluster_usage, torch.tensor([0.75 + 0.25 * 2 * share, 0.75 + 0.25 * share]))
+    torch.testing.assert_close(book.embedding_sum, torch.tensor([[0.25 * 4 * share], [7.5 + 0.25 * 11 * share]]))
     torch.testing.assert_close(book.embedding, book.embedding_sum / book.cluster_usage[:, None])
 
 
@@ -88,3 +89,19 @@ def test_codebook_stats():
     stats = codebook_stats(torch.tensor([0, 0, 1, 1]), 8)
     assert stats.usage == 0.25
     assert stats.perplexity == pytest.approx(2.0)
+
+
+def test_usage_does_not_depend_on_the_batch_size():
+    small, large = make(n=4, dim=2), make(n=4, dim=2)
+    large.load_state_dict(small.state_dict())
+    x, codes = torch.randn(8, 2), torch.arange(8) % 3
+    small.update(x, codes)
+    large.update(x.repeat(10, 1), codes.repeat(10))
+    torch.testing.assert_close(small.cluster_usage, large.cluster_usage)
+    torch.testing.assert_close(small.embedding, large.embedding)
+
+
+def test_perplexity_of_the_running_usage():
+    book = make(n=4, dim=1)
+    book.cluster_usage.copy_(torch.tensor([2.0, 2.0, 0.0, 0.0]))
+    assert abs(book.perplexity - 2) < 1e-5

@@ -40,7 +40,9 @@ class DistillConfig:
 
 
 class Distillation(nn.Module):
-    """The mean loss of the items a head can learn from; the head's layers are trained with the codec.
+    """The mean over a batch of a head's losses, 0 for items it cannot learn from; its layers are trained too.
+
+    As such items count, a batch gives the same loss however it is spread over processes and steps.
 
     A head maps (embedding, waveform, lengths, texts) to one loss per item, leaving out items with
     nothing to learn. It says by `needs_text` whether items without a transcript are among them.
@@ -68,7 +70,7 @@ class Distillation(nn.Module):
             return loss
         kept_texts = [texts[i] or "" for i in keep]
         losses = self.head(embedding[keep], waveform[keep].flatten(1), lengths[keep], kept_texts)
-        return loss + losses.mean() if len(losses) else loss
+        return loss + losses.sum() / len(texts)
 
 
 def make_distillation(config: DistillConfig, codec_config: CodecConfig) -> Distillation:

@@ -33,6 +33,9 @@ from train.tasks.base import Validation
 
 VALID_SECONDS = 8.0
 VALID_AUDIO = 4  # clips to listen to
+# Of fresh latents. Acoustic ones should fill the range of tanh; 256 semantic ones then weigh about as much
+# together, and the commitment loss, a sum over them, does not drown the others.
+ACOUSTIC_STD, SEMANTIC_STD = 1.0, 0.1
 
 
 @dataclass
@@ -190,12 +193,15 @@ class CodecTask:
         self._new_latents.clear()
         self._codes.clear()
         quantizer = self.codec.quantizer
-        metrics: dict[str, float] = {"latents/std": float(latents.std())}
+        n = self.config.semantic_dim
+        metrics = {"latents/semantic_std": float(latents[..., :n].std())}
+        metrics["latents/acoustic_std"] = float(latents[..., n:].std())
         if quantizer.semantic.started:
             metrics["codebook/revived"] = quantizer.learn(latents, generator)
-            usage = [codebook_stats(codes[:, k], size) for k, size in enumerate(self.config.codebook_sizes)]
-            metrics |= {"codebook/semantic_perplexity": usage[0].perplexity, "codebook/semantic_usage": usage[0].usage}
-            metrics |= {f"codebook/{k:02d}_perplexity": stats.perplexity for k, stats in enumerate(usage) if k}
+            metrics["codebook/00_perplexity"] = quantizer.semantic.perplexity
+            for k, size in enumerate(self.config.levels, 1):
+                stats = codebook_stats(codes[:, k], size)
+                metrics |= {f"codebook/{k:02d}_perplexity": stats.perplexity, f"codebook/{k:02d}_usage": stats.usage}
             return metrics
         self._latents.append(latents)
         while sum(z.shape[0] * z.shape[1] for z in self._latents) > self.loss.vq_buffer:
@@ -239,13 +245,16 @@ class CodecTask:
 
 @torch.no_grad()
 def scale_latents(codec: Codec, waveform: Tensor) -> None:
-    """Give the latents of `[B, L]` unit variance, by the last layer of a fresh encoder.
+    """Bring the latents of `[B, L]` to their standard deviations, by the last layer of a fresh encoder.
 
     They come out a few hundred times smaller, where every acoustic code is the middle one and dither
     drowns the signal: three of four samples would teach nothing for a long time.
     """
-    last = codec.encoder.stack.layers[-1]
-    last.weight /= codec.latents(waveform).std()
+    weight = codec.encoder.stack.layers[-1].weight  # [D, kernel, dim]
+    n = codec.config.semantic_dim
+    semantic, acoustic = codec.latents(waveform).split((n, codec.config.acoustic_dim), dim=2)
+    weight[:n] *= SEMANTIC_STD / semantic.std()
+    weight[n:] *= ACOUSTIC_STD / acoustic.std()
 
 
 def load_weights(codec: Codec, folder: str) -> None:

@@ -1,0 +1,30 @@
+"""From mappings to dataclasses: types, nesting, names of what is wrong."""
+
+import pytest
+
+from train.config import OptimConfig, TrainerConfig, from_mapping
+from train.tasks.codec import CodecLossConfig
+
+
+def test_nested_and_converted():
+    config = from_mapping(CodecLossConfig, {"stft": 2, "fft_sizes": [64], "discriminator": {"channels": 4}}, "loss")
+    assert (config.stft, config.fft_sizes, config.discriminator.channels) == (2.0, (64,), 4)
+    assert isinstance(config.stft, float)
+    assert config.distill.kind == "ctc"
+
+
+@pytest.mark.parametrize(
+    ("cls", "mapping", "message"),
+    [
+        (OptimConfig, {"learning_rate": 1.0}, r"x: unknown settings \['learning_rate'\]"),
+        (OptimConfig, {"lr": "fast"}, r"x\.lr = 'fast': expected float"),
+        (TrainerConfig, {"steps": 1.5}, r"x\.steps = 1\.5: expected int"),
+        (TrainerConfig, {"steps": 0}, r"x: steps = 0: expected at least 1"),
+        (TrainerConfig, {"precision": "half"}, "precision = 'half'"),
+        (CodecLossConfig, {"discriminator": {"channels": 0}}, r"x\.discriminator: channels = 0"),
+        (CodecLossConfig, {"decay": 0.0}, "decay = 0.0"),
+    ],
+)
+def test_errors_name_the_setting(cls, mapping, message):
+    with pytest.raises(ValueError, match=message):
+        from_mapping(cls, mapping, "x")

@@ -1,0 +1,191 @@
+"""The order of events: bad steps, rollbacks, resuming, stopping, accumulation, averages."""
+
+import json
+import math
+import os
+import shutil
+import signal
+from itertools import count
+
+import pytest
+import torch
+from torch import nn
+
+from codec.checkpoint.store import CheckpointError
+from train import checkpoint
+from train.config import LoggerConfig, OptimConfig, TrainerConfig
+from train.dist import init_world
+from train.log import RunLogger
+from train.loop import Trainer, TrainingError
+from train.tasks.base import Validation
+
+
+
+
+class LineTask:
+    """Fit y = 3 x - 1; batches listed in `bad` give infinite gradients."""
+
+    main = "line"
+
+    def __init__(self, bad=(), batch_size=4, on_batch=None):
+        torch.manual_seed(0)
+        self.networks = {"line": nn.Linear(1, 1)}
+        self.parallel = dict(self.networks)
+        self.bad, self.batch_size, self.on_batch = set(bad), batch_size, on_batch
+        self.seen, self.exported = [], []
+
+    def batches(self, start, rank, world_size):
+        for n in count(start):
+            self.seen.append(n)
+            if self.on_batch:
+                self.on_batch(n)
+            x = torch.stack([torch.randn(1, generator=torch.Generator().manual_seed(n * self.batch_size + i))
+                             for i in range(self.batch_size)])  # fmt: skip
+            yield x if n not in self.bad else x * math.inf
+
+    def backward(self, batch, step, scale, generator):
+        noise = torch.rand(1, generator=generator)
+        loss = (self.parallel["line"](batch) - (3 * batch - 1 + 0.01 * noise)).square().mean()
+        (scale * loss).backward()
+        return {"loss/total": loss.detach()}
+
+    def after_step(self, step, generator):
+        return {"draw": float(torch.rand(1, generator=generator))}
+
+    def validate(self):
+        return Validation({"estoi": -float((self.networks["line"].weight.detach() - 3).abs())})
+
+    def export(self, folder, state):
+        self.exported.append((folder.name, float(state["weight"])))
+
+    def compile(self):
+        pass
+
+
+def make(folder, task=None, optim=None, **settings):
+    config = TrainerConfig(**{"steps": 20, "save_every": 4, "log_every": 1, "validate_every": 0, **settings})
+    optim = optim or OptimConfig(lr=0.3, warmup_steps=0)
+    return Trainer(task or LineTask(), config, optim, 0, folder, init_world("cpu"))
+
+
+def fit(trainer):
+    log = RunLogger(trainer.folder, LoggerConfig("disabled", progress=False), {}, trainer.progress.step, 20)
+    try:
+        return trainer.fit(log)
+    finally:
+        log.close()
+
+
+def weights(trainer):
+    return torch.cat([p.detach().flatten() for p in trainer.task.networks["line"].parameters()])
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_the_loss_falls_and_is_logged(tmp_path):
+    assert fit(make(tmp_path))
+    logged = lines(tmp_path)
+    assert [line["step"] for line in logged] == list(range(1, 21))
+    assert logged[-1]["loss/total"] < 0.5 * logged[0]["loss/total"]
+
+
+def test_resuming_is_exact_from_every_checkpoint(tmp_path):
+    optim = OptimConfig(lr=0.1, warmup_steps=3, ema_decay=0.9)
+    whole = make(tmp_path / "whole", optim=optim, keep_last=10)
+    fit(whole)
+    found = list(checkpoint.checkpoints(whole.checkpoints))
+    assert [path.name for path in found] == [f"step_{n:08d}" for n in (0, 4, 8, 12, 16, 20)]
+    for path in found[1:-1]:
+        folder = tmp_path / path.name
+        shutil.copytree(path, folder / "checkpoints" / path.name)
+        resumed = make(folder, optim=optim)
+        assert resumed.progress.step == int(path.name[5:])
+        fit(resumed)
+        assert torch.equal(weights(resumed), weights(whole))
+        for name, tensor in whole.average.tensors.items():
+            assert torch.equal(resumed.average.tensors[name], tensor)
+
+
+def test_accumulation_equals_larger_batches(tmp_path):
+    class Exact(LineTask):
+        def backward(self, batch, step, scale, generator):
+            return super().backward(batch, step, scale, torch.Generator().manual_seed(0))
+
+    whole = make(tmp_path / "a", Exact(batch_size=8))
+    parts = make(tmp_path / "b", Exact(batch_size=4), accumulate=2)
+    fit(whole)
+    fit(parts)
+    torch.testing.assert_close(weights(whole), weights(parts))
+    assert parts.progress.batch == 2 * whole.progress.batch
+
+
+def test_a_bad_step_is_skipped_and_counted(tmp_path):
+    trainer = make(tmp_path, LineTask(bad=[6]))
+    assert fit(trainer)
+    assert torch.isfinite(weights(trainer)).all()
+    assert trainer.progress.n_bad_steps == 1
+    assert 7 not in [line["step"] for line in lines(tmp_path)]
+
+
+def test_many_bad_steps_in_a_row_go_back_to_the_last_checkpoint(tmp_path, capsys):
+    trainer = make(tmp_path, LineTask(bad=[9, 10, 11]), max_bad_steps=3)
+    assert fit(trainer)
+    assert trainer.progress.n_rollbacks == 1
+    assert trainer.progress.step == 20
+    assert trainer.progress.batch == 20 + 4  # went back from step 12 to step 8, and read on
+    assert "back to step 8" in capsys.readouterr().err
+
+
+def test_a_hopeless_run_ends_with_advice(tmp_path):
+    with pytest.raises(TrainingError, match=r"lower optim\.lr"):
+        fit(make(tmp_path, LineTask(bad=range(5, 1000)), max_bad_steps=2))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_ends(tmp_path, number):
+    before = signal.getsignal(number)
+    task = LineTask(on_batch=lambda n: os.kill(os.getpid(), number) if n == 6 else None)
+    trainer = make(tmp_path, task)
+    assert not fit(trainer)
+    assert trainer.progress.step == 7
+    assert signal.getsignal(number) == before
+    resumed = make(tmp_path)
+    assert resumed.progress.step == 7
+    assert fit(resumed)
+    whole = make(tmp_path / "whole")
+    fit(whole)
+    assert torch.equal(weights(resumed), weights(whole))
+    assert [line["step"] for line in lines(tmp_path)] == list(range(1, 21))
+
+
+def test_validation_uses_the_average_and_keeps_the_best(tmp_path):
+    task = LineTask()
+    trainer = make(tmp_path, task, OptimConfig(lr=0.1, warmup_steps=0, ema_decay=0.5), validate_every=5)
+    fit(trainer)
+    kept = [value for name, value in task.exported if name == "best"]
+    assert [name for name, _ in task.exported].count("last") == 4
+    assert sorted(kept, key=lambda value: abs(value - 3), reverse=True) == kept
+    assert task.exported[-1][1] == pytest.approx(float(trainer.average.tensors["weight"]))
+    assert trainer.progress.best == pytest.approx(-abs(kept[-1] - 3), rel=1e-5)
+
+
+def test_damaged_checkpoint_is_named(tmp_path):
+    fit(make(tmp_path))
+    last = list(checkpoint.checkpoints(tmp_path / "checkpoints"))[-1]
+    (last / checkpoint.TENSORS).write_bytes(b"cut")
+    with pytest.raises(CheckpointError, match=f"{last.name}.*delete it"):
+        make(tmp_path)
+
+
+def test_full_disk_is_told_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
+    with pytest.raises(CheckpointError, match="keep_last"):
+        make(tmp_path)
+
+
+def test_unwritable_folder_is_told_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="run_dir"):
+        make(tmp_path / "file")

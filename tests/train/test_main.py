@@ -1,0 +1,127 @@
+"""The command itself: it learns, survives being killed, and is the same on one process and two."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import codec
+
+ROOT = Path(__file__).parent.parent.parent
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+# Every part that has state takes part: discriminators, averages, the codebook, several data workers.
+SHORT = (
+    "experiment=codec_tiny_cpu trainer.validate_every=0 trainer.log_every=1 data.crop_s=0.64 loss.fft_sizes=[512,128] "
+    "loss.feature=1.0 loss.adversarial_start=2 loss.discriminator.channels=2 loss.discriminator.fft_sizes=[126,76] "
+    "loss.vq_start=3 optim.ema_decay=0.9 optim.warmup_steps=2 data.num_workers=1 data.augment.polarity_prob=0.5"
+).split()
+# One process and two draw different noise; without any, they must agree.
+EXACT = (
+    "data.num_workers=0 model.semantic_quantize_prob=1.0 model.acoustic_quantize_prob=1.0 "
+    "model.acoustic_noise_prob=0.0 model.quantizer_dropout=0.0"
+).split()
+
+
+def command(folder, *settings, processes=1):
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [sys.executable, *(torchrun if processes > 1 else []), "-m", "train", f"run_dir={folder}", *settings]
+
+
+def train(folder, *settings, processes=1):
+    result = subprocess.run(
+        command(folder, *settings, processes=processes), cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+
+
+def last_tensors(folder):
+    return load_file(sorted((folder / "checkpoints").glob("step_*"))[-1] / "tensors.safetensors")
+
+
+def test_tiny_learns_and_leaves_everything_behind(tmp_path):
+    settings = ["experiment=codec_tiny_cpu", "trainer.steps=60", "trainer.validate_every=60", "optim.warmup_steps=10"]
+    lines = train(tmp_path, *settings, "trainer.validate_clips=1", "loss.vq_start=20", "logger.wandb=offline")
+    losses = [line["loss/log_mel"] for line in lines if "loss/log_mel" in line]
+    assert losses[-1] < 0.7 * losses[0]
+    assert {"valid/pesq", "valid/estoi", "valid/mel", "valid/stft"} <= lines[-1].keys()
+    for name in ("config.yaml", "starts.jsonl", "samples", "wandb", "last/config.json"):
+        assert (tmp_path / name).exists(), name
+    assert {p.suffix for p in (tmp_path / "samples").iterdir()} == {".wav", ".png"}
+    tokenizer = codec.load(tmp_path / "last")
+    assert tokenizer.decode(tokenizer.encode(ROOT / "tests/data/kathleen.flac"))[0].isfinite().all()
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_bits(tmp_path):
+    settings = [*SHORT, "trainer.steps=12", "trainer.save_every=3"]
+    whole = train(tmp_path / "whole", *settings)
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(command(killed, *settings), cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (killed / "checkpoints" / "step_00000006").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = train(killed, *settings)
+    a, b = last_tensors(tmp_path / "whole"), last_tensors(killed)
+    assert a.keys() == b.keys()
+    assert [name for name in a if not torch.equal(a[name], b[name])] == []
+    losses = [[(line["step"], line["loss/total"]) for line in lines] for lines in (whole, resumed)]
+    assert losses[0] == losses[1]
+
+
+def test_sigterm_saves_and_exits_cleanly(tmp_path):
+    process = subprocess.Popen(
+        command(tmp_path, *SHORT, "trainer.steps=100000", "trainer.save_every=100000"),
+        cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+    process.terminate()
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 0, messages[-2000:]
+    assert "the same command goes on from here" in messages
+    assert (sorted((tmp_path / "checkpoints").glob("step_*"))[-1] / "progress.json").exists()
+
+
+@pytest.mark.parametrize("mode", ["ddp", "fsdp"])
+def test_two_processes_train_like_one(tmp_path, mode):
+    settings = [*SHORT, *EXACT, "trainer.steps=6", f"trainer.parallel={mode}"]
+    one = train(tmp_path / "one", *settings)
+    two = train(tmp_path / "two", *settings, processes=2)
+    names = ("loss/total", "loss/discriminator", "loss/feature", "loss/commit", "grad_norm/codec")
+    for a, b in zip(one, two, strict=True):
+        for name in names:
+            assert a.get(name, 0.0) == pytest.approx(b.get(name, 0.0), rel=2e-3, abs=1e-5), (a["step"], name)
+    a, b = last_tensors(tmp_path / "one"), last_tensors(tmp_path / "two")
+    assert {name: t.shape for name, t in a.items()} == {name: t.shape for name, t in b.items()}
+    resumed = train(tmp_path / "two", *settings, "trainer.steps=8", processes=2)
+    assert [line["step"] for line in resumed] == list(range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["experiment=codec_small"], r"data.train"),
+        (["experiment=codec_tiny_cpu", "data.train=nowhere"], "nowhere"),
+        (["experiment=codec_tiny_cpu", "trainer.device=cuda"], "no GPU is visible"),
+        (["experiment=codec_tiny_cpu", "optim.lr=-1"], "lr = -1"),
+        (["experiment=codec_tiny_cpu", "model.init=nowhere"], "nowhere"),
+    ],
+)
+def test_mistakes_end_in_one_line(tmp_path, settings, message):
+    if "trainer.device=cuda" in settings and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    result = subprocess.run(command(tmp_path, *settings), cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
