@@ -5,9 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test lint format benchmark clean
 
 demo: .venv/ready
-	$(BIN)/codec roundtrip tests/data/kathleen.flac --model small --out demo_out --overwrite
-	$(BIN)/codec encode tests/data/kathleen.flac --model small --out demo_out --overwrite
-	$(BIN)/codec info demo_out/kathleen.tokens small
+	$(BIN)/python -m eval.demo tests/data/kathleen.flac demo_out
 
 test: lint
 	$(BIN)/python -m pytest

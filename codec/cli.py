@@ -17,6 +17,7 @@ import typer
 from tqdm import tqdm
 
 from codec.audio.io import write_audio
+from codec.checkpoint.hub import DEFAULT
 from codec.config import PRESETS
 from codec.export import export_onnx
 from codec.tokenizer import Tokenizer, load
@@ -30,7 +31,7 @@ PCM, CODE = np.dtype("<i2"), np.dtype("<u2")  # what `codec stream` reads and wr
 
 Inputs = Annotated[list[str], typer.Argument(help="files, folders (searched in depth) or glob patterns")]
 Output = Annotated[Path | None, typer.Option("--out", "-o", help="folder for outputs; beside each input by default")]
-Model = Annotated[str, typer.Option("--model", "-m", help="checkpoint folder, hub id or preset")]
+Model = Annotated[str, typer.Option("--model", "-m", help="checkpoint folder, hub id, preset, or default")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")]
 Precision = Annotated[str, typer.Option(help="float32, bfloat16 or float16")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="redo outputs that exist")]
@@ -47,7 +48,7 @@ class Job(NamedTuple):
 def encode(
     inputs: Inputs,
     out: Output = None,
-    model: Model = "small",
+    model: Model = DEFAULT,
     n_q: NumQuantizers = None,
     device: Device = "cpu",
     dtype: Precision = "float32",
@@ -68,7 +69,7 @@ def encode(
 def decode(
     inputs: Inputs,
     out: Output = None,
-    model: Model = "small",
+    model: Model = DEFAULT,
     n_q: NumQuantizers = None,
     device: Device = "cpu",
     dtype: Precision = "float32",
@@ -89,7 +90,7 @@ def decode(
 def roundtrip(
     inputs: Inputs,
     out: Output = None,
-    model: Model = "small",
+    model: Model = DEFAULT,
     n_q: NumQuantizers = None,
     device: Device = "cpu",
     dtype: Precision = "float32",
@@ -122,7 +123,7 @@ def info(names: Annotated[list[str], typer.Argument(help="checkpoints, presets o
 
 @app.command()
 def stream(
-    direction: Literal["encode", "decode"], model: Model = "small", device: Device = "cpu", dtype: Precision = "float32"
+    direction: Literal["encode", "decode"], model: Model = DEFAULT, device: Device = "cpu", dtype: Precision = "float32"
 ) -> None:
     """16-bit mono PCM on stdin to codes on stdout, each frame as soon as it is complete, or back.
 
@@ -139,7 +140,7 @@ def stream(
 
 
 @app.command("export-onnx")
-def onnx_command(out: Folder, model: Model = "small") -> None:
+def onnx_command(out: Folder, model: Model = DEFAULT) -> None:
     """Write encoder.onnx (if the model has an encoder) and decoder.onnx."""
     tokenizer = _open(model, "cpu", "float32")
     try:
@@ -149,7 +150,7 @@ def onnx_command(out: Folder, model: Model = "small") -> None:
 
 
 @app.command("export-voxtral")
-def voxtral_command(out: Folder, model: Model = "small") -> None:
+def voxtral_command(out: Folder, model: Model = DEFAULT) -> None:
     """Write the model in the released Voxtral layout."""
     tokenizer = _open(model, "cpu", "float32")
     try:

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from codec.audio.io import Audio, read_audio
 from codec.checkpoint import store, voxtral
-from codec.checkpoint.hub import resolve
+from codec.checkpoint.hub import DEFAULT, resolve
 from codec.config import PRESETS, CodecConfig, preset
 from codec.model import Codec
 from codec.stream import DecoderStream, EncoderStream
@@ -126,12 +126,15 @@ class Tokenizer:
         voxtral.write_voxtral(Path(folder), self.config, state)
 
 
-def load(name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Tokenizer:
+def load(
+    name: str | Path = DEFAULT, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> Tokenizer:
     """Load a tokenizer.
 
     Args:
-        name: a checkpoint folder (ours, or the released Voxtral layout), a hub id, or a preset of
-            `codec.config`. A preset has random weights, always the same, and warns that it is untrained.
+        name: "default" for the trained codec that comes with this package, a checkpoint folder (ours, or
+            the released Voxtral layout), a hub id, or a preset of `codec.config`. A preset has random
+            weights, always the same, and warns that it is untrained.
         device: where to put it.
         dtype: of the encoder's and decoder's weights, e.g. torch.bfloat16; the quantizer is always float32.
 

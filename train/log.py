@@ -103,6 +103,7 @@ class RunLogger(Logger):
         if self.wandb is not None:
             self.wandb.finish()
 
+
 def environment() -> dict[str, Any]:
     """What a run was made with: code version, packages, machine."""
     root = Path(__file__).parent.parent

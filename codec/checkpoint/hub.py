@@ -10,14 +10,17 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from codec.checkpoint import store, voxtral
 from codec.checkpoint.store import CheckpointError
 
+DEFAULT = "default"
+_PACKAGED = Path(__file__).parent.parent / "weights"  # installed with the library
+
 
 def resolve(name: str | Path) -> Path:
-    """The local folder of a checkpoint, downloaded if `name` is a hub id like "owner/model".
+    """The local folder of a checkpoint: the packaged one for "default", downloaded for a hub id like "owner/model".
 
     Raises:
         CheckpointError: there is no such folder, and the hub has or gives no such repository.
     """
-    folder = Path(name)
+    folder = _PACKAGED if name == DEFAULT else Path(name)
     if folder.is_dir():
         return folder
     if folder.is_absolute() or str(name).count("/") != 1 or str(name).startswith("."):

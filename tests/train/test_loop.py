@@ -20,8 +20,6 @@ from train.loop import Trainer, TrainingError
 from train.tasks.base import Validation
 
 
-
-
 class LineTask:
     """Fit y = 3 x - 1; batches listed in `bad` give infinite gradients."""
 

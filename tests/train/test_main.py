@@ -17,16 +17,30 @@ import codec
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 # Every part that has state takes part: discriminators, averages, the codebook, several data workers.
-SHORT = (
-    "experiment=codec_tiny_cpu trainer.validate_every=0 trainer.log_every=1 data.crop_s=0.64 loss.fft_sizes=[512,128] "
-    "loss.feature=1.0 loss.adversarial_start=2 loss.discriminator.channels=2 loss.discriminator.fft_sizes=[126,76] "
-    "loss.vq_start=3 optim.ema_decay=0.9 optim.warmup_steps=2 data.num_workers=1 data.augment.polarity_prob=0.5"
-).split()
+SHORT = [
+    "experiment=codec_tiny_cpu",
+    "trainer.validate_every=0",
+    "trainer.log_every=1",
+    "data.crop_s=0.64",
+    "loss.fft_sizes=[512,128]",
+    "loss.feature=1.0",
+    "loss.adversarial_start=2",
+    "loss.discriminator.channels=2",
+    "loss.discriminator.fft_sizes=[126,76]",
+    "loss.vq_start=3",
+    "optim.ema_decay=0.9",
+    "optim.warmup_steps=2",
+    "data.num_workers=1",
+    "data.augment.polarity_prob=0.5",
+]
 # One process and two draw different noise; without any, they must agree.
-EXACT = (
-    "data.num_workers=0 model.semantic_quantize_prob=1.0 model.acoustic_quantize_prob=1.0 "
-    "model.acoustic_noise_prob=0.0 model.quantizer_dropout=0.0"
-).split()
+EXACT = [
+    "data.num_workers=0",
+    "model.semantic_quantize_prob=1.0",
+    "model.acoustic_quantize_prob=1.0",
+    "model.acoustic_noise_prob=0.0",
+    "model.quantizer_dropout=0.0",
+]
 
 
 def command(folder, *settings, processes=1):

@@ -18,6 +18,7 @@ from codec.config import CodecConfig
 from codec.model import Codec, CodecOutput
 from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
+from eval.pictures import spectrogram_pair
 from eval.score import failures, score_each, summarize
 from train.config import from_mapping
 from train.data.audio import Batch, CropDataset, DataConfig, collate
@@ -28,14 +29,14 @@ from train.dist import gather_batch
 from train.losses.adversarial import discriminator_hinge, feature_distance, generator_hinge
 from train.losses.distill import DistillConfig, make_distillation
 from train.losses.reconstruction import ReconstructionLoss
-from train.pictures import spectrogram_pair
 from train.tasks.base import Validation
 
 VALID_SECONDS = 8.0
 VALID_AUDIO = 4  # clips to listen to
-# Of fresh latents. Acoustic ones should fill the range of tanh; 256 semantic ones then weigh about as much
-# together, and the commitment loss, a sum over them, does not drown the others.
-ACOUSTIC_STD, SEMANTIC_STD = 1.0, 0.1
+# Standard deviations with fresh weights. Acoustic latents should fill the range of tanh; 256 semantic ones then
+# weigh about as much together, and the commitment loss, a sum over them, does not drown the others. The output
+# starts quiet, this much of the input: loud noise would first have to be unlearned.
+ACOUSTIC_STD, SEMANTIC_STD, OUTPUT_SHARE = 1.0, 0.1, 0.3
 
 
 @dataclass
@@ -67,7 +68,17 @@ class CodecLossConfig:
 
     def __post_init__(self) -> None:
         self.fft_sizes = tuple(self.fft_sizes)
-        for name in "waveform stft log_mel feature adversarial commit semantic adversarial_start vq_start".split():
+        for name in [
+            "waveform",
+            "stft",
+            "log_mel",
+            "feature",
+            "adversarial",
+            "commit",
+            "semantic",
+            "adversarial_start",
+            "vq_start",
+        ]:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
         if not 0 < self.decay <= 1:
@@ -115,7 +126,7 @@ class CodecTask:
         torch.manual_seed(seed)
         self.codec = Codec(codec_config)
         if init is None:
-            scale_latents(self.codec, collate([self.dataset[i] for i in range(4)], self.dataset.crop_length).waveform)
+            scale_ends(self.codec, collate([self.dataset[i] for i in range(4)], self.dataset.crop_length).waveform)
         else:
             load_weights(self.codec, init)
         self.distillation = make_distillation(loss.distill, codec_config)
@@ -244,17 +255,18 @@ class CodecTask:
 
 
 @torch.no_grad()
-def scale_latents(codec: Codec, waveform: Tensor) -> None:
-    """Bring the latents of `[B, L]` to their standard deviations, by the last layer of a fresh encoder.
+def scale_ends(codec: Codec, waveform: Tensor) -> None:
+    """Bring latents and output of a fresh codec to useful sizes for `[B, L]`, by the last layers' weights.
 
-    They come out a few hundred times smaller, where every acoustic code is the middle one and dither
-    drowns the signal: three of four samples would teach nothing for a long time.
+    Latents come out many times smaller, where every acoustic code is the middle one and dither drowns
+    the signal: three of four samples would teach nothing for a long time.
     """
-    weight = codec.encoder.stack.layers[-1].weight  # [D, kernel, dim]
-    n = codec.config.semantic_dim
-    semantic, acoustic = codec.latents(waveform).split((n, codec.config.acoustic_dim), dim=2)
-    weight[:n] *= SEMANTIC_STD / semantic.std()
-    weight[n:] *= ACOUSTIC_STD / acoustic.std()
+    n, weight = codec.config.semantic_dim, codec.encoder.stack.layers[-1].weight  # [D, kernel, dim]
+    latents = codec.latents(waveform)
+    weight[:n] *= SEMANTIC_STD / latents[..., :n].std()
+    weight[n:] *= ACOUSTIC_STD / latents[..., n:].std()
+    output = codec.synthesize(codec.latents(waveform))
+    codec.decoder.stack.layers[-1].weight *= OUTPUT_SHARE * waveform.std() / output.std()
 
 
 def load_weights(codec: Codec, folder: str) -> None:

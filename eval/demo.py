@@ -1,0 +1,52 @@
+"""`python -m eval.demo CLIP OUT`: one clip through the codec, with numbers and something to look at and listen to."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from codec.audio.io import read_audio, write_audio
+from codec.checkpoint.hub import DEFAULT
+from codec.files import atomic_file
+from codec.tokenizer import load
+from eval.pictures import spectrogram_pair
+from eval.score import score
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m eval.demo", description=__doc__)
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("out", type=Path, help="folder for the tokens, the reconstruction and the picture")
+    parser.add_argument("--model", default=DEFAULT, help="checkpoint folder, hub id or preset")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = load(args.model)
+    config, stem = tokenizer.config, args.out / args.clip.stem
+    original = read_audio(args.clip, None, config.sample_rate)
+    start = time.perf_counter()
+    tokens = tokenizer.encode(original, config.sample_rate)
+    encoded = time.perf_counter()
+    output = tokenizer.decode(tokens)[0]
+    decoded = time.perf_counter()
+    tokens.save(stem.with_suffix(".tokens"))
+    write_audio(stem.with_suffix(".wav"), output, config.sample_rate)
+    with atomic_file(stem.with_suffix(".png")) as new:
+        spectrogram_pair(original, output, config.sample_rate).savefig(new)
+
+    seconds = len(original) / config.sample_rate
+    n_frames = int(tokens.lengths[0])
+    scores = score(original, output, config.sample_rate)
+    print(f"{args.clip}: {seconds:.2f} s of speech")
+    print(f"tokens      {n_frames} frames x {config.num_codebooks} codebooks; the first frame:")
+    print(f"            {' '.join(str(code) for code in tokens.codes[0, :, 0].tolist())}")
+    print(f"bitrate     {config.bitrate() / 1000:.2f} kbit/s")
+    print(f"time        encode {1000 * (encoded - start):.0f} ms, decode {1000 * (decoded - encoded):.0f} ms")
+    print(f"PESQ-WB     {scores.pesq:.2f} (1.0 to 4.6)")
+    print(f"ESTOI       {scores.estoi:.3f} (at most 1)")
+    print(f"mel dist    {scores.mel:.3f} (at least 0)")
+    print(f"written     {', '.join(str(stem.with_suffix(s)) for s in ('.tokens', '.wav', '.png'))}")
+
+
+if __name__ == "__main__":
+    main()
