@@ -41,11 +41,11 @@ class Progress:
 def full_state(network: nn.Module) -> dict[str, Tensor]:
     """A copy of a network's state dict, whole tensors on the CPU; with `fsdp`, to be called on every rank."""
     state = get_model_state_dict(network, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
-    return {name: t.clone() for name, t in state.items()}
+    return {name: t.clone() for name, t in state.items() if isinstance(t, Tensor)}
 
 
 def load_state(network: nn.Module, state: dict[str, Tensor]) -> None:
-    set_model_state_dict(network, state, options=StateDictOptions(full_state_dict=True))
+    set_model_state_dict(network, dict(state), options=StateDictOptions(full_state_dict=True))
 
 
 def optimizer_state(network: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:

@@ -36,6 +36,8 @@ class DiscriminatorConfig:
 class STFTDiscriminator(nn.Module):
     """2-D convolutions over a complex spectrogram, with growing dilation in time (EnCodec, section 3.4)."""
 
+    window: Tensor
+
     def __init__(self, fft_size: int, channels: int) -> None:
         super().__init__()
         window = torch.hann_window(fft_size)

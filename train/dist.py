@@ -68,7 +68,8 @@ def parallelize(networks: dict[str, nn.Module], main: str, mode: str, world: Wor
             for module in network.modules():
                 if isinstance(module, Block):
                     fully_shard(module)
-            parallel[name] = fully_shard(network)
+            fully_shard(network)
+            parallel[name] = network
         else:
             parallel[name] = DistributedDataParallel(network, broadcast_buffers=False)
     return parallel

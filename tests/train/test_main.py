@@ -22,6 +22,8 @@ SHORT = [
     "trainer.validate_every=0",
     "trainer.log_every=1",
     "data.crop_s=0.64",
+    "data.num_workers=1",
+    "data.augment.polarity_prob=0.5",
     "loss.fft_sizes=[512,128]",
     "loss.feature=1.0",
     "loss.adversarial_start=2",
@@ -30,8 +32,6 @@ SHORT = [
     "loss.vq_start=3",
     "optim.ema_decay=0.9",
     "optim.warmup_steps=2",
-    "data.num_workers=1",
-    "data.augment.polarity_prob=0.5",
 ]
 # One process and two draw different noise; without any, they must agree.
 EXACT = [

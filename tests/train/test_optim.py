@@ -1,5 +1,7 @@
 """Schedule, decay groups and averaged weights."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -21,7 +23,7 @@ def test_plateau_then_fall():
     assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
     assert set(rates[10:80]) == {1.0}
     assert rates[90] == pytest.approx(0.5)
-    assert all(a > b for a, b in zip(rates[80:], rates[81:], strict=False))
+    assert all(a > b for a, b in pairwise(rates[80:]))
 
 
 def test_vectors_are_not_decayed():

@@ -225,7 +225,9 @@ class CodecTask:
     @torch.no_grad()
     def validate(self) -> Validation:
         """Scores, clips and spectrograms of the validation clips, all codebooks in use."""
-        pairs, audio, pictures, codes = [], {}, {}, []
+        pairs, codes = [], []
+        audio: dict[str, Tensor] = {}
+        pictures: dict[str, Any] = {}
         for name, waveform in self.clips:
             size = -(-len(waveform) // self.config.hop_length) * self.config.hop_length
             padded = F.pad(waveform, (0, size - len(waveform))).to(self.codec.device)
@@ -261,12 +263,15 @@ def scale_ends(codec: Codec, waveform: Tensor) -> None:
     Latents come out many times smaller, where every acoustic code is the middle one and dither drowns
     the signal: three of four samples would teach nothing for a long time.
     """
-    n, weight = codec.config.semantic_dim, codec.encoder.stack.layers[-1].weight  # [D, kernel, dim]
+    n = codec.config.semantic_dim
+    weight, output_weight = (
+        list(part.parameters())[-1] for part in (codec.encoder, codec.decoder)
+    )  # [out, kernel, in]
     latents = codec.latents(waveform)
     weight[:n] *= SEMANTIC_STD / latents[..., :n].std()
     weight[n:] *= ACOUSTIC_STD / latents[..., n:].std()
     output = codec.synthesize(codec.latents(waveform))
-    codec.decoder.stack.layers[-1].weight *= OUTPUT_SHARE * waveform.std() / output.std()
+    output_weight *= OUTPUT_SHARE * waveform.std() / output.std()
 
 
 def load_weights(codec: Codec, folder: str) -> None:
