@@ -2,11 +2,11 @@
 
 Weights are stored ready for the product, taps in time order. Weight normalisation is a way to train
 and to store such a matrix, not a part of the model: `codec.checkpoint.voxtral` folds it in.
-Fresh weights keep the variance of their input, so that the signal that the residual branches refine
-is still there after five convolutions.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +33,7 @@ class CausalConv1d(nn.Module):
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(out_dim, kernel_size, in_dim))
-        nn.init.normal_(self.weight, std=(kernel_size * in_dim) ** -0.5)
+        nn.init.kaiming_uniform_(self.weight.flatten(1), a=math.sqrt(5))
         self.stride, self.padding = stride, padding
         self.tail_shape = (kernel_size - stride, in_dim)
 
@@ -65,7 +65,7 @@ class CausalConvTranspose1d(nn.Module):
         super().__init__()
         taps = kernel_size // stride
         self.weight = nn.Parameter(torch.empty(stride, out_dim, taps, in_dim))
-        nn.init.normal_(self.weight, std=(taps * in_dim) ** -0.5)
+        nn.init.kaiming_uniform_(self.weight.flatten(0, 1).flatten(1), a=math.sqrt(5))
         self.tail_shape = (taps - 1, in_dim)
 
     def forward(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:

@@ -72,6 +72,9 @@ def greedy_decode(logits: Tensor, n_steps: Tensor) -> list[str]:
     return [symbols_to_text(row[:n].unique_consecutive()) for row, n in zip(best, n_steps.tolist(), strict=True)]
 
 
+BLANK_BIAS = 4.0
+
+
 class CTCHead(nn.Module):
     """A linear layer from the semantic embedding `[B, T, D]` to `steps_per_frame` CTC steps per frame.
 
@@ -84,6 +87,9 @@ class CTCHead(nn.Module):
         super().__init__()
         self.hop_length, self.steps_per_frame = hop_length, steps_per_frame
         self.linear = nn.Linear(dim, steps_per_frame * N_SYMBOLS)
+        # Most steps are blank. If the bias did not say so from the start, the embedding would grow to say it.
+        nn.init.zeros_(self.linear.bias)
+        self.linear.bias.data.view(steps_per_frame, N_SYMBOLS)[:, BLANK] = BLANK_BIAS
 
     def n_steps(self, lengths: Tensor, n_frames: int) -> Tensor:
         """Lengths `[B]` in samples -> CTC steps `[B]`; a frame begun is a frame."""

@@ -32,6 +32,7 @@ from train.losses.reconstruction import ReconstructionLoss
 from train.tasks.base import Validation
 
 VALID_SECONDS = 8.0
+RANGE = 2.0  # of acoustic latents before tanh; the outermost of 21 levels begins at 1.8
 VALID_AUDIO = 4  # clips to listen to
 # Standard deviations with fresh weights. Acoustic latents should fill the range of tanh; 256 semantic ones then
 # weigh about as much together, and the commitment loss, a sum over them, does not drown the others. The output
@@ -45,7 +46,8 @@ class CodecLossConfig:
 
     L = feature * L_feat + semantic * L_sem + g * (waveform * L_L1 + stft * L_STFT) + commit * L_commit
     with g = decay^steps, counted from `adversarial_start`; and what the paper does without:
-    log_mel * L_mel, not decaying, and adversarial * generator hinge.
+    log_mel * L_mel and range * L_range, not decaying, and adversarial * generator hinge. L_range is the
+    mean square by which acoustic latents exceed `RANGE`, where tanh is nearly flat and learning stops.
 
     Raises:
         ValueError: a field is out of range; the message names it.
@@ -58,6 +60,7 @@ class CodecLossConfig:
     feature: float = 1.0
     adversarial: float = 0.0
     commit: float = 0.1
+    range: float = 0.0
     semantic: float = 1.0
     fft_sizes: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # of stft and log_mel, in samples
     adversarial_start: int = 0  # first step with discriminators
@@ -169,6 +172,8 @@ class CodecTask:
             embedding = output.quantized.z[..., : self.config.semantic_dim]
             parts["semantic"] = self.parallel["distillation"](embedding, target, batch.lengths, batch.texts)
         parts["commit"] = output.quantized.commit_loss
+        acoustic = output.latents[..., self.config.semantic_dim :].float()
+        parts["range"] = (acoustic.abs() - RANGE).relu().square().mean()
         weights = self._weights(step)
         if weights["feature"] or weights["adversarial"]:
             parts["discriminator"], adversarial = self._adversarial(waveform, target, scale)
@@ -184,7 +189,7 @@ class CodecTask:
         c, since = self.loss, step - self.loss.adversarial_start
         g = c.decay ** max(0, since)
         weights = {"waveform": g * c.waveform, "stft": g * c.stft, "log_mel": c.log_mel}
-        weights |= {"commit": c.commit, "semantic": c.semantic}
+        weights |= {"commit": c.commit, "range": c.range, "semantic": c.semantic}
         weights |= {"feature": c.feature * (since >= 0), "adversarial": c.adversarial * (since >= 0)}
         return weights
 
@@ -271,7 +276,7 @@ def scale_ends(codec: Codec, waveform: Tensor) -> None:
     weight[:n] *= SEMANTIC_STD / latents[..., :n].std()
     weight[n:] *= ACOUSTIC_STD / latents[..., n:].std()
     output = codec.synthesize(codec.latents(waveform))
-    output_weight *= OUTPUT_SHARE * waveform.std() / output.std()
+    output_weight.mul_(OUTPUT_SHARE * waveform.std() / output.std())
 
 
 def load_weights(codec: Codec, folder: str) -> None:

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Train `small` on one GPU with discriminators, from the shipped weights, for about eight minutes.
+#
+#     bash benchmarks/gpu/codec_small.sh OUTPUT_FOLDER TRAIN DEV [RUN_FOLDER] [setting=value ...]
+#
+# TRAIN and DEV are manifests, folders or tar shards. The run goes on from RUN_FOLDER's last checkpoint if there is
+# one, else from the weights in codec/weights if they are there, else from scratch. OUTPUT_FOLDER gets metrics.jsonl, config.yaml, a sample, and
+# the best weights in half precision, in pieces of less than 16 MB: `cat best.part-* > best.tar`.
+set -euo pipefail
+
+out=${1:?usage: codec_small.sh OUTPUT_FOLDER TRAIN DEV [RUN_FOLDER] [setting=value ...]}
+train=$(realpath "${2:?TRAIN is missing}")
+dev=$(realpath "${3:?DEV is missing}")
+run=${4:-$out/run}
+shift $(($# < 4 ? $# : 4))
+mkdir -p "$out"
+out=$(realpath "$out")
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} HF_HUB_OFFLINE=1
+python=${PYTHON:-python3}
+init=null
+[ -f codec/weights/model.safetensors ] && init=codec/weights
+
+"$python" -c 'import hydra, pesq, pystoi, librosa, soundfile, soxr, einops, torchaudio, matplotlib, safetensors, tqdm'
+
+timeout -s TERM "${SECONDS_TO_TRAIN:-470}" "$python" -m train experiment=codec_small_gpu data.train="$train" \
+    data.valid="$dev" run_dir="$run" model.init="$init" logger=disabled "$@" || [ $? -eq 124 ]
+
+cp "$run/metrics.jsonl" "$run/config.yaml" "$out"
+"$python" - "$run" "$out" <<'PY'
+import json, sys
+from pathlib import Path
+
+from codec.checkpoint.store import load_checkpoint, save_checkpoint
+
+run, out = map(Path, sys.argv[1:])
+config, state, _ = load_checkpoint(run / "best")
+save_checkpoint(out / "half", config, {k: t.half() if t.is_floating_point() else t for k, t in state.items()})
+print("| step | PESQ-WB | ESTOI | mel | STFT |\n|---|---|---|---|---|")
+for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
+    if "valid/pesq" in line:
+        print(f"| {line['step']} |", " | ".join(f"{line['valid/' + n]:.3f}" for n in ("pesq", "estoi", "mel", "stft")), "|")
+PY
+tar -C "$out" -cf - half | split -b 15000000 - "$out/best.part-"
+rm -r "$out/half"
