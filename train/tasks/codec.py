@@ -32,6 +32,7 @@ from train.losses.reconstruction import ReconstructionLoss
 from train.tasks.base import Validation
 
 VALID_SECONDS = 8.0
+LOSSES = ("waveform", "stft", "log_mel", "feature", "adversarial", "commit", "range", "semantic")
 RANGE = 2.0  # of acoustic latents before tanh; the outermost of 21 levels begins at 1.8
 VALID_AUDIO = 4  # clips to listen to
 # Standard deviations with fresh weights. Acoustic latents should fill the range of tanh; 256 semantic ones then
@@ -71,17 +72,7 @@ class CodecLossConfig:
 
     def __post_init__(self) -> None:
         self.fft_sizes = tuple(self.fft_sizes)
-        for name in [
-            "waveform",
-            "stft",
-            "log_mel",
-            "feature",
-            "adversarial",
-            "commit",
-            "semantic",
-            "adversarial_start",
-            "vq_start",
-        ]:
+        for name in (*LOSSES, "adversarial_start", "vq_start"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
         if not 0 < self.decay <= 1:

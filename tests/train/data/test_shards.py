@@ -46,5 +46,5 @@ def test_damaged_recordings_are_left_out_and_named(tmp_path, capsys):
 
 @pytest.mark.parametrize(("kbps", "shard_mb"), [(1, 10), (32, 0)])
 def test_bad_settings(tmp_path, kbps, shard_mb):
-    with pytest.raises(ValueError, match="kbps|shard_mb"):
+    with pytest.raises(ValueError, match=r"kbps|shard_mb"):
         write_shards(CLIPS, tmp_path, kbps, shard_mb)
