@@ -75,6 +75,11 @@ def parallelize(networks: dict[str, nn.Module], main: str, mode: str, world: Wor
     return parallel
 
 
+def share() -> tuple[int, int]:
+    """This process's rank, and how many there are."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
 def gather_batch(x: Tensor) -> Tensor:
     """`[B, ...]` of every process, in order of rank, as one batch."""
     if not dist.is_initialized():

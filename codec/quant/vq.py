@@ -17,10 +17,10 @@ KMEANS_STEPS = 10
 
 @dataclass
 class CodebookStats:
-    """How a batch of codes spreads over a codebook."""
+    """How codes spread over their codebooks."""
 
-    usage: float  # share of entries that occur, 0 to 1
-    perplexity: float  # exp(entropy): the number of equally likely entries that would be as varied
+    usage: Tensor  # [K] share of entries that occur, 0 to 1
+    perplexity: Tensor  # [K] exp(entropy): the number of equally likely entries that would be as varied
 
 
 class VQ(nn.Module):
@@ -105,13 +105,13 @@ class VQ(nn.Module):
         return counts, torch.zeros_like(self.embedding_sum).index_add_(0, codes, x)
 
 
-def codebook_stats(codes: Tensor, codebook_size: int) -> CodebookStats:
-    """Usage and perplexity of integer `codes` of any shape, in 0 .. `codebook_size` - 1."""
-    counts = torch.bincount(codes.flatten(), minlength=codebook_size).double()
-    p = counts / counts.sum()
-    return CodebookStats(
-        usage=float((counts > 0).double().mean()), perplexity=float(torch.exp(torch.special.entr(p).sum()))
-    )
+def codebook_stats(codes: Tensor, codebook_sizes: tuple[int, ...]) -> CodebookStats:
+    """Usage and perplexity of each codebook, from codes `[B, K, T]`."""
+    columns = codes.transpose(0, 1).flatten(1)
+    counts = [torch.bincount(c, minlength=n) for c, n in zip(columns, codebook_sizes, strict=True)]
+    usage = torch.stack([(n > 0).double().mean() for n in counts])
+    entropy = torch.stack([torch.special.entr(n / n.sum()).sum() for n in counts])
+    return CodebookStats(usage, entropy.exp())
 
 
 def _pick(x: Tensor, n: int, generator: torch.Generator | None) -> Tensor:

@@ -50,7 +50,7 @@ def test_start_places_entries_on_the_data(kmeans):
     assert bool(book.started)
     error = (x - book.decode(book.encode(x))).square().mean()
     assert error < 0.02
-    assert codebook_stats(book.encode(x), 8).usage == 1.0
+    assert codebook_stats(book.encode(x)[None, None], (8,)).usage.tolist() == [1.0]
 
 
 def test_kmeans_beats_random_picks():
@@ -86,9 +86,10 @@ def test_loading_refreshes_the_entries():
 
 
 def test_codebook_stats():
-    stats = codebook_stats(torch.tensor([0, 0, 1, 1]), 8)
-    assert stats.usage == 0.25
-    assert stats.perplexity == pytest.approx(2.0)
+    codes = torch.tensor([[[0, 0], [2, 1]], [[1, 1], [0, 0]]])  # [B, K, T]
+    stats = codebook_stats(codes, (8, 3))
+    torch.testing.assert_close(stats.usage, torch.tensor([2 / 8, 1.0]).double())
+    assert stats.perplexity.tolist() == pytest.approx([2.0, 2**1.5])
 
 
 def test_usage_does_not_depend_on_the_batch_size():

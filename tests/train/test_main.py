@@ -29,7 +29,8 @@ SHORT = [
     "loss.adversarial_start=2",
     "loss.discriminator.channels=2",
     "loss.discriminator.fft_sizes=[126,76]",
-    "loss.vq_start=3",
+    "loss.vq_start=7",
+    "loss.vq_frames=128",
     "optim.ema_decay=0.9",
     "optim.warmup_steps=2",
 ]
@@ -109,7 +110,7 @@ def test_sigterm_saves_and_exits_cleanly(tmp_path):
 
 @pytest.mark.parametrize("mode", ["ddp", "fsdp"])
 def test_two_processes_train_like_one(tmp_path, mode):
-    settings = [*SHORT, *EXACT, "trainer.steps=6", f"trainer.parallel={mode}"]
+    settings = [*SHORT, *EXACT, "trainer.steps=6", "loss.vq_start=2", f"trainer.parallel={mode}"]
     one = train(tmp_path / "one", *settings)
     two = train(tmp_path / "two", *settings, processes=2)
     names = ("loss/total", "loss/discriminator", "loss/feature", "loss/commit", "grad_norm/codec")

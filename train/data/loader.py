@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -62,8 +63,14 @@ def make_loader(
     return batches
 
 
-def valid_clips(source: str | Path, sample_rate: int, n: int, max_s: float) -> list[tuple[str, Tensor]]:
-    """Up to `n` utterances spread evenly over `source`, as (name, waveform `[L]`), cut at `max_s` seconds.
+class ValidClip(NamedTuple):
+    name: str
+    waveform: Tensor  # [L]
+    text: str | None  # what is said, if the clip is the whole utterance
+
+
+def valid_clips(source: str | Path, sample_rate: int, n: int, max_s: float) -> list[ValidClip]:
+    """Up to `n` utterances spread evenly over `source`, cut at `max_s` seconds.
 
     Raises:
         ValueError: nothing in `source`, or one of the files cannot be read.
@@ -72,10 +79,12 @@ def valid_clips(source: str | Path, sample_rate: int, n: int, max_s: float) -> l
     spread = np.linspace(0, len(utterances) - 1, min(n, len(utterances))).round().astype(int)
     clips = []
     for number, index in enumerate(spread):
-        path = utterances[index].path
+        path, text = utterances[index].path, utterances[index].text
         with open_recording(path, sample_rate) as recording:
-            waveform = recording.read(0, min(recording.n_samples, int(max_s * sample_rate)))
-        clips.append((f"{number:02d}_{Path(path).stem}", torch.from_numpy(waveform)))
+            length = min(recording.n_samples, int(max_s * sample_rate))
+            waveform = torch.from_numpy(recording.read(0, length))
+            text = text if length == recording.n_samples else None
+        clips.append(ValidClip(f"{number:02d}_{Path(path).stem}", waveform, text))
     return clips
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import jiwer
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,11 +23,12 @@ from eval.pictures import spectrogram_pair
 from eval.score import failures, score_each, summarize
 from train.config import from_mapping
 from train.data.audio import Batch, CropDataset, DataConfig, collate
-from train.data.loader import make_loader, valid_clips
+from train.data.loader import ValidClip, make_loader, valid_clips
 from train.data.manifest import read_manifest
 from train.discriminators import DiscriminatorConfig, Discriminators, split_maps
-from train.dist import gather_batch
+from train.dist import gather_batch, share
 from train.losses.adversarial import discriminator_hinge, feature_distance, generator_hinge
+from train.losses.ctc import CTCHead, normalise
 from train.losses.distill import DistillConfig, make_distillation
 from train.losses.reconstruction import ReconstructionLoss
 from train.tasks.base import Validation
@@ -65,8 +67,8 @@ class CodecLossConfig:
     semantic: float = 1.0
     fft_sizes: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # of stft and log_mel, in samples
     adversarial_start: int = 0  # first step with discriminators
-    vq_start: int = 200  # step at which the semantic codebook is placed on recent latents; passed through before
-    vq_buffer: int = 32_768  # frames it is placed on, at most
+    vq_start: int = 200  # step at which the semantic codebook is placed on latents; passed through before
+    vq_frames: int = 32_768  # frames it is placed on
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
 
@@ -77,8 +79,8 @@ class CodecLossConfig:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay = {self.decay}: expected a number in (0, 1]")
-        if self.vq_buffer < 1:
-            raise ValueError(f"vq_buffer = {self.vq_buffer}: expected at least 1 frame")
+        if self.vq_frames < 1:
+            raise ValueError(f"vq_frames = {self.vq_frames}: expected at least 1")
 
     @property
     def has_discriminators(self) -> bool:
@@ -114,7 +116,7 @@ class CodecTask:
         self.config, self.data, self.loss = codec_config, data, loss
         utterances = read_manifest(data.train)
         self.dataset = CropDataset(utterances, codec_config.sample_rate, codec_config.hop_length, data, seed)
-        self.clips: list[tuple[str, Tensor]] = []
+        self.clips: list[ValidClip] = []
         if n_valid and data.valid:
             self.clips = valid_clips(data.valid, codec_config.sample_rate, n_valid, VALID_SECONDS)
         torch.manual_seed(seed)
@@ -131,8 +133,7 @@ class CodecTask:
         self.parallel: dict[str, Any] = dict(self.networks)
         self.reconstruction = ReconstructionLoss(codec_config.sample_rate, loss.fft_sizes)
         self._new_latents: list[Tensor] = []  # [B, T, D] of the batches of this step
-        self._latents: deque[Tensor] = deque()  # and of steps before the codebook starts
-        self._codes: list[Tensor] = []
+        self._codes: list[Tensor] = []  # [B, K, T] likewise
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any], n_valid: int) -> CodecTask:
@@ -193,43 +194,57 @@ class CodecTask:
         maps = functional_call(self.discriminators, frozen, (output,))
         return loss, {"feature": feature_distance(real, maps), "adversarial": generator_hinge(maps)}
 
-    def after_step(self, step: int, generator: torch.Generator) -> dict[str, float]:
-        """Place the semantic codebook once there are enough latents, then move it with every step."""
+    def after_step(self, step: int, generator: torch.Generator) -> dict[str, Any]:
+        """Place the semantic codebook when its time has come, then move it with every step."""
         latents = torch.cat([gather_batch(z) for z in self._new_latents])
         codes = torch.cat(self._codes)
         self._new_latents.clear()
         self._codes.clear()
         quantizer = self.codec.quantizer
         n = self.config.semantic_dim
-        metrics = {"latents/semantic_std": float(latents[..., :n].std())}
-        metrics["latents/acoustic_std"] = float(latents[..., n:].std())
+        metrics: dict[str, Any] = {"latents/semantic_std": latents[..., :n].std()}
+        metrics["latents/acoustic_std"] = latents[..., n:].std()
         if quantizer.semantic.started:
             metrics["codebook/revived"] = quantizer.learn(latents, generator)
             metrics["codebook/00_perplexity"] = quantizer.semantic.perplexity
-            for k, size in enumerate(self.config.levels, 1):
-                stats = codebook_stats(codes[:, k], size)
-                metrics |= {f"codebook/{k:02d}_perplexity": stats.perplexity, f"codebook/{k:02d}_usage": stats.usage}
-            return metrics
-        self._latents.append(latents)
-        while sum(z.shape[0] * z.shape[1] for z in self._latents) > self.loss.vq_buffer:
-            self._latents.popleft()
-        if step >= self.loss.vq_start:
-            quantizer.learn(torch.cat([z.flatten(0, 1) for z in self._latents])[None], generator)
-            self._latents.clear()
+            stats = codebook_stats(codes, self.config.codebook_sizes)
+            for k in range(1, self.config.num_codebooks):  # a batch is too small to judge the semantic one by
+                metrics[f"codebook/{k:02d}_perplexity"] = stats.perplexity[k]
+                metrics[f"codebook/{k:02d}_usage"] = stats.usage[k]
+        elif step >= self.loss.vq_start:
+            quantizer.learn(self._many_latents(), generator)
         return metrics
 
     @torch.no_grad()
+    def _many_latents(self) -> Tensor:
+        """`[B, T, D]` with `vq_frames` frames of training data, as the encoder sees them now."""
+        rank, size = share()
+        n_batches = -(
+            -self.loss.vq_frames * self.config.hop_length // (self.data.batch_size * self.dataset.crop_length)
+        )
+        batches = islice(self.batches(0, rank, size), n_batches)
+        device = self.codec.device
+        return torch.cat([gather_batch(self.parallel["codec"](b.to(device).waveform).latents.float()) for b in batches])
+
+    @torch.no_grad()
     def validate(self) -> Validation:
-        """Scores, clips and spectrograms of the validation clips, all codebooks in use."""
-        pairs, codes = [], []
+        """Scores, clips and spectrograms of the validation clips, all codebooks in use.
+
+        Where there are transcripts and a CTC head, `cer` is what the head reads from the semantic codes.
+        """
+        pairs, codes, texts = [], [], []
+        head = self.distillation.head
         audio: dict[str, Tensor] = {}
         pictures: dict[str, Any] = {}
-        for name, waveform in self.clips:
+        for name, waveform, text in self.clips:
             size = -(-len(waveform) // self.config.hop_length) * self.config.hop_length
             padded = F.pad(waveform, (0, size - len(waveform))).to(self.codec.device)
             result: CodecOutput = self.parallel["codec"](padded[None])
             output = result.waveform[0, : len(waveform)].float().cpu()
-            codes.append(result.quantized.codes[0])
+            codes.append(result.quantized.codes)
+            if isinstance(head, CTCHead) and (text := normalise(text or "")):
+                logits = head.logits(result.quantized.z[..., : self.config.semantic_dim].float())
+                texts.append((text, head.decode(logits, torch.tensor([len(waveform)]))[0]))
             pairs.append((name, waveform, output))
             if len(audio) < 2 * VALID_AUDIO:
                 audio |= {f"{name}_original": waveform, f"{name}_reconstruction": output}
@@ -237,10 +252,11 @@ class CodecTask:
         rows = list(score_each(pairs, 0, self.config.sample_rate))
         metrics = {name: interval.mean for name, interval in summarize(rows).items()}
         if codes:
-            metrics["semantic_perplexity"] = codebook_stats(
-                torch.cat([c[0] for c in codes]), self.config.semantic_codebook_size
-            ).perplexity
+            stats = codebook_stats(torch.cat(codes, dim=2), self.config.codebook_sizes)
+            metrics["semantic_perplexity"] = float(stats.perplexity[0])
             metrics["failed"] = len(failures(rows))
+        if texts:
+            metrics["cer"] = jiwer.cer([text for text, _ in texts], [read for _, read in texts])
         return Validation(metrics, audio, pictures, self.config.sample_rate)
 
     def export(self, folder: Path, state: dict[str, Tensor]) -> None:

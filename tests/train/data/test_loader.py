@@ -103,6 +103,6 @@ def test_bad_arguments():
 
 def test_valid_clips_are_evenly_spread_and_cut():
     clips = valid_clips(DATA, 24_000, 2, 1.5)
-    assert [name for name, _ in clips] == ["00_flemishguy", "01_kerstin"]
-    assert all(waveform.shape == (36_000,) and waveform.dtype == torch.float32 for _, waveform in clips)
+    assert [clip.name for clip in clips] == ["00_flemishguy", "01_kerstin"]
+    assert all(clip.waveform.shape == (36_000,) and clip.waveform.dtype == torch.float32 for clip in clips)
     assert len(valid_clips(DATA, 16_000, 9, 60)) == 3
