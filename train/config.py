@@ -46,6 +46,7 @@ class TrainerConfig:
     """How long, how often, and on what."""
 
     steps: int = 10_000
+    minutes: float = 0.0  # ends the run, validated, after so much time since its start; 0: no limit
     accumulate: int = 1  # batches per step
     device: str = "auto"  # auto: a GPU if there is one
     precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16: mixed, by autocast
@@ -62,7 +63,7 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         for name in ("steps", "accumulate", "log_every", "save_every", "keep_last", "max_bad_steps"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("validate_every", "validate_clips"):
+        for name in ("minutes", "validate_every", "validate_clips"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         _require(self.precision in ("float32", "bfloat16"), "precision", self.precision, "float32 or bfloat16")
         _require(self.parallel in ("ddp", "fsdp"), "parallel", self.parallel, "ddp or fsdp")

@@ -79,10 +79,9 @@ class Trainer:
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        complete = self.progress.step >= self.config.steps
-        if not complete:
+        if self.stop:
             log.say(f"stopped at step {self.progress.step} of {self.config.steps}; the same command goes on from here")
-        return complete
+        return not self.stop
 
     def _fit(self, log: Logger) -> None:
         c, p = self.config, self.progress
@@ -91,7 +90,9 @@ class Trainer:
         batches = self.task.batches(p.batch, self.world.rank, self.world.size)
         sums: dict[str, float | Tensor] = defaultdict(float)
         n_summed, n_bad, since = 0, 0, time.perf_counter()
-        while p.step < c.steps and not any_of(self.stop, self.world.device):
+        deadline = since + 60 * c.minutes if c.minutes else math.inf
+        late = False
+        while p.step < c.steps and not late and not any_of(self.stop, self.world.device):
             lr = learning_rate(p.step, c.steps, self.optim)
             metrics = self._step(batches, lr)
             p.step += 1
@@ -113,7 +114,8 @@ class Trainer:
                 log.log(p.step, means)
                 sums.clear()
                 n_summed, since = 0, time.perf_counter()
-            if c.validate_every and (p.step % c.validate_every == 0 or p.step == c.steps):
+            late = any_of(time.perf_counter() > deadline, self.world.device)
+            if c.validate_every and (p.step % c.validate_every == 0 or p.step == c.steps or late):
                 self.validate(log)
                 since = time.perf_counter()
             if p.step % c.save_every == 0:

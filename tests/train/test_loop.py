@@ -158,6 +158,14 @@ def test_a_signal_saves_and_ends(tmp_path, number):
     assert [line["step"] for line in lines(tmp_path)] == list(range(1, 21))
 
 
+def test_a_run_can_be_given_minutes(tmp_path):
+    task = LineTask()
+    trainer = make(tmp_path, task, steps=10**9, minutes=0.01, validate_every=10**9)
+    assert fit(trainer)
+    assert 0 < trainer.progress.step < 10**9
+    assert [name for name, _ in task.exported] == ["best", "last"]
+
+
 def test_validation_uses_the_average_and_keeps_the_best(tmp_path):
     task = LineTask()
     trainer = make(tmp_path, task, OptimConfig(lr=0.1, warmup_steps=0, ema_decay=0.5), validate_every=5)
