@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-COMMON = ["experiment=codec_small", "optim.decay_share=0", "optim.ema_decay=0.98", "loss.vq_start=200"]
+COMMON = ["experiment=codec_small", "optim.decay_share=0", "optim.ema_decay=0.98", "loss.vq_starts=[200]"]
 COMMON += ["trainer.steps=1000000", "trainer.validate_every=1000000", "trainer.save_every=200", "logger=disabled"]
 RECIPES = {
     "base": [],

@@ -77,7 +77,7 @@ def test_training_pass_reaches_every_parameter():
     codec = make_codec().train().requires_grad_(True)
     generator = torch.Generator().manual_seed(0)
     x = noise(8, 4 * 1920, torch.float32)
-    codec.quantizer.learn(codec.latents(x))
+    codec.quantizer.start(codec.latents(x))
     out = codec(x, generator)
     assert out.waveform.shape == x.shape
     (out.waveform.square().mean() + out.quantized.commit_loss).backward()

@@ -72,16 +72,17 @@ class SplitQuantizer(nn.Module):
         codes = torch.cat([semantic_codes[..., None], acoustic_codes], dim=2).transpose(1, 2)
         return Quantized(torch.cat([semantic, acoustic], dim=2), codes, commit_loss, n_q)
 
-    def learn(self, z: Tensor, generator: torch.Generator | None = None) -> int:
-        """Fit the semantic codebook to latents `[B, T, D]`; returns how many entries were replaced.
+    def start(self, z: Tensor, generator: torch.Generator | None = None) -> None:
+        """Place the semantic codebook on latents `[B, T, D]`, many more than it has entries; also anew."""
+        self.semantic.start(self._split(z.detach())[0].flatten(0, 1), generator)
 
-        The first call places the entries, each later one moves them. With several processes, give all
-        of them the latents of all, and generators of one seed: the codebooks stay equal.
+    def learn(self, z: Tensor, generator: torch.Generator | None = None) -> int:
+        """Move the semantic codebook towards latents `[B, T, D]`; returns how many entries were replaced.
+
+        With several processes, give all of them the latents of all, and generators of one seed: the
+        codebooks stay equal. The same holds for `start`.
         """
         semantic = self._split(z.detach())[0].flatten(0, 1)
-        if not self.semantic.started:
-            self.semantic.start(semantic, generator)
-            return 0
         return self.semantic.update(semantic, self.semantic.encode(semantic), generator)
 
     def _draw(self, batch: int, device: torch.device, generator: torch.Generator | None) -> _Draw:

@@ -29,7 +29,7 @@ SHORT = [
     "loss.adversarial_start=2",
     "loss.discriminator.channels=2",
     "loss.discriminator.fft_sizes=[126,76]",
-    "loss.vq_start=7",
+    "loss.vq_starts=[7]",
     "loss.vq_frames=128",
     "optim.ema_decay=0.9",
     "optim.warmup_steps=2",
@@ -63,7 +63,7 @@ def last_tensors(folder):
 
 def test_tiny_learns_and_leaves_everything_behind(tmp_path):
     settings = ["experiment=codec_tiny_cpu", "trainer.steps=60", "trainer.validate_every=60", "optim.warmup_steps=10"]
-    lines = train(tmp_path, *settings, "trainer.validate_clips=1", "loss.vq_start=20", "logger.wandb=offline")
+    lines = train(tmp_path, *settings, "trainer.validate_clips=1", "loss.vq_starts=[20]", "logger.wandb=offline")
     losses = [line["loss/log_mel"] for line in lines if "loss/log_mel" in line]
     assert losses[-1] < 0.7 * losses[0]
     assert {"valid/pesq", "valid/estoi", "valid/mel", "valid/stft"} <= lines[-1].keys()
@@ -110,7 +110,7 @@ def test_sigterm_saves_and_exits_cleanly(tmp_path):
 
 @pytest.mark.parametrize("mode", ["ddp", "fsdp"])
 def test_two_processes_train_like_one(tmp_path, mode):
-    settings = [*SHORT, *EXACT, "trainer.steps=6", "loss.vq_start=2", f"trainer.parallel={mode}"]
+    settings = [*SHORT, *EXACT, "trainer.steps=6", "loss.vq_starts=[2]", f"trainer.parallel={mode}"]
     one = train(tmp_path / "one", *settings)
     two = train(tmp_path / "two", *settings, processes=2)
     names = ("loss/total", "loss/discriminator", "loss/feature", "loss/commit", "grad_norm/codec")

@@ -67,18 +67,21 @@ class CodecLossConfig:
     semantic: float = 1.0
     fft_sizes: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # of stft and log_mel, in samples
     adversarial_start: int = 0  # first step with discriminators
-    vq_start: int = 200  # step at which the semantic codebook is placed on latents; passed through before
+    vq_starts: tuple[int, ...] = (200,)  # steps at which the semantic codebook is placed on latents; unused before
     vq_frames: int = 32_768  # frames it is placed on
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
 
     def __post_init__(self) -> None:
         self.fft_sizes = tuple(self.fft_sizes)
-        for name in (*LOSSES, "adversarial_start", "vq_start"):
+        for name in (*LOSSES, "adversarial_start"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay = {self.decay}: expected a number in (0, 1]")
+        self.vq_starts = tuple(self.vq_starts)
+        if not self.vq_starts or min(self.vq_starts) < 0:
+            raise ValueError(f"vq_starts = {self.vq_starts}: expected one or more steps, from 0 on")
         if self.vq_frames < 1:
             raise ValueError(f"vq_frames = {self.vq_frames}: expected at least 1")
 
@@ -195,7 +198,7 @@ class CodecTask:
         return loss, {"feature": feature_distance(real, maps), "adversarial": generator_hinge(maps)}
 
     def after_step(self, step: int, generator: torch.Generator) -> dict[str, Any]:
-        """Place the semantic codebook when its time has come, then move it with every step."""
+        """Place the semantic codebook when its time has come, and move it with every other step."""
         latents = torch.cat([gather_batch(z) for z in self._new_latents])
         codes = torch.cat(self._codes)
         self._new_latents.clear()
@@ -204,15 +207,15 @@ class CodecTask:
         n = self.config.semantic_dim
         metrics: dict[str, Any] = {"latents/semantic_std": latents[..., :n].std()}
         metrics["latents/acoustic_std"] = latents[..., n:].std()
-        if quantizer.semantic.started:
+        if step in self.loss.vq_starts:
+            quantizer.start(self._many_latents(), generator)
+        elif quantizer.semantic.started:
             metrics["codebook/revived"] = quantizer.learn(latents, generator)
             metrics["codebook/00_perplexity"] = quantizer.semantic.perplexity
             stats = codebook_stats(codes, self.config.codebook_sizes)
             for k in range(1, self.config.num_codebooks):  # a batch is too small to judge the semantic one by
                 metrics[f"codebook/{k:02d}_perplexity"] = stats.perplexity[k]
                 metrics[f"codebook/{k:02d}_usage"] = stats.usage[k]
-        elif step >= self.loss.vq_start:
-            quantizer.learn(self._many_latents(), generator)
         return metrics
 
     @torch.no_grad()

@@ -70,7 +70,7 @@ def test_without_discriminators_there_are_none():
 
 
 def test_every_parameter_learns():
-    task = make(range=1.0, log_mel=1.0, vq_start=0)
+    task = make(range=1.0, log_mel=1.0, vq_starts=(0,))
     step(task)
     assert bool(task.codec.quantizer.semantic.started)
     for network in task.networks.values():
@@ -81,7 +81,7 @@ def test_every_parameter_learns():
 
 
 def test_codebook_starts_when_told_on_current_latents():
-    task = make(vq_start=3)
+    task = make(vq_starts=(3,))
     assert not any("codebook" in name for name in step(task, 2))
     assert not task.codec.quantizer.semantic.started
     step(task, 3)
