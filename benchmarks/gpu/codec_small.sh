@@ -21,7 +21,7 @@ python=${PYTHON:-python3}
 init=null
 [ -f codec/weights/model.safetensors ] && init=codec/weights
 
-"$python" -c 'import hydra, pesq, pystoi, librosa, soundfile, soxr, einops, torchaudio, matplotlib, safetensors, tqdm'
+"$python" -c 'import hydra, pesq, pystoi, librosa, soundfile, soxr, jiwer, einops, torchaudio, matplotlib, safetensors, tqdm'
 
 timeout -s TERM "${SECONDS_TO_TRAIN:-470}" "$python" -m train experiment=codec_small_gpu data.train="$train" \
     data.valid="$dev" run_dir="$run" model.init="$init" logger=disabled "$@" || [ $? -eq 124 ]

@@ -207,7 +207,8 @@ class CodecTask:
         n = self.config.semantic_dim
         metrics: dict[str, Any] = {"latents/semantic_std": latents[..., :n].std()}
         metrics["latents/acoustic_std"] = latents[..., n:].std()
-        if step in self.loss.vq_starts:
+        overdue = step > min(self.loss.vq_starts) and not quantizer.semantic.started  # its step was skipped
+        if step in self.loss.vq_starts or overdue:
             quantizer.start(self._many_latents(), generator)
         elif quantizer.semantic.started:
             metrics["codebook/revived"] = quantizer.learn(latents, generator)

@@ -26,7 +26,7 @@ def test_equal_signals_have_no_distance(loss, noise):
 
 def test_a_gain_moves_log_mel_by_its_logarithm(loss, noise):
     parts = loss(2 * noise, noise)
-    assert parts["log_mel"] == pytest.approx(math.log(2), rel=1e-3)
+    assert parts["log_mel"] == pytest.approx(math.log(2), rel=5e-3)
     assert parts["waveform"] == pytest.approx(float(noise.abs().mean()), rel=1e-5)
 
 
