@@ -18,7 +18,7 @@ class Item:
 
 
 def read_manifest(path: str | Path, ids: str | Path | None = None) -> list[Item]:
-    """Read a manifest: an object a line with `id`, `path` (relative to the manifest), maybe `source` and `speaker`.
+    """Read a manifest: an object a line with `path` (relative to it), maybe `id`, `source` and `speaker`.
 
     Args:
         path: the manifest.
@@ -35,14 +35,14 @@ def read_manifest(path: str | Path, ids: str | Path | None = None) -> list[Item]
         try:
             fields = json.loads(line)
             item = Item(
-                id=fields["id"],
+                id=fields.get("id") or fields["path"],
                 path=path.parent / fields["path"],
                 group=fields.get("source") or "",
                 speaker=fields.get("speaker") or "",
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"no field {error}" if isinstance(error, KeyError) else error
-            raise ValueError(f"{path}:{number}: {reason}; expected an object with id and path") from error
+            raise ValueError(f"{path}:{number}: {reason}; expected an object with a path") from error
         if item.id in items:
             raise ValueError(f"{path}:{number}: id {item.id} occurs twice")
         items[item.id] = item

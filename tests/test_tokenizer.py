@@ -12,6 +12,7 @@ from tiny import make_codec
 
 import codec
 from codec import AudioError, CheckpointError, Tokenizer
+from codec.audio.io import read_audio
 
 CLIPS = [f"tests/data/{name}.flac" for name in ("kathleen", "flemishguy", "kerstin")]
 
@@ -94,6 +95,26 @@ def test_bfloat16_keeps_the_identity_and_most_codes(tmp_path, tokenizer):
     a, b = tokenizer.encode(CLIPS[0]).codes, half.encode(CLIPS[0]).codes
     assert (a - b)[:, 1:].abs().float().mean() < 0.5  # in levels
     assert half.decode(half.encode(CLIPS[0]))[0].dtype == torch.float32
+
+
+def test_the_default_is_trained_and_speaks_at_every_bitrate():
+    """It needs no network and no argument; what it makes of speech is nearer to it with every codebook more."""
+    tokenizer = codec.load()
+    assert (tokenizer.config.num_codebooks, tokenizer.config.hop_length) == (37, 1920)
+    assert codec.load("default").fingerprint == tokenizer.fingerprint
+    original = read_audio(CLIPS[0], None, 24_000)
+    tokens = tokenizer.encode(CLIPS[0])
+    assert all(len(column.unique()) > 2 for column in tokens.codes[0])
+    distances = [log_distance(tokenizer.decode(tokens.prefix(n_q))[0], original) for n_q in (1, 13, 37)]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 0.8 * log_distance(torch.zeros_like(original), original)
+
+
+def log_distance(a, b):
+    """Mean distance of log spectra."""
+    window = torch.hann_window(1024)
+    a, b = (torch.stft(x, 1024, window=window, return_complex=True).abs().add(0.1).log() for x in (a, b))
+    return float((a - b).abs().mean())
 
 
 def test_load(tmp_path, tokenizer):
