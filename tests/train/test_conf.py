@@ -1,0 +1,58 @@
+"""Every experiment composes and makes valid settings; every field can be overridden by name."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+import train.__main__  # noqa: F401  registers the base settings
+from codec.config import CodecConfig, preset
+from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping
+from train.data.audio import DataConfig
+from train.tasks.codec import CodecLossConfig
+
+CONF = Path(__file__).parents[2] / "conf"
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+CLASSES = {
+    "data": DataConfig,
+    "loss": CodecLossConfig,
+    "optim": OptimConfig,
+    "trainer": TrainerConfig,
+    "logger": LoggerConfig,
+}
+
+
+def settings(*overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", [*overrides, "run_dir=x"])
+    return OmegaConf.to_container(config, resolve=True)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_experiments_are_valid(experiment):
+    s = settings(f"experiment={experiment}", "data.train=somewhere")
+    for group, cls in CLASSES.items():
+        from_mapping(cls, s[group], group)
+    s["model"].pop("init")
+    CodecConfig(**s["model"])
+
+
+def test_the_paper_recipe():
+    s = settings("experiment=codec_voxtral", "data.train=somewhere")
+    assert s["model"].pop("init") is None
+    assert CodecConfig(**s["model"]) == preset("voxtral")
+    loss = from_mapping(CodecLossConfig, s["loss"], "loss")
+    assert (loss.feature, loss.semantic, loss.waveform, loss.stft, loss.commit) == (1.0, 1.0, 1.0, 1.0, 0.1)
+    assert (loss.decay, loss.log_mel, loss.adversarial, loss.range) == (0.9999, 0.0, 0.0, 0.0)
+    assert loss.discriminator.channels == 256
+    assert loss.discriminator.fft_sizes == (2296, 1418, 876, 542, 334, 206, 126, 76)
+    assert loss.distill.kind == "whisper"
+
+
+@pytest.mark.parametrize("group", CLASSES)
+def test_every_field_can_be_overridden(group):
+    base = settings("experiment=codec_tiny_cpu")
+    for name, value in base[group].items():
+        if isinstance(value, bool | int | float):
+            settings("experiment=codec_tiny_cpu", f"{group}.{name}={value}")
