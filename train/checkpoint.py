@@ -45,7 +45,8 @@ def full_state(network: nn.Module) -> dict[str, Tensor]:
 
 
 def load_state(network: nn.Module, state: dict[str, Tensor]) -> None:
-    set_model_state_dict(network, dict(state), options=StateDictOptions(full_state_dict=True))
+    if state:  # torch takes an empty one for a rank that waits for the others
+        set_model_state_dict(network, dict(state), options=StateDictOptions(full_state_dict=True))
 
 
 def optimizer_state(network: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:

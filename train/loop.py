@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from codec.checkpoint.store import check_tensors
 from train import checkpoint
 from train.checkpoint import Progress
 from train.config import OptimConfig, TrainerConfig
@@ -204,6 +205,7 @@ class Trainer:
         """
         self.progress, parts = checkpoint.load(folder)
         for name, network in self.task.networks.items():
+            check_tensors(f"{folder}, {name}", network.state_dict(), parts[f"network.{name}"])
             if "average" in parts and self.average is not None and name == self.task.main:
                 checkpoint.load_state(network, parts["average"])
                 self.average.tensors = {k: t.detach().clone() for k, t in network.state_dict().items()}

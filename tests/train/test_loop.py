@@ -185,6 +185,26 @@ def test_damaged_checkpoint_is_named(tmp_path):
         make(tmp_path)
 
 
+def test_checkpoint_of_another_network_is_refused(tmp_path):
+    fit(make(tmp_path))
+    task = LineTask()
+    task.networks = {"line": nn.Linear(1, 2)}
+    with pytest.raises(CheckpointError, match=r"line: .*weight has shape \(1, 1\), expected \(2, 1\)"):
+        make(tmp_path, task)
+
+
+def test_networks_without_weights_are_no_trouble(tmp_path):
+    def task():
+        made = LineTask()
+        made.networks["none"] = nn.Identity()
+        return made
+
+    assert fit(make(tmp_path, task(), steps=4))
+    resumed = make(tmp_path, task())
+    assert resumed.progress.step == 4
+    assert fit(resumed)
+
+
 def test_full_disk_is_told_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
     with pytest.raises(CheckpointError, match="keep_last"):
