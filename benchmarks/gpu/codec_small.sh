@@ -4,8 +4,8 @@
 #     bash benchmarks/gpu/codec_small.sh OUTPUT_FOLDER TRAIN DEV [RUN_FOLDER] [setting=value ...]
 #
 # TRAIN and DEV are manifests, folders or tar shards. The run goes on from RUN_FOLDER's last checkpoint if there is
-# one, else from the weights in codec/weights if they are there, else from scratch. OUTPUT_FOLDER gets metrics.jsonl, config.yaml, a sample, and
-# the best weights in half precision, in pieces of less than 16 MB: `cat best.part-* > best.tar`.
+# one, else from the weights in codec/weights if they are there, else from scratch. OUTPUT_FOLDER gets metrics.jsonl,
+# config.yaml, and the best weights in half precision, in pieces of less than 16 MB: `cat best.part-* | tar x`.
 set -euo pipefail
 
 out=${1:?usage: codec_small.sh OUTPUT_FOLDER TRAIN DEV [RUN_FOLDER] [setting=value ...]}
@@ -23,8 +23,8 @@ init=null
 
 "$python" -c 'import hydra, pesq, pystoi, librosa, soundfile, soxr, jiwer, einops, torchaudio, matplotlib, safetensors, tqdm'
 
-timeout -s TERM "${SECONDS_TO_TRAIN:-470}" "$python" -m train experiment=codec_small_gpu data.train="$train" \
-    data.valid="$dev" run_dir="$run" model.init="$init" logger=disabled "$@" || [ $? -eq 124 ]
+timeout -s TERM 530 "$python" -m train experiment=codec_small_gpu data.train="$train" data.valid="$dev" \
+    run_dir="$run" model.init="$init" logger=disabled trainer.minutes="${MINUTES:-7.5}" "$@"
 
 cp "$run/metrics.jsonl" "$run/config.yaml" "$out"
 "$python" - "$run" "$out" <<'PY'
