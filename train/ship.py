@@ -13,7 +13,7 @@ from codec.checkpoint.store import CheckpointError, load_checkpoint, save_checkp
 from codec.files import atomic_file
 from train import checkpoint
 
-CARD = """# {name}
+CARD = """# Model card
 
 {description}
 
@@ -23,7 +23,7 @@ CARD = """# {name}
 
 ## Training
 
-{steps} steps of {batch} clips of {crop_s:g} s ({hours:.1f} hours of audio), seed {seed}, commit `{commit}`:
+{steps} steps, the last of them with {batch} clips of {crop_s:g} s; seed {seed}; commit `{commit}`:
 
 ```
 {command}
@@ -57,17 +57,22 @@ def ship(run: Path, out: Path, description: str, data: str, results: str) -> Non
     save_checkpoint(out, config, {k: t.half() if t.is_floating_point() else t for k, t in state.items()})
     _, state, fingerprint = load_checkpoint(out)
     n_parameters = sum(t.numel() for name, t in state.items() if not name.startswith("quantizer."))
-    seconds = progress["batch"] * settings.data.batch_size * settings.data.crop_s
     card = CARD.format(
-        name=out.name, description=description, n_parameters=n_parameters / 1e6, frame_rate=config.frame_rate,
+        description=description, n_parameters=n_parameters / 1e6, frame_rate=config.frame_rate,
         num_codebooks=config.num_codebooks, bitrate=config.bitrate() / 1000, precision=settings.trainer.precision,
         fingerprint=fingerprint, steps=progress["step"], batch=settings.data.batch_size,
-        crop_s=settings.data.crop_s, hours=seconds / 3600, seed=settings.seed, commit=start["commit"][:12],
-        command="python -m train " + " ".join(start["command"][1:]), init=settings.model.init, data=data,
-        results=results,
+        crop_s=settings.data.crop_s, seed=settings.seed, commit=start["commit"][:12],
+        command="python -m train " + " ".join(map(_without_folders, start["command"][1:])), init=settings.model.init,
+        data=data, results=results,
     )  # fmt: skip
     with atomic_file(out / "README.md") as new:
         new.write_text(card)
+
+
+def _without_folders(setting: str) -> str:
+    """`data.train=/where/it/was/train.jsonl` as `data.train=train.jsonl`: where things were is nobody's business."""
+    name, _, value = setting.partition("=")
+    return f"{name}={Path(value).name}" if value.startswith("/") else setting
 
 
 def main() -> int:

@@ -48,7 +48,7 @@ def test_it_learns_to_tell_noise_from_tones():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[0] > 1.8
     assert losses[-1] < 0.5 * losses[0]
 

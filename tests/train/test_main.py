@@ -62,10 +62,10 @@ def last_tensors(folder):
 
 
 def test_tiny_learns_and_leaves_everything_behind(tmp_path):
-    settings = ["experiment=codec_tiny_cpu", "trainer.steps=60", "trainer.validate_every=60", "optim.warmup_steps=10"]
-    lines = train(tmp_path, *settings, "trainer.validate_clips=1", "loss.vq_starts=[20]", "logger.wandb=offline")
+    settings = ["experiment=codec_tiny_cpu", "trainer.steps=100", "trainer.validate_every=100", "optim.warmup_steps=10"]
+    lines = train(tmp_path, *settings, "trainer.validate_clips=1", "loss.vq_starts=[40]", "logger.wandb=offline")
     losses = [line["loss/log_mel"] for line in lines if "loss/log_mel" in line]
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]  # means of 20 steps
     assert {"valid/pesq", "valid/estoi", "valid/mel", "valid/stft"} <= lines[-1].keys()
     for name in ("config.yaml", "starts.jsonl", "samples", "wandb", "last/config.json"):
         assert (tmp_path / name).exists(), name

@@ -16,7 +16,9 @@ def make_run(folder, tokenizer):
     (folder / "config.yaml").write_text(
         "seed: 7\nmodel: {init: null}\ndata: {batch_size: 6, crop_s: 2.88}\ntrainer: {precision: bfloat16}\n"
     )
-    (folder / "starts.jsonl").write_text(json.dumps({"command": ["x", "experiment=codec_small"], "commit": "abc"}))
+    (folder / "starts.jsonl").write_text(
+        json.dumps({"command": ["x", "experiment=codec_small", "data.train=/home/me/train.jsonl"], "commit": "abc"})
+    )
     (folder / "checkpoints").mkdir()
     checkpoint.save(folder / "checkpoints", checkpoint.Progress(step=5, batch=100), {"a": {"b": torch.ones(1)}}, 1)
 
@@ -25,7 +27,15 @@ def test_card_and_weights(tmp_path, tokenizer):
     make_run(tmp_path / "run", tokenizer)
     ship(tmp_path / "run", tmp_path / "out", "What it is.", "Some speech.", "A table.")
     card = (tmp_path / "out" / "README.md").read_text()
-    for words in ("What it is.", "Some speech.", "A table.", "5 steps", "0.5 hours", "seed 7", "codec_small", "`abc`"):
+    for words in (
+        "What it is.",
+        "Some speech.",
+        "A table.",
+        "5 steps",
+        "seed 7",
+        "codec_small data.train=train.jsonl",
+        "`abc`",
+    ):
         assert words in card, words
     shipped = codec.load(tmp_path / "out")
     assert shipped.fingerprint in card

@@ -50,7 +50,8 @@ def test_warmup_leaves_the_discriminators_alone():
     assert "loss/feature" not in metrics
     assert not gradients(task.discriminators)
     assert step(task, 10)["loss/feature"] > 0
-    assert gradients(task.discriminators).keys() == dict(task.discriminators.named_parameters()).keys()
+    weights = {name for name, _ in task.discriminators.named_parameters() if name.endswith("original1")}
+    assert weights <= gradients(task.discriminators).keys()  # those of biases cancel while all margins are missed
 
 
 def test_discriminators_learn_from_their_own_loss_alone():
