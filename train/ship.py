@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 from omegaconf import OmegaConf
+from torch import Tensor
 
 from codec.checkpoint.store import CheckpointError, load_checkpoint, save_checkpoint
+from codec.config import CodecConfig
 from codec.files import atomic_file
 from train import checkpoint
 
@@ -41,6 +43,11 @@ The setting `model.init` shows whether the run went on from earlier weights: {in
 """
 
 
+def save_half(out: Path, config: CodecConfig, state: dict[str, Tensor]) -> None:
+    """Write a codec to the checkpoint folder `out` in float16."""
+    save_checkpoint(out, config, {name: t.half() if t.is_floating_point() else t for name, t in state.items()})
+
+
 def ship(run: Path, out: Path, description: str, data: str, results: str) -> None:
     """Write `run`'s best weights to `out` in float16, with a model card from what the run recorded.
 
@@ -54,7 +61,7 @@ def ship(run: Path, out: Path, description: str, data: str, results: str) -> Non
     if not found:
         raise CheckpointError(f"{run / 'checkpoints'}: no checkpoint")
     progress = json.loads((found[-1] / checkpoint.PROGRESS).read_text())
-    save_checkpoint(out, config, {k: t.half() if t.is_floating_point() else t for k, t in state.items()})
+    save_half(out, config, state)
     _, state, fingerprint = load_checkpoint(out)
     n_parameters = sum(t.numel() for name, t in state.items() if not name.startswith("quantizer."))
     card = CARD.format(

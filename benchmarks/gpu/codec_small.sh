@@ -31,11 +31,12 @@ cp "$run/metrics.jsonl" "$run/config.yaml" "$out"
 import json, sys
 from pathlib import Path
 
-from codec.checkpoint.store import load_checkpoint, save_checkpoint
+from codec.checkpoint.store import load_checkpoint
+from train.ship import save_half
 
 run, out = map(Path, sys.argv[1:])
 config, state, _ = load_checkpoint(run / "best")
-save_checkpoint(out / "half", config, {k: t.half() if t.is_floating_point() else t for k, t in state.items()})
+save_half(out / "half", config, state)
 print("| step | PESQ-WB | ESTOI | mel | STFT |\n|---|---|---|---|---|")
 for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
     if "valid/pesq" in line:

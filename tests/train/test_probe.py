@@ -1,7 +1,6 @@
 """The probe: codes that spell the text are read without error, codes that do not are not, and counts of agreement."""
 
 import random
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -13,15 +12,6 @@ SIZE = 2 * len(CHARSET)
 WORDS = ["half", "an", "hour", "of", "speech", "spells", "every", "morning", "letter"]
 
 Items = tuple[list[torch.Tensor], list[str]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """These problems are too small to share out: threads that wait for busy cores cost ten times the work."""
-    n = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n)
 
 
 def items(n: int, seed: int) -> Items:

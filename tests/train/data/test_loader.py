@@ -18,15 +18,6 @@ from train.data.manifest import Utterance, read_manifest
 DATA = Path(__file__).parents[2] / "data"
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Forking while torch runs many threads is slow."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 def take(n, batch_size=4, start_batch=0, rank=0, world_size=1, num_workers=0):
     config = DataConfig("unused", crop_s=0.8, augment=AugmentConfig(noise_prob=0.5))
     dataset = CropDataset(read_manifest(DATA), 24_000, 1_920, config, seed=3)

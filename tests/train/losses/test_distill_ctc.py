@@ -1,7 +1,5 @@
 """CTC distillation: the loss is PyTorch's own per character, and only what can be spelled counts."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,15 +13,6 @@ from train.losses.distill import Distillation, DistillConfig, make_distillation
 CONFIG = preset("tiny")
 HOP, DIM = CONFIG.hop_length, CONFIG.semantic_dim
 TEXTS = ["hello world", "it's a bee", "no"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """These problems are too small to share out: threads that wait for busy cores cost ten times the work."""
-    n = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n)
 
 
 @pytest.fixture
