@@ -39,17 +39,20 @@ class ReconstructionLoss(nn.Module):
     def forward(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Scalars `waveform`, `stft` and `log_mel`, unweighted, in float32."""
         losses = {"waveform": (output - target).abs().mean()}
-        both = torch.cat([output, target])
         stft, log_mel = output.new_zeros(()), output.new_zeros(())
         for size in self.fft_sizes:
-            magnitude = stft_magnitude(both, getattr(self, f"window_{size}"))  # [2B, F, T]
-            a, b = magnitude.chunk(2)
+            a, a_bands = self._spectra(output, size)
+            with torch.no_grad():  # half of the backward pass would be for the target
+                b, b_bands = self._spectra(target, size)
             stft = stft + (a - b).abs().mean()
-            bands = (magnitude.mT @ getattr(self, f"mel_{size}")).add(LOG_FLOOR).log()
-            a, b = bands.chunk(2)
-            log_mel = log_mel + (a - b).abs().mean()
+            log_mel = log_mel + (a_bands - b_bands).abs().mean()
         n = len(self.fft_sizes)
         return {**losses, "stft": stft / n, "log_mel": log_mel / n}
+
+    def _spectra(self, x: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Magnitudes `[B, F, T]` and logarithms of mel bands `[B, T, M]`."""
+        magnitude = stft_magnitude(x, getattr(self, f"window_{size}"))
+        return magnitude, (magnitude.mT @ getattr(self, f"mel_{size}")).add(LOG_FLOOR).log()
 
 
 def complex_stft(x: Tensor, window: Tensor) -> Tensor:

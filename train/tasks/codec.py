@@ -32,15 +32,13 @@ from train.losses.ctc import CTCHead, normalise
 from train.losses.distill import DistillConfig, make_distillation
 from train.losses.reconstruction import ReconstructionLoss
 from train.tasks.base import Validation
+from train.transform import start_as_transform
 
 VALID_SECONDS = 8.0
 LOSSES = ("waveform", "stft", "log_mel", "feature", "adversarial", "commit", "range", "semantic")
 RANGE = 2.0  # of acoustic latents before tanh; the outermost of 21 levels begins at 1.8
 VALID_AUDIO = 4  # clips to listen to
-# Standard deviations with fresh weights. Acoustic latents should fill the range of tanh; 256 semantic ones then
-# weigh about as much together, and the commitment loss, a sum over them, does not drown the others. The output
-# starts quiet, this much of the input: loud noise would first have to be unlearned.
-ACOUSTIC_STD, SEMANTIC_STD, OUTPUT_SHARE = 1.0, 0.1, 0.3
+START_CLIPS = 256  # that a fresh codec's transform is measured on
 
 
 @dataclass
@@ -125,7 +123,8 @@ class CodecTask:
         torch.manual_seed(seed)
         self.codec = Codec(codec_config)
         if init is None:
-            scale_ends(self.codec, collate([self.dataset[i] for i in range(4)], self.dataset.crop_length).waveform)
+            clips = [self.dataset[i] for i in range(START_CLIPS)]
+            start_as_transform(self.codec, collate(clips, self.dataset.crop_length).waveform)
         else:
             load_weights(self.codec, init)
         self.distillation = make_distillation(loss.distill, codec_config)
@@ -219,6 +218,7 @@ class CodecTask:
                 metrics[f"codebook/{k:02d}_usage"] = stats.usage[k]
         return metrics
 
+    @torch.compiler.set_stance("force_eager")
     @torch.no_grad()
     def _many_latents(self) -> Tensor:
         """`[B, T, D]` with `vq_frames` frames of training data, as the encoder sees them now."""
@@ -230,6 +230,7 @@ class CodecTask:
         device = self.codec.device
         return torch.cat([gather_batch(self.parallel["codec"](b.to(device).waveform).latents.float()) for b in batches])
 
+    @torch.compiler.set_stance("force_eager")  # every clip has its own length, and compiling takes a minute
     @torch.no_grad()
     def validate(self) -> Validation:
         """Scores, clips and spectrograms of the validation clips, all codebooks in use.
@@ -270,24 +271,6 @@ class CodecTask:
         for module in self.codec.modules():
             if isinstance(module, Block):
                 module.compile(dynamic=False)
-
-
-@torch.no_grad()
-def scale_ends(codec: Codec, waveform: Tensor) -> None:
-    """Bring latents and output of a fresh codec to useful sizes for `[B, L]`, by the last layers' weights.
-
-    Latents come out many times smaller, where every acoustic code is the middle one and dither drowns
-    the signal: three of four samples would teach nothing for a long time.
-    """
-    n = codec.config.semantic_dim
-    weight, output_weight = (
-        list(part.parameters())[-1] for part in (codec.encoder, codec.decoder)
-    )  # [out, kernel, in]
-    latents = codec.latents(waveform)
-    weight[:n] *= SEMANTIC_STD / latents[..., :n].std()
-    weight[n:] *= ACOUSTIC_STD / latents[..., n:].std()
-    output = codec.synthesize(codec.latents(waveform))
-    output_weight.mul_(OUTPUT_SHARE * waveform.std() / output.std())
 
 
 def load_weights(codec: Codec, folder: str) -> None:
