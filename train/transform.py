@@ -82,9 +82,9 @@ def _split(codec: Codec, down: CausalConv1d, up: CausalConv1d, x: Tensor) -> Non
     std = x.flatten(0, 1).std(0)
     k = min(codec.config.acoustic_dim, int((std > 0).sum()))
     scale = torch.diag(ACOUSTIC_STD / std[:k])
-    semantic = x @ down.weight[:n, -1].T
-    down.weight[:n] *= SEMANTIC_STD / semantic.std()
+    down.weight[:, :-1] = 0
     down.weight[n:] = 0
+    down.weight[:n] *= SEMANTIC_STD / (x @ down.weight[:n, -1].T).std()
     up.weight.zero_()
     down.weight[n : n + k, -1, :k] = scale
     up.weight[:k, -1, n : n + k] = torch.linalg.inv(scale)

@@ -1,0 +1,74 @@
+"""The start as a transform codec: what passes a fresh codec, for every architecture."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import CONFIGS
+
+from codec.audio.io import read_audio
+from codec.config import preset
+from codec.model import Codec
+from train.transform import ACOUSTIC_STD, SEMANTIC_STD, principal_components, start_as_transform
+
+CLIP = Path(__file__).parents[1] / "data" / "kathleen.flac"
+
+
+def speech(config):
+    x = read_audio(CLIP, None, config.sample_rate)
+    n = len(x) // (2 * config.hop_length) * config.hop_length
+    return x[: 2 * n].view(2, n)
+
+
+def snr(x, y):
+    return 10 * torch.log10(x.square().sum() / (x - y).square().sum())
+
+
+@torch.no_grad()
+def outputs(config):
+    """Original, and what passes when the blocks do nothing and latents are not limited."""
+    x = speech(config)
+    codec = Codec(config).eval()
+    start_as_transform(codec, x)
+    return x, codec.latents(x), codec.synthesize(codec.latents(x))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_waveform_passes_at_the_start(name):
+    config = preset("tiny", layer_scale_init=0.0, **CONFIGS[name])
+    x, z, y = outputs(config)
+    acoustic = z[..., config.semantic_dim :]
+    torch.testing.assert_close(acoustic.std(), torch.tensor(ACOUSTIC_STD), rtol=0.15, atol=0)
+    torch.testing.assert_close(z[..., : config.semantic_dim].std(), torch.tensor(SEMANTIC_STD), rtol=0.1, atol=0)
+    assert snr(x, y) > 0.3  # random weights are below 0: what comes out has nothing to do with what went in
+
+
+def test_nothing_is_lost_where_nothing_is_narrowed():
+    widths = {"dim": 480, "head_dim": 8, "hidden_dim": 8, "acoustic_dim": 480}
+    config = preset("tiny", layer_scale_init=0.0, **CONFIGS["50 Hz"], **widths)
+    x, _, y = outputs(config)
+    assert snr(x, y) > 40
+
+
+def test_more_channels_pass_more():
+    values = []
+    for n in (2, 8, 32):
+        x, _, y = outputs(preset("tiny", layer_scale_init=0.0, acoustic_dim=n))
+        values.append(float(snr(x, y)))
+    assert values == sorted(values)
+
+
+def test_silence_is_survived():
+    config = preset("tiny")
+    x = torch.cat([speech(config), torch.zeros(1, speech(config).shape[1])])
+    codec = Codec(config)
+    start_as_transform(codec, x)
+    assert all(torch.isfinite(p).all() for p in codec.parameters())
+
+
+def test_principal_components_of_known_axes():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(5000, 3, generator=generator) * torch.tensor([1.0, 9.0, 3.0])
+    basis = principal_components(x, 5)
+    expected = torch.tensor([[0.0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 0, 0], [0, 0, 0]])
+    torch.testing.assert_close(basis.abs(), expected, atol=0.05, rtol=0)
