@@ -15,17 +15,18 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-COMMON = ["experiment=codec_small", "optim.decay_share=0", "optim.ema_decay=0.98", "loss.vq_starts=[200]"]
+COMMON = ["experiment=codec_small", "optim.decay_share=0", "optim.ema_decay=0.98", "loss.vq_starts=[100]"]
 COMMON += ["trainer.steps=1000000", "trainer.validate_every=1000000", "trainer.save_every=200", "logger=disabled"]
 RECIPES = {
     "base": [],
-    "learning rate 2e-3": ["optim.lr=2e-3"],
-    "learning rate 5e-4": ["optim.lr=5e-4"],
+    "random start": ["model.init=random"],
+    "waveform weight 1": ["loss.waveform=1"],
+    "waveform weight 200": ["loss.waveform=200"],
+    "learning rate 1e-3": ["optim.lr=1e-3"],
     "12 clips of 1.44 s": ["data.batch_size=12", "data.crop_s=1.44"],
     "12 clips of 2.88 s": ["data.batch_size=12"],
     "quantizing as in the paper": ["model.semantic_quantize_prob=0.5", "model.quantizer_dropout=0.0"],
     "LayerScale 0.1": ["model.layer_scale_init=0.1"],
-    "no limit on latents": ["loss.range=0"],
     "no distillation": ["loss.distill.kind=none"],
     "log-mel weight 0.3": ["loss.log_mel=0.3"],
     "light discriminators from step 200": [

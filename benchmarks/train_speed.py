@@ -21,6 +21,7 @@ ADVERSARIAL = ["loss=adversarial", "loss.adversarial_start=0"]
 ROWS = {
     "reconstruction, float32": [*RECONSTRUCTION, "trainer.precision=float32"],
     "reconstruction, bfloat16": [*RECONSTRUCTION, "trainer.precision=bfloat16"],
+    "reconstruction, bfloat16, compiled": [*RECONSTRUCTION, "trainer.precision=bfloat16", "trainer.compile=true"],
     "with 8 discriminators of 16 channels, bfloat16": [*ADVERSARIAL, "trainer.precision=bfloat16"],
 }
 

@@ -24,7 +24,7 @@ from train.tasks.codec import CodecLossConfig, CodecTask
 TASKS = {"codec": CodecTask}
 
 for _name in PRESETS:
-    register("model", _name, preset(_name), init=None)
+    register("model", _name, preset(_name), init="transform")
 register("data", "base", DataConfig(train="???"))
 register("loss", "base", CodecLossConfig())
 register("optim", "base", OptimConfig())

@@ -31,7 +31,7 @@ CARD = """# Model card
 {command}
 ```
 
-The setting `model.init` shows whether the run went on from earlier weights: {init}.
+It started from `model.init={init}`.
 
 ## Data
 

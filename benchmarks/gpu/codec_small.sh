@@ -18,7 +18,7 @@ out=$(realpath "$out")
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} HF_HUB_OFFLINE=1
 python=${PYTHON:-python3}
-init=null
+init=transform
 [ -f codec/weights/model.safetensors ] && init=codec/weights
 
 "$python" -c 'import hydra, pesq, pystoi, librosa, soundfile, soxr, jiwer, einops, torchaudio, matplotlib, safetensors, tqdm'

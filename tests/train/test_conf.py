@@ -40,7 +40,7 @@ def test_experiments_are_valid(experiment):
 
 def test_the_paper_recipe():
     s = settings("experiment=codec_voxtral", "data.train=somewhere")
-    assert s["model"].pop("init") is None
+    assert s["model"].pop("init") == "transform"
     assert CodecConfig(**s["model"]) == preset("voxtral")
     loss = from_mapping(CodecLossConfig, s["loss"], "loss")
     assert (loss.feature, loss.semantic, loss.waveform, loss.stft, loss.commit) == (1.0, 1.0, 1.0, 1.0, 0.1)

@@ -38,7 +38,7 @@ VALID_SECONDS = 8.0
 LOSSES = ("waveform", "stft", "log_mel", "feature", "adversarial", "commit", "range", "semantic")
 RANGE = 2.0  # of acoustic latents before tanh; the outermost of 21 levels begins at 1.8
 VALID_AUDIO = 4  # clips to listen to
-START_CLIPS = 256  # that a fresh codec's transform is measured on
+START_CLIPS = 128  # that a fresh codec's transform is measured on
 
 
 @dataclass
@@ -96,7 +96,7 @@ class CodecTask:
         data: what to train and validate on.
         loss: which losses count how much.
         seed: of the data's order and crops.
-        init: checkpoint folder whose weights to start from; None: random ones.
+        init: weights to start from: `transform` (see `train.transform`), `random`, or those of a checkpoint folder.
         n_valid: clips to validate on.
 
     Raises:
@@ -111,7 +111,7 @@ class CodecTask:
         data: DataConfig,
         loss: CodecLossConfig,
         seed: int,
-        init: str | None = None,
+        init: str = "transform",
         n_valid: int = 16,
     ) -> None:
         self.config, self.data, self.loss = codec_config, data, loss
@@ -122,10 +122,10 @@ class CodecTask:
             self.clips = valid_clips(data.valid, codec_config.sample_rate, n_valid, VALID_SECONDS)
         torch.manual_seed(seed)
         self.codec = Codec(codec_config)
-        if init is None:
+        if init == "transform":
             clips = [self.dataset[i] for i in range(START_CLIPS)]
             start_as_transform(self.codec, collate(clips, self.dataset.crop_length).waveform)
-        else:
+        elif init != "random":
             load_weights(self.codec, init)
         self.distillation = make_distillation(loss.distill, codec_config)
         self.networks: dict[str, nn.Module] = {"codec": self.codec, "distillation": self.distillation}
