@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from codec.checkpoint.store import load_checkpoint, save_checkpoint
+from codec.checkpoint.store import check_tensors, load_checkpoint, save_checkpoint
 from codec.config import CodecConfig
 from codec.model import Codec, CodecOutput
 from codec.nn.transformer import Block
@@ -101,6 +101,7 @@ class CodecTask:
 
     Raises:
         ValueError: unusable data or settings; the message names them.
+        CheckpointError: the weights to start from cannot be read or do not fit.
     """
 
     main = "codec"
@@ -277,10 +278,9 @@ def load_weights(codec: Codec, folder: str) -> None:
     """Take the weights of a checkpoint with the same architecture.
 
     Raises:
-        CheckpointError: it cannot be read. ValueError: it is of another architecture.
+        CheckpointError: it cannot be read, or is of another architecture.
     """
-    config, state, _ = load_checkpoint(folder)
-    ours, theirs = codec.state_dict(), {name: tuple(t.shape) for name, t in state.items()}
-    if theirs != {name: tuple(t.shape) for name, t in ours.items()}:
-        raise ValueError(f"model.init = {folder!r}: its weights have other names or shapes; its config is {config}")
+    _, state, _ = load_checkpoint(folder)
+    ours = codec.state_dict()
+    check_tensors(f"model.init = {folder!r}", ours, state)
     codec.load_state_dict({name: t.to(ours[name].dtype) for name, t in state.items()})

@@ -55,6 +55,13 @@ def test_silence_has_finite_gradients(loss):
     assert output.grad.abs().sum() > 0
 
 
+def test_the_target_is_not_learned_from(loss, noise):
+    target = noise.clone().requires_grad_()
+    parts = loss(noise.flip(1).requires_grad_(), target)
+    (parts["stft"] + parts["log_mel"]).backward()
+    assert target.grad is None
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_every_mel_band_averages_some_bins(loss, size):
     bank = getattr(loss, f"mel_{size}")
