@@ -76,7 +76,7 @@ def _set_newest(layer: CausalConv1d | CausalConvTranspose1d, matrix: Tensor) -> 
         layer.weight[:, :, -1] = rearrange(matrix, "(s o) i -> s o i", s=len(layer.weight))
 
 
-def _split(codec: Codec, down: CausalConv1d, up: CausalConv1d, x: Tensor) -> None:
+def _split(codec: Codec, down: CausalConv1d, up: CausalConv1d | CausalConvTranspose1d, x: Tensor) -> None:
     """The innermost convolutions, for `x` `[B, T, D]` sorted by strength: acoustic channels take the strongest."""
     n = codec.config.semantic_dim
     std = x.flatten(0, 1).std(0)
