@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.audio.io import AudioError
-from train.data.augment import AugmentConfig, augment
+from train.data.augment import AugmentConfig, augment, change_speed
 from train.data.manifest import Utterance
 from train.data.media import open_recording
 
@@ -121,10 +121,12 @@ class CropDataset:
 
     def _read(self, utterance: Utterance, rng: np.random.Generator) -> tuple[NDArray[np.float32], bool]:
         with open_recording(utterance.path, self.sample_rate) as recording:
-            spare = recording.n_samples - self.crop_length
-            if spare <= 0:
-                return recording.read(0, recording.n_samples), True
-            return recording.read(int(rng.integers(spare + 1)), self.crop_length), False
+            speed = rng.uniform(*self.augment.speed)
+            length = round(self.crop_length * speed)
+            spare = recording.n_samples - length
+            start = int(rng.integers(spare + 1)) if spare > 0 else 0
+            x = recording.read(start, min(length, recording.n_samples))
+        return change_speed(x, speed, self.sample_rate)[: self.crop_length], spare <= 0
 
     def _warn(self, path: str, error: AudioError) -> None:
         if path not in self._warned:

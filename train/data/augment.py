@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
@@ -28,18 +29,19 @@ class AugmentConfig:
     noise_snr_db: Range = (10.0, 30.0)
     reverb_prob: float = 0.0
     reverb_s: Range = (0.1, 0.5)  # until the reverberation is 60 dB down
+    speed: Range = (1.0, 1.0)  # of playing, which changes tempo and pitch: makes other voices
 
     def __post_init__(self) -> None:
         for name in ("polarity_prob", "lowpass_prob", "noise_prob", "reverb_prob"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ValueError(f"{name} = {value}: expected a probability from 0 to 1")
-        for name in ("gain_db", "loudness_db", "lowpass_hz", "noise_snr_db", "reverb_s"):
+        for name in ("gain_db", "loudness_db", "speed", "lowpass_hz", "noise_snr_db", "reverb_s"):
             value = getattr(self, name)
             if value is None and name == "loudness_db":
                 continue
             if value is None or len(value) != 2 or not -np.inf < value[0] <= value[1] < np.inf:
                 raise ValueError(f"{name} = {value}: expected [low, high] with low <= high")
-            if name in ("lowpass_hz", "reverb_s") and value[0] <= 0:
+            if name in ("speed", "lowpass_hz", "reverb_s") and value[0] <= 0:
                 raise ValueError(f"{name} = {value}: expected positive values")
             setattr(self, name, (float(value[0]), float(value[1])))  # YAML gives lists
 
@@ -57,6 +59,11 @@ def augment(x: Samples, sample_rate: int, config: AugmentConfig, rng: np.random.
     else:
         x = apply_gain(x, rng.uniform(*config.gain_db))
     return -x if rng.random() < config.polarity_prob else x
+
+
+def change_speed(x: Samples, speed: float, sample_rate: int) -> Samples:
+    """Played `speed` times as fast: `[L]` to `[L / speed]`, rounded; made first, as it alone changes the length."""
+    return x if speed == 1 else soxr.resample(x, speed * sample_rate, sample_rate)
 
 
 def apply_gain(x: Samples, gain_db: float) -> Samples:

@@ -49,6 +49,18 @@ def test_an_epoch_visits_every_unit_once(durations, crop_s, seed, epoch):
     assert visits.tolist() == [max(1, round((s or 0) / actual_s)) for s in durations]
 
 
+@pytest.mark.parametrize("speed", [0.7, 1.4])
+def test_speed_fills_the_crop_and_keeps_whole_utterances_whole(speed):
+    utterances = read_manifest(DATA)
+    dataset = crops(utterances, augment=AugmentConfig(gain_db=(0, 0), speed=(speed, speed)))
+    clip = dataset[0]
+    assert len(clip.waveform) == pytest.approx(dataset.crop_length, abs=1)
+    assert clip.text is None
+    whole = crops(utterances, 30.0, augment=dataset.augment)
+    seconds = utterances[whole.unit(0)].duration_s / speed
+    assert len(whole[0].waveform) / RATE == pytest.approx(seconds, abs=1e-3)
+
+
 def test_epochs_differ():
     dataset = crops([Utterance(str(n)) for n in range(50)])
     orders = [[dataset.unit(i) for i in range(e * 50, e * 50 + 50)] for e in range(2)]

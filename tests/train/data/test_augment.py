@@ -12,6 +12,7 @@ from train.data.augment import (
     add_reverb,
     apply_gain,
     augment,
+    change_speed,
     lowpass,
     rms,
     set_loudness,
@@ -47,6 +48,14 @@ def test_default_is_a_gain_in_its_range():
     gains = [20 * np.log10(rms(y) / rms(x)) for y in louder]
     assert -6.01 < min(gains) < -5
     assert 5 < max(gains) < 6.01
+
+
+@pytest.mark.parametrize("speed", [0.8, 1.0, 1.25])
+def test_speed_moves_a_tone_and_its_end(speed):
+    x = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE).astype(np.float32)
+    y = change_speed(x, speed, RATE)
+    assert len(y) == pytest.approx(RATE / speed, abs=1)
+    assert np.abs(np.fft.rfft(y)).argmax() * RATE / len(y) == pytest.approx(1000 * speed, rel=1e-3)
 
 
 def test_gain_stops_at_the_peak():
