@@ -108,7 +108,7 @@ def test_a_fresh_codec_passes_the_waveform_unless_it_is_to_be_random():
         with torch.no_grad():
             y = task.codec.synthesize(task.codec.latents(x))
         snr[init] = float(10 * torch.log10(x.square().sum() / (x - y).square().sum()))
-    assert snr["transform"] > 0.3 > snr["random"]
+    assert snr["transform"] > 0.1 > 0.01 > snr["random"]
 
 
 def test_it_starts_from_given_weights(tmp_path):
