@@ -1,131 +1,89 @@
-"""All scores of one output, of many in worker processes, and their means with confidence intervals."""
+"""Scores of one output, and of many in worker processes."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 
-import numpy as np
 import torch
-from tqdm import tqdm
 
-from eval.metrics.pair import Waveform
-from eval.metrics.perceptual import estoi, pesq_wb, stoi
-from eval.metrics.signal import mel_distance, stft_distance
-
-Pair = tuple[str, Waveform, Waveform]  # name, reference [L], output [L]
-N_RESAMPLES = 1000
-CONFIDENCE = 0.95
+from eval.metrics.base import Pair
+from eval.metrics.registry import make_metric
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Of one output; higher is better for the first three, lower for the others."""
-
-    pesq: float
-    stoi: float
-    estoi: float
-    mel: float
-    stft: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """What came of one pair: scores, or the reason why there are none."""
+class Job:
+    """A pair under a name, and the metrics that are to judge it."""
 
     name: str
-    scores: Scores | None
-    error: str = ""
+    pair: Pair
+    metrics: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A mean and its 95% confidence interval."""
+class Scored:
+    """What came of a job."""
 
-    mean: float
-    low: float
-    high: float
+    name: str
+    values: dict[str, dict[str, float]] = field(default_factory=dict)  # by metric, by column
+    errors: dict[str, str] = field(default_factory=dict)  # by metric: why it has no value
 
 
-def score(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> Scores:
-    """All scores of `output` `[L]` against `reference` `[L]`.
+def score(job: Job) -> Scored:
+    """Judge one pair by every metric of the job.
 
     Raises:
-        ValueError: a measure cannot judge the pair; the message says which and why.
+        MissingBackendError, ValueError: a metric cannot be made (see `make_metric`).
     """
-    return Scores(
-        pesq=pesq_wb(reference, output, sample_rate),
-        stoi=stoi(reference, output, sample_rate),
-        estoi=estoi(reference, output, sample_rate),
-        mel=mel_distance(reference, output, sample_rate),
-        stft=stft_distance(reference, output),
-    )
+    scored = Scored(job.name)
+    for spec in job.metrics:
+        metric = make_metric(spec)
+        try:
+            values = metric.measure(job.pair)
+        except ValueError as error:
+            scored.errors[spec] = str(error)
+            continue
+        scored.values[spec] = {c.key: float(value) for c, value in zip(metric.columns, values, strict=True)}
+    return scored
 
 
-def score_each(pairs: Iterable[Pair], workers: int = 0, sample_rate: int = 24_000) -> Iterator[Row]:
-    """A row for each pair, in order, as soon as it is known; pairs are taken only a little ahead.
+def score_each(jobs: Iterable[Job], workers: int = 0) -> Iterator[Scored]:
+    """What comes of each job, in order, as soon as it is known; jobs are taken only a little ahead.
 
     Args:
-        pairs: names and waveforms.
+        jobs: what to judge, by what.
         workers: processes; 0 scores in this one. Scripts that ask for some need the usual
             `if __name__ == "__main__":`, because each worker imports the script.
-        sample_rate: of all waveforms, in Hz.
     """
     if not workers:
-        yield from (_score_row(pair, sample_rate) for pair in pairs)
+        yield from map(score, jobs)
         return
     # Forked workers can hang in torch's thread pools, so they start afresh.
     with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        pending: deque[Future[Row]] = deque()
-        for name, reference, output in pairs:
-            arrays = [x.numpy(force=True) if isinstance(x, torch.Tensor) else x for x in (reference, output)]
-            pending.append(pool.submit(_score_row, (name, arrays[0], arrays[1]), sample_rate))
+        pending: deque[Future[Scored]] = deque()
+        for job in jobs:
+            pending.append(pool.submit(score, job))
             if len(pending) > 2 * workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
 
 
-def score_all(pairs: Sequence[Pair], workers: int = 0, sample_rate: int = 24_000) -> list[Row]:
-    """`score_each` with a progress bar, which says how many pairs failed."""
-    rows: list[Row] = []
-    with tqdm(total=len(pairs), unit="file", disable=None) as bar:
-        for row in score_each(pairs, workers, sample_rate):
-            rows.append(row)
-            bar.update()
-            bar.set_postfix(failed=len(failures(rows)))
-    return rows
+def columns_of(scored: Iterable[Scored]) -> dict[str, dict[str, float]]:
+    """Values by column, then by name, of those that have one."""
+    table: dict[str, dict[str, float]] = {}
+    for one in scored:
+        for values in one.values.values():
+            for key, value in values.items():
+                table.setdefault(key, {})[one.name] = value
+    return table
 
 
-def failures(rows: Iterable[Row]) -> dict[str, str]:
-    """The reason for each pair that has no scores."""
-    return {row.name: row.error for row in rows if row.scores is None}
+def failures(scored: Iterable[Scored]) -> dict[str, dict[str, str]]:
+    """Errors by name, of those that have any."""
+    return {one.name: one.errors for one in scored if one.errors}
 
 
-def summarize(rows: Iterable[Row], seed: int = 0) -> dict[str, Interval]:
-    """Mean of each score over the rows that have scores, with a 95% bootstrap interval.
-
-    Utterances are resampled, so the interval speaks of other utterances of these speakers, not of
-    other speakers. Empty if no row has scores.
-    """
-    table = [asdict(row.scores) for row in rows if row.scores is not None]
-    return {name: bootstrap([scores[name] for scores in table], seed) for name in (table[0] if table else ())}
-
-
-def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
-    """The mean of at least one value, and percentiles of the means of `N_RESAMPLES` resamples."""
-    x = np.asarray(values, np.float64)
-    picks = np.random.default_rng(seed).integers(len(x), size=(N_RESAMPLES, len(x)))
-    low, high = np.quantile(x[picks].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(float(x.mean()), float(low), float(high))
-
-
-def _score_row(pair: Pair, sample_rate: int) -> Row:
-    name, reference, output = pair
-    try:
-        return Row(name, score(reference, output, sample_rate))
-    except ValueError as error:
-        return Row(name, None, str(error))

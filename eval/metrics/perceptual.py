@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pesq import PesqError, pesq
 from pystoi import stoi as pystoi
 
-from eval.metrics.pair import Waveform, check_pair
+from eval.metrics.base import Waveform, check_pair
 
 PESQ_RATE, STOI_RATE = 16_000, 10_000  # Hz; what the two measures are defined at
 PESQ_MAX_SECONDS = 30  # beyond about 50 utterances within a file the reference code writes past its arrays

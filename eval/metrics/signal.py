@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchaudio.functional import melscale_fbanks
 
-from eval.metrics.pair import Waveform, check_pair
+from eval.metrics.base import Waveform, check_pair
 
 FLOOR = 1e-5  # magnitudes below it count as silence
 MEL_N_FFT, MEL_HOP, N_MELS = 1024, 256, 80
@@ -34,10 +34,10 @@ def mel_distance(reference: Waveform, output: Waveform, sample_rate: int = 24_00
     return float((mels[0] - mels[1]).abs().mean())
 
 
-def stft_distance(reference: Waveform, output: Waveform) -> float:
+def stft_distance(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> float:
     """Multi-resolution STFT distance: spectral convergence + mean absolute log difference, mean over `RESOLUTIONS`.
 
-    Spectral convergence is ||R - X|| / ||R||, Frobenius norms of the magnitudes.
+    Spectral convergence is ||R - X|| / ||R||, Frobenius norms of the magnitudes. It does not depend on `sample_rate`.
 
     Raises:
         ValueError: the reference is silent; see also `check_pair`.

@@ -1,0 +1,78 @@
+"""What a metric is: some columns of numbers about an output beside its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Waveform = Tensor | NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number of a metric, as tables show it."""
+
+    key: str  # in results
+    title: str  # in tables
+    higher_is_better: bool
+    decimals: int = 2
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An output and its reference, lined up.
+
+    Raises:
+        ValueError: they are not equally long, finite, float and not empty; the message names which and why.
+    """
+
+    reference: NDArray[np.float32]  # [L]
+    output: NDArray[np.float32]  # [L]
+    sample_rate: int = 24_000
+    text: str = ""  # what is said, if known
+    language: str = ""  # of the text, as in "nl-BE"; empty: unknown
+
+    def __post_init__(self) -> None:
+        for name, x in zip(("reference", "output"), check_pair(self.reference, self.output), strict=True):
+            object.__setattr__(self, name, x.numpy(force=True))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A way to judge pairs.
+
+    `measure` gives a value for each column, in order, and raises ValueError where it cannot judge:
+    nothing becomes a low score in silence.
+    """
+
+    name: str  # as asked for
+    columns: tuple[Column, ...]
+    measure: Callable[[Pair], Sequence[float]]
+    version: str = "1"  # kept scores are taken again while name and version stay the same
+
+
+class MissingBackendError(RuntimeError):
+    """A metric needs a package, program or weights; the message says what to install or where to put them."""
+
+
+def check_pair(reference: Waveform, output: Waveform) -> tuple[Tensor, Tensor]:
+    """Both waveforms `[L]` as float32 tensors, of equal length, finite and not empty.
+
+    Raises:
+        ValueError: they are not; the message names which and why.
+    """
+    pair = torch.as_tensor(reference), torch.as_tensor(output)
+    for name, x in zip(("reference", "output"), pair, strict=True):
+        if x.ndim != 1 or not len(x) or not x.is_floating_point():
+            raise ValueError(f"{name}: {x.dtype} {tuple(x.shape)}; expected at least one float sample, [L]")
+        if not bool(torch.isfinite(x).all()):
+            raise ValueError(f"{name}: has NaN or infinite samples")
+    if len(pair[0]) != len(pair[1]):
+        raise ValueError(f"reference has {len(pair[0])} samples, output {len(pair[1])}: align and cut them first")
+    return pair[0].detach().float(), pair[1].detach().float()

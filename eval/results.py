@@ -1,0 +1,117 @@
+"""What a run found, as its folder keeps it: read by reports, notebooks and ablations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from codec.files import atomic_file
+from eval.metrics.base import Column
+from eval.stats import Difference, Interval, bootstrap, compare
+
+CODING = "coding"  # stands in for a metric where a recording could not be coded at all
+REFERENCE = "reference"  # stands in for a system: the recordings themselves
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording of the test set."""
+
+    id: str
+    seconds: float
+    groups: tuple[str, ...] = ()
+    speaker: str = ""
+    language: str = ""
+    text: str = ""
+
+
+@dataclass
+class SystemResult:
+    """One system on the test set."""
+
+    system: str
+    version: str = ""
+    kbit_per_s: float = 0.0  # payload, over all recordings together
+    lag_ms: float = 0.0  # of the output, found or known, and taken out before anything is scored
+    encode_rtf: float = 0.0  # compute time per audio time, one recording at a time
+    decode_rtf: float = 0.0
+    codebook_sizes: tuple[int, ...] = ()  # of those in use; empty for systems without codes
+    values: dict[str, dict[str, float]] = field(default_factory=dict)  # by column, by recording
+    failures: dict[str, dict[str, str]] = field(default_factory=dict)  # by recording, by metric or `CODING`
+    not_measured: str = ""  # why nothing is
+
+    def mean(self, column: str, ids: Iterable[str] | None = None) -> Interval | None:
+        """Of one column, over all recordings or those given; None if none has a value."""
+        values = self.values.get(column, {})
+        chosen = [values[i] for i in (values if ids is None else ids) if i in values]
+        return bootstrap(chosen) if chosen else None
+
+    def minus(self, other: SystemResult, column: str) -> Difference | None:
+        """This system against another on the recordings that both have; None if there are none."""
+        ours, theirs = self.values.get(column, {}), other.values.get(column, {})
+        both = [i for i in ours if i in theirs]
+        return compare([ours[i] for i in both], [theirs[i] for i in both]) if both else None
+
+
+@dataclass
+class Results:
+    """Everything about a run that is not audio or codes.
+
+    Audio is in `audio/SYSTEM/ID.flac` beside it, the recordings' own in `audio/reference`, codes in
+    `codes/SYSTEM/ID.npy` as `[K, T]` int32; see `file_of`.
+    """
+
+    recordings: list[Recording]
+    columns: list[Column]
+    systems: list[SystemResult]
+    not_measured: dict[str, str] = field(default_factory=dict)  # metric: what to install, or where to put weights
+    made: dict[str, Any] = field(default_factory=dict)  # command, time and code version
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """Ids of recordings by group; groups may overlap."""
+        groups: dict[str, list[str]] = {}
+        for r in self.recordings:
+            for name in r.groups:
+                groups.setdefault(name, []).append(r.id)
+        return groups
+
+    def save(self, folder: Path) -> None:
+        """Write `results.json`, with means for programs that do not want to compute them."""
+        content = asdict(self)
+        for system, fields in zip(self.systems, content["systems"], strict=True):
+            means = {c.key: system.mean(c.key) for c in self.columns}
+            fields["means"] = {key: asdict(mean) for key, mean in means.items() if mean}
+        with atomic_file(folder / "results.json") as new:
+            new.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Results:
+        """Read the `results.json` of a run.
+
+        Raises:
+            ValueError: there is none, or it is no such file; the message says what to run.
+        """
+        path = folder / "results.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            systems = [{k: v for k, v in fields.items() if k != "means"} for fields in content["systems"]]
+            return cls(
+                [Recording(**{**fields, "groups": tuple(fields["groups"])}) for fields in content["recordings"]],
+                [Column(**fields) for fields in content["columns"]],
+                [SystemResult(**{**fields, "codebook_sizes": tuple(fields["codebook_sizes"])}) for fields in systems],
+                content["not_measured"],
+                content["made"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: {error!r}; expected the folder of a run of python -m eval") from error
+
+
+def file_of(folder: Path, kind: str, system: str, recording: str) -> Path:
+    """Where a run keeps `audio` (.flac) or `codes` (.npy) of a recording; any characters in names are fine."""
+    suffix = {"audio": ".flac", "codes": ".npy"}[kind]
+    return folder / kind / quote(system, safe="") / (quote(recording, safe="") + suffix)

@@ -1,0 +1,70 @@
+"""Means with confidence, and whether two systems differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+N_RESAMPLES = 1000
+CONFIDENCE = 0.95
+N_FLIPS = 10_000
+_EXACT = 13  # differences whose signs are flipped in all ways: 8,192 of them
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over `n` recordings and its 95% confidence interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Difference(Interval):
+    """Mean of paired differences, with `p`: how often chance alone makes it as large or larger."""
+
+    p: float
+
+
+def bootstrap(values: ArrayLike, seed: int = 0) -> Interval:
+    """The mean of at least one value, and percentiles of the means of `N_RESAMPLES` resamples.
+
+    Recordings are resampled, so the interval speaks of other recordings of these speakers, not of
+    other speakers.
+    """
+    x = np.asarray(values, np.float64)
+    picks = np.random.default_rng(seed).integers(len(x), size=(N_RESAMPLES, len(x)))
+    low, high = np.quantile(x[picks].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(float(x.mean()), float(low), float(high), len(x))
+
+
+def compare(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Difference:
+    """Ours minus theirs on the same recordings, two-sided paired permutation test.
+
+    If the systems were alike, every difference could as well have the other sign: `p` is the share of
+    sign patterns (all of them for up to 13 recordings, else `N_FLIPS` random ones and the observed one)
+    whose mean is at least as far from 0.
+
+    Raises:
+        ValueError: different numbers of values, or none.
+    """
+    if len(ours) != len(theirs) or not len(ours):
+        raise ValueError(f"{len(ours)} and {len(theirs)} values: expected one of each system for every recording")
+    d = np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)
+    signs = _signs(len(d), seed)
+    interval = bootstrap(d, seed)
+    far = np.abs(signs @ d) >= abs(d.sum()) * (1 - 1e-12)
+    return Difference(interval.mean, interval.low, interval.high, interval.n, float(far.mean()))
+
+
+def _signs(n: int, seed: int) -> NDArray[np.float64]:
+    """`[patterns, n]` of -1 and 1, the observed pattern of ones among them."""
+    if n <= _EXACT:
+        return 1.0 - 2.0 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+    random = np.random.default_rng(seed).choice([-1.0, 1.0], size=(N_FLIPS, n))
+    return np.concatenate([np.ones((1, n)), random])
