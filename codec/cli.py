@@ -16,7 +16,7 @@ import torch
 import typer
 from tqdm import tqdm
 
-from codec.audio.io import write_audio
+from codec.audio.io import AUDIO_SUFFIXES, write_audio
 from codec.checkpoint.hub import DEFAULT
 from codec.config import PRESETS
 from codec.export import export_onnx
@@ -25,7 +25,6 @@ from codec.tokens.tokens import SUFFIX, Tokens
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 BATCH_SECONDS = 60.0  # of audio, padding counted, that are encoded together
 PCM, CODE = np.dtype("<i2"), np.dtype("<u2")  # what `codec stream` reads and writes
 

@@ -42,13 +42,16 @@ def find_lag(pairs: Sequence[tuple[Tensor, Tensor]]) -> int:
 def align(reference: Tensor, output: Tensor, lag: int) -> tuple[Tensor, Tensor]:
     """The reference `[L]` and the output `[L']` moved `lag` samples earlier, both cut to `[L - CUT]`.
 
-    Where the output has no samples, it is silent.
-
     Raises:
         ValueError: the reference is not longer than what is cut.
     """
     n = len(reference) - CUT
     if n <= 0:
         raise ValueError(f"reference: {len(reference)} samples; expected more than the {CUT} that are cut")
+    return reference[:n], shift(output, lag, n)
+
+
+def shift(output: Tensor, lag: int, n_samples: int) -> Tensor:
+    """The output `[L']` moved `lag` samples earlier, `[n_samples]`; silent where it has no samples."""
     moved = output[lag:] if lag >= 0 else torch.nn.functional.pad(output, (-lag, 0))
-    return reference[:n], torch.nn.functional.pad(moved[:n], (0, max(0, n - len(moved))))
+    return torch.nn.functional.pad(moved[:n_samples], (0, max(0, n_samples - len(moved))))

@@ -10,8 +10,9 @@ from codec.audio.io import read_audio, write_audio
 from codec.checkpoint.hub import DEFAULT
 from codec.files import atomic_file
 from codec.tokenizer import load
+from eval.metrics.perceptual import estoi, pesq_wb
+from eval.metrics.signal import mel_distance
 from eval.pictures import spectrogram_pair
-from eval.score import score
 
 
 def main() -> None:
@@ -36,15 +37,15 @@ def main() -> None:
 
     seconds = len(original) / config.sample_rate
     n_frames = int(tokens.lengths[0])
-    scores = score(original, output, config.sample_rate)
+    pair = original, output, config.sample_rate
     print(f"{args.clip}: {seconds:.2f} s of speech")
     print(f"tokens      {n_frames} frames x {config.num_codebooks} codebooks; the first frame:")
     print(f"            {' '.join(str(code) for code in tokens.codes[0, :, 0].tolist())}")
     print(f"bitrate     {config.bitrate() / 1000:.2f} kbit/s")
     print(f"time        encode {1000 * (encoded - start):.0f} ms, decode {1000 * (decoded - encoded):.0f} ms")
-    print(f"PESQ-WB     {scores.pesq:.2f} (1.0 to 4.6)")
-    print(f"ESTOI       {scores.estoi:.3f} (at most 1)")
-    print(f"mel dist    {scores.mel:.3f} (at least 0)")
+    print(f"PESQ-WB     {pesq_wb(*pair):.2f} (1.0 to 4.6)")
+    print(f"ESTOI       {estoi(*pair):.3f} (at most 1)")
+    print(f"mel dist    {mel_distance(*pair):.3f} (at least 0)")
     print(f"written     {', '.join(str(stem.with_suffix(s)) for s in ('.tokens', '.wav', '.png'))}")
 
 

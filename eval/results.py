@@ -114,4 +114,10 @@ class Results:
 def file_of(folder: Path, kind: str, system: str, recording: str) -> Path:
     """Where a run keeps `audio` (.flac) or `codes` (.npy) of a recording; any characters in names are fine."""
     suffix = {"audio": ".flac", "codes": ".npy"}[kind]
-    return folder / kind / quote(system, safe="") / (quote(recording, safe="") + suffix)
+    return folder / kind / _file_name(system) / (_file_name(recording) + suffix)
+
+
+def _file_name(text: str) -> str:
+    """Any text as a name that is not hidden and stays in its folder."""
+    name = quote(text, safe="")
+    return "%2E" + name[1:] if name.startswith(".") else name

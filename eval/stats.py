@@ -65,6 +65,6 @@ def compare(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Di
 def _signs(n: int, seed: int) -> NDArray[np.float64]:
     """`[patterns, n]` of -1 and 1, the observed pattern of ones among them."""
     if n <= _EXACT:
-        return 1.0 - 2.0 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+        return np.float64(1) - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
     random = np.random.default_rng(seed).choice([-1.0, 1.0], size=(N_FLIPS, n))
     return np.concatenate([np.ones((1, n)), random])

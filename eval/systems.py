@@ -9,7 +9,7 @@ from functools import partial
 from torch import Tensor
 
 from codec.tokenizer import Tokenizer, load
-from eval.baselines.base import SAMPLE_RATE, System, resample
+from eval.baselines.base import SAMPLE_RATE, Coded, System, resample
 from eval.baselines.codec2 import Codec2
 from eval.baselines.opus import Opus
 from eval.baselines.speex import Speex
@@ -48,13 +48,17 @@ class CodecSystem:
         if not 1 <= self.n_q <= len(sizes):
             raise ValueError(f"{name}: n_q = {n_q}; it has 1 to {len(sizes)} codebooks")
         self.tokenizer, self.name, self.version = tokenizer, name, tokenizer.fingerprint
-        self.bits_per_frame = sum(math.log2(size) for size in sizes[: self.n_q])
+        self.codebook_sizes = sizes[: self.n_q]
 
-    def run(self, waveform: Tensor) -> tuple[Tensor, float]:
+    def encode(self, waveform: Tensor) -> Coded:
         tokens = self.tokenizer.encode(waveform, SAMPLE_RATE).prefix(self.n_q)
-        output = self.tokenizer.decode(tokens)[0].cpu()
-        bits = int(tokens.lengths[0]) * self.bits_per_frame
-        return resample(output, self.tokenizer.config.sample_rate, SAMPLE_RATE), bits
+        bits_per_frame = sum(math.log2(size) for size in self.codebook_sizes)
+        codes = tokens.codes[0, :, : int(tokens.lengths[0])]
+        return Coded(codes.shape[1] * bits_per_frame, tokens, codes)
+
+    def decode(self, coded: Coded) -> Tensor:
+        output = self.tokenizer.decode(coded.data)[0].cpu()
+        return resample(output, self.tokenizer.config.sample_rate, SAMPLE_RATE)
 
 
 def make_system(spec: str, device: str = "cpu") -> System:

@@ -1,56 +1,90 @@
-"""Test sets: JSON-lines manifests of recordings."""
+"""Recordings: JSON-lines manifests, which training reads too, and test sets."""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from codec.audio.io import AUDIO_SUFFIXES
+
+_REMEDY = "correct or delete the line, or write the manifest again with python -m train.data.manifest"
+_LABELS = ("text", "speaker", "language", "source")
 
 
-@dataclass(frozen=True)
-class Item:
-    """One recording."""
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording; `path` is a file, or for training `shard.tar::member.flac`."""
 
-    id: str
-    path: Path
-    group: str = ""  # the manifest's `source`
-    speaker: str = ""
+    path: str
+    text: str | None = None
+    speaker: str | None = None
+    language: str | None = None
+    duration_s: float | None = None
+    source: str | None = None
+    id: str = ""
 
 
-def read_manifest(path: str | Path, ids: str | Path | None = None) -> list[Item]:
-    """Read a manifest: an object a line with `path` (relative to it), maybe `id`, `source` and `speaker`.
+def read_lines(path: Path) -> list[Utterance]:
+    """The utterances of a manifest: one JSON object per line with at least `path`, relative to the manifest's folder.
+
+    Without an `id`, an utterance is called by its path as given. Unknown fields are ignored.
+
+    Raises:
+        ValueError: a bad line, named with its number.
+        OSError: the file cannot be read.
+    """
+    with path.open(encoding="utf-8") as file:
+        return [_parse(line, path, number) for number, line in enumerate(file, 1) if line.strip()]
+
+
+def labels(fields: dict[str, Any]) -> dict[str, str]:
+    """The labels of an utterance among the fields of a JSON object; empty ones count as absent."""
+    return {name: str(fields[name]) for name in _LABELS if fields.get(name) not in (None, "")}
+
+
+def read_testset(source: str | Path, ids: str | Path | None = None) -> list[Utterance]:
+    """Recordings to measure on, each with its own id.
 
     Args:
-        path: the manifest.
-        ids: a file with an id a line, to keep only these.
+        source: a manifest, or a folder of audio files, which are then called by their paths in it.
+        ids: a file with an id a line, to keep only these, in this order.
 
     Raises:
         ValueError: a bad line, an id that occurs twice or is not there, or nothing left; the message names it.
         OSError: a file cannot be read.
     """
-    path, items = Path(path), {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            fields = json.loads(line)
-            item = Item(
-                id=fields.get("id") or fields["path"],
-                path=path.parent / fields["path"],
-                group=fields.get("source") or "",
-                speaker=fields.get("speaker") or "",
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = f"no field {error}" if isinstance(error, KeyError) else error
-            raise ValueError(f"{path}:{number}: {reason}; expected an object with a path") from error
-        if item.id in items:
-            raise ValueError(f"{path}:{number}: id {item.id} occurs twice")
-        items[item.id] = item
+    source, found = Path(source), dict[str, Utterance]()
+    for utterance in _scan(source) if source.is_dir() else read_lines(source):
+        if utterance.id in found:
+            raise ValueError(f"{source}: id {utterance.id} occurs twice; ids name files of results")
+        found[utterance.id] = utterance
     if ids is not None:
-        wanted = Path(ids).read_text(encoding="utf-8").split()
-        if absent := [name for name in wanted if name not in items]:
-            raise ValueError(f"{ids}: {len(absent)} ids are not in {path}, the first is {absent[0]}")
-        items = {name: items[name] for name in wanted}
-    if not items:
-        raise ValueError(f"{path}: no recordings")
-    return list(items.values())
+        wanted = dict.fromkeys(Path(ids).read_text(encoding="utf-8").split())
+        if absent := [name for name in wanted if name not in found]:
+            raise ValueError(f"{ids}: {len(absent)} ids are not in {source}, the first is {absent[0]}")
+        found = {name: found[name] for name in wanted}
+    if not found:
+        raise ValueError(f"{source}: no recordings; give a manifest with lines or a folder with audio files")
+    return list(found.values())
+
+
+def _scan(folder: Path) -> list[Utterance]:
+    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES)
+    return [Utterance(str(path), id=str(path.relative_to(folder))) for path in files]
+
+
+def _parse(line: str, path: Path, number: int) -> Utterance:
+    try:
+        fields = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{number}: not JSON ({error}); {_REMEDY}") from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("path"), str):
+        raise ValueError(f'{path}:{number}: expected an object with a "path"; {_REMEDY}')
+    duration = fields.get("duration_s")
+    if not (duration is None or (isinstance(duration, int | float) and 0 < duration < float("inf"))):
+        raise ValueError(f"{path}:{number}: duration_s = {duration!r}, expected seconds above 0; {_REMEDY}")
+    name = str(fields.get("id") or fields["path"])
+    return Utterance(os.path.join(path.parent, fields["path"]), **labels(fields), duration_s=duration, id=name)

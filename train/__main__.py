@@ -14,10 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from codec.checkpoint.store import CheckpointError
 from codec.config import PRESETS, preset
 from codec.files import atomic_file
+from eval.provenance import environment
 from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping, register
 from train.data.audio import DataConfig
 from train.dist import init_world
-from train.log import Logger, RunLogger, environment
+from train.log import Logger, RunLogger
 from train.loop import Trainer, TrainingError
 from train.tasks.codec import CodecLossConfig, CodecTask
 

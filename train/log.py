@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import platform
 import secrets
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from codec.audio.io import write_audio
@@ -102,28 +99,6 @@ class RunLogger(Logger):
         self.file.close()
         if self.wandb is not None:
             self.wandb.finish()
-
-
-def environment() -> dict[str, Any]:
-    """What a run was made with: code version, packages, machine."""
-    root = Path(__file__).parent.parent
-    return {
-        "command": sys.argv,
-        "commit": _git(root, "rev-parse", "HEAD"),
-        "changed_files": _git(root, "status", "--porcelain", "--untracked-files=no").splitlines(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-    }
-
-
-def _git(root: Path, *command: str) -> str:
-    try:
-        return subprocess.run(["git", *command], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _run_id(folder: Path) -> str:

@@ -39,8 +39,8 @@ config, state, _ = load_checkpoint(run / "best")
 save_half(out / "half", config, state)
 print("| step | PESQ-WB | ESTOI | mel | STFT |\n|---|---|---|---|---|")
 for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
-    if "valid/pesq" in line:
-        print(f"| {line['step']} |", " | ".join(f"{line['valid/' + n]:.3f}" for n in ("pesq", "estoi", "mel", "stft")), "|")
+    if "valid/pesq_wb" in line:
+        print(f"| {line['step']} |", " | ".join(f"{line['valid/' + n]:.3f}" for n in ("pesq_wb", "estoi", "mel", "stft")), "|")
 PY
 tar -C "$out" -cf - half | split -b 15000000 - "$out/best.part-"
 rm -r "$out/half"

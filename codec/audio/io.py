@@ -15,6 +15,7 @@ from torch import Tensor
 from codec.files import atomic_file
 
 Audio = str | Path | NDArray | Tensor
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")  # of files that folders are searched for
 MAX_CHANNELS = 64  # more than this is an array given as [samples, channels]
 _UNKNOWN_LENGTH = 2**63 - 1  # in libsndfile
 _FULL_SCALE = {torch.int16: 2.0**15, torch.int32: 2.0**31}

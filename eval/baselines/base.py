@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import soxr
@@ -15,6 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 SAMPLE_RATE = 24_000  # Hz, of every waveform that enters or leaves a system
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A recording as a codec stores it."""
+
+    bits: float  # payload, without what a container adds
+    data: Any  # what `decode` needs
+    codes: Tensor | None = None  # [K, T] int64, where there are codebooks
 
 
 class System(Protocol):
@@ -32,16 +42,23 @@ class System(Protocol):
     def lag(self) -> int | None:
         """Constant delay of the output in samples at 24 kHz; None if it has to be searched for."""
 
-    def run(self, waveform: Tensor) -> tuple[Tensor, float]:
-        """Code and decode `[L]` float32 at 24 kHz.
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Entries of each codebook in use; empty for codecs without."""
 
-        Returns:
-            The output at 24 kHz, late by the lag and of about L samples; and the bits of the payload.
+    def encode(self, waveform: Tensor) -> Coded:
+        """Code `[L]` float32 at 24 kHz.
 
         Raises:
             ValueError, RuntimeError: this waveform cannot be coded.
         """
-        ...
+
+    def decode(self, coded: Coded) -> Tensor:
+        """The output at 24 kHz, late by the lag and of about L samples.
+
+        Raises:
+            ValueError, RuntimeError: it cannot be decoded.
+        """
 
 
 class MissingProgramError(RuntimeError):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from eval.baselines.base import of_pcm, require_programs, run_program, to_pcm
+from eval.baselines.base import Coded, of_pcm, require_programs, run_program, to_pcm
 
 RATE = 8_000  # Hz
 FRAME_BITS = {"3200": 64, "2400": 48, "1600": 64, "700C": 28}  # c2enc pads each frame to whole bytes
@@ -24,17 +24,25 @@ class Codec2:
 
     version = ""
     lag = None
+    codebook_sizes = ()
 
     def __init__(self, mode: str) -> None:
         require_programs("codec2", "c2enc", "c2dec")
         self.name, self.mode = f"codec2-{mode}", mode
 
-    def run(self, waveform: Tensor) -> tuple[Tensor, float]:
+    def encode(self, waveform: Tensor) -> Coded:
         with tempfile.TemporaryDirectory() as name:
-            raw, bits, out = (Path(name) / file for file in ("in.raw", "bits", "out.raw"))
+            raw, bits = Path(name) / "in.raw", Path(name) / "bits"
             to_pcm(waveform, RATE).tofile(raw)
             run_program(["c2enc", self.mode, raw, bits])
+            data = bits.read_bytes()
+        frame_bits = FRAME_BITS[self.mode]
+        n_frames = len(data) // math.ceil(frame_bits / 8)  # the file has no header
+        return Coded(float(n_frames * frame_bits), data)
+
+    def decode(self, coded: Coded) -> Tensor:
+        with tempfile.TemporaryDirectory() as name:
+            bits, out = Path(name) / "bits", Path(name) / "out.raw"
+            bits.write_bytes(coded.data)
             run_program(["c2dec", self.mode, bits, out])
-            frame_bits = FRAME_BITS[self.mode]
-            n_frames = bits.stat().st_size // math.ceil(frame_bits / 8)  # the file has no header
-            return of_pcm(np.fromfile(out, "<i2"), RATE), float(n_frames * frame_bits)
+            return of_pcm(np.fromfile(out, "<i2"), RATE)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 _HEADER = 27  # bytes of a page before its segment table
 _N_SEGMENTS = 26  # where among them the length of that table is
 
 
-def packet_sizes(path: Path) -> list[int]:
-    """Bytes of each packet of a file with one stream, headers included.
+def packet_sizes(data: bytes) -> list[int]:
+    """Bytes of each packet of a file's content with one stream, headers included.
 
     Raises:
         ValueError: no Ogg file, or a cut one.
     """
-    data, sizes, position, size = path.read_bytes(), [], 0, 0
+    sizes, position, size = [], 0, 0
     while position < len(data):
         if data[position : position + 4] != b"OggS" or len(data) < position + _HEADER:
-            raise ValueError(f"{path}: no Ogg page at byte {position}")
+            raise ValueError(f"no Ogg page at byte {position}")
         table = position + _HEADER
         segments = data[table : table + data[position + _N_SEGMENTS]]
         for segment in segments:
@@ -27,14 +25,14 @@ def packet_sizes(path: Path) -> list[int]:
                 size = 0
         position = table + data[position + _N_SEGMENTS] + sum(segments)
     if not sizes or size or position != len(data):
-        raise ValueError(f"{path}: the Ogg file is cut")
+        raise ValueError("the Ogg file is cut")
     return sizes
 
 
-def payload_bits(path: Path, n_headers: int) -> float:
+def payload_bits(data: bytes, n_headers: int) -> float:
     """Bits of all packets after the first `n_headers`.
 
     Raises:
         ValueError: no Ogg file, or a cut one.
     """
-    return 8.0 * sum(packet_sizes(path)[n_headers:])
+    return 8.0 * sum(packet_sizes(data)[n_headers:])

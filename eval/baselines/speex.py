@@ -9,7 +9,7 @@ from typing import Literal
 import soundfile
 from torch import Tensor
 
-from eval.baselines.base import of_pcm, require_programs, run_program, to_pcm
+from eval.baselines.base import Coded, of_pcm, require_programs, run_program, to_pcm
 from eval.baselines.ogg import payload_bits
 
 RATES = {"narrowband": 8_000, "wideband": 16_000}  # Hz
@@ -24,17 +24,24 @@ class Speex:
 
     version = ""
     lag = None
+    codebook_sizes = ()
 
     def __init__(self, band: Literal["narrowband", "wideband"], quality: int) -> None:
         require_programs("speex", "speexenc", "speexdec")
         self.name = f"speex-{band[0]}b-{quality}"
         self.options, self.rate = [f"--{band}", "--quality", str(quality)], RATES[band]
 
-    def run(self, waveform: Tensor) -> tuple[Tensor, float]:
+    def encode(self, waveform: Tensor) -> Coded:
         with tempfile.TemporaryDirectory() as name:
-            wav, coded, out = (Path(name) / file for file in ("in.wav", "coded.spx", "out.wav"))
+            wav, coded = Path(name) / "in.wav", Path(name) / "coded.spx"
             soundfile.write(wav, to_pcm(waveform, self.rate), self.rate)
             run_program(["speexenc", *self.options, wav, coded])
-            run_program(["speexdec", coded, out])
-            samples, rate = soundfile.read(out, dtype="int16")
-            return of_pcm(samples, rate), payload_bits(coded, n_headers=2)
+            data = coded.read_bytes()
+        return Coded(payload_bits(data, n_headers=2), data)
+
+    def decode(self, coded: Coded) -> Tensor:
+        with tempfile.TemporaryDirectory() as name:
+            file, out = Path(name) / "coded.spx", Path(name) / "out.wav"
+            file.write_bytes(coded.data)
+            run_program(["speexdec", file, out])
+            return of_pcm(*soundfile.read(out, dtype="int16"))

@@ -32,8 +32,8 @@ class Pair:
         ValueError: they are not equally long, finite, float and not empty; the message names which and why.
     """
 
-    reference: NDArray[np.float32]  # [L]
-    output: NDArray[np.float32]  # [L]
+    reference: Waveform  # [L]; kept as float32 arrays, which other processes can be handed
+    output: Waveform  # [L]
     sample_rate: int = 24_000
     text: str = ""  # what is said, if known
     language: str = ""  # of the text, as in "nl-BE"; empty: unknown

@@ -8,14 +8,15 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 from pesq import PesqError, pesq
 from pystoi import stoi as pystoi
 
 from eval.metrics.base import Waveform, check_pair
+from eval.metrics.rate import at_rate
 
-PESQ_RATE, STOI_RATE = 16_000, 10_000  # Hz; what the two measures are defined at
+PESQ_RATES = {"nb": 8_000, "wb": 16_000}  # Hz
+STOI_RATE = 10_000  # Hz
 PESQ_MAX_SECONDS = 30  # beyond about 50 utterances within a file the reference code writes past its arrays
 STOI_SAMPLES = 256 + 29 * 128  # the 30 frames of 10 kHz speech that STOI correlates
 
@@ -26,17 +27,16 @@ def pesq_wb(reference: Waveform, output: Waveform, sample_rate: int = 24_000) ->
     Raises:
         ValueError: a waveform is silent, holds no speech, is too short or over 30 s; see also `check_pair`.
     """
-    pair = _resampled(reference, output, sample_rate, PESQ_RATE)
-    if (seconds := len(pair[0]) / PESQ_RATE) > PESQ_MAX_SECONDS:
-        raise ValueError(f"PESQ: {seconds:.1f} s; cut it to at most {PESQ_MAX_SECONDS} s")
-    try:
-        value = float(pesq(PESQ_RATE, *pair, "wb"))
-    except (PesqError, ValueError) as error:
-        reason = error.args[0] if error.args else error
-        raise ValueError(f"PESQ: {reason.decode() if isinstance(reason, bytes) else reason}") from error
-    if not np.isfinite(value):
-        raise ValueError(f"PESQ: came out as {value}")
-    return value
+    return _pesq(reference, output, sample_rate, "wb")
+
+
+def pesq_nb(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> float:
+    """Narrowband PESQ (ITU-T P.862) as a listening score (P.862.1), 1.02 to 4.55; it hears nothing above 4 kHz.
+
+    Raises:
+        ValueError: as `pesq_wb`.
+    """
+    return _pesq(reference, output, sample_rate, "nb")
 
 
 def stoi(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> float:
@@ -57,6 +57,21 @@ def estoi(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> f
     return _stoi(reference, output, sample_rate, extended=True)
 
 
+def _pesq(reference: Waveform, output: Waveform, sample_rate: int, mode: str) -> float:
+    rate = PESQ_RATES[mode]
+    pair = _resampled(reference, output, sample_rate, rate)
+    if (seconds := len(pair[0]) / rate) > PESQ_MAX_SECONDS:
+        raise ValueError(f"PESQ: {seconds:.1f} s; cut it to at most {PESQ_MAX_SECONDS} s")
+    try:
+        value = float(pesq(rate, *pair, mode))
+    except (PesqError, ValueError) as error:
+        reason = error.args[0] if error.args else error
+        raise ValueError(f"PESQ: {reason.decode() if isinstance(reason, bytes) else reason}") from error
+    if not np.isfinite(value):
+        raise ValueError(f"PESQ: came out as {value}")
+    return value
+
+
 def _stoi(reference: Waveform, output: Waveform, sample_rate: int, extended: bool) -> float:
     pair = _resampled(reference, output, sample_rate, STOI_RATE)
     if len(pair[0]) < STOI_SAMPLES:
@@ -74,8 +89,5 @@ def _stoi(reference: Waveform, output: Waveform, sample_rate: int, extended: boo
 
 def _resampled(reference: Waveform, output: Waveform, sample_rate: int, rate: int) -> list[NDArray[np.float32]]:
     """Both at `rate`, neither silent."""
-    pair = [x.numpy(force=True) for x in check_pair(reference, output)]
-    for name, x in zip(("reference", "output"), pair, strict=True):
-        if not x.any():
-            raise ValueError(f"{name}: silent")
-    return [soxr.resample(x, sample_rate, rate, quality="VHQ") for x in pair]
+    pair = zip(("reference", "output"), check_pair(reference, output), strict=True)
+    return [at_rate(x, sample_rate, rate, name) for name, x in pair]

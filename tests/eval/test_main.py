@@ -1,4 +1,4 @@
-"""The command from manifest to table: groups, failures, missing programs, and going on after an interruption."""
+"""The command from test set to table: groups, failures, missing programs, exit status."""
 
 import json
 
@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-import eval.run
 from eval.__main__ import main
-from eval.testsets import read_manifest
+from eval.results import Results
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def corpus(tmp_path, tokenizer):
 
 
 def arguments(corpus, *more):
-    out = ["--manifest", f"{corpus}/test.jsonl", "--out", f"{corpus}/out", "--train-manifest", f"{corpus}/train.jsonl"]
+    out = [f"{corpus}/test.jsonl", "--out", f"{corpus}/out", "--train-manifest", f"{corpus}/train.jsonl"]
     return [*out, *more, "--systems", f"{corpus}/model:2"]
 
 
@@ -40,59 +39,32 @@ def test_table_and_json(corpus, capsys, monkeypatch):
     assert (corpus / "out/table.md").read_text() == table
     assert "| system | old (3) | new (1) | unseen speakers (1) |" in table
     assert "- codec2-2400: not measured: c2enc not found: install the Debian package codec2" in table
-    assert "1 recordings failed:\n  - mute: " in table
-    ours, other = json.loads((corpus / "out/results.json").read_text())
-    assert (ours["n_files"], other["n_files"]) == (3, 0)
-    assert ours["groups"]["new"] == ours["groups"]["unseen speakers"] != ours["groups"]["old"]
-    assert ours["overall"]["pesq"]["low"] <= ours["overall"]["pesq"]["mean"] <= ours["overall"]["pesq"]["high"]
+    assert "1 recordings failed:\n  - mute: pesq_wb: " in table
+    results = Results.load(corpus / "out")
+    ours, other = results.systems
+    assert (len(ours.values["estoi"]), len(other.values)) == (3, 0)
+    assert results.groups["new"] == results.groups["unseen speakers"] == ["c"]
+    assert "commit" in results.made
 
 
-def test_an_interrupted_run_goes_on(corpus, capsys, monkeypatch):
-    assert main(arguments(corpus, "--ids", f"{corpus}/ids.txt")) == 0
-    first = capsys.readouterr().out
-    with (corpus / "out/measurements.jsonl").open("a") as file:
-        file.write('\n{"system": "interr')
-    scored = []
-    score_each = eval.run.score_each
-    monkeypatch.setattr(
-        eval.run, "score_each", lambda pairs, workers: score_each((scored.append(p[0]) or p for p in pairs), workers)
-    )
-    assert main(arguments(corpus, "--ids", f"{corpus}/ids.txt")) == 0
-    assert capsys.readouterr().out == first
-    assert scored == []
-    main(arguments(corpus))
-    assert scored == ["b", "mute"]
-    main(arguments(corpus))
-    assert scored == ["b", "mute", "mute"]  # failures are tried again
+def test_all_is_well(corpus, capsys):
+    assert main(arguments(corpus, "--ids", f"{corpus}/ids.txt", "--metrics", "mel", "estoi")) == 0
+    assert "| system | files | kbit/s | mel | ESTOI |" in capsys.readouterr().out
 
 
 def test_bit_rate_is_that_of_the_codes(corpus, tokenizer):
-    main(arguments(corpus))
-    result = json.loads((corpus / "out/results.json").read_text())[0]
-    seconds, n_frames = 96_000 / 24_000, sum(np.ceil(n / tokenizer.config.hop_length) for n in (30_000, 30_000, 36_000))
+    main(arguments(corpus, "--ids", f"{corpus}/ids.txt", "--metrics", "mel"))
+    (system,) = Results.load(corpus / "out").systems
+    n_frames = sum(np.ceil(n / tokenizer.config.hop_length) for n in (30_000, 36_000))
     bits = n_frames * tokenizer.config.bitrate(2) / tokenizer.config.frame_rate
-    assert result["kbit_per_s"] == pytest.approx(bits / seconds / 1000)
+    assert system.kbit_per_s == pytest.approx(bits / (66_000 / 24_000) / 1000)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('{"id": "a"}', "1: no field 'path'"),
-        ('{"id": "a", "path": "x"}\n{"id": "a", "path": "y"}', "2: id a occurs twice"),
-        ("[1]", "1: .* expected an object"),
-        ("{", "1: "),
-        ("\n", "no recordings"),
-    ],
+    ("more", "message"),
+    [(["--metrics", "loudness"], "metric loudness: unknown"), (["--ids", "nowhere.txt"], "nowhere.txt")],
 )
-def test_bad_manifests(tmp_path, text, message, capsys):
-    (tmp_path / "m.jsonl").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_manifest(tmp_path / "m.jsonl")
-    assert main(["--manifest", f"{tmp_path}/m.jsonl", "--out", f"{tmp_path}/out", "--systems", "opus-6"]) == 2
-    assert "error: " in capsys.readouterr().err
-
-
-def test_unknown_ids(corpus):
-    (corpus / "ids.txt").write_text("a x y")
-    with pytest.raises(ValueError, match=r"2 ids are not in .* the first is x"):
-        read_manifest(corpus / "test.jsonl", corpus / "ids.txt")
+def test_bad_arguments(corpus, more, message, capsys):
+    assert main(arguments(corpus, *more)) == 2
+    assert message in capsys.readouterr().err
+    assert not (corpus / "out").exists()

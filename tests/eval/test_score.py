@@ -1,12 +1,15 @@
-"""Scores of many pairs, their failures and their means."""
-
-from dataclasses import asdict
+"""Scores of many pairs, their failures, here and in workers."""
 
 import numpy as np
 import pytest
 import soundfile
 
-from eval.score import Row, Scores, bootstrap, failures, score, score_all, score_each, summarize
+from eval.metrics import registry
+from eval.metrics.base import Column, Metric, Pair
+from eval.metrics.perceptual import estoi, pesq_wb
+from eval.score import Job, columns_of, failures, score_each
+
+METRICS = ("pesq_wb", "estoi", "mel")
 
 
 @pytest.fixture(scope="module")
@@ -15,50 +18,65 @@ def speech():
 
 
 @pytest.fixture(scope="module")
-def pairs(speech):
-    worse = speech + 0.01 * np.random.default_rng(0).standard_normal(len(speech), dtype=np.float32)
-    return [("same", speech, speech), ("silent", speech, 0 * speech), ("noisy", speech, worse)]
+def noisy(speech):
+    return speech + 0.01 * np.random.default_rng(0).standard_normal(len(speech), dtype=np.float32)
 
 
-def test_failures_are_listed_and_left_out_of_means(pairs):
-    rows = score_all(pairs)
-    assert [row.name for row in rows] == ["same", "silent", "noisy"]
-    assert failures(rows) == {"silent": "output: silent"}
-    means = summarize(rows)
-    assert list(means) == ["pesq", "stoi", "estoi", "mel", "stft"]
-    same, noisy = rows[0].scores, rows[2].scores
-    assert means["pesq"].mean == pytest.approx((same.pesq + noisy.pesq) / 2)
-    assert same.pesq > noisy.pesq
-    assert same == score(*pairs[0][1:])
+@pytest.fixture(scope="module")
+def jobs(speech, noisy):
+    outputs = {"same": speech, "silent": 0 * speech, "noisy": noisy}
+    return [Job(name, Pair(speech, output), METRICS) for name, output in outputs.items()]
 
 
-def test_workers_give_the_same_rows(pairs):
-    theirs, ours = score_all(pairs, workers=1), score_all(pairs)
-    assert [(row.name, row.error) for row in theirs] == [(row.name, row.error) for row in ours]
+def test_what_cannot_be_judged_is_named_and_the_rest_is_judged(jobs, speech, noisy):
+    scored = list(score_each(jobs))
+    assert [s.name for s in scored] == ["same", "silent", "noisy"]
+    (errors,) = failures(scored).values()
+    assert list(errors) == ["pesq_wb", "estoi"]
+    assert all(error.startswith("output: silent") for error in errors.values())
+    columns = columns_of(scored)
+    assert columns["pesq_wb"] == {"same": pesq_wb(speech, speech), "noisy": pesq_wb(speech, noisy)}
+    assert columns["estoi"]["noisy"] == estoi(speech, noisy)
+    assert columns["mel"].keys() == {"same", "silent", "noisy"}
+
+
+def test_workers_find_the_same(jobs):
+    theirs, ours = list(score_each(jobs, workers=1)), list(score_each(jobs))
+    assert [(s.name, s.errors) for s in theirs] == [(s.name, s.errors) for s in ours]
     for a, b in zip(theirs, ours, strict=True):  # FFTs of one thread and of several round differently
-        assert (a.scores and asdict(a.scores)) == (b.scores and pytest.approx(asdict(b.scores), rel=1e-6))
+        for metric, values in a.values.items():
+            assert values == pytest.approx(b.values[metric], rel=1e-6, abs=1e-9)
 
 
-def test_pairs_are_taken_one_by_one(pairs):
+def test_jobs_are_taken_one_by_one(jobs):
     taken = []
-    rows = score_each(taken.append(pair[0]) or pair for pair in pairs)
-    next(rows)
+    scored = score_each(taken.append(job.name) or job for job in jobs)
+    next(scored)
     assert taken == ["same"]
 
 
-def test_bootstrap_brackets_the_mean_and_narrows():
-    values = np.random.default_rng(0).normal(3.0, 1.0, 400)
-    wide, narrow = bootstrap(values[:25]), bootstrap(values)
-    for x in (wide, narrow):
-        assert x.low < x.mean < x.high
-    expected = 2 * 1.96 * values.std() / np.sqrt(len(values))  # the normal approximation
-    assert narrow.high - narrow.low == pytest.approx(expected, rel=0.15)
-    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
-    assert bootstrap(values) == narrow
-    assert bootstrap(values, seed=1) != narrow
+def test_a_metric_of_several_columns(speech, monkeypatch):
+    columns = (Column("low", "low", False), Column("high", "high", True))
+    metric = Metric("range", columns, lambda pair: (pair.output.min(), pair.output.max()))
+    monkeypatch.setitem(registry.METRICS, "range", lambda option: metric)
+    (scored,) = score_each([Job("a", Pair(speech, speech), ("range",))])
+    assert scored.values == {"range": {"low": float(speech.min()), "high": float(speech.max())}}
 
 
-def test_summaries_of_one_and_of_none():
-    row = Row("a", Scores(2.0, 0.9, 0.8, 0.5, 1.5))
-    assert summarize([row])["mel"].low == summarize([row])["mel"].high == 0.5
-    assert summarize([Row("b", None, "broken")]) == {}
+def test_unknown_metrics():
+    with pytest.raises(ValueError, match=r"metric loudness: unknown; there are pesq_wb"):
+        registry.make_metric("loudness")
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (np.zeros(5, np.float32), "reference has 4 samples, output 5: align and cut"),
+        (np.full(4, np.nan, np.float32), "output: has NaN"),
+        (np.zeros(4, np.int16), "output: .* expected at least one float sample"),
+        (np.zeros((4, 1), np.float32), r"output: .*\(4, 1\)"),
+    ],
+)
+def test_pairs_that_do_not_fit(output, message):
+    with pytest.raises(ValueError, match=message):
+        Pair(np.zeros(4, np.float32), output)

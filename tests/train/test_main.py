@@ -66,7 +66,7 @@ def test_tiny_learns_and_leaves_everything_behind(tmp_path):
     lines = train(tmp_path, *settings, "trainer.validate_clips=1", "loss.vq_starts=[40]", "logger.wandb=offline")
     losses = [line["loss/log_mel"] for line in lines if "loss/log_mel" in line]
     assert losses[-1] < 0.9 * losses[0]  # means of 20 steps
-    assert {"valid/pesq", "valid/estoi", "valid/mel", "valid/stft"} <= lines[-1].keys()
+    assert {"valid/pesq_wb", "valid/estoi", "valid/mel", "valid/stft"} <= lines[-1].keys()
     for name in ("config.yaml", "starts.jsonl", "samples", "wandb", "last/config.json"):
         assert (tmp_path / name).exists(), name
     assert {p.suffix for p in (tmp_path / "samples").iterdir()} == {".wav", ".png"}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from codec.audio.io import AudioError
 from train.data.augment import AugmentConfig, augment, change_speed
-from train.data.manifest import Utterance
+from eval.testsets import Utterance
 from train.data.media import open_recording
 
 MAX_ATTEMPTS = 20

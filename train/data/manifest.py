@@ -10,32 +10,22 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
 from tqdm import tqdm
 
-from codec.audio.io import AudioError
+from codec.audio.io import AUDIO_SUFFIXES, AudioError
 from codec.files import atomic_file
-from train.data.media import AUDIO_SUFFIXES, list_files, open_bytes, open_recording
+from eval.testsets import Utterance, labels, read_lines
+from train.data.media import list_files, open_bytes, open_recording
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 _N_THREADS = 8  # headers are read from disks and networks that like company
 _CHUNK = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """One recording; `path` is a file or `shard.tar::member.flac`."""
-
-    path: str
-    text: str | None = None
-    speaker: str | None = None
-    language: str | None = None
-    duration_s: float | None = None
 
 
 def read_manifest(source: str | Path) -> list[Utterance]:
@@ -53,7 +43,7 @@ def read_manifest(source: str | Path) -> list[Utterance]:
         raise ValueError(f"{path}: no such manifest, folder or shard; check the path")
     if not path.is_dir() and path.suffix not in (".jsonl", ".tar"):
         raise ValueError(f"{path}: expected a .jsonl manifest, a .tar shard or a folder of audio")
-    utterances = _measure(_read_lines(path) if path.suffix == ".jsonl" else _scan(path))
+    utterances = _measure(read_lines(path) if path.suffix == ".jsonl" else _scan(path))
     if not utterances:
         kinds = ", ".join(sorted(AUDIO_SUFFIXES))
         raise ValueError(f"{path}: no usable audio; give a manifest with lines, or a folder or shard with {kinds}")
@@ -99,30 +89,6 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
     return len(lines) - len(bad), len(bad)
 
 
-def _read_lines(path: Path) -> list[Utterance]:
-    with path.open(encoding="utf-8") as file:
-        return [_parse(line, path, number) for number, line in enumerate(file, 1) if line.strip()]
-
-
-def _parse(line: str, path: Path, number: int) -> Utterance:
-    remedy = "correct or delete the line, or write the manifest again with python -m train.data.manifest"
-    try:
-        fields = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{number}: not JSON ({error}); {remedy}") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("path"), str):
-        raise ValueError(f'{path}:{number}: expected an object with a "path"; {remedy}')
-    duration = fields.get("duration_s")
-    if not (duration is None or (isinstance(duration, int | float) and 0 < duration < float("inf"))):
-        raise ValueError(f"{path}:{number}: duration_s = {duration!r}, expected seconds above 0; {remedy}")
-    return Utterance(os.path.join(path.parent, fields["path"]), **_labels(fields), duration_s=duration)
-
-
-def _labels(fields: dict[str, Any]) -> dict[str, Any]:
-    names = ("text", "speaker", "language")
-    return {name: str(fields[name]) for name in names if fields.get(name) not in (None, "")}
-
-
 def _scan(source: Path) -> list[Utterance]:
     names = list_files(source)
     known = set(names)
@@ -145,7 +111,7 @@ def _read_sidecars(address: str, known: set[str]) -> dict[str, Any]:
             fields |= json.loads(content) if suffix == ".json" else {"text": content.decode().strip()}
         except (ValueError, TypeError) as error:  # not JSON, not UTF-8, or no object
             raise AudioError(f"{sidecar}: {error}; correct or delete it") from error
-    return _labels(fields)
+    return labels(fields)
 
 
 def _measure(utterances: list[Utterance]) -> list[Utterance]:

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from codec.audio.io import AudioError
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
 SEPARATOR = ".tar::"
 _MARGIN_S = 0.05  # more than the resampling filter reaches to either side
 _UNKNOWN_LENGTH = 2**63 - 1  # in libsndfile

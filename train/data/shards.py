@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from codec.audio.io import AudioError
 from codec.files import atomic_file
-from train.data.manifest import Utterance, read_manifest
+from eval.testsets import Utterance
+from train.data.manifest import read_manifest
 from train.data.media import open_recording
 
 SAMPLE_RATE = 24_000  # one that Opus knows

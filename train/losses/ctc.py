@@ -1,76 +1,10 @@
-"""Semantic distillation from transcripts: the frames must spell the text, by a linear layer and CTC.
-
-CTC (Graves et al. 2006) needs no alignment. Each frame emits several CTC steps, because people
-say about 15 characters a second, more than the 12.5 frames of the default codec.
-"""
+"""Semantic distillation from transcripts: the frames must spell the text, by a linear layer and CTC."""
 
 from __future__ import annotations
 
-import unicodedata
-
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-CHARSET = " 'abcdefghijklmnopqrstuvwxyz"
-BLANK = 0  # symbol 0 is CTC's blank; symbol 1 + i is CHARSET[i]
-N_SYMBOLS = 1 + len(CHARSET)
-
-# Latin letters that Unicode does not decompose, and the apostrophes of typeset text.
-_SPELLED = {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"}
-_TABLE = str.maketrans({**_SPELLED, "\u2018": "'", "\u2019": "'", "\u02bc": "'"})
-
-
-def normalise(text: str) -> str:
-    """The text in `CHARSET`: case folded, accents dropped, one space for each run of anything else.
-
-    One small alphabet serves every Latin-script language ("Größe" -> "grosse"). Digits are dropped
-    like punctuation: how they are read depends on the language, so spell them before training.
-    """
-    text = unicodedata.normalize("NFKC", text).casefold().translate(_TABLE)
-    letters = (c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
-    return " ".join("".join(c if c in CHARSET else " " for c in letters).split())
-
-
-def text_to_symbols(text: str) -> Tensor:
-    """Any text -> symbols `[n]` int64 of its normalised form, without blanks."""
-    return torch.tensor([1 + CHARSET.index(c) for c in normalise(text)], dtype=torch.int64)
-
-
-def symbols_to_text(symbols: Tensor) -> str:
-    """Symbols `[n]` -> text; blanks vanish."""
-    return "".join(CHARSET[i - 1] for i in symbols.tolist() if i != BLANK)
-
-
-def ctc_losses(logits: Tensor, n_steps: Tensor, texts: list[str]) -> Tensor:
-    """CTC loss of each item, in nats per character: `[n]` float32, in the items' order.
-
-    Items that cannot be spelled are left out, so n <= B: an empty text, or more characters than steps.
-
-    Args:
-        logits: `[B, S, N_SYMBOLS]`, any float type.
-        n_steps: `[B]`, how many of the S steps are real.
-        texts: B transcripts, in any spelling.
-    """
-    targets = [text_to_symbols(text) for text in texts]
-    # A doubled letter needs a blank between its halves.
-    needed = [len(t) + int((t[1:] == t[:-1]).sum()) for t in targets]
-    keep = [i for i, (need, steps) in enumerate(zip(needed, n_steps.tolist(), strict=True)) if 0 < need <= steps]
-    if not keep:
-        return logits.new_zeros(0, dtype=torch.float32)
-    log_probs = logits[keep].float().log_softmax(-1).transpose(0, 1)
-    n_target = torch.tensor([len(targets[i]) for i in keep], device=logits.device)
-    flat = torch.cat([targets[i] for i in keep]).to(logits.device)
-    n_input = n_steps[keep].to(logits.device)
-    losses = F.ctc_loss(log_probs, flat, n_input, n_target, BLANK, reduction="none", zero_infinity=True)
-    return losses / n_target
-
-
-def greedy_decode(logits: Tensor, n_steps: Tensor) -> list[str]:
-    """The best symbol of every step, repeats merged, blanks removed: `[B, S, N_SYMBOLS]` -> B texts."""
-    best = logits.argmax(-1).cpu()
-    return [symbols_to_text(row[:n].unique_consecutive()) for row, n in zip(best, n_steps.tolist(), strict=True)]
-
+from eval.spelling import BLANK, N_SYMBOLS, ctc_losses, greedy_decode
 
 BLANK_BIAS = 4.0
 

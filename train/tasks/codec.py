@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import jiwer
@@ -19,8 +20,11 @@ from codec.config import CodecConfig
 from codec.model import Codec, CodecOutput
 from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
+from eval.metrics.base import Pair
+from eval.metrics.registry import DEFAULT
 from eval.pictures import spectrogram_pair
-from eval.score import failures, score_each, summarize
+from eval.score import Job, columns_of, failures, score_each
+from eval.spelling import normalise
 from train.config import from_mapping
 from train.data.audio import Batch, CropDataset, DataConfig, collate
 from train.data.loader import ValidClip, make_loader, valid_clips
@@ -28,7 +32,7 @@ from train.data.manifest import read_manifest
 from train.discriminators import DiscriminatorConfig, Discriminators, split_maps
 from train.dist import gather_batch, share
 from train.losses.adversarial import discriminator_hinge, feature_distance, generator_hinge
-from train.losses.ctc import CTCHead, normalise
+from train.losses.ctc import CTCHead
 from train.losses.distill import DistillConfig, make_distillation
 from train.losses.reconstruction import ReconstructionLoss
 from train.tasks.base import Validation
@@ -238,7 +242,7 @@ class CodecTask:
 
         Where there are transcripts and a CTC head, `cer` is what the head reads from the semantic codes.
         """
-        pairs, codes, texts = [], [], []
+        jobs, codes, texts = [], [], []
         head = self.distillation.head
         audio: dict[str, Tensor] = {}
         pictures: dict[str, Any] = {}
@@ -251,16 +255,16 @@ class CodecTask:
             if isinstance(head, CTCHead) and (text := normalise(text or "")):
                 logits = head.logits(result.quantized.z[..., : self.config.semantic_dim].float())
                 texts.append((text, head.decode(logits, torch.tensor([len(waveform)]))[0]))
-            pairs.append((name, waveform, output))
+            jobs.append(Job(name, Pair(waveform, output, self.config.sample_rate), DEFAULT))
             if len(audio) < 2 * VALID_AUDIO:
                 audio |= {f"{name}_original": waveform, f"{name}_reconstruction": output}
                 pictures[name] = spectrogram_pair(waveform, output, self.config.sample_rate)
-        rows = list(score_each(pairs, 0, self.config.sample_rate))
-        metrics = {name: interval.mean for name, interval in summarize(rows).items()}
+        scored = list(score_each(jobs))
+        metrics = {name: mean(values.values()) for name, values in columns_of(scored).items()}
         if codes:
             stats = codebook_stats(torch.cat(codes, dim=2), self.config.codebook_sizes)
             metrics["semantic_perplexity"] = float(stats.perplexity[0])
-            metrics["failed"] = len(failures(rows))
+            metrics["failed"] = len(failures(scored))
         if texts:
             metrics["cer"] = jiwer.cer([text for text, _ in texts], [read for _, read in texts])
         return Validation(metrics, audio, pictures, self.config.sample_rate)

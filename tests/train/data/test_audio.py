@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from codec.audio.io import AudioError
 from train.data.audio import MAX_ATTEMPTS, CropDataset, DataConfig, collate
 from train.data.augment import AugmentConfig
-from train.data.manifest import Utterance, read_manifest
+from eval.testsets import Utterance
+from train.data.manifest import read_manifest
 
 RATE, HOP = 24_000, 1_920
 DATA = Path(__file__).parents[2] / "data"

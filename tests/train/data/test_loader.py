@@ -13,7 +13,8 @@ from codec.audio.io import AudioError
 from train.data.audio import CropDataset, DataConfig
 from train.data.augment import AugmentConfig
 from train.data.loader import make_loader, valid_clips
-from train.data.manifest import Utterance, read_manifest
+from eval.testsets import Utterance
+from train.data.manifest import read_manifest
 
 DATA = Path(__file__).parents[2] / "data"
 

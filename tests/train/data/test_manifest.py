@@ -10,7 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from train.data import manifest
-from train.data.manifest import Utterance, read_manifest, write_manifest
+from eval.testsets import Utterance
+from train.data.manifest import read_manifest, write_manifest
 
 CLIPS = sorted((Path(__file__).parents[2] / "data").glob("*.flac"))
 APP = typer.Typer()

@@ -3,11 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
 
 from codec.config import preset
-from train.losses.ctc import BLANK, CHARSET, N_SYMBOLS, CTCHead, normalise, symbols_to_text, text_to_symbols
+from eval.spelling import BLANK, CHARSET, N_SYMBOLS
+from train.losses.ctc import CTCHead
 from train.losses.distill import Distillation, DistillConfig, make_distillation
 
 CONFIG = preset("tiny")
@@ -26,33 +25,6 @@ def batch(lengths: list[int], seed: int = 0) -> tuple[torch.Tensor, torch.Tensor
     n_frames = -(-max(lengths) // HOP)
     embedding = torch.randn(len(lengths), n_frames, DIM, generator=generator)
     return embedding, torch.zeros(len(lengths), n_frames * HOP), torch.tensor(lengths)
-
-
-@given(st.text(alphabet=CHARSET))
-def test_symbols_round_trip(text: str) -> None:
-    assert symbols_to_text(text_to_symbols(text)) == normalise(text)
-
-
-@given(st.text())
-def test_any_text_is_written_in_the_charset_once_and_for_all(text: str) -> None:
-    once = normalise(text)
-    assert set(once) <= set(CHARSET)
-    assert normalise(once) == once
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Größe, STRASSE!", "grosse strasse"),
-        ("naïve café — élan", "naive cafe elan"),
-        ("It\u2019s 5 o'clock", "it's o'clock"),
-        ("Ærø Łódź İstanbul", "aero lodz istanbul"),
-        ("ﬁn", "fin"),
-        ("привет", ""),
-    ],
-)
-def test_normalise(text: str, expected: str) -> None:
-    assert normalise(text) == expected
 
 
 def test_loss_is_ctc_per_character(distill: Distillation) -> None:

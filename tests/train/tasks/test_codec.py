@@ -130,7 +130,7 @@ def test_validation_scores_reads_and_shows(tmp_path):
     task = CodecTask(preset("tiny"), data, loss, seed=0, n_valid=1)
     task.codec.eval()
     validation = task.validate()
-    assert {"pesq", "estoi", "mel", "stft", "cer", "semantic_perplexity"} <= validation.metrics.keys()
+    assert {"pesq_wb", "estoi", "mel", "stft", "cer", "semantic_perplexity"} <= validation.metrics.keys()
     assert validation.metrics["failed"] == 0
     (name,) = validation.pictures
     assert validation.audio.keys() == {f"{name}_original", f"{name}_reconstruction"}

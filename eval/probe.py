@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchaudio.functional import forced_align
 
-from train.losses.ctc import BLANK, N_SYMBOLS, ctc_losses, greedy_decode, normalise, text_to_symbols
+from eval.spelling import BLANK, N_SYMBOLS, ctc_losses, greedy_decode, normalise, steps_needed, text_to_symbols
 
 _BATCH_SIZE = 8
 
@@ -82,8 +82,7 @@ class LinearProbe(nn.Module):
         """
         target = text_to_symbols(text)
         log_probs = self([codes])[0].log_softmax(-1)
-        n_needed = len(target) + int((target[1:] == target[:-1]).sum())
-        if not 0 < n_needed <= log_probs.shape[1]:
+        if not 0 < steps_needed(target) <= log_probs.shape[1]:
             raise ValueError(f"{len(codes)} frames cannot spell {text!r}: drop the item")
         path = forced_align(log_probs, target[None], blank=BLANK)[0][0].long().unflatten(0, (len(codes), -1))
         spoken = path != BLANK

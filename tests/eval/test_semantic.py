@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from train.semantic import Spoken, read_spoken, row, sound_labels
 
 CLIPS = Path(__file__).parents[1] / "data"

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torchaudio.transforms import MFCC
 from tqdm import tqdm
+from train.probe import ctc_probe, purity
 
 from codec.quant.vq import VQ
 from codec.tokenizer import Tokenizer, load
 from train.data.manifest import read_manifest
 from train.data.media import open_recording
-from train.probe import ctc_probe, purity
 
 N_CLUSTERS = 50  # of MFCCs, standing in for phones
 N_MFCC = 13

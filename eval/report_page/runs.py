@@ -1,0 +1,98 @@
+"""The folders of one or several runs as one set of results on the recordings that they share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eval.metrics.base import Column
+from eval.results import REFERENCE, Recording, Results, SystemResult, file_of
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the files of a system are."""
+
+    folder: Path
+    system: str  # its name there
+
+    def file(self, kind: str, recording: str) -> Path | None:
+        """The `audio` or `codes` of a recording, if they are kept."""
+        path = file_of(self.folder, kind, self.system, recording)
+        return path if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Results and the files that they are about."""
+
+    results: Results
+    sources: dict[str, Source]  # by system, in order; `REFERENCE` for the recordings themselves
+
+
+def gather(folders: Sequence[Path]) -> Runs:
+    """Systems of all folders side by side, on the recordings that every folder has.
+
+    A system whose name a folder before it has is called FOLDER/NAME. Values that are not finite become
+    failures, so that they are listed and leave the means alone.
+
+    Raises:
+        ValueError: a folder is no run, no recording is shared, a shared one differs, or nothing is measured;
+            the message names which.
+    """
+    runs = {folder: Results.load(folder) for folder in folders}
+    recordings = _shared({folder: results.recordings for folder, results in runs.items()})
+    ids = {r.id for r in recordings}
+    sources = {REFERENCE: Source(folders[0], REFERENCE)}
+    columns: dict[str, Column] = {}
+    systems: list[SystemResult] = []
+    for folder, results in runs.items():
+        columns = {c.key: c for c in results.columns} | columns
+        for system in results.systems:
+            name = f"{folder}/{system.system}" if system.system in sources else system.system
+            sources[name] = Source(folder, system.system)
+            systems.append(_finite(replace(restrict(system, ids), system=name)))
+    if not columns:
+        raise ValueError(f"{folders[0]}: no metric is measured; give python -m eval one that is installed")
+    joint = Results(recordings, list(columns.values()), systems)
+    for folder, results in runs.items():
+        prefix = f"{folder}: " if len(runs) > 1 else ""
+        joint.not_measured |= {prefix + metric: why for metric, why in results.not_measured.items()}
+        joint.made |= {prefix + key: value for key, value in results.made.items()}
+    return Runs(joint, sources)
+
+
+def restrict(system: SystemResult, ids: Collection[str]) -> SystemResult:
+    """The same system on some of the recordings; its rate and speed stay those of all."""
+    return replace(
+        system,
+        values={key: {i: v for i, v in column.items() if i in ids} for key, column in system.values.items()},
+        failures={i: reasons for i, reasons in system.failures.items() if i in ids},
+    )
+
+
+def _shared(recordings: dict[Path, list[Recording]]) -> list[Recording]:
+    """Recordings of the first folder that all others have too."""
+    (first, ours), *others = recordings.items()
+    for folder, theirs in others:
+        seconds = {r.id: r.seconds for r in theirs}
+        ours = [r for r in ours if r.id in seconds]
+        for r in ours:
+            if not math.isclose(r.seconds, seconds[r.id], abs_tol=1e-3):
+                raise ValueError(f"{folder}: recording {r.id} has {seconds[r.id]} s, {r.seconds} s in {first}")
+    if not ours:
+        raise ValueError(f"{', '.join(map(str, recordings))}: no recording is in all of them; report each by itself")
+    return ours
+
+
+def _finite(system: SystemResult) -> SystemResult:
+    """The system with values such as an infinite ratio listed as failures."""
+    failures = {i: dict(reasons) for i, reasons in system.failures.items()}
+    values: dict[str, dict[str, float]] = {}
+    for key, column in system.values.items():
+        values[key] = {i: v for i, v in column.items() if math.isfinite(v)}
+        for i in column.keys() - values[key].keys():
+            failures.setdefault(i, {})[key] = f"the value is {column[i]}"
+    return replace(system, values=values, failures=failures)

@@ -1,0 +1,88 @@
+"""Results as Markdown for readers and as CSV for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from codec.files import atomic_file
+from eval.metrics.base import Column
+from eval.results import Results, SystemResult
+from eval.stats import Interval
+
+GROUP_COLUMNS = ("pesq_wb", "estoi")  # that are shown by group
+
+
+def markdown(results: Results) -> str:
+    """Means overall, two of them by group, and what could not be measured."""
+    measured = [s for s in results.systems if not s.not_measured]
+    header = ["system", "files", "kbit/s", *(title(c) for c in results.columns)]
+    rows = [
+        [s.system, str(n_files(s, results)), f"{s.kbit_per_s:.2f}", *(_cell(s.mean(c.key), c) for c in results.columns)]
+        for s in measured
+    ]
+    parts = ["Means with 95% bootstrap intervals over recordings; kbit/s of payload.", table(header, rows)]
+    shown = [c for c in results.columns if c.key in GROUP_COLUMNS]
+    if results.groups and shown:
+        header = ["system", *(f"{name} ({len(ids)})" for name, ids in results.groups.items())]
+        rows = [[s.system, *(_short(s, ids, shown) for ids in results.groups.values())] for s in measured]
+        parts += [f"{' / '.join(c.title for c in shown)} by group (recordings):", table(header, rows)]
+    if missing := _missing(results):
+        parts.append("\n".join(missing))
+    return "\n\n".join(parts) + "\n"
+
+
+def write(folder: Path, results: Results) -> None:
+    """Write `table.md`, and `table.csv` with a line for every system and recording; each whole or not at all."""
+    for name, text in (("table.md", markdown(results)), ("table.csv", _csv(results))):
+        with atomic_file(folder / name) as new:
+            new.write_text(text, encoding="utf-8")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def title(column: Column) -> str:
+    return column.title + (f" ({column.unit})" if column.unit else "")
+
+
+def n_files(system: SystemResult, results: Results) -> int:
+    """Recordings that every metric could judge."""
+    return len(results.recordings) - sum(r.id in system.failures for r in results.recordings)
+
+
+def _missing(results: Results) -> list[str]:
+    lines = [f"- {metric}: not measured: {reason}" for metric, reason in results.not_measured.items()]
+    for s in results.systems:
+        lines += [f"- {s.system}: not measured: {s.not_measured}"] if s.not_measured else []
+        lines += [f"- {s.system}: {len(s.failures)} recordings failed:"] if s.failures else []
+        for name, reasons in s.failures.items():
+            lines += [f"  - {name}: {metric}: {reason}" for metric, reason in reasons.items()]
+    return lines
+
+
+def _csv(results: Results) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["system", "recording", *(c.key for c in results.columns)])
+    for s in results.systems:
+        for r in results.recordings:
+            writer.writerow([s.system, r.id, *(s.values.get(c.key, {}).get(r.id, "") for c in results.columns)])
+    return text.getvalue()
+
+
+def _cell(x: Interval | None, column: Column) -> str:
+    if x is None:
+        return "-"
+    mean, low, high = (f"{value:.{column.decimals}f}" for value in (x.mean, x.low, x.high))
+    return f"{mean} [{low}, {high}]"
+
+
+def _short(system: SystemResult, ids: Sequence[str], columns: Sequence[Column]) -> str:
+    means = [(system.mean(c.key, ids), c.decimals) for c in columns]
+    return " / ".join(f"{mean.mean:.{decimals}f}" if mean else "-" for mean, decimals in means)
