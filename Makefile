@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format benchmark clean
+.PHONY: demo test lint format eval benchmark clean
 
 demo: .venv/ready
 	$(BIN)/python -m eval.demo tests/data/kathleen.flac demo_out
@@ -19,6 +19,13 @@ format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The shipped default and classical codecs (Debian packages codec2, speex, opus-tools) on twelve recordings.
+eval: .venv/ready
+	-$(BIN)/python -m eval eval/bench12/bench12.jsonl --out eval_out --workers 2 --systems \
+	    default default:25 default:13 default:5 default:1 codec2-700C codec2-2400 codec2-3200 speex-nb-0 \
+	    opus-6-60ms opus-9 identity mulaw lowpass-8k lowpass-12k lowpass-16k
+	$(BIN)/python -m eval.report eval_out
+
 benchmark: .venv/ready
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[eval]'
 	$(BIN)/python benchmarks/codec_speed.py --out benchmarks/results
@@ -29,4 +36,4 @@ benchmark: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv demo_out dist build
+	rm -rf .venv demo_out eval_out dist build

@@ -1,0 +1,105 @@
+"""`python -m train.ablate STUDY OUT --test MANIFEST [overrides]`: train every variant, measure all, say which is best.
+
+    python -m train.ablate acoustic runs/acoustic --test test.jsonl --jobs 2 data.train=train.jsonl
+
+OUT gets `study.yaml` (with the overrides, itself a study that can be run), a folder VARIANT/SEED for every training,
+`eval/` with all outputs and scores, `table.md` and `results.json`. The same command goes on after an interruption:
+complete trainings are not repeated, nor is what was scored. With a budget in minutes, a training that was interrupted
+goes on for as long again; one in steps is exact.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from codec.files import atomic_file
+from codec.tokenizer import load
+from eval.metrics.base import MissingBackendError
+from eval.metrics.registry import make_metric
+from eval.provenance import environment
+from eval.results import SystemResult
+from eval.run import evaluate
+from eval.systems import CodecSystem
+from eval.testsets import Utterance, read_testset
+from train.ablate.cost import cost
+from train.ablate.outcome import Outcome, markdown, outcome, write
+from train.ablate.study import Run, Study, plan, read_study
+from train.ablate.training import lock, train_all
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a study; 1 if a training failed or was stopped, 2 if the study cannot be begun."""
+    args = _arguments(argv)
+    try:
+        study = read_study(args.study)
+        study = replace(study, base=[*study.base, *args.overrides])
+        runs = plan(study, args.out)
+        utterances = read_testset(args.test, args.ids)
+        for metric in study.metrics:
+            make_metric(metric)
+        with lock(args.out) as handle:
+            with atomic_file(args.out / "study.yaml") as new:
+                new.write_text(OmegaConf.to_yaml(asdict(study)))
+            failures = train_all(runs, args.jobs, handle)
+            done = [run for run in runs if run.is_complete]
+            if not done:
+                print("error: every training failed", file=sys.stderr)
+                return 1
+            found = measure(study, done, utterances, args.out, args.jobs, failures)
+            write(args.out, found, asdict(study), environment())
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 1
+    except (ValueError, OSError, MissingBackendError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(markdown(found), end="")
+    return int(bool(failures))
+
+
+def measure(
+    study: Study, runs: Sequence[Run], utterances: Sequence[Utterance], out: Path, jobs: int, failures: dict[str, str]
+) -> Outcome:
+    """Evaluate complete runs on a test set and compare their variants.
+
+    Raises:
+        ValueError: weights that cannot be read, or nothing to decide by.
+    """
+    systems = [CodecSystem(load(run.weights), name=run.name) for run in runs]
+    evaluated = evaluate(systems, utterances, study.metrics, out / "eval", jobs if jobs > 1 else 0)
+    results: dict[str, dict[int, SystemResult]] = {v: {} for v in study.variants if any(r.variant == v for r in runs)}
+    for run, result in zip(runs, evaluated.systems, strict=True):
+        results[run.variant][run.seed] = result
+    costs = {}
+    for variant in results:
+        ours = [run for run in runs if run.variant == variant]
+        costs[variant] = cost(ours[0].config, ours)
+    return outcome(evaluated.columns, results, costs, failures)
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.ablate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("study", help="name of conf/ablation/NAME.yaml, or a file like these")
+    parser.add_argument("out", type=Path, help="folder for everything")
+    parser.add_argument("overrides", nargs="*", help="settings of all variants, such as data.train=train.jsonl")
+    parser.add_argument("--test", type=Path, required=True, help="manifest or folder of recordings to measure on")
+    parser.add_argument("--ids", type=Path, help="file with an id a line: measure only these")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time; and processes that score")
+    args = parser.parse_intermixed_args(argv)
+    if args.jobs < 1:
+        parser.error(f"--jobs {args.jobs}: expected 1 or more")
+    return args
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the trainings are to stop with this process
+    sys.exit(main())

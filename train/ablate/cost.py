@@ -1,0 +1,61 @@
+"""What a variant costs: in use, by its architecture; in training, by what its runs recorded."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from codec.config import CodecConfig
+from codec.model import Codec
+from train.ablate.study import Run
+
+FLOP_SECONDS = 16.0  # of audio: long enough for the start of a stream to weigh nothing
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of using a codec, and of having trained it."""
+
+    parameters: int
+    flops: float  # per second of audio, to encode and decode it; a multiplication and an addition are two
+    frame_rate: float  # Hz
+    kbit_per_s: float  # of codes, nominal
+    steps: float  # means over the runs from here on
+    audio_h: float  # that training took in, padding and repetition included
+    minutes: float  # that its steps took, without start and validation
+
+
+def cost(config: CodecConfig, runs: Sequence[Run]) -> Cost:
+    """Of the variant that these complete runs trained."""
+    with torch.device("meta"):  # shapes are all that is counted
+        model = Codec(config).eval()
+        n_frames = math.ceil(FLOP_SECONDS * config.frame_rate)
+        waveform = torch.zeros(1, n_frames * config.hop_length)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model.decode(model.encode(waveform))
+    steps, audio_h, minutes = (mean(values) for values in zip(*map(_training, runs), strict=True))
+    return Cost(
+        parameters=sum(p.numel() for p in model.parameters()),
+        flops=counter.get_total_flops() * config.frame_rate / n_frames,
+        frame_rate=config.frame_rate,
+        kbit_per_s=config.bitrate() / 1000,
+        steps=steps,
+        audio_h=audio_h,
+        minutes=minutes,
+    )
+
+
+def _training(run: Run) -> tuple[float, float, float]:
+    """Steps, hours of audio, and minutes of one run, over all its starts."""
+    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    steps = lines[-1]["step"]
+    data, trainer = run.settings["data"], run.settings["trainer"]
+    audio_s = steps * trainer["accumulate"] * data["batch_size"] * data["crop_s"]
+    step_s = [line["time/step"] for line in lines if "time/step" in line]
+    return steps, audio_s / 3600, steps * mean(step_s or [0.0]) / 60
