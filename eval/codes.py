@@ -78,9 +78,10 @@ class CodeStats:
 
     @property
     def redundancy(self) -> float:
-        """Share of a code's entropy that one other code of its frame tells, mean over pairs: 0 none, 1 copies.
+        """Share of a code's entropy that one other code of its frame tells, mean over pairs.
 
-        Codebooks that are always the same have no entropy to share and are left out; 0 without any pair.
+        0 for independent codes, about 1 for copies; too low with few frames (see above). Codebooks that
+        are always the same have no entropy to share and are left out; 0 without any pair.
         """
         told = self.mutual / self.mutual.diagonal()
         pairs = ~torch.eye(len(self.mutual), dtype=torch.bool) & (self.mutual.diagonal() > 0)
@@ -104,22 +105,17 @@ def code_stats(codes: Sequence[Tensor | NDArray], codebook_sizes: Sequence[int],
     joined = torch.cat(recordings, dim=1)
     check_codes(joined[None], sizes)
     stats = codebook_stats(joined[None], sizes)
-    repeats = sum((c[:, 1:] == c[:, :-1]).sum(1) for c in recordings) / n_pairs
-    columns = zip(sizes, stats.perplexity.log2().tolist(), stats.usage.tolist(), repeats.tolist(), strict=True)
-    codebooks = tuple(Codebook(size, bits, round(size * (1 - usage)), same) for size, bits, usage, same in columns)
-    return CodeStats(codebooks, _corrected(joined), joined.shape[1], frame_rate)
+    bits = stats.perplexity.double().log2()
+    repeats = torch.stack([(c[:, 1:] == c[:, :-1]).sum(1) for c in recordings]).sum(0) / n_pairs
+    columns = zip(sizes, bits.tolist(), stats.usage.tolist(), repeats.tolist(), strict=True)
+    codebooks = tuple(Codebook(size, h, round(size * (1 - usage)), same) for size, h, usage, same in columns)
+    return CodeStats(codebooks, _shared(joined).diagonal_scatter(bits), joined.shape[1], frame_rate)
 
 
 def entropy(x: Tensor) -> float:
     """Bits of the observed frequencies of the values in `x` `[N]`, N >= 1."""
     p = x.unique(return_counts=True)[1].double() / len(x)
     return float(-(p * p.log2()).sum())
-
-
-def mutual_information(x: Tensor, y: Tensor) -> float:
-    """Bits that values `x` `[N]` and `y` `[N]` tell of each other, by observed frequencies; see `CodeStats`."""
-    x, y = (v.unique(return_inverse=True)[1] for v in (x, y))
-    return entropy(x) + entropy(y) - entropy(x * len(y) + y)
 
 
 def run_stats(folder: Path, results: Results, system: SystemResult) -> CodeStats:
@@ -130,13 +126,13 @@ def run_stats(folder: Path, results: Results, system: SystemResult) -> CodeStats
     Raises:
         ValueError: the system has no codes, or a file is missing or damaged; the message names it.
     """
-    if not system.codebook_sizes:
-        raise ValueError(f"{system.system}: has no codes")
     coded = [r for r in results.recordings if CODING not in system.failures.get(r.id, {})]
+    if not coded or not system.codebook_sizes:
+        raise ValueError(f"{folder}: {system.system} has no codes")
     codes = [_read_codes(file_of(folder, "codes", system.system, r.id)) for r in coded]
-    seconds = sum(r.seconds for r in coded)
+    frame_rate = sum(c.shape[-1] for c in codes) / sum(r.seconds for r in coded)
     try:
-        return code_stats(codes, system.codebook_sizes, sum(c.shape[-1] for c in codes) / max(seconds, 1e-9))
+        return code_stats(codes, system.codebook_sizes, frame_rate)
     except ValueError as error:
         raise ValueError(f"{folder}: {system.system}: {error}") from error
 
@@ -173,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         results = Results.load(args.folder)
-        known = {s.system: s for s in results.systems if s.codebook_sizes}
+        known = {s.system: s for s in results.systems if s.codebook_sizes and not s.not_measured}
         if absent := [name for name in args.systems if name not in known]:
             raise ValueError(f"{args.folder}: no codes of {absent[0]}; there are those of {' '.join(known) or 'none'}")
         stats = {name: run_stats(args.folder, results, known[name]) for name in args.systems or known}
@@ -186,23 +182,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _corrected(codes: Tensor) -> Tensor:
-    """Mutual information less that of shuffled frames, codes `[K, T]` -> `[K, K]`."""
+def _shared(codes: Tensor) -> Tensor:
+    """Mutual information less that of shuffled frames, codes `[K, T]` -> `[K, K]`; the diagonal means nothing.
+
+    Entropies of single codebooks do not change with the order of frames, so those of pairs are the whole difference.
+    """
     generator = torch.Generator().manual_seed(0)
-    chance = torch.zeros(len(codes), len(codes), dtype=torch.float64)
+    shuffled = torch.zeros(len(codes), len(codes), dtype=torch.float64)
     for _ in range(N_SHUFFLES):
-        chance += _mutual(torch.stack([row[torch.randperm(len(row), generator=generator)] for row in codes]))
-    corrected = _mutual(codes) - chance / N_SHUFFLES
-    return corrected.diagonal_scatter(torch.tensor([entropy(row) for row in codes], dtype=torch.float64))
+        order = [torch.randperm(codes.shape[1], generator=generator) for _ in codes]
+        shuffled += _pair_entropies(codes.gather(1, torch.stack(order))) / N_SHUFFLES
+    return shuffled - _pair_entropies(codes)
 
 
-def _mutual(codes: Tensor) -> Tensor:
-    """Mutual information by observed frequencies of all pairs, codes `[K, T]` -> `[K, K]`, 0 on the diagonal."""
-    found = torch.zeros(len(codes), len(codes), dtype=torch.float64)
+def _pair_entropies(codes: Tensor) -> Tensor:
+    """Bits of all pairs of different codebooks, codes `[K, T]` -> `[K, K]`."""
+    bits = torch.zeros(len(codes), len(codes), dtype=torch.float64)
+    n = int(codes.max()) + 1
     for i in range(len(codes)):
         for j in range(i):
-            found[i, j] = found[j, i] = mutual_information(codes[i], codes[j])
-    return found
+            bits[i, j] = bits[j, i] = entropy(codes[i] * n + codes[j])
+    return bits
 
 
 def _read_codes(path: Path) -> NDArray:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchaudio.functional import forced_align
 
+from eval.codes import entropy
 from eval.spelling import BLANK, N_SYMBOLS, ctc_losses, greedy_decode, normalise, steps_needed, text_to_symbols
 
 _BATCH_SIZE = 8
@@ -169,14 +170,9 @@ def purity(codes: Tensor, labels: Tensor) -> Purity:
         raise ValueError(f"codes {list(codes.shape)} and labels {list(labels.shape)}: expected one label for each code")
     code, label = (x.flatten().unique(return_inverse=True)[1] for x in (codes, labels))
     n_labels = int(label.max()) + 1
-    joint = torch.bincount(code * n_labels + label, minlength=(int(code.max()) + 1) * n_labels)
-    joint = joint.view(-1, n_labels).double() / codes.numel()
-    entropy = _entropy(joint.sum(0))
-    mutual = entropy + _entropy(joint.sum(1)) - _entropy(joint.flatten())
+    pair = code * n_labels + label
     # One label for everything leaves nothing to tell.
-    nmi = float(mutual / entropy) if entropy > 0 else 1.0
-    return Purity(float(joint.amax(1).sum()), min(max(nmi, 0.0), 1.0))
-
-
-def _entropy(p: Tensor) -> Tensor:
-    return -torch.special.xlogy(p, p).sum()
+    told = entropy(label)
+    nmi = (told + entropy(code) - entropy(pair)) / told if told > 0 else 1.0
+    commonest = torch.bincount(pair, minlength=(int(code.max()) + 1) * n_labels).view(-1, n_labels).amax(1)
+    return Purity(float(commonest.sum()) / codes.numel(), min(max(nmi, 0.0), 1.0))

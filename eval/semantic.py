@@ -1,27 +1,32 @@
-"""`python -m train.semantic`: how much the semantic codes of some codecs say about text and sounds, as a table."""
+"""`python -m eval.semantic`: how much the semantic codes of some codecs say about text and sounds, as a table."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torchaudio.transforms import MFCC
 from tqdm import tqdm
-from train.probe import ctc_probe, purity
 
+from codec.audio.io import read_audio
 from codec.quant.vq import VQ
 from codec.tokenizer import Tokenizer, load
-from train.data.manifest import read_manifest
-from train.data.media import open_recording
+from eval.abx import Segment, abx_error, split_segments
+from eval.probe import Purity, ctc_probe, purity
+from eval.tables import table
+from eval.testsets import read_testset
 
 N_CLUSTERS = 50  # of MFCCs, standing in for phones
 N_MFCC = 13
 MFCC_RATE = 100  # per second
+HEADER = (
+    "model", "CER of a linear probe", "purity", "by chance", "NMI", "by chance", "ABX within speaker", "ABX across"
+)  # fmt: skip
 
 
 @dataclass
@@ -30,24 +35,36 @@ class Spoken:
 
     waveforms: list[Tensor]  # [L]
     texts: list[str]
+    speakers: list[str]  # empty: unknown
+
+
+@dataclass(frozen=True)
+class Semantics:
+    """How much the semantic codes of a codec say."""
+
+    cer: float  # of a linear probe of the codes, on the test recordings
+    found: Purity  # of the codes against clusters of MFCCs, on the training recordings, as all below
+    chance: Purity  # of the same codes shuffled
+    abx_within: float | None  # error rate for codebook entries, clusters as labels; chance is 0.5
+    abx_across: float | None  # the same with X of another speaker; None: fewer than two speakers
 
 
 def read_spoken(source: str | Path, minutes: float, sample_rate: int) -> Spoken:
-    """The first recordings of `source` that have a transcript, evenly spread, up to `minutes`.
+    """The recordings of `source` that have a transcript, evenly spread, up to about `minutes`.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or one cannot be read.
     """
-    utterances = [u for u in read_manifest(source) if u.text]
+    utterances = [u for u in read_testset(source) if u.text]
     if not utterances:
         raise ValueError(f"{source}: no transcripts; use a manifest with a text for each recording")
     total = sum(u.duration_s or 0 for u in utterances)
     step = max(1, int(total / (60 * minutes)))
-    spoken = Spoken([], [])
-    for utterance in tqdm(list(islice(utterances, 0, None, step)), unit="file", desc="read", disable=None):
-        with open_recording(utterance.path, sample_rate) as recording:
-            spoken.waveforms.append(torch.from_numpy(recording.read(0, recording.n_samples)))
-        spoken.texts.append(utterance.text or "")
+    spoken = Spoken([], [], [])
+    for u in tqdm(utterances[::step], unit="file", desc="read", disable=None):
+        spoken.waveforms.append(read_audio(u.path, None, sample_rate))
+        spoken.texts.append(u.text or "")
+        spoken.speakers.append(u.speaker or "")
     return spoken
 
 
@@ -75,36 +92,58 @@ def sound_labels(waveforms: list[Tensor], n_frames: list[int], sample_rate: int,
     return list(clusters.encode(joined).split(n_frames))
 
 
-def row(tokenizer: Tokenizer, train: Spoken, test: Spoken) -> list[float]:
-    """CER of a linear probe, then purity and NMI against clusters, and the same with codes shuffled."""
+def semantics(tokenizer: Tokenizer, train: Spoken, test: Spoken) -> Semantics:
+    """Probe, purity and ABX of one codec.
+
+    Raises:
+        ValueError: no test transcript has any letter.
+    """
     config = tokenizer.config
     codes, test_codes = (semantic_codes(tokenizer, spoken.waveforms) for spoken in (train, test))
     cer = ctc_probe(codes, train.texts, test_codes, test.texts, config.semantic_codebook_size)
-    labels = torch.cat(sound_labels(train.waveforms, [len(c) for c in codes], config.sample_rate, config.frame_rate))
-    joined = torch.cat(codes)
+    labels = sound_labels(train.waveforms, [len(c) for c in codes], config.sample_rate, config.frame_rate)
+    joined, joined_labels = torch.cat(codes), torch.cat(labels)
     shuffled = joined[torch.randperm(len(joined), generator=torch.Generator().manual_seed(0))]
-    found, chance = purity(joined, labels), purity(shuffled, labels)
-    return [cer, found.purity, chance.purity, found.nmi, chance.nmi]
+    decode = tokenizer.model.quantizer.semantic.decode
+    segments: list[Segment] = []
+    for item, sounds, speaker in zip(codes, labels, train.speakers, strict=True):
+        if speaker:
+            segments += split_segments(decode(item.to(tokenizer.model.device)), sounds, speaker)
+    return Semantics(
+        cer,
+        purity(joined, joined_labels),
+        purity(shuffled, joined_labels),
+        abx_error(segments, across=False),
+        abx_error(segments, across=True),
+    )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m train.semantic", description=__doc__)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print a line for each codec."""
+    parser = argparse.ArgumentParser(prog="python -m eval.semantic", description=__doc__)
     parser.add_argument("models", nargs="+", help="checkpoint folders, hub ids, presets, or default")
     parser.add_argument("--train", required=True, help="manifest with transcripts, for the probe")
     parser.add_argument("--test", required=True, help="manifest with transcripts, to read")
     parser.add_argument("--minutes", type=float, default=30.0, help="of training speech")
-    args = parser.parse_args()
-    print("| model | CER of a linear probe | purity | by chance | NMI | by chance |\n|---|---|---|---|---|---|")
+    args = parser.parse_args(argv)
+    rows = []
     try:
         for name in args.models:
             tokenizer = load(name)
             rate = tokenizer.config.sample_rate
             train, test = read_spoken(args.train, args.minutes, rate), read_spoken(args.test, args.minutes, rate)
-            print(f"| {name} |", " | ".join(f"{x:.3f}" for x in row(tokenizer, train, test)), "|", flush=True)
-    except ValueError as error:
+            rows.append([name, *_cells(semantics(tokenizer, train, test))])
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    finally:  # what came before an error is shown too
+        print(table(HEADER, rows))
     return 0
+
+
+def _cells(s: Semantics) -> list[str]:
+    numbers = [s.cer, s.found.purity, s.chance.purity, s.found.nmi, s.chance.nmi, s.abx_within, s.abx_across]
+    return ["-" if x is None else f"{x:.3f}" for x in numbers]
 
 
 if __name__ == "__main__":

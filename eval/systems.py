@@ -9,10 +9,22 @@ from functools import partial
 from torch import Tensor
 
 from codec.tokenizer import Tokenizer, load
+from eval.baselines.anchors import Lowpass, MuLaw
 from eval.baselines.base import SAMPLE_RATE, Coded, System, resample
 from eval.baselines.codec2 import Codec2
+from eval.baselines.huggingface import Dac, Encodec, Mimi
 from eval.baselines.opus import Opus
+from eval.baselines.pretrained import Pretrained
+from eval.baselines.snac import Snac
 from eval.baselines.speex import Speex
+
+ANCHORS: dict[str, Callable[[], System]] = {
+    "identity": partial(Lowpass, "identity"),
+    "lowpass-8k": partial(Lowpass, "lowpass-8k", 8_000),
+    "lowpass-12k": partial(Lowpass, "lowpass-12k", 12_000),
+    "lowpass-16k": partial(Lowpass, "lowpass-16k", 16_000),
+    "mulaw": MuLaw,
+}
 
 BASELINES: dict[str, Callable[[], System]] = {
     "codec2-700C": partial(Codec2, "700C"),
@@ -29,6 +41,8 @@ BASELINES: dict[str, Callable[[], System]] = {
     "opus-16": partial(Opus, 16),
     "opus-24": partial(Opus, 24),
 }
+
+PRETRAINED: dict[str, type[Pretrained]] = {kind.family: kind for kind in (Encodec, Dac, Mimi, Snac)}
 
 
 class CodecSystem:
@@ -62,18 +76,31 @@ class CodecSystem:
 
 
 def make_system(spec: str, device: str = "cpu") -> System:
-    """The system called `spec`: a name in `BASELINES`, or MODEL or MODEL:n_q for a checkpoint, hub id or preset.
+    """The system called `spec`.
+
+    Args:
+        spec: a name in `ANCHORS` or `BASELINES`; a name in `PRETRAINED`, maybe with its weights as in
+            `mimi=FOLDER_OR_HUB_ID`; or a checkpoint folder, hub id or preset of ours. A number of codebooks may
+            follow the last two: `mimi:8`.
+        device: of neural codecs.
 
     Raises:
         MissingProgramError: a baseline's program is not installed.
+        MissingBackendError: a pretrained codec's package or weights are not on this machine.
         ValueError: no such baseline or checkpoint, or not so many codebooks.
     """
-    if spec in BASELINES:
-        return BASELINES[spec]()
-    model, colon, n_q = spec.rpartition(":")
-    has_n_q = bool(colon) and n_q.isdecimal()
+    if spec in ANCHORS or spec in BASELINES:
+        return (ANCHORS | BASELINES)[spec]()
+    model, colon, count = spec.rpartition(":")
+    if not (colon and count.isdecimal()):
+        model, count = spec, ""
+    n_q = int(count) if count else None
+    family, _, source = model.partition("=")
+    if family in PRETRAINED:
+        return PRETRAINED[family](spec, source, n_q, device)
     try:
-        tokenizer = load(model if has_n_q else spec, device)
+        tokenizer = load(model, device)
     except ValueError as error:
-        raise ValueError(f"system {spec}: {error}; the baselines are {' '.join(BASELINES)}") from error
-    return CodecSystem(tokenizer, int(n_q) if has_n_q else None, spec)
+        known = " ".join([*BASELINES, *PRETRAINED, *ANCHORS])
+        raise ValueError(f"system {spec}: {error}; the baselines are {known}") from error
+    return CodecSystem(tokenizer, n_q, spec)

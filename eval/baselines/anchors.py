@@ -33,7 +33,7 @@ class Lowpass:
 
 
 class MuLaw:
-    """Logarithmic 8-bit samples at 24 kHz (mu = 255), 192 kbit/s: noise some 38 dB below speech of any loudness."""
+    """Logarithmic 8-bit samples at 24 kHz (mu = 255), 192 kbit/s: noise some 37 dB below loud speech."""
 
     name = "mulaw"
     version = ""

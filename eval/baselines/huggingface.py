@@ -14,6 +14,7 @@ from eval.metrics.base import MissingBackendError
 
 
 class _HuggingFace(Pretrained):
+    # The networks of EnCodec and Mimi are causal and may have learned a delay, so their lag is searched for.
     model_class: ClassVar[str]
     n_codebooks_field: ClassVar[str] = "num_quantizers"
 
@@ -59,7 +60,7 @@ class Encodec(_HuggingFace):
 class Dac(_HuggingFace):
     """Descript Audio Codec."""
 
-    family, hub_id, lag = "dac", "descript/dac_24khz", 0  # no causal network: sample t comes from around sample t
+    family, hub_id, lag = "dac", "descript/dac_24khz", 0  # its layers look as far back as ahead
     model_class, n_codebooks_field = "DacModel", "n_codebooks"
 
     def _encode(self, x: Tensor) -> Iterable[Tensor]:

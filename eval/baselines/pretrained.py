@@ -112,8 +112,9 @@ class Pretrained(ABC):
             try:
                 folder = Path(snapshot_download(source, local_files_only=True))
             except (LocalEntryNotFoundError, HFValidationError) as error:
+                hub_id = self.hub_id if isinstance(error, HFValidationError) else source
                 raise MissingBackendError(
-                    f"{source}: no such folder, and not in the local Hugging Face cache: hf download {self.hub_id}, or "
+                    f"{source}: no such folder, and not in the local Hugging Face cache: hf download {hub_id}, or "
                     f"name a folder with {CONFIG} and model.safetensors: {self.family}=FOLDER"
                 ) from error
         if (folder / CONFIG).is_file() and any(folder.glob(WEIGHTS)):

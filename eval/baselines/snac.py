@@ -23,7 +23,7 @@ class Snac(Pretrained):
         ValueError: `n_q` is given: the decoder knows only all codebooks together.
     """
 
-    family, hub_id, lag = "snac", "hubertsiuzdak/snac_24khz", 0  # no causal network: sample t is from around sample t
+    family, hub_id, lag = "snac", "hubertsiuzdak/snac_24khz", 0  # its layers look as far back as ahead
 
     def __init__(self, name: str, source: str = "", n_q: int | None = None, device: str = "cpu") -> None:
         if n_q is not None:

@@ -6,27 +6,55 @@ from collections.abc import Callable
 from functools import cache
 
 from eval.metrics import perceptual, signal
-from eval.metrics.base import Column, Metric, Waveform
+from eval.metrics.asr import make_asr
+from eval.metrics.base import Column, Metric, Pair, Waveform
+from eval.metrics.dnsmos import make_dnsmos
+from eval.metrics.prosody import make_prosody
+from eval.metrics.speaker import make_speaker
+from eval.metrics.squim import make_squim
+from eval.metrics.visqol import make_visqol
 
 DEFAULT = ("pesq_wb", "stoi", "estoi", "mel", "stft")
+
+
+def _plain(name: str, make: Callable[[], Metric]) -> Callable[[str], Metric]:
+    """A metric that takes no option."""
+
+    def check(option: str) -> Metric:
+        if option:
+            raise ValueError(f"metric {name}:{option}: {name} takes no option")
+        return make()
+
+    return check
 
 
 def _waveforms(column: Column, function: Callable[[Waveform, Waveform, int], float]) -> Callable[[str], Metric]:
     """A metric of one column that needs nothing but the two waveforms."""
 
-    def make(_: str) -> Metric:
-        return Metric(column.key, (column,), lambda pair: [function(pair.reference, pair.output, pair.sample_rate)])
+    def measure(pair: Pair) -> list[float]:
+        return [function(pair.reference, pair.output, pair.sample_rate)]
 
-    return make
+    return _plain(column.key, lambda: Metric(column.key, (column,), measure))
 
 
-# Each takes what stands behind the colon: `wer:pocketsphinx`.
+# Each takes what stands behind the colon: `squim:weights.pth`.
 METRICS: dict[str, Callable[[str], Metric]] = {
     "pesq_wb": _waveforms(Column("pesq_wb", "PESQ-WB", True, 2), perceptual.pesq_wb),
+    "pesq_nb": _waveforms(Column("pesq_nb", "PESQ-NB", True, 2), perceptual.pesq_nb),
     "stoi": _waveforms(Column("stoi", "STOI", True, 3), perceptual.stoi),
     "estoi": _waveforms(Column("estoi", "ESTOI", True, 3), perceptual.estoi),
+    "visqol": make_visqol,
     "mel": _waveforms(Column("mel", "mel", False, 3), signal.mel_distance),
     "stft": _waveforms(Column("stft", "MRSTFT", False, 2), signal.stft_distance),
+    "mel_dac": _waveforms(Column("mel_dac", "mel (DAC)", False, 3), signal.mel_distance_dac),
+    "mel_dac_paper": _waveforms(Column("mel_dac_paper", "mel (DAC paper)", False, 3), signal.mel_distance_dac_paper),
+    "stft_dac": _waveforms(Column("stft_dac", "STFT (DAC)", False, 3), signal.stft_distance_dac),
+    "si_sdr": _waveforms(Column("si_sdr", "SI-SDR", True, 2, "dB"), signal.si_sdr),
+    "asr": make_asr,
+    "speaker": make_speaker,
+    "prosody": _plain("prosody", make_prosody),
+    "dnsmos": _plain("dnsmos", make_dnsmos),
+    "squim": make_squim,
 }
 
 

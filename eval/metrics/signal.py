@@ -39,7 +39,6 @@ DAC_MELS = ((2048, 150), (512, 80))  # FFT size and mels
 DAC_PAPER_MELS = ((32, 5), (64, 10), (128, 20), (256, 40), (512, 80), (1024, 160), (2048, 320))
 
 
-
 def si_sdr(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> float:
     """Scale-invariant signal-to-distortion ratio in dB, of the waveforms less their means; more is better.
 

@@ -35,7 +35,7 @@ from train.ablate.training import lock, train_all
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a study; 1 if a training failed or was stopped, 2 if the study cannot be begun."""
+    """Run a study; 1 if a training or recording failed or it was stopped, 2 if the study cannot be begun."""
     args = _arguments(argv)
     try:
         study = read_study(args.study)
@@ -61,27 +61,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(markdown(found), end="")
-    return int(bool(failures))
+    return int(bool(found.failures))
 
 
 def measure(
     study: Study, runs: Sequence[Run], utterances: Sequence[Utterance], out: Path, jobs: int, failures: dict[str, str]
 ) -> Outcome:
-    """Evaluate complete runs on a test set and compare their variants.
+    """Evaluate complete runs on a test set and compare their variants; `failures` are of the runs that are not.
 
     Raises:
         ValueError: weights that cannot be read, or nothing to decide by.
     """
     systems = [CodecSystem(load(run.weights), name=run.name) for run in runs]
     evaluated = evaluate(systems, utterances, study.metrics, out / "eval", jobs if jobs > 1 else 0)
-    results: dict[str, dict[int, SystemResult]] = {v: {} for v in study.variants if any(r.variant == v for r in runs)}
-    for run, result in zip(runs, evaluated.systems, strict=True):
-        results[run.variant][run.seed] = result
+    by_name = dict(zip((run.name for run in runs), evaluated.systems, strict=True))
+    results: dict[str, dict[int, SystemResult]] = {}
     costs = {}
-    for variant in results:
+    for variant in dict.fromkeys(run.variant for run in runs):
         ours = [run for run in runs if run.variant == variant]
+        results[variant] = {run.seed: by_name[run.name] for run in ours}
         costs[variant] = cost(ours[0].config, ours)
-    return outcome(evaluated.columns, results, costs, failures)
+    unmeasured = {
+        name: f"{len(result.failures)} recordings could not be measured; see {out / 'eval' / 'results.json'}"
+        for name, result in by_name.items()
+        if result.failures
+    }
+    return outcome(evaluated.columns, results, costs, failures | unmeasured)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -42,7 +42,7 @@ class Outcome:
     columns: list[Column]
     best: str  # by the first column
     rows: list[Row]
-    failures: dict[str, str]  # by run: why it has no result
+    failures: dict[str, str]  # by run: what it lacks
 
 
 def outcome(
@@ -68,7 +68,9 @@ def outcome(
     values = {variant: result.mean(first.key) for variant, result in joined.items()}
     decided = {variant: sign * value.mean for variant, value in values.items() if value}
     if not decided:
-        raise ValueError(f"{first.key}: no recording has a value for any variant, so none is best; see eval/table.md")
+        raise ValueError(
+            f"{first.key}: no recording has a value for any variant, so none is best; see eval/results.json"
+        )
     best = max(decided, key=lambda variant: decided[variant])
     rows = []
     for variant, result in joined.items():

@@ -53,13 +53,13 @@ def test_mu_law_follows_its_formula():
         level = (math.copysign(math.log1p(255 * abs(sample)) / math.log(256), sample) + 1) / 2 * 255
         compressed = 2 * math.floor(level + 0.5) / 255 - 1
         expected = math.copysign((256 ** abs(compressed) - 1) / 255, compressed)
-        nearest = min(abs(level % 1 - 0.5), 1)  # float32 may round a level that lies between two to the other
-        assert output == pytest.approx(expected, abs=2e-5) or nearest < 1e-4
+        between = abs(level % 1 - 0.5) < 1e-4  # float32 may take the level on the other side
+        assert output == pytest.approx(expected, abs=2e-5) or between
 
 
-@pytest.mark.parametrize("gain", [1, 0.1, 0.01])
-def test_mu_law_noise_follows_the_loudness(gain):
+@pytest.mark.parametrize(("gain", "least"), [(1, 36), (0.1, 34), (0.01, 18)])
+def test_mu_law_noise_follows_the_loudness(gain, least):
     system, x = make_system("mulaw"), gain * tone(440)
     noise = system.decode(system.encode(x)) - x
     snr = 10 * torch.log10(x.square().mean() / noise.square().mean())
-    assert 25 < snr < 45
+    assert least < snr < 40

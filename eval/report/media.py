@@ -11,12 +11,11 @@ import soundfile
 
 from codec.audio.io import read_audio
 from eval.baselines.base import SAMPLE_RATE
-from eval.report_page.codebooks import read_codes
-from eval.report_page.runs import Runs
+from eval.report.runs import Runs
 
 # In libsndfile's terms; near 46 kbit/s for speech. Copies of the test clips score PESQ-WB 4.48 or more (of 4.64).
 OPUS_COMPRESSION = 0.85
-CODE = np.dtype("<u2")  # as report.js reads it
+CODE = np.dtype("<u2")  # as heatmap.js reads it
 
 
 def opus(path: Path) -> bytes:
@@ -33,14 +32,23 @@ def opus(path: Path) -> bytes:
 def media(runs: Runs) -> Iterator[tuple[str, bytes]]:
     """All audio and codes that are kept, as `audio-S-R` and `codes-S-R` with the numbers of system and recording.
 
-    Audio is Ogg Opus, that of the recordings themselves `audio-reference-R`; codes are uint16, little-endian.
+    Audio is Ogg Opus, that of the recordings themselves `audio-reference-R`; codes are `[K, T]` uint16, little-endian.
 
     Raises:
-        ValueError: a file cannot be read, or a codebook has more than 65,536 entries.
+        ValueError: an audio file cannot be read, or codes do not fit 16 bits.
     """
     for r, recording in enumerate(runs.results.recordings):
-        for s, (system, source) in enumerate(runs.sources.items()):
+        if path := runs.reference.file("audio", recording.id):
+            yield f"audio-reference-{r}", opus(path)
+        for s, source in enumerate(runs.sources.values()):
             if path := source.file("audio", recording.id):
                 yield f"audio-{s}-{r}", opus(path)
-    for s, system in enumerate(runs.results.systems):
-        sizes = system.codebook_sizes
+            if path := source.file("codes", recording.id):
+                yield f"codes-{s}-{r}", _codes(path)
+
+
+def _codes(path: Path) -> bytes:
+    codes = np.load(path, allow_pickle=False)
+    if codes.size and not 0 <= codes.min() <= codes.max() <= np.iinfo(CODE).max:
+        raise ValueError(f"{path}: codes from {codes.min()} to {codes.max()}; the page holds 0 to 65535")
+    return codes.astype(CODE).tobytes()

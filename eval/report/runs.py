@@ -29,7 +29,8 @@ class Runs:
     """Results and the files that they are about."""
 
     results: Results
-    sources: dict[str, Source]  # by system, in order; `REFERENCE` for the recordings themselves
+    reference: Source
+    sources: dict[str, Source]  # by system, as ordered in the results
 
 
 def gather(folders: Sequence[Path]) -> Runs:
@@ -45,7 +46,7 @@ def gather(folders: Sequence[Path]) -> Runs:
     runs = {folder: Results.load(folder) for folder in folders}
     recordings = _shared({folder: results.recordings for folder, results in runs.items()})
     ids = {r.id for r in recordings}
-    sources = {REFERENCE: Source(folders[0], REFERENCE)}
+    sources: dict[str, Source] = {}
     columns: dict[str, Column] = {}
     systems: list[SystemResult] = []
     for folder, results in runs.items():
@@ -61,16 +62,13 @@ def gather(folders: Sequence[Path]) -> Runs:
         prefix = f"{folder}: " if len(runs) > 1 else ""
         joint.not_measured |= {prefix + metric: why for metric, why in results.not_measured.items()}
         joint.made |= {prefix + key: value for key, value in results.made.items()}
-    return Runs(joint, sources)
+    return Runs(joint, Source(folders[0], REFERENCE), sources)
 
 
 def restrict(system: SystemResult, ids: Collection[str]) -> SystemResult:
-    """The same system on some of the recordings; its rate and speed stay those of all."""
-    return replace(
-        system,
-        values={key: {i: v for i, v in column.items() if i in ids} for key, column in system.values.items()},
-        failures={i: reasons for i, reasons in system.failures.items() if i in ids},
-    )
+    """The same system with the values of some recordings only; rate, speed and failures stay those of all."""
+    kept = {key: {i: v for i, v in column.items() if i in ids} for key, column in system.values.items()}
+    return replace(system, values=kept)
 
 
 def _shared(recordings: dict[Path, list[Recording]]) -> list[Recording]:

@@ -1,0 +1,187 @@
+"""What a speech recogniser still understands: errors in the output's transcript, the reference's being taken as right.
+
+Both are transcribed by the same recogniser, so its own mistakes on clean speech do not count against a codec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from importlib.metadata import version
+from typing import Any, Protocol
+
+import jiwer
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from eval.metrics.base import Column, Metric, MissingBackendError, Pair
+from eval.metrics.rate import at_rate
+
+RATE = 16_000  # Hz, of what recognisers hear
+COLUMNS = (Column("wer", "WER", False, 3), Column("cer", "CER", False, 3))
+N_KEPT = 2**16  # transcripts of references, some 100 bytes each
+
+
+class Recognizer(Protocol):
+    """Speech in, text out; the same speech always gives the same text."""
+
+    version: str  # changes when transcripts may
+
+    def transcribe(self, waveform: NDArray[np.float32], language: str) -> str:
+        """What is said in `[L]` at `RATE`, in any spelling.
+
+        `language` is as in `Pair`. Raises ValueError where the recogniser cannot judge.
+        """
+
+
+def make_asr(option: str) -> Metric:
+    """Word and character error rates by the recogniser that `option` names; none is `pocketsphinx`.
+
+    Raises:
+        MissingBackendError: its package or weights are not there; the message says what to do.
+        ValueError: no such recogniser.
+    """
+    match option.partition("="):
+        case ("" | "pocketsphinx", "", _):
+            return asr_metric(PocketSphinx())
+        case ("whisper", _, source) if source:
+            return asr_metric(Whisper(source))
+    raise ValueError(f"asr:{option}: unknown; there are asr:pocketsphinx and asr:whisper=FOLDER_OR_HUB_ID")
+
+
+def asr_metric(recognizer: Recognizer) -> Metric:
+    """Word and character error rates by any recogniser, as shares of the reference's words and characters.
+
+    Insertions count, so they can exceed 1. Languages written without spaces have no words to count: read their
+    character errors. A silent output has all words wrong; a reference without words raises ValueError.
+    """
+    heard = _Memory(recognizer)
+
+    def measure(pair: Pair) -> list[float]:
+        waveform = at_rate(pair.reference, pair.sample_rate, RATE, "reference")
+        if not (reference := plain(heard.transcribe(waveform, pair.language))):
+            raise ValueError("reference: the recogniser hears no words in it")
+        output = ""
+        if pair.output.any():  # recognisers make words up where there is no sound at all
+            waveform = at_rate(pair.output, pair.sample_rate, RATE, "output")
+            output = plain(recognizer.transcribe(waveform, pair.language))
+        return [jiwer.wer(reference, output), jiwer.cer(reference, output)]
+
+    return Metric("asr", COLUMNS, measure, recognizer.version)
+
+
+def plain(text: str) -> str:
+    """Words in lower case with single spaces: no punctuation, but the letters, accents and digits of any script."""
+    text = unicodedata.normalize("NFKC", text).lower()
+    for apostrophe in "'\u2019":
+        text = text.replace(apostrophe, "")  # "don't" is one word
+    return " ".join("".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in text).split())
+
+
+class _Memory:
+    """Transcripts of references, which every system is compared with."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self.recognizer = recognizer
+        self.kept: dict[tuple[bytes, str], str] = {}  # by digest of the samples, and language
+
+    def transcribe(self, waveform: NDArray[np.float32], language: str) -> str:
+        key = hashlib.sha256(waveform.tobytes()).digest(), language
+        if key not in self.kept:
+            text = self.recognizer.transcribe(waveform, language)
+            if len(self.kept) == N_KEPT:
+                del self.kept[next(iter(self.kept))]
+            self.kept[key] = text
+        return self.kept[key]
+
+
+class PocketSphinx:
+    """CMU's recogniser with the English model in its package: weak, but small and needs no download.
+
+    Raises:
+        MissingBackendError: it is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from pocketsphinx import Decoder
+        except ImportError as error:
+            raise MissingBackendError("asr:pocketsphinx needs PocketSphinx: pip install pocketsphinx") from error
+        self.decoder = Decoder(loglevel="FATAL")
+        self.version = f"pocketsphinx {version('pocketsphinx')}"
+
+    def transcribe(self, waveform: NDArray[np.float32], language: str) -> str:
+        if language and not language.lower().startswith("en"):
+            raise ValueError(f"language {language}: PocketSphinx reads English only; use asr:whisper=FOLDER_OR_HUB_ID")
+        self.decoder.reinit_feat()  # or its estimate of the noise would carry over from the recording before
+        self.decoder.start_utt()
+        pcm = np.clip(np.round(waveform * 32768), -32768, 32767).astype(np.int16)
+        self.decoder.process_raw(pcm.tobytes(), full_utt=True)
+        self.decoder.end_utt()
+        best = self.decoder.hyp()
+        return best.hypstr if best else ""
+
+
+class Whisper:
+    """A Whisper of any size, decoding greedily; where the language is not known, it guesses it from the sound.
+
+    Args:
+        source: a folder, or the id of a repository in the local Hugging Face cache; nothing is downloaded.
+
+    Raises:
+        MissingBackendError: transformers or the weights are not there.
+        ValueError: the weights are not those of a Whisper.
+    """
+
+    def __init__(self, source: str) -> None:
+        try:
+            from transformers import WhisperForConditionalGeneration, WhisperProcessor
+        except ImportError as error:
+            raise MissingBackendError("asr:whisper needs transformers: pip install transformers") from error
+        try:
+            loaded: Any = WhisperForConditionalGeneration.from_pretrained(
+                source, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            )
+            self.processor: Any = WhisperProcessor.from_pretrained(source, local_files_only=True)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise MissingBackendError(
+                f"asr:whisper={source}: cannot be loaded ({reason}); run hf download openai/whisper-small (or another "
+                "Whisper) and give its id, or give a folder that has all files of such a repository"
+            ) from error
+        model, loading = loaded
+        if missing := sorted(loading["missing_keys"]):  # they would stay random
+            raise ValueError(f"asr:whisper={source}: {len(missing)} tensors of a Whisper are missing, as {missing[0]}")
+        self.model: Any = model.eval()
+        self.version = f"transformers {version('transformers')}, {_digest(model)}"
+
+    @torch.inference_mode()
+    def transcribe(self, waveform: NDArray[np.float32], language: str) -> str:
+        longest = self.processor.feature_extractor.chunk_length
+        if (seconds := len(waveform) / RATE) > longest:
+            raise ValueError(f"{seconds:.1f} s: Whisper hears {longest} s at a time, cut it")
+        inputs = self.processor(waveform, sampling_rate=RATE, return_attention_mask=True, return_tensors="pt")
+        tokens = self.model.generate(**inputs, **self._prompt(language), do_sample=False, num_beams=1)
+        return self.processor.batch_decode(tokens, skip_special_tokens=True)[0]
+
+    def _prompt(self, language: str) -> dict[str, str]:
+        config, code = self.model.generation_config, language.lower().replace("_", "-").partition("-")[0]
+        if not getattr(config, "is_multilingual", False):
+            if code not in ("", "en"):
+                raise ValueError(f"language {language}: this Whisper reads English only; use a multilingual one")
+            return {}
+        if not code:
+            return {"task": "transcribe"}
+        if (token := f"<|{code}|>") not in config.lang_to_id:
+            raise ValueError(f"language {language}: this Whisper does not know it; use another")
+        return {"task": "transcribe", "language": token}
+
+
+def _digest(model: torch.nn.Module) -> str:
+    """16 hex digits of the weights."""
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()[:16]

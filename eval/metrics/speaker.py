@@ -1,0 +1,136 @@
+"""Whether it is still the same voice: how alike speaker embeddings of reference and output are."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eval.metrics.base import Column, Metric, MissingBackendError, Pair
+from eval.metrics.rate import at_rate
+
+RATE = 16_000  # Hz, of what encoders hear
+COLUMN = Column("speaker_sim", "SIM", True, 3)
+MIN_SECONDS = 1.2  # three quarters of the 1.6 s that Resemblyzer was trained on; with less, all voices look alike
+
+
+class VoiceEncoder(Protocol):
+    """Speech in, a vector out that points the same way whenever the same person speaks."""
+
+    version: str  # changes when embeddings may
+
+    def embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`[L]` at `RATE`, at least `MIN_SECONDS` and not silent, as `[D]`. Raises ValueError if it cannot judge."""
+
+
+def make_speaker(option: str) -> Metric:
+    """Similarity of voices by the encoder that `option` names; none is `resemblyzer`.
+
+    Raises:
+        MissingBackendError: its package or weights are not there; the message says what to do.
+        ValueError: no such encoder.
+    """
+    match option.partition("="):
+        case ("" | "resemblyzer", "", _):
+            return speaker_metric(Resemblyzer())
+        case ("ecapa", _, folder) if folder:
+            return speaker_metric(Ecapa(Path(folder)))
+    raise ValueError(f"speaker:{option}: unknown; there are speaker:resemblyzer and speaker:ecapa=FOLDER")
+
+
+def speaker_metric(encoder: VoiceEncoder) -> Metric:
+    """Cosine of the two embeddings, up to 1, by any encoder; encoders have different scales.
+
+    ValueError where a waveform is silent or has less than `MIN_SECONDS` of speech.
+    """
+
+    def embed(pair: Pair, name: str) -> NDArray[np.float32]:
+        waveform = at_rate(getattr(pair, name), pair.sample_rate, RATE, name)
+        try:
+            _check_length(waveform)
+            return encoder.embed(waveform)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+
+    def measure(pair: Pair) -> list[float]:
+        a, b = embed(pair, "reference"), embed(pair, "output")
+        return [float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))]
+
+    return Metric("speaker", (COLUMN,), measure, encoder.version)
+
+
+def _check_length(speech: NDArray[np.float32]) -> None:
+    if (seconds := len(speech) / RATE) < MIN_SECONDS:
+        raise ValueError(f"{seconds:.2f} s of speech; it takes {MIN_SECONDS} s to know a voice")
+
+
+class Resemblyzer:
+    """Resemblyzer's GE2E encoder (Wan et al. 2018), whose package has its weights.
+
+    As there, levels are raised to -30 dBFS and silences cut out, then embeddings of 1.6 s windows averaged.
+
+    Raises:
+        MissingBackendError: it is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import resemblyzer
+        except ImportError as error:
+            raise MissingBackendError(
+                "speaker:resemblyzer needs Resemblyzer: pip install librosa, then pip install --no-deps resemblyzer "
+                "webrtcvad-wheels (of its own dependencies one needs a C compiler, one is for Python 3.4)"
+            ) from error
+        self.preprocess = resemblyzer.preprocess_wav
+        # It hands a pickle to torch.load: the package's own file, as trusted as the package's code.
+        self.encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)
+        self.version = f"resemblyzer {version('resemblyzer')}"
+
+    def embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        speech = self.preprocess(waveform)
+        _check_length(speech)
+        return self.encoder.embed_utterance(speech)
+
+
+class Ecapa:
+    """SpeechBrain's ECAPA-TDNN of `speechbrain/spkrec-ecapa-voxceleb`, as its speaker verification uses it.
+
+    Args:
+        folder: has embedding_model.ckpt. The folder's hyperparams.yaml is not read, as it can run any code.
+
+    Raises:
+        MissingBackendError: SpeechBrain is not installed, or the weights are not there.
+        ValueError: the file holds something else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from speechbrain.lobes.features import Fbank
+            from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+        except ImportError as error:
+            raise MissingBackendError("speaker:ecapa needs SpeechBrain: pip install speechbrain") from error
+        path = folder / "embedding_model.ckpt"
+        if not path.is_file():
+            raise MissingBackendError(
+                f"speaker:ecapa={folder}: no {path.name} there: "
+                f"hf download speechbrain/spkrec-ecapa-voxceleb --local-dir {folder}"
+            )
+        self.features = Fbank(sample_rate=RATE, n_mels=80)
+        self.network = ECAPA_TDNN(80, channels=[1024, 1024, 1024, 1024, 3072]).eval()
+        try:
+            # Published as a pickle only; weights_only reads tensors from it and runs nothing.
+            self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        except Exception as error:  # of many kinds, as pickles break in many ways
+            raise ValueError(f"{path}: no weights of speechbrain/spkrec-ecapa-voxceleb; download it again") from error
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        self.version = f"speechbrain {version('speechbrain')}, {digest}"
+
+    @torch.inference_mode()
+    def embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        features = self.features(torch.from_numpy(waveform)[None])
+        return self.network(features - features.mean(1, keepdim=True))[0, 0].numpy()

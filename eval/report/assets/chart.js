@@ -1,0 +1,172 @@
+// Quality over bitrate: settings of a model joined by a line, intervals as bars, anchors as dashed lines.
+
+const MARGIN = { left: 50, right: 18, top: 14, bottom: 42 };
+const N_HUES = 8;
+const LETTER = 6.3; // width of a label's letter, about
+
+function drawChart(data, view) {
+  const box = byId("chart");
+  const column = data.columns.find((c) => c.key === view.metric);
+  const points = data.systems.flatMap((system, i) => {
+    const mean = data.means[view.group][view.metric][i];
+    return mean && !view.hidden.has(legendName(system)) ? [{ system, mean, hue: hueOf(data, system) }] : [];
+  });
+  const plot = points.length ? drawPlot(box.clientWidth - 24, points, column) : el("p", {}, "Nothing to show.");
+  box.replaceChildren(drawLegend(data, view), plot);
+}
+
+/** Anchors and systems without a rate have no place on the axis of rates. */
+const isLine = (system) => system.is_anchor || !(system.kbit_per_s > 0);
+const legendName = (system) => (system.is_anchor ? "anchors" : system.family);
+
+function hueOf(data, system) {
+  const families = [...new Set(data.systems.filter((s) => !s.is_anchor).map((s) => s.family))];
+  return system.is_anchor ? "var(--muted)" : `var(--hue-${families.indexOf(system.family) % N_HUES})`;
+}
+
+function drawLegend(data, view) {
+  const names = new Map();
+  for (const system of data.systems) {
+    if (!system.not_measured) names.set(legendName(system), hueOf(data, system));
+  }
+  return el("div", { class: "legend" }, [...names].map(([name, hue]) =>
+    el("button", {
+      class: "quiet",
+      "aria-pressed": String(!view.hidden.has(name)),
+      onclick: () => {
+        if (!view.hidden.delete(name)) view.hidden.add(name);
+        drawChart(data, view);
+      },
+    }, el("i", { style: `background: ${hue}` }), name)));
+}
+
+function drawPlot(width, points, column) {
+  const height = width < 500 ? 300 : 400;
+  const x = rateScale(points, MARGIN.left, width - MARGIN.right);
+  const y = valueScale(points, height - MARGIN.bottom, MARGIN.top);
+  const dots = points.filter((p) => !isLine(p.system)).map((p) => ({ ...p, x: x(p.system.kbit_per_s), y: y(p.mean.mean) }));
+  const lines = points.filter((p) => isLine(p.system));
+  return svg("svg", { width, height, role: "img", "aria-label": `${column.title} over kbit/s` },
+    drawAxes(x, y, width, height, column),
+    lines.map((p) => drawLine(p, y, width, column)),
+    drawCurves(dots),
+    dots.map((p) => drawDot(p, y, column)),
+    drawLabels(dots, width));
+}
+
+function rateScale(points, from, to) {
+  const rates = points.filter((p) => !isLine(p.system)).map((p) => p.system.kbit_per_s);
+  const [low, high] = rates.length ? [Math.min(...rates) / 1.25, Math.max(...rates) * 1.35] : [1, 10];
+  const scale = (rate) => from + ((to - from) * Math.log(rate / low)) / Math.log(high / low);
+  const all = [-2, -1, 0, 1, 2, 3].flatMap((e) => [1, 2, 5].map((m) => m * 10 ** e));
+  scale.ticks = all.filter((rate) => rate >= low && rate <= high);
+  return scale;
+}
+
+function valueScale(points, from, to) {
+  const ends = points.flatMap((p) => [p.mean.low, p.mean.high]);
+  const [low, high] = [Math.min(...ends), Math.max(...ends)];
+  const pad = (high - low || 1) * 0.06;
+  const scale = (value) => from + ((to - from) * (value - low + pad)) / (high - low + 2 * pad);
+  const step = niceStep((high - low + 2 * pad) / 5);
+  const first = Math.ceil((low - pad) / step);
+  const count = Math.floor((high + pad) / step) - first + 1;
+  scale.ticks = Array.from({ length: count }, (_, i) => (first + i) * step);
+  scale.decimals = Math.max(0, -Math.floor(Math.log10(step)));
+  return scale;
+}
+
+/** The smallest of 1, 2, 5, 10 ... (times a power of ten) that is no smaller. */
+function niceStep(step) {
+  const unit = 10 ** Math.floor(Math.log10(step));
+  return unit * [1, 2, 5, 10].find((m) => m * unit >= step * 0.999);
+}
+
+function drawAxes(x, y, width, height, column) {
+  const [left, right, bottom] = [MARGIN.left, width - MARGIN.right, height - MARGIN.bottom];
+  const unit = column.unit ? ` (${column.unit})` : "";
+  return svg("g", { class: "axes" },
+    y.ticks.map((value) => [
+      svg("line", { x1: left, x2: right, y1: y(value), y2: y(value) }),
+      svg("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(y.decimals)),
+    ]),
+    x.ticks.map((rate) => svg("text", { x: x(rate), y: bottom + 18, "text-anchor": "middle" }, String(rate))),
+    svg("text", { x: right, y: height - 6, "text-anchor": "end" }, "kbit/s"),
+    svg("text", { x: left, y: height - 6 },
+      `${column.title}${unit}: ${column.higher_is_better ? "higher" : "lower"} is better`));
+}
+
+function drawLine({ system, mean }, y, width, column) {
+  const at = y(mean.mean);
+  return svg("g", { class: "anchor", ...tipFor(system, mean, column) },
+    svg("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at }),
+    svg("line", { class: "target", x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at }),
+    svg("text", { x: MARGIN.left + 6, y: at - 4 }, system.name));
+}
+
+function drawCurves(dots) {
+  const families = Map.groupBy(dots.filter((p) => p.system.is_curve), (p) => p.system.family);
+  return [...families.values()].map((members) => {
+    const ordered = members.toSorted((a, b) => a.x - b.x);
+    const path = ordered.map((p) => `${p.x},${p.y}`).join(" ");
+    return svg("polyline", { class: "curve", points: path, style: `stroke: ${members[0].hue}` });
+  });
+}
+
+function drawDot({ system, mean, hue, x, y: at }, y, column) {
+  const [low, high] = [y(mean.low), y(mean.high)];
+  const caps = [low, high].map((end) => `M${x - 4},${end}h8`).join("");
+  return svg("g", { class: "dot", style: `--hue: ${hue}`, ...tipFor(system, mean, column) },
+    svg("path", { d: `M${x},${low}V${high}${caps}` }),
+    svg("circle", { cx: x, cy: at, r: 5 }),
+    svg("circle", { class: "target", cx: x, cy: at, r: 13 }));
+}
+
+/** Names beside the dots, where there is room; the rest have them on hover. */
+function drawLabels(dots, width) {
+  const taken = dots.map((p) => ({ left: p.x - 6, right: p.x + 6, top: p.y - 6, bottom: p.y + 6 }));
+  return dots.flatMap((p) => {
+    const text = p.system.name.length > 24 ? `…${p.system.name.slice(-23)}` : p.system.name;
+    const size = text.length * LETTER;
+    const places = [[p.x + 9, p.y + 4], [p.x - 9 - size, p.y + 4], [p.x - size / 2, p.y - 12], [p.x - size / 2, p.y + 20]];
+    for (const [left, base] of places) {
+      const label = { left, right: left + size, top: base - 11, bottom: base + 3 };
+      if (left < MARGIN.left || label.right > width || label.top < 0 || taken.some((other) => overlap(label, other))) continue;
+      taken.push(label);
+      return [svg("text", { class: "label", x: left, y: base, style: `fill: ${p.hue}` }, text)];
+    }
+    return [];
+  });
+}
+
+const overlap = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+
+/** Attributes that show a point's numbers on hover and focus. */
+function tipFor(system, mean, column) {
+  const value = (x) => x.toFixed(column.decimals);
+  const lines = [
+    system.name,
+    `${column.title} ${value(mean.mean)} [${value(mean.low)}, ${value(mean.high)}]`,
+    `${system.kbit_per_s > 0 ? `${short(system.kbit_per_s)} kbit/s, ` : ""}${mean.n} recordings`,
+  ];
+  const show = (event) => showTip(event.currentTarget, lines);
+  return {
+    tabindex: 0, role: "img", "aria-label": lines.join(", "),
+    onpointerenter: show, onfocus: show, onpointerleave: hideTip, onblur: hideTip,
+  };
+}
+
+/** Show lines above an element, the first one bold. */
+function showTip(target, lines) {
+  const tip = byId("tip");
+  const box = (target.querySelector("circle") ?? target).getBoundingClientRect();
+  tip.replaceChildren(...lines.map((line, i) => el(i ? "div" : "b", {}, line)));
+  tip.hidden = false;
+  const left = box.left + box.width / 2 - tip.offsetWidth / 2;
+  tip.style.left = `${Math.min(Math.max(8, left), innerWidth - tip.offsetWidth - 8)}px`;
+  tip.style.top = `${Math.max(8, box.top - tip.offsetHeight - 10)}px`;
+}
+
+function hideTip() {
+  byId("tip").hidden = true;
+}

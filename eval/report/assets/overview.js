@@ -1,0 +1,101 @@
+// What was measured, what was not, and whether the metrics can be trusted.
+
+function drawOverview(data) {
+  byId("facts").replaceChildren(...facts(data).map(([value, label]) =>
+    el("div", { class: "fact" }, el("strong", {}, value), el("span", {}, label))));
+  byId("notes").replaceChildren(
+    ...[madeNote(data.made), missingNote(data), orderNote(data), failureNote(failuresOf(data))].filter(Boolean));
+}
+
+function facts(data) {
+  const minutes = data.recordings.reduce((sum, r) => sum + r.seconds, 0) / 60;
+  const speakers = new Set(data.recordings.map((r) => r.speaker).filter(Boolean)).size;
+  return [
+    [data.recordings.length, "recordings"],
+    [minutes.toFixed(1), "minutes"],
+    ...(speakers ? [[speakers, "speakers"]] : []),
+    [data.systems.filter((s) => !s.not_measured).length, "systems"],
+    [data.columns.length, "scores"],
+    [failuresOf(data).length, "failures"],
+  ];
+}
+
+function madeNote(made) {
+  const lines = Object.entries(made).map(([key, value]) => [key.replaceAll("_", " "), plain(value)]);
+  const list = el("dl", { class: "made" }, lines.flatMap(([key, text]) =>
+    text ? [el("dt", {}, key), el("dd", {}, el("code", {}, text))] : []));
+  return lines.length ? details("How it was made", list) : null;
+}
+
+function plain(value) {
+  if (Array.isArray(value)) return value.join(" ");
+  return typeof value === "object" && value ? JSON.stringify(value) : String(value);
+}
+
+/** Metrics and systems that were asked for and are not here. */
+function missingNote(data) {
+  const metrics = Object.entries(data.not_measured);
+  const systems = data.systems.filter((s) => s.not_measured).map((s) => [s.name, s.not_measured]);
+  const lines = [...metrics, ...systems].map(([name, why]) => el("li", {}, el("b", {}, name), ` – ${why}`));
+  return lines.length ? note("Not measured", "warn", el("ul", {}, lines)) : null;
+}
+
+/** Metrics that do not rank the anchors as they must. */
+function orderNote(data) {
+  const anchors = data.systems.filter((s) => s.is_anchor && !s.not_measured).map((s) => s.name);
+  if (!anchors.length) {
+    return note("Metrics not checked", "", el("p", {},
+      "This run has no anchors. With --systems identity lowpass-8k lowpass-12k lowpass-16k, metrics that rank " +
+      "these wrongly are named here."));
+  }
+  const wrong = data.columns.filter((c) => data.misorders.some((m) => m.column === c.key));
+  if (!wrong.length) {
+    return note("Metrics checked", "fine", el("p", {},
+      `All ${data.columns.length} rank the anchors as they must: ${anchors.join(", ")}.`));
+  }
+  return note(`${wrong.length} of ${data.columns.length} scores rank anchors wrongly`, "warn",
+    el("ul", {}, wrong.map((c) => orderLine(c, data.misorders.filter((m) => m.column === c.key)))));
+}
+
+function orderLine(column, misorders) {
+  const texts = misorders.map(({ better, worse, difference }) => {
+    const size = Math.abs(difference.mean).toFixed(column.decimals);
+    const how = difference.mean === 0 ? "the same" : `${size} ${difference.mean > 0 ? "above" : "below"}`;
+    return `${better} should be better than ${worse}, but is ${how} (p ${probability(difference.p)})`;
+  });
+  return el("li", {}, el("b", {}, column.title), ` – ${texts.join("; ")}`);
+}
+
+/** Failures, those that several systems share on one line. */
+function failuresOf(data) {
+  const lines = new Map();
+  for (const system of data.systems) {
+    for (const [recording, reasons] of Object.entries(system.failures)) {
+      for (const [metric, reason] of Object.entries(reasons)) {
+        const key = JSON.stringify([recording, metric, reason]);
+        if (!lines.has(key)) lines.set(key, { recording, metric, reason, systems: [] });
+        lines.get(key).systems.push(system.name);
+      }
+    }
+  }
+  return [...lines.values()];
+}
+
+function failureNote(failures) {
+  if (!failures.length) return null;
+  const rows = failures.map((f) => el("tr", {},
+    [f.recording, f.metric, f.systems.join(", "), f.reason].map((text) => el("td", {}, text))));
+  const head = el("tr", {}, ["recording", "step", "systems", "reason"].map((text) => el("th", {}, text)));
+  return details(`${failures.length} failures, left out of all means`,
+    el("div", { class: "scroll" }, el("table", { class: "plain" }, el("thead", {}, head), el("tbody", {}, rows))));
+}
+
+function note(title, kind, ...content) {
+  return el("div", { class: `card note ${kind}` }, el("h3", {}, title), ...content);
+}
+
+function details(title, ...content) {
+  return el("details", { class: "card note" }, el("summary", {}, title), ...content);
+}
+
+const probability = (p) => (p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`);

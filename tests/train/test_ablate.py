@@ -1,0 +1,219 @@
+"""Studies: nothing trains before all is checked, what is complete stays, a failing variant is named, the table says."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from codec.config import preset
+from eval.metrics.base import Column
+from eval.results import SystemResult
+from train.ablate import training
+from train.ablate.__main__ import main
+from train.ablate.cost import Cost, cost
+from train.ablate.outcome import markdown, outcome
+from train.ablate.study import CONF, ROOT, Run, plan, read_study
+
+CLIPS = ROOT / "tests/data"
+STUDY = f"""
+base:
+  - experiment=codec_tiny_cpu
+  - data.train={CLIPS}
+  - data.valid=null
+  - data.crop_s=0.64
+  - loss.fft_sizes=[512,128]
+  - loss.vq_starts=[5]
+  - loss.vq_frames=128
+  - trainer.steps=60
+  - trainer.log_every=1
+  - trainer.save_every=1000
+variants:
+  plain: []
+  coarse: [model.acoustic_levels=5]
+  broken: [model.init=nowhere]
+seeds: [3]
+metrics: [stft, estoi]
+"""
+
+
+def arguments(folder, *more):
+    return [str(folder / "study.yaml"), str(folder / "out"), "--test", str(CLIPS), "--jobs", "2", *more]
+
+
+def log_of(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study that was stopped at work and begun again, and the exit status of its second half."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "study.yaml").write_text(STUDY)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "train.ablate", *arguments(folder)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    started = [folder / "out" / variant / "3" / "metrics.jsonl" for variant in ("plain", "coarse")]
+    deadline = time.monotonic() + 120
+    while not all(path.exists() and path.stat().st_size for path in started) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, messages = process.communicate(timeout=60)
+    assert "the same command goes on from here" in messages
+    assert process.returncode == 1
+    assert not list((folder / "out").glob("*/*/last"))
+    return folder, main(arguments(folder))
+
+
+def test_interrupted_trainings_go_on(finished):
+    folder, _ = finished
+    for variant in ("plain", "coarse"):
+        run = folder / "out" / variant / "3"
+        assert len((run / "starts.jsonl").read_text().splitlines()) == 2
+        assert [line["step"] for line in log_of(run) if "loss/total" in line] == list(range(1, 61))
+
+
+def test_a_failing_variant_is_named_and_loses_no_other(finished):
+    folder, status = finished
+    assert status == 1
+    results = json.loads((folder / "out/results.json").read_text())
+    assert list(results["failures"]) == ["broken/3"]
+    assert "nowhere" in results["failures"]["broken/3"]
+    assert [row["variant"] for row in results["rows"]] == ["plain", "coarse"]
+    assert "- broken/3: training failed with status 1: " in (folder / "out/table.md").read_text()
+
+
+def test_table_and_results_say_the_same(finished):
+    folder, _ = finished
+    results = json.loads((folder / "out/results.json").read_text())
+    table = (folder / "out/table.md").read_text()
+    rows = {row["variant"]: row for row in results["rows"]}
+    config = preset("tiny", acoustic_levels=5)
+    assert rows["coarse"]["cost"]["kbit_per_s"] == pytest.approx(config.bitrate() / 1000)
+    assert rows["coarse"]["cost"]["steps"] == 60
+    assert rows["coarse"]["cost"]["audio_h"] == pytest.approx(60 * 4 * 0.64 / 3600)
+    assert 0 < rows["coarse"]["cost"]["minutes"] < 5
+    best, other = sorted(rows, key=lambda variant: rows[variant]["scores"]["stft"]["mean"])
+    assert results["best"] == best
+    assert rows[best]["best_minus"] == {}
+    difference = rows[other]["best_minus"]["stft"]
+    assert difference["mean"] == pytest.approx(
+        rows[best]["scores"]["stft"]["mean"] - rows[other]["scores"]["stft"]["mean"]
+    )
+    assert f"| **{best}** | 1 |" in table
+    assert f"| {other} | {difference['mean']:+.2f} " in table
+    assert f"p = {difference['p']:.4f} |" in table
+
+
+def test_the_resolved_study_is_a_study(finished):
+    folder, _ = finished
+    (first, *_), (again, *_) = (
+        plan(read_study(str(path)), folder / "out") for path in (folder / "study.yaml", folder / "out/study.yaml")
+    )
+    assert first.settings == again.settings
+
+
+def test_complete_trainings_are_not_repeated(finished, monkeypatch):
+    folder, _ = finished
+    table, begun = (folder / "out/table.md").read_text(), []
+
+    def start(run, threads, handle):
+        begun.append(run.name)
+        return subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
+
+    monkeypatch.setattr(training, "_start", start)
+    assert main(arguments(folder)) == 1
+    assert begun == ["broken/3"]
+    assert (folder / "out/table.md").read_text() == table
+
+
+def test_other_settings_need_another_folder(finished, capsys):
+    folder, _ = finished
+    assert main(arguments(folder, "trainer.steps=61")) == 2
+    assert "delete" in capsys.readouterr().err
+
+
+def test_one_runner_at_a_time(finished, capsys):
+    folder, _ = finished
+    with training.lock(folder / "out"):
+        assert main(arguments(folder)) == 2
+    assert "held by another study" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("model.acoustic_levels=5", "model.nothing=5", "variant coarse: Could not override 'model.nothing'"),
+        ("model.acoustic_levels=5", "model.acoustic_levels=1", "variant coarse: acoustic_levels = 1"),
+        ("model.acoustic_levels=5", "optim.lr=x", "variant coarse: optim.lr = 'x'"),
+        ("model.acoustic_levels=5", "trainer.steps=9", "one budget"),
+        (f"data.train={CLIPS}", "data.train=nowhere", "nowhere"),
+        (f"data.train={CLIPS}", "data.train=???", "data.train"),
+        ("estoi", "fun", "metric fun"),
+        ("seeds: [3]", "seeds: [3, 3]", "seeds"),
+        ("seeds: [3]", "", "seeds"),
+        ("  coarse:", "  a/b:", "a/b"),
+        ("metrics:", "measures:", "measures"),
+    ],
+)
+def test_mistakes_are_found_before_anything_trains(tmp_path, capsys, old, new, message):
+    assert old in STUDY
+    (tmp_path / "study.yaml").write_text(STUDY.replace(old, new))
+    assert main(arguments(tmp_path)) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("place", "message"), [(0, "one of acoustic, "), (3, "nowhere")])
+def test_unknown_studies_and_test_sets(tmp_path, capsys, place, message):
+    (tmp_path / "study.yaml").write_text(STUDY)
+    args = arguments(tmp_path)
+    args[place] = "nowhere"
+    assert main(args) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "ablation").glob("*.yaml")))
+def test_shipped_studies_compose(tmp_path, name):
+    study = read_study(name)
+    study.base.append(f"data.train={CLIPS}")
+    runs = plan(study, tmp_path)
+    rates = [run.config.bitrate() for run in runs]
+    assert max(rates) < 1.011 * min(rates)
+    assert len({run.settings["data"]["batch_size"] for run in runs}) == 1 or runs[0].settings["trainer"]["minutes"]
+
+
+def make_result(*values):
+    return SystemResult("x", values={"mel": {str(i): value for i, value in enumerate(values)}})
+
+
+def test_seeds_are_averaged_and_the_best_compared():
+    column = Column("mel", "mel", False, 3)
+    near = [0.1 * i for i in range(8)]
+    results = {
+        "a": {0: make_result(*(x + 1.0 for x in near)), 1: make_result(*(x + 1.2 for x in near))},
+        "b": {0: make_result(*(x + 0.5 for x in near)), 1: make_result(*(x + 0.5 for x in near[:6]))},
+    }
+    costs = dict.fromkeys(results, Cost(1, 1.0, 12.5, 2.1, 10, 0.1, 1.0))
+    found = outcome([column], results, costs, {})
+    assert found.best == "b"  # lower is better
+    a, b = found.rows
+    assert (a.scores["mel"].mean, a.scores["mel"].spread) == pytest.approx((1.1 + 0.35, 0.2))
+    assert (b.scores["mel"].n, b.scores["mel"].spread) == (6, 0)
+    difference = a.best_minus["mel"]
+    assert difference.mean == pytest.approx(-0.6)
+    assert difference.p == 2 / 2**6  # only all signs alike are as far from 0
+    assert "| a | -0.600 [-0.600, -0.600], p = 0.0312 |" in markdown(found)
+    with pytest.raises(ValueError, match="none is best"):
+        outcome([column], {"a": {0: make_result()}}, costs, {})
+
+
+def test_operations_are_those_of_the_matrix_products(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 10, "time/step": 6.0}\n')
+    settings = {"data": {"batch_size": 6, "crop_s": 3.0}, "trainer": {"accumulate": 2}}
+    spent = cost(preset("small"), [Run("a", 0, tmp_path, (), settings)])
+    assert 1.90e9 < spent.flops < 1.95e9  # without attention scores: 1.90
+    assert (spent.steps, spent.audio_h, spent.minutes) == pytest.approx((10, 0.1, 1.0))
