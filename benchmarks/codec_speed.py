@@ -14,8 +14,9 @@ import math
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import astuple
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,13 +26,14 @@ from tqdm import tqdm
 
 from codec import Codec, preset
 from codec.nn.stack import CausalStack
+from codec.tokenizer import Tokenizer
+from eval.speed import FrameLatency, frame_latency, timed
 
 SAMPLE_RATE = 24_000  # Hz, of all systems
 CODECS = ("voxtral float32", "voxtral bfloat16", "small float32", "small bfloat16")
 MIMI = "mimi float32"
 PEERS = ("encodec float32", "dac float32", MIMI)
 MATMUL = {"cpu": (2048, 1), "cuda": (8192, 10)}  # size, products in a row
-WARM_UP = 20  # frames of a stream
 ROUND_BUDGET = 15.0  # seconds; a system that has used them up at one length sits out the remaining rounds
 
 
@@ -54,7 +56,7 @@ class Memory(NamedTuple):
 
 Case = tuple[str, float]  # system, seconds of audio
 Times = dict[Case, Best]
-Frames = dict[str, Tensor]  # by system: milliseconds [2, 3], median and p95 of encode, decode and both
+Frames = dict[str, FrameLatency]  # by system
 
 
 def build(name: str, device: str) -> System:
@@ -80,15 +82,6 @@ def build(name: str, device: str) -> System:
         return model.decode(audio_codes=output.audio_codes, **scales)
 
     return System(model, lambda x: model.encode(x[:, None]), decode)
-
-
-def timed(device: str, function: Callable[..., Any], *args: Any) -> tuple[float, Any]:
-    """Seconds that the call took, and what it returned."""
-    start = time.perf_counter()
-    result = function(*args)
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start, result
 
 
 def noise(seconds: float, device: str) -> Tensor:
@@ -139,24 +132,6 @@ def codec_flops(codec: Codec, seconds: float) -> tuple[float, float]:
     return frames * (stack_flops(codec.encoder.stack) + search), frames * stack_flops(codec.decoder.stack)
 
 
-def frame_times(codec: Codec, n_frames: int, device: str) -> Iterator[tuple[float, float]]:
-    """Seconds to encode and to decode each frame of a stream."""
-    hop = codec.config.hop_length
-    states = [codec.encoder.stack.init_state(1), codec.decoder.stack.init_state(1)]
-
-    def encode(chunk: Tensor) -> Tensor:
-        z, states[0] = codec.encoder(chunk.to(codec.dtype), states[0])
-        return codec.quantizer.encode(z)
-
-    def decode(codes: Tensor) -> Tensor:
-        y, states[1] = codec.decoder(codec.quantizer.decode(codes).to(codec.dtype), states[1])
-        return y
-
-    for chunk in noise(n_frames * hop / SAMPLE_RATE, device).split(hop, dim=1):
-        encode_time, codes = timed(device, encode, chunk)
-        yield encode_time, timed(device, decode, codes)[0]
-
-
 def stream(systems: dict[str, System], args: argparse.Namespace) -> Frames:
     """Time per frame of each codec, as it is and compiled, of the stream with the lowest p95."""
     codecs = {name: systems[name].model for name in CODECS}
@@ -167,10 +142,8 @@ def stream(systems: dict[str, System], args: argparse.Namespace) -> Frames:
         codecs[f"{name} compiled"] = compiled
     results: Frames = {}
     for _, name in tqdm([(r, name) for r in range(min(args.rounds, 3)) for name in codecs], desc="streaming"):
-        frames = list(frame_times(codecs[name], WARM_UP + args.frames, args.device))[WARM_UP:]
-        ms = 1000 * torch.tensor([[e, d, e + d] for e, d in frames])
-        result = ms.quantile(torch.tensor([0.5, 0.95]), dim=0)
-        if name not in results or result[1, 2] < results[name][1, 2]:
+        result = frame_latency(Tokenizer(codecs[name], fingerprint=""), args.frames)
+        if name not in results or result.both.p95 < results[name].both.p95:
             results[name] = result
     return results
 
@@ -222,7 +195,7 @@ def floor_rows(
     yield row("voxtral float32, 600 s: at most 2000 MB above its weights", above, " MB", high=2000)
     for name in [name for name in frames if name.startswith("small")]:
         target = f"{name}, streaming: p95 of encoding and decoding one frame at most 8 ms"
-        yield row(target, [float(frames[name][1, 2])], " ms", high=8)
+        yield row(target, [frames[name].both.p95], " ms", high=8)
 
 
 def table(title: str, note: str, header: str, rows: Iterable[Iterable[Any]]) -> str:
@@ -270,7 +243,7 @@ def report(args: argparse.Namespace) -> str:
     parts += [table("Peak memory", note, "system | audio s | peak MB | built MB | above MB", rows)]
     columns = "system | encode median | encode p95 | decode median | decode p95 | both median | both p95"
     note = f"Milliseconds for one frame at a time, {args.frames} frames; the best of some streams."
-    rows = [[name, *result.T.flatten().tolist()] for name, result in frames.items()]
+    rows = [[name, *chain(*astuple(result))] for name, result in frames.items()]
     parts += [table("Streaming", note, columns, rows)]
     floors = floor_rows(times, shares, memory, frames)
     parts += [table("Floors", "Two numbers: encode / decode.", "target | measured | verdict", floors)]

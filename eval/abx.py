@@ -84,9 +84,7 @@ def abx_error(segments: Sequence[Segment], across: bool, n_triples: int = N_TRIP
     return float(np.mean(errors))
 
 
-def _draw(
-    a: list[int], b: list[int], x: list[int], n_most: int, rng: random.Random
-) -> Iterator[tuple[int, int, int]]:
+def _draw(a: list[int], b: list[int], x: list[int], n_most: int, rng: random.Random) -> Iterator[tuple[int, int, int]]:
     """Different triples, all or `n_most`; where A and X are of one list, they are not the same segment."""
     n_x = len(x) - (x is a)
     n_all = len(a) * len(b) * n_x

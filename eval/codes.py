@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
 import torch
@@ -139,25 +140,24 @@ def run_stats(folder: Path, results: Results, system: SystemResult) -> CodeStats
 
 def summary(stats: dict[str, CodeStats]) -> str:
     """A Markdown table with a line for each system."""
-    header = ["system", "frames", "kbit/s", "entropy kbit/s", "usage", "dead", "redundancy", "repetition"]
+    header = ["system", "frames", "kbit/s", "entropy kbit/s", "usage", "repetition", "redundancy", "dead"]
     rows = []
     for name, s in stats.items():
+        usage, repetition = (mean(getattr(book, x) for book in s.codebooks) for x in ("usage", "repetition"))
         n_dead = sum(book.n_dead for book in s.codebooks)
-        usage, repetition = (sum(x) / len(s.codebooks) for x in zip(*((b.usage, b.repetition) for b in s.codebooks)))
-        shares = [f"{x:.3f}" for x in (usage, s.redundancy, repetition)]
         rates = [f"{rate / 1000:.3f}" for rate in (s.bitrate, s.entropy_bitrate)]
-        rows.append([name, str(s.n_frames), *rates, shares[0], str(n_dead), *shares[1:]])
+        shares = [f"{x:.3f}" for x in (usage, repetition, s.redundancy)]
+        rows.append([name, str(s.n_frames), *rates, *shares, str(n_dead)])
     return table(header, rows)
 
 
 def by_codebook(stats: CodeStats) -> str:
     """A Markdown table with a line for each codebook."""
     header = ["codebook", "size", "entropy (bits)", "perplexity", "usage", "dead", "repetition"]
-    rows = [
-        [str(k), str(b.size), f"{b.entropy:.3f}", f"{b.perplexity:.1f}", f"{b.usage:.3f}", str(b.n_dead)]
-        + [f"{b.repetition:.3f}"]
-        for k, b in enumerate(stats.codebooks)
-    ]
+    rows = []
+    for k, b in enumerate(stats.codebooks):
+        spread = [f"{b.entropy:.3f}", f"{b.perplexity:.1f}", f"{b.usage:.3f}", str(b.n_dead)]
+        rows.append([str(k), str(b.size), *spread, f"{b.repetition:.3f}"])
     return table(header, rows)
 
 

@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--test", required=True, help="manifest with transcripts, to read")
     parser.add_argument("--minutes", type=float, default=30.0, help="of training speech")
     args = parser.parse_args(argv)
-    rows = []
+    rows, status = [], 0
     try:
         for name in args.models:
             tokenizer = load(name)
@@ -135,10 +135,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             rows.append([name, *_cells(semantics(tokenizer, train, test))])
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    finally:  # what came before an error is shown too
+        status = 1
+    if rows:
         print(table(HEADER, rows))
-    return 0
+    return status
 
 
 def _cells(s: Semantics) -> list[str]:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from codec.audio.io import read_audio
 from codec.tokenizer import Tokenizer, load
@@ -55,20 +54,66 @@ def stability(
         ValueError: a chunk size or shift below 1, or no recording is long enough for a shift.
     """
     if min((*chunk_sizes, *shifts), default=1) < 1:
-        raise ValueError(f"chunk_sizes = {chunk_sizes}, shifts = {shifts}: expected samples, at least 1")
+        raise ValueError(f"chunk_sizes = {chunk_sizes}, shifts = {shifts}: expected numbers of samples, at least 1")
+    wholes = [tokenizer.encode(w, tokenizer.config.sample_rate).codes[0] for w in waveforms]
+    pairs = list(zip(waveforms, wholes, strict=True))
+    return Stability(
+        {n: _share((_stream(tokenizer, w, n), whole) for w, whole in pairs) for n in chunk_sizes},
+        {n: _share(_start_later(tokenizer, w, whole, n) for w, whole in pairs) for n in shifts},
+    )
+
+
+def _stream(tokenizer: Tokenizer, waveform: Tensor, chunk_size: int) -> Tensor:
+    """Codes `[K, T]` as a stream gives them."""
+    stream = tokenizer.encoder_stream()
+    parts = [stream.push(chunk) for chunk in waveform.split(chunk_size)]
+    return torch.cat([tokens.codes[0] for tokens in (*parts, stream.flush())], dim=1)
+
+
+def _start_later(tokenizer: Tokenizer, waveform: Tensor, whole: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Codes `[K, t]` without the first `n` samples, and those of the same frames in the `whole` recording."""
     c = tokenizer.config
-    warm_up = math.ceil(WARM_UP_S * c.frame_rate)
-    pairs: dict[tuple[str, int], list[tuple[Tensor, Tensor]]] = {}
-    for waveform in tqdm(waveforms, unit="file", disable=None, delay=2):
-        whole = _encode(tokenizer, waveform)
-        for size in chunk_sizes:
-            pairs.setdefault(("chunk", size), []).append((whole, _stream(tokenizer, waveform, size)))
-        for n in shifts:
-            late = _encode(tokenizer, waveform[n:]) if len(waveform) > n else whole[:, :0]
-            same = whole[:, math.floor(n / c.hop_length + 0.5) :]
-            n_frames = min(late.shape[1], same.shape[1])
-            pairs.setdefault(("shift", n), []).append((late[:, warm_up:n_frames], same[:, warm_up:n_frames]))
-    shares = {key: _agreement(found) for key, found in pairs.items()}
-    if short := [n for (_, n), share in shares.items() if share is None]:
-        raise ValueError(f"waveforms: none is longer than {WARM_UP_S} s after {short[0]} samples are cut")
-    return Stability({n: shares["chunk", n] for n in chunk_sizes}, {n: shares["shift", n] for n in shifts})
+    warm_up, offset = math.ceil(WARM_UP_S * c.frame_rate), math.floor(n / c.hop_length + 0.5)
+    if len(waveform) <= n:
+        return whole[:, :0], whole[:, :0]
+    later, whole = tokenizer.encode(waveform[n:], c.sample_rate).codes[0], whole[:, offset:]
+    n_frames = min(later.shape[1], whole.shape[1])
+    return later[:, warm_up:n_frames], whole[:, warm_up:n_frames]
+
+
+def _share(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Share of equal codes over all pairs, `[K, t]` each -> `[K]`."""
+    equal = torch.cat([a == b for a, b in pairs], dim=1)
+    if not equal.shape[1]:
+        raise ValueError(f"waveforms: nothing is left to compare after {WARM_UP_S} s; give longer recordings")
+    return equal.double().mean(1).cpu()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print shares of codes that stay, semantic / mean of acoustic: in chunks, and when recordings start later."""
+    parser = argparse.ArgumentParser(prog="python -m eval.stability", description=main.__doc__)
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint folder, hub id, preset, or default")
+    parser.add_argument("--testset", type=Path, required=True, help="manifest, or folder of audio files")
+    args = parser.parse_args(argv)
+    header = ["model", *(f"chunks of {ms} ms" for ms in CHUNKS_MS), *(f"{n:g} frames later" for n in SHIFTS)]
+    rows, status = [], 0
+    try:
+        utterances = read_testset(args.testset)
+        for name in args.models:
+            tokenizer = load(name)
+            c = tokenizer.config
+            waveforms = [read_audio(u.path, None, c.sample_rate) for u in utterances]
+            chunk_sizes = [c.sample_rate * ms // 1000 for ms in CHUNKS_MS]
+            found = stability(tokenizer, waveforms, chunk_sizes, [round(n * c.hop_length) for n in SHIFTS])
+            shares = [*found.streamed.values(), *found.shifted.values()]
+            rows.append([name, *(f"{float(x[0]):.4f} / {float(x[1:].mean()):.4f}" for x in shares)])
+    except (ValueError, RuntimeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 1
+    if rows:
+        print(table(header, rows))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -43,15 +43,16 @@ def make_asr(option: str) -> Metric:
         MissingBackendError: its package or weights are not there; the message says what to do.
         ValueError: no such recogniser.
     """
+    name = f"asr:{option}" if option else "asr"
     match option.partition("="):
         case ("" | "pocketsphinx", "", _):
-            return asr_metric(PocketSphinx())
+            return asr_metric(name, PocketSphinx())
         case ("whisper", _, source) if source:
-            return asr_metric(Whisper(source))
-    raise ValueError(f"asr:{option}: unknown; there are asr:pocketsphinx and asr:whisper=FOLDER_OR_HUB_ID")
+            return asr_metric(name, Whisper(source))
+    raise ValueError(f"{name}: unknown; there are asr:pocketsphinx and asr:whisper=FOLDER_OR_HUB_ID")
 
 
-def asr_metric(recognizer: Recognizer) -> Metric:
+def asr_metric(name: str, recognizer: Recognizer) -> Metric:
     """Word and character error rates by any recogniser, as shares of the reference's words and characters.
 
     Insertions count, so they can exceed 1. Languages written without spaces have no words to count: read their
@@ -69,7 +70,7 @@ def asr_metric(recognizer: Recognizer) -> Metric:
             output = plain(recognizer.transcribe(waveform, pair.language))
         return [jiwer.wer(reference, output), jiwer.cer(reference, output)]
 
-    return Metric("asr", COLUMNS, measure, recognizer.version)
+    return Metric(name, COLUMNS, measure, recognizer.version)
 
 
 def plain(text: str) -> str:

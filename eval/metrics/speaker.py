@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eval.metrics.base import Column, Metric, MissingBackendError, Pair
+from eval.metrics.base import Column, Metric, MissingBackendError, Pair, Waveform
 from eval.metrics.rate import at_rate
 
 RATE = 16_000  # Hz, of what encoders hear
@@ -35,33 +35,35 @@ def make_speaker(option: str) -> Metric:
         MissingBackendError: its package or weights are not there; the message says what to do.
         ValueError: no such encoder.
     """
+    name = f"speaker:{option}" if option else "speaker"
     match option.partition("="):
         case ("" | "resemblyzer", "", _):
-            return speaker_metric(Resemblyzer())
+            return speaker_metric(name, Resemblyzer())
         case ("ecapa", _, folder) if folder:
-            return speaker_metric(Ecapa(Path(folder)))
-    raise ValueError(f"speaker:{option}: unknown; there are speaker:resemblyzer and speaker:ecapa=FOLDER")
+            return speaker_metric(name, Ecapa(Path(folder)))
+    raise ValueError(f"{name}: unknown; there are speaker:resemblyzer and speaker:ecapa=FOLDER")
 
 
-def speaker_metric(encoder: VoiceEncoder) -> Metric:
+def speaker_metric(name: str, encoder: VoiceEncoder) -> Metric:
     """Cosine of the two embeddings, up to 1, by any encoder; encoders have different scales.
 
     ValueError where a waveform is silent or has less than `MIN_SECONDS` of speech.
     """
 
-    def embed(pair: Pair, name: str) -> NDArray[np.float32]:
-        waveform = at_rate(getattr(pair, name), pair.sample_rate, RATE, name)
+    def embed(side: str, waveform: Waveform, sample_rate: int) -> NDArray[np.float32]:
+        speech = at_rate(waveform, sample_rate, RATE, side)
         try:
-            _check_length(waveform)
-            return encoder.embed(waveform)
+            _check_length(speech)
+            return encoder.embed(speech)
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+            raise ValueError(f"{side}: {error}") from error
 
     def measure(pair: Pair) -> list[float]:
-        a, b = embed(pair, "reference"), embed(pair, "output")
+        a = embed("reference", pair.reference, pair.sample_rate)
+        b = embed("output", pair.output, pair.sample_rate)
         return [float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))]
 
-    return Metric("speaker", (COLUMN,), measure, encoder.version)
+    return Metric(name, (COLUMN,), measure, encoder.version)
 
 
 def _check_length(speech: NDArray[np.float32]) -> None:

@@ -45,9 +45,9 @@ def make_visqol(option: str) -> Metric:
             for path, waveform in ((reference, pair.reference), (output, pair.output)):
                 x = at_rate(waveform, pair.sample_rate, RATE, path.stem)
                 soundfile.write(path, x, RATE, subtype="PCM_16")  # all it reads
-            files = ["--reference_file", reference, "--degraded_file", output, "--results_csv", scores]
+            command = ["visqol", "--use_speech_mode", *model, "--results_csv", str(scores)]
             try:
-                run_program(["visqol", "--use_speech_mode", *model, *files])
+                run_program([*command, "--reference_file", reference, "--degraded_file", output])
             except RuntimeError as error:
                 raise ValueError(str(error)) from error
             if not scores.exists():  # it ends well even if it could not judge

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from tqdm import tqdm
 
 from codec.audio.io import read_audio
 from eval.baselines.base import SAMPLE_RATE
@@ -37,7 +38,8 @@ def media(runs: Runs) -> Iterator[tuple[str, bytes]]:
     Raises:
         ValueError: an audio file cannot be read, or codes do not fit 16 bits.
     """
-    for r, recording in enumerate(runs.results.recordings):
+    recordings = tqdm(runs.results.recordings, desc="audio", unit="recording", disable=None, delay=2)
+    for r, recording in enumerate(recordings):
         if path := runs.reference.file("audio", recording.id):
             yield f"audio-reference-{r}", opus(path)
         for s, source in enumerate(runs.sources.values()):

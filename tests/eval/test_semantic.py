@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+
 import eval.semantic
 from eval.probe import ctc_probe
 from eval.semantic import HEADER, Spoken, main, read_spoken, semantics, sound_labels

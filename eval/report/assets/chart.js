@@ -46,12 +46,14 @@ function drawPlot(width, points, column) {
   const y = valueScale(points, height - MARGIN.bottom, MARGIN.top);
   const dots = points.filter((p) => !isLine(p.system)).map((p) => ({ ...p, x: x(p.system.kbit_per_s), y: y(p.mean.mean) }));
   const lines = points.filter((p) => isLine(p.system));
+  const curves = curvesOf(dots);
   return svg("svg", { width, height, role: "img", "aria-label": `${column.title} over kbit/s` },
     drawAxes(x, y, width, height, column),
     lines.map((p) => drawLine(p, y, width, column)),
-    drawCurves(dots),
+    drawLineLabels(lines, y),
+    curves.map((curve) => drawCurve(curve)),
     dots.map((p) => drawDot(p, y, column)),
-    drawLabels(dots, width));
+    drawLabels(dots, curves, width));
 }
 
 function rateScale(points, from, to) {
@@ -100,17 +102,30 @@ function drawLine({ system, mean }, y, width, column) {
   const at = y(mean.mean);
   return svg("g", { class: "anchor", ...tipFor(system, mean, column) },
     svg("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at }),
-    svg("line", { class: "target", x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at }),
-    svg("text", { x: MARGIN.left + 6, y: at - 4 }, system.name));
+    svg("line", { class: "target", x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at }));
 }
 
-function drawCurves(dots) {
+/** Names on dashed lines; those of lines that nearly coincide share a place. */
+function drawLineLabels(lines, y) {
+  const labels = [];
+  for (const { system, mean } of lines.toSorted((a, b) => y(b.mean.mean) - y(a.mean.mean))) {
+    const last = labels.at(-1);
+    if (last && last.at - y(mean.mean) < 12) last.names.push(system.name);
+    else labels.push({ at: y(mean.mean), names: [system.name] });
+  }
+  return labels.map(({ at, names }) =>
+    svg("text", { class: "line-label", x: MARGIN.left + 6, y: at - 4 }, names.join(", ")));
+}
+
+/** Dots of each model in the order of their rates. */
+function curvesOf(dots) {
   const families = Map.groupBy(dots.filter((p) => p.system.is_curve), (p) => p.system.family);
-  return [...families.values()].map((members) => {
-    const ordered = members.toSorted((a, b) => a.x - b.x);
-    const path = ordered.map((p) => `${p.x},${p.y}`).join(" ");
-    return svg("polyline", { class: "curve", points: path, style: `stroke: ${members[0].hue}` });
-  });
+  return [...families.values()].map((members) => members.toSorted((a, b) => a.x - b.x));
+}
+
+function drawCurve(curve) {
+  const path = curve.map((p) => `${p.x},${p.y}`).join(" ");
+  return svg("polyline", { class: "curve", points: path, style: `stroke: ${curve[0].hue}` });
 }
 
 function drawDot({ system, mean, hue, x, y: at }, y, column) {
@@ -123,19 +138,31 @@ function drawDot({ system, mean, hue, x, y: at }, y, column) {
 }
 
 /** Names beside the dots, where there is room; the rest have them on hover. */
-function drawLabels(dots, width) {
-  const taken = dots.map((p) => ({ left: p.x - 6, right: p.x + 6, top: p.y - 6, bottom: p.y + 6 }));
+function drawLabels(dots, curves, width) {
+  const taken = [...dots.map((p) => around(p, 5)), ...curves.flatMap(alongCurve)];
   return dots.flatMap((p) => {
     const text = p.system.name.length > 24 ? `…${p.system.name.slice(-23)}` : p.system.name;
     const size = text.length * LETTER;
-    const places = [[p.x + 9, p.y + 4], [p.x - 9 - size, p.y + 4], [p.x - size / 2, p.y - 12], [p.x - size / 2, p.y + 20]];
-    for (const [left, base] of places) {
+    for (const [dx, dy] of [[9, 4], [-4, -10], [-4, 18], [-size / 2, -12], [-size / 2, 20], [-9 - size, 4], [4 - size, -10]]) {
+      const [left, base] = [p.x + dx, p.y + dy];
       const label = { left, right: left + size, top: base - 11, bottom: base + 3 };
       if (left < MARGIN.left || label.right > width || label.top < 0 || taken.some((other) => overlap(label, other))) continue;
       taken.push(label);
       return [svg("text", { class: "label", x: left, y: base, style: `fill: ${p.hue}` }, text)];
     }
     return [];
+  });
+}
+
+const around = ({ x, y }, r) => ({ left: x - r, right: x + r, top: y - r, bottom: y + r });
+
+/** Small boxes that cover a curve. */
+function alongCurve(curve) {
+  return curve.slice(1).flatMap((end, i) => {
+    const steps = Math.ceil(Math.hypot(end.x - curve[i].x, end.y - curve[i].y) / 5);
+    const between = (from, to, step) => from + ((to - from) * step) / steps;
+    return Array.from({ length: steps }, (_, step) =>
+      around({ x: between(curve[i].x, end.x, step), y: between(curve[i].y, end.y, step) }, 2));
   });
 }
 

@@ -19,7 +19,7 @@ function fill(node, attributes, children) {
     else if (typeof value === "boolean") node.toggleAttribute(key, value);
     else node.setAttribute(key, value);
   }
-  node.append(...children.flat().filter((child) => child !== null));
+  node.append(...children.flat(Infinity).filter((child) => child !== null));
   return node;
 }
 

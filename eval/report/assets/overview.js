@@ -3,8 +3,9 @@
 function drawOverview(data) {
   byId("facts").replaceChildren(...facts(data).map(([value, label]) =>
     el("div", { class: "fact" }, el("strong", {}, value), el("span", {}, label))));
+  byId("made").replaceChildren(...madeLines(data.made, true).map(([, text]) => el("code", {}, text)));
   byId("notes").replaceChildren(
-    ...[madeNote(data.made), missingNote(data), orderNote(data), failureNote(failuresOf(data))].filter(Boolean));
+    ...[missingNote(data), orderNote(data), failureNote(failuresOf(data)), madeNote(data.made)].filter(Boolean));
 }
 
 function facts(data) {
@@ -20,11 +21,16 @@ function facts(data) {
   ];
 }
 
-function madeNote(made) {
+/** What is known of how the run was made, as [key, text]: time and command, or the rest. */
+function madeLines(made, isHeadline) {
   const lines = Object.entries(made).map(([key, value]) => [key.replaceAll("_", " "), plain(value)]);
-  const list = el("dl", { class: "made" }, lines.flatMap(([key, text]) =>
-    text ? [el("dt", {}, key), el("dd", {}, el("code", {}, text))] : []));
-  return lines.length ? details("How it was made", list) : null;
+  return lines.filter(([key, text]) => text && /(^|: )(time|command)$/.test(key) === isHeadline);
+}
+
+function madeNote(made) {
+  const lines = madeLines(made, false);
+  const list = lines.map(([key, text]) => [el("dt", {}, key), el("dd", {}, el("code", {}, text))]);
+  return lines.length ? details("Code and machine", el("dl", { class: "made" }, list)) : null;
 }
 
 function plain(value) {

@@ -52,7 +52,12 @@ function recordingHead(recording) {
 }
 
 function referenceCard(r) {
-  return soundCard("original", "", `audio-reference-${r}`, []);
+  const stops = Array.from({ length: 11 }, (_, i) => `rgb(${magma(i / 10).map(Math.round).join(" ")})`);
+  const scale = el("div", { class: "scale", style: `background: linear-gradient(to right, ${stops.join(", ")})` });
+  return soundCard("original", "", `audio-reference-${r}`, [
+    scale,
+    el("div", { class: "ends muted small" }, el("span", {}, `${FLOOR_DB} dB`), el("span", {}, "0 dB: its loudest")),
+  ]);
 }
 
 /** What a system made of recording r; null if it was not measured at all. */

@@ -12,10 +12,16 @@ const MAGMA = [
 
 /** Red, green and blue of a level from 0 to 1. */
 function magma(level) {
-  const x = Math.min(Math.max(level, 0), 1) * (MAGMA.length - 1);
+  const x = level * (MAGMA.length - 1);
   const i = Math.min(Math.floor(x), MAGMA.length - 2);
   return MAGMA[i].map((from, c) => from + (x - i) * (MAGMA[i + 1][c] - from));
 }
+
+// Opaque pixels, as canvases keep them.
+const PALETTE = Uint32Array.from({ length: 256 }, (_, i) => {
+  const [red, green, blue] = magma(i / 255).map(Math.round);
+  return (255 << 24) | (blue << 16) | (green << 8) | red;
+});
 
 /** Draw `level(column, row)`, 0 to 1, a pixel each. */
 function drawLevels(canvas, columns, rows, level) {
@@ -23,9 +29,10 @@ function drawLevels(canvas, columns, rows, level) {
   canvas.height = rows;
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, rows);
-  for (let row = 0, at = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++, at += 4) {
-      image.data.set([...magma(level(column, row)), 255], at);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      pixels[row * columns + column] = PALETTE[Math.round(255 * Math.min(Math.max(level(column, row), 0), 1))];
     }
   }
   context.putImageData(image, 0, 0);

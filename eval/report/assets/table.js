@@ -17,16 +17,22 @@ function drawTable(data, view) {
 
 /** Key, title, sorting value and cell of each column. */
 function tableColumns(data, view) {
-  const fixed = [["kbit_per_s", "kbit/s"], ["encode_rtf", "encode RTF"], ["decode_rtf", "decode RTF"]];
   return [
     { key: "name", title: "System", isAscending: true, value: ({ system }) => system.name, cell: nameCell },
-    ...fixed.map(([key, title]) => ({
-      key, title, isAscending: true,
-      value: ({ system }) => system[key] || null,
-      cell: ({ system }) => el("td", {}, system[key] ? short(system[key]) : "–"),
-    })),
+    numberColumn("kbit_per_s", "kbit/s"),
     ...data.columns.map((column) => metricColumn(data, view, column)),
+    numberColumn("encode_rtf", "encode RTF"),
+    numberColumn("decode_rtf", "decode RTF"),
   ];
+}
+
+/** A number that a system has over all recordings; 0 where it is unknown. */
+function numberColumn(key, title) {
+  return {
+    key, title, isAscending: true,
+    value: ({ system }) => system[key] || null,
+    cell: ({ system }) => el("td", {}, system[key] ? short(system[key]) : "–"),
+  };
 }
 
 function metricColumn(data, view, column) {

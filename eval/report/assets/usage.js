@@ -36,13 +36,12 @@ function drawBars(codebooks, width) {
       ]),
       codebooks.flatMap((_, k) => k % every ? [] :
         [svg("text", { x: left + (k + 0.5) * step, y: BARS_HEIGHT - 6, "text-anchor": "middle" }, String(k + 1))])),
-    codebooks.map((book, k) => drawBar(book, k, left + k * step, step, y)));
+    codebooks.map((book, k) => drawBar(book, k, left + (k + 0.14) * step, 0.72 * step, y)));
 }
 
-function drawBar(book, k, x, step, y) {
+function drawBar(book, k, x, width, y) {
   const used = book.size - book.n_dead;
   const share = book.size > 1 ? book.entropy / Math.log2(book.size) : 0;
-  const width = Math.max(1, step * 0.72);
   const lines = [
     `Codebook ${k + 1}`,
     `${used} of ${book.size} entries used`,

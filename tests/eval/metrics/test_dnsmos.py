@@ -54,7 +54,7 @@ def test_noise_is_heard(metric, speech, noise):
 
 
 def test_beyond_full_scale_is_clipped(metric, speech):
-    x = 20 * speech
+    x = 20 * speech[:40_000]  # at 16 kHz, where nothing is resampled
     assert metric.measure(Pair(x, x, 16_000)) == metric.measure(Pair(x, np.clip(x, -1, 1), 16_000))
 
 

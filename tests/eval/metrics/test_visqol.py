@@ -43,7 +43,7 @@ def test_the_program_gets_both_at_16_khz(program, speech, noise):
     metric = make_visqol("")
     assert metric.name == "visqol"
     assert metric.measure(Pair(speech, output)) == [4.5]
-    assert (folder / "arguments").read_text().startswith("--use_speech_mode --reference_file ")
+    assert (folder / "arguments").read_text().startswith("--use_speech_mode --results_csv ")
     for name, x in (("reference", speech), ("output", output)):
         samples, rate = soundfile.read(folder / f"{name}.wav")
         assert (rate, soundfile.info(folder / f"{name}.wav").subtype) == (16_000, "PCM_16")

@@ -1,0 +1,152 @@
+"""How long a stream keeps its listener waiting, and how much faster than real time batches are coded.
+
+`python -m eval.speed MODEL...` prints a table. Use a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codec.stream import DecoderStream, EncoderStream
+from codec.tokenizer import Tokenizer, load
+from eval.tables import table
+
+BATCH_SIZES = (1, 4, 16)
+WARM_UP = 20  # frames of a stream, or starts of one, before any counts
+N_STARTS = 20
+N_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of compute for a frame."""
+
+    median: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class FrameLatency:
+    """Of one stream, a frame at a time."""
+
+    encode: Latency
+    decode: Latency
+    both: Latency
+
+
+@dataclass(frozen=True)
+class FirstAudio:
+    """What passes from the arrival of a stream's first sample to the first audio out: the sum of the two."""
+
+    algorithmic: float  # ms of audio that must have arrived
+    compute: float  # ms from then on, encoding and decoding, median over starts
+
+
+@dataclass(frozen=True)
+class RealTimeFactor:
+    """Compute time over audio time, of all recordings of a batch together; below 1 is faster than real time."""
+
+    encode: float
+    decode: float
+
+
+def timed(device: str | torch.device, function: Callable[..., Any], *args: Any) -> tuple[float, Any]:
+    """Seconds until the call's work on the device was done, and what it returned."""
+    start = time.perf_counter()
+    result = function(*args)
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start, result
+
+
+def frame_latency(tokenizer: Tokenizer, n_frames: int = 200) -> FrameLatency:
+    """Time for each of `n_frames` frames of noise that are pushed through an encoder and a decoder stream."""
+    encoder, decoder = tokenizer.encoder_stream(), tokenizer.decoder_stream()
+    times = []
+    for _ in range(WARM_UP + n_frames):
+        encode_s, tokens = timed(tokenizer.model.device, encoder.push, _noise(tokenizer.config.hop_length))
+        times.append((encode_s, timed(tokenizer.model.device, decoder.push, tokens)[0]))
+    ms = 1000 * torch.tensor(times[WARM_UP:])
+    return FrameLatency(*(_latency(x) for x in (ms[:, 0], ms[:, 1], ms.sum(1))))
+
+
+def first_audio(tokenizer: Tokenizer, n_starts: int = N_STARTS) -> FirstAudio:
+    """Time to the first audio of new streams that samples are pushed into as they arrive, a frame at a time."""
+    c, ms = tokenizer.config, []
+    for _ in range(WARM_UP + n_starts):
+        encoder, decoder = tokenizer.encoder_stream(), tokenizer.decoder_stream()
+        audio, n_samples = torch.zeros(0), 0
+        while not len(audio):
+            # Only the last push counts: the others are done while samples still arrive.
+            seconds, audio = timed(tokenizer.model.device, _pass, encoder, decoder, _noise(c.hop_length))
+            n_samples += c.hop_length
+        ms.append(1000 * seconds)
+    return FirstAudio(1000 * n_samples / c.sample_rate, _latency(torch.tensor(ms[WARM_UP:])).median)
+
+
+def real_time_factor(tokenizer: Tokenizer, batch_size: int, seconds: float = 10.0) -> RealTimeFactor:
+    """Of a batch of `seconds` of noise each, encoded and decoded whole; the best of `N_ROUNDS`."""
+    rate, device = tokenizer.config.sample_rate, tokenizer.model.device
+    audio = [_noise(round(seconds * rate)) for _ in range(batch_size)]
+    rounds = []
+    for _ in range(N_ROUNDS):
+        encode_s, tokens = timed(device, tokenizer.encode, audio, rate)
+        rounds.append((encode_s, timed(device, tokenizer.decode, tokens)[0]))
+    return RealTimeFactor(*(min(times) / (batch_size * seconds) for times in zip(*rounds, strict=True)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print latencies of streams and real-time factors of batches, a line for each codec."""
+    parser = argparse.ArgumentParser(prog="python -m eval.speed", description=main.__doc__)
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint folder, hub id, preset, or default")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--frames", type=int, default=200, help="of a stream, after the warm-up")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of the recordings of a batch")
+    args = parser.parse_args(argv)
+    rows, status = [], 0
+    try:
+        for name in args.models:
+            tokenizer = load(name, args.device)
+            frame, first = frame_latency(tokenizer, args.frames), first_audio(tokenizer)
+            factors = [real_time_factor(tokenizer, n, args.seconds) for n in BATCH_SIZES]
+            latencies = [f"{x.median:.1f} / {x.p95:.1f}" for x in (frame.encode, frame.decode, frame.both)]
+            latencies.append(f"{first.algorithmic:.0f} + {first.compute:.1f}")
+            rows.append([name, *latencies, *(f"{x.encode:.4f} / {x.decode:.4f}" for x in factors)])
+    except (ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 1
+    if rows:
+        print(f"{_machine(args.device)}. Milliseconds of one stream, median / p95; real-time factors, encode / decode.")
+        header = ["model", "encode a frame", "decode a frame", "both", "first audio: wait + compute"]
+        print("\n" + table([*header, *(f"RTF, batch of {n}" for n in BATCH_SIZES)], rows))
+    return status
+
+
+def _pass(encoder: EncoderStream, decoder: DecoderStream, samples: Tensor) -> Tensor:
+    return decoder.push(encoder.push(samples))[0]
+
+
+def _latency(ms: Tensor) -> Latency:
+    return Latency(float(ms.quantile(0.5)), float(ms.quantile(0.95)))
+
+
+def _noise(n_samples: int) -> Tensor:
+    return 0.1 * torch.randn(n_samples)
+
+
+def _machine(device: str) -> str:
+    cpu = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+    name = torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else cpu
+    return f"{name}, PyTorch {torch.__version__}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

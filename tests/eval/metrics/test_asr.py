@@ -1,0 +1,249 @@
+"""Errors counted by hand with recognisers that say what they are told; then the real ones."""
+
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from transformers import (
+    GenerationConfig,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+    WhisperProcessor,
+    WhisperTokenizer,
+)
+
+from eval.metrics import asr
+from eval.metrics.asr import RATE, PocketSphinx, Whisper, asr_metric, make_asr, plain
+from eval.metrics.base import MissingBackendError, Pair
+
+SECONDS = 2  # that the tiny Whisper hears
+SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>"]
+END, START, ENGLISH, GERMAN, TRANSCRIBE, NO_TIMESTAMPS = range(27, 33)
+IDS = {"eos_token_id": END, "bos_token_id": END, "pad_token_id": END, "decoder_start_token_id": START}
+
+
+class Told:
+    """Says of waveforms `[L]` what it is told to, by their first sample."""
+
+    version = "1"
+
+    def __init__(self, *texts):
+        self.texts, self.asked = texts, []
+
+    def transcribe(self, waveform, language):
+        self.asked.append((round(float(waveform[0])), language))
+        return self.texts[self.asked[-1][0] - 1]
+
+
+def told(reference, output):
+    """Sample values 1 and 2 stand for the two."""
+    return Pair(np.full(10, float(reference)), np.full(10, float(output)), RATE, language="en")
+
+
+@pytest.fixture(scope="module")
+def sphinx():
+    pytest.importorskip("pocketsphinx")
+    return make_asr("")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A Whisper with random weights, 26 letters and two languages."""
+    import torch
+
+    torch.manual_seed(0)
+    vocab = {chr(ord("a") + i): i for i in range(26)} | {"Ġ": 26} | {s: 27 + i for i, s in enumerate(SPECIAL)}
+    tokenizer = WhisperTokenizer(vocab=vocab, merges=[], additional_special_tokens=SPECIAL)
+    config = WhisperConfig(
+        vocab_size=len(tokenizer),
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        num_mel_bins=16,
+        max_source_positions=50 * SECONDS,
+        max_target_positions=24,
+        init_std=0.5,
+        **IDS,
+    )
+    model = WhisperForConditionalGeneration(config)
+    model.generation_config = GenerationConfig(
+        **IDS,
+        max_length=24,
+        begin_suppress_tokens=[END],
+        is_multilingual=True,
+        lang_to_id={"<|en|>": ENGLISH, "<|de|>": GERMAN},
+        task_to_id={"transcribe": TRANSCRIBE},
+        no_timestamps_token_id=NO_TIMESTAMPS,
+    )
+    path = tmp_path_factory.mktemp("whisper")
+    model.save_pretrained(path)
+    WhisperProcessor(WhisperFeatureExtractor(16, chunk_length=SECONDS), tokenizer).save_pretrained(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("reference", "output", "wer", "cer"),
+    [
+        ("the cat sat", "the cat sat", 0, 0),
+        ("The cat -- sat!", "the CAT, sat.", 0, 0),
+        ("the cat sat", "the cat", 1 / 3, 4 / 11),
+        ("the cat sat", "the bat sat", 1 / 3, 1 / 11),
+        ("the cat sat", "", 1, 1),
+        ("go", "go on and on", 3, 10 / 2),
+        ("Größe", "Grösse", 1, 2 / 5),
+    ],
+)
+def test_errors_counted_by_hand(reference, output, wer, cer):
+    metric = asr_metric("asr", Told(reference, output))
+    assert [c.key for c in metric.columns] == ["wer", "cer"]
+    assert metric.measure(told(1, 2)) == pytest.approx([wer, cer])
+
+
+def test_plain_text():
+    assert plain("  “Don\u2019t—can't”, STOP…  3 times;\tl\u2019été! Naïve №") == "dont cant stop 3 times lété naïve no"
+    assert plain("Привет, мир! 你好。") == "привет мир 你好"
+    assert plain("नमस्ते") == "नमस्ते", "vowel signs are marks, not punctuation"
+    assert plain("?! …") == ""
+
+
+def test_a_reference_without_words_has_no_score():
+    with pytest.raises(ValueError, match="reference: the recogniser hears no words"):
+        asr_metric("asr", Told("...", "word")).measure(told(1, 2))
+    with pytest.raises(ValueError, match="reference: silent"):
+        asr_metric("asr", Told("word")).measure(told(0, 1))
+
+
+def test_a_silent_output_has_all_words_wrong_whatever_is_heard_in_it():
+    recognizer = Told("word")
+    assert asr_metric("asr", recognizer).measure(told(1, 0)) == [1, 1]
+    assert recognizer.asked == [(1, "en")]
+
+
+def test_references_are_transcribed_once(monkeypatch):
+    recognizer = Told("one", "two", "three")
+    metric = asr_metric("asr", recognizer)
+    for _ in range(3):
+        assert metric.measure(told(1, 2)) == metric.measure(told(1, 2))
+    assert recognizer.asked.count((1, "en")) == 1
+    metric.measure(Pair(np.ones(10), np.ones(10), RATE, language="nl"))
+    assert recognizer.asked[-2:] == [(1, "nl")] * 2, "another language may be another text"
+    monkeypatch.setattr(asr, "N_KEPT", 2)
+    for reference in (2, 3, 3, 1):
+        metric.measure(told(reference, 1))
+    references = recognizer.asked[-7:]
+    assert references.count((3, "en")) == 1
+    assert recognizer.asked[-2:] == [(1, "en")] * 2, "the oldest was forgotten"
+
+
+def test_unknown_recognisers_are_listed():
+    for option in ("kaldi", "whisper", "whisper=", "pocketsphinx=de"):
+        with pytest.raises(ValueError, match=f"asr:{option}: unknown; there are asr:pocketsphinx and asr:whisper="):
+            make_asr(option)
+
+
+@pytest.mark.parametrize("package", ["pocketsphinx", "transformers"])
+def test_missing_packages_are_named(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingBackendError, match=f"pip install {package}"):
+        make_asr({"pocketsphinx": "", "transformers": "whisper=folder"}[package])
+
+
+def test_sphinx_tells_speech_from_noise(sphinx, speech, noise):
+    assert sphinx.name == "asr"
+    assert sphinx.measure(Pair(speech, speech)) == [0, 0]
+    wer, cer = sphinx.measure(Pair(speech, noise))
+    assert wer > 0.8
+    assert cer > 0.5
+
+
+def test_sphinx_hears_the_same_whatever_came_before(speech, noise):
+    pytest.importorskip("pocketsphinx")
+    words = PocketSphinx()
+    x = speech[::2]  # at half the rate, read as another: fast, high, and hard to understand
+    first = words.transcribe(x, "en-US")
+    scores = [words.decoder.hyp().score]
+    for other in (noise[:12_000], x):
+        words.transcribe(other, "")
+        scores.append(words.decoder.hyp().score)
+    assert words.transcribe(x, "en") == first
+    assert scores[2] == scores[0]
+    assert words.transcribe(x[:100], "en") == ""
+
+
+def test_sphinx_reads_english_only(sphinx, speech):
+    with pytest.raises(ValueError, match=r"language nl-BE: PocketSphinx reads English only; use asr:whisper="):
+        sphinx.measure(Pair(speech, speech, language="nl-BE"))
+
+
+def test_whisper_is_deterministic_and_follows_the_language(folder):
+    whisper = Whisper(str(folder))
+    x = 0.1 * np.random.default_rng(0).standard_normal(RATE, dtype=np.float32)
+    english, german, guessed = (whisper.transcribe(x, language) for language in ("en_GB", "de", ""))
+    assert english == Whisper(str(folder)).transcribe(x, "EN")
+    assert english != german
+    assert guessed in (english, german)
+    assert set(english) <= set("abcdefghijklmnopqrstuvwxyz "), "special tokens are no text"
+    assert whisper.transcribe(x[::-1].copy(), "en") != english
+
+
+def test_whisper_refuses_what_it_cannot_judge(folder):
+    whisper = Whisper(str(folder))
+    with pytest.raises(ValueError, match=r"language nl-BE: this Whisper does not know it"):
+        whisper.transcribe(np.ones(RATE, np.float32), "nl-BE")
+    with pytest.raises(ValueError, match=r"2\.1 s: Whisper hears 2 s at a time"):
+        whisper.transcribe(np.ones(SECONDS * RATE + 1600, np.float32), "en")
+    whisper.model.generation_config.is_multilingual = False
+    with pytest.raises(ValueError, match=r"language de: this Whisper reads English only"):
+        whisper.transcribe(np.ones(RATE, np.float32), "de")
+    assert whisper.transcribe(np.ones(RATE, np.float32), "en")
+
+
+def test_whisper_as_a_metric(folder):
+    speech = soundfile.read("tests/data/kathleen.flac", dtype="float32")[0][:36_000]
+    metric = make_asr(f"whisper={folder}")
+    assert metric.name == f"asr:whisper={folder}"
+    assert metric.measure(Pair(speech, speech, language="en")) == [0, 0]
+    assert metric.measure(Pair(speech, speech[::-1].copy(), language="en"))[0] > 0
+
+
+def test_other_weights_are_another_version(folder, tmp_path):
+    model = WhisperForConditionalGeneration.from_pretrained(folder)
+    model.model.encoder.conv1.bias.data += 1
+    shutil.copytree(folder, tmp_path / "other")
+    model.save_pretrained(tmp_path / "other")
+    versions = [Whisper(str(path)).version for path in (folder, folder, tmp_path / "other")]
+    assert versions[0] == versions[1] != versions[2]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "processor_config.json"])
+def test_missing_files_of_a_whisper(folder, tmp_path, name):
+    shutil.copytree(folder, tmp_path / "whisper")
+    (tmp_path / "whisper" / name).unlink()
+    with pytest.raises(MissingBackendError, match=r"asr:whisper=.*cannot be loaded .*hf download .*give a folder"):
+        make_asr(f"whisper={tmp_path / 'whisper'}")
+
+
+def test_missing_and_damaged_whispers(folder, tmp_path):
+    for source in (tmp_path / "nowhere", "nobody/whisper-nowhere"):
+        with pytest.raises(MissingBackendError, match=f"asr:whisper={source}: cannot be loaded .*hf download"):
+            make_asr(f"whisper={source}")
+    shutil.copytree(folder, tmp_path / "damaged")
+    (tmp_path / "damaged" / "model.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(MissingBackendError, match="cannot be loaded"):
+        make_asr(f"whisper={tmp_path / 'damaged'}")
+
+
+def test_weights_of_something_else_are_refused(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "larger")
+    config = WhisperConfig.from_pretrained(folder)
+    config.encoder_layers = 2
+    config.save_pretrained(tmp_path / "larger")
+    with pytest.raises(ValueError, match=r"\d+ tensors of a Whisper are missing, as model\.encoder\.layers\.1"):
+        make_asr(f"whisper={tmp_path / 'larger'}")
