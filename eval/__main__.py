@@ -7,10 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from codec.files import atomic_file
 from eval.metrics.registry import DEFAULT, METRICS
+from eval.pictures import rate_quality
 from eval.provenance import environment
 from eval.run import evaluate
-from eval.systems import BASELINES
+from eval.systems import ANCHORS, BASELINES, PRETRAINED
 from eval.tables import markdown, write
 from eval.testsets import Utterance, read_lines, read_testset
 
@@ -36,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     write(args.out, results)
+    with atomic_file(args.out / "rate_quality.png") as new:
+        rate_quality(results, results.columns[:3]).savefig(new, dpi=120)
     print(markdown(results), end="")
     return int(bool(results.not_measured) or any(s.not_measured or s.failures for s in results.systems))
 
@@ -50,7 +54,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         required=True,
         metavar="SYSTEM",
-        help=f"checkpoint folder, hub id or preset, with :n_q for fewer codebooks; or {' '.join(BASELINES)}",
+        help="checkpoint folder, hub id or preset, with :n_q for fewer codebooks; or "
+        + " ".join([*BASELINES, *PRETRAINED, *ANCHORS]),
     )
     parser.add_argument(
         "--metrics", nargs="+", default=list(DEFAULT), metavar="METRIC", help=f"among {' '.join(METRICS)}"

@@ -1,11 +1,17 @@
-"""Spectrograms side by side, for people to look at."""
+"""Pictures for people: spectrograms side by side, quality over bitrate."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
+
+from eval.metrics.base import Column
+from eval.results import Results, SystemResult
+from eval.systems import BASELINES
 
 FFT_SIZE = 1024
 FLOOR_DB = -80.0
@@ -30,3 +36,40 @@ def spectrogram_pair(original: Tensor, reconstruction: Tensor, sample_rate: int)
         axis.set(ylabel="kHz", title=title)
     axes[1].set(xlabel="s")
     return figure
+
+
+def rate_quality(results: Results, columns: Sequence[Column], kbit_per_s: tuple[float, float] = (0.1, 30.0)) -> Figure:
+    """Each column over the bitrate, with 95% intervals; one model with several numbers of codebooks is one line.
+
+    Args:
+        results: of a run.
+        columns: of the results, one panel each.
+        kbit_per_s: what is shown; recordings that are hardly compressed would squeeze the rest.
+    """
+    figure = Figure(figsize=(5 * len(columns), 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    low, high = kbit_per_s
+    lines: dict[str, list[SystemResult]] = {}
+    for system in results.systems:
+        if not system.not_measured and low <= system.kbit_per_s <= high:
+            lines.setdefault(_family(system.system), []).append(system)
+    for axis, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
+        for name, systems in lines.items():
+            points = [(s.kbit_per_s, mean) for s in systems if (mean := s.mean(column.key))]
+            points.sort(key=lambda point: point[0])
+            rates, means = [rate for rate, _ in points], [mean for _, mean in points]
+            bars = [[m.mean - m.low for m in means], [m.high - m.mean for m in means]]
+            axis.errorbar(rates, [m.mean for m in means], bars, marker="o", markersize=4, capsize=2, label=name)
+        axis.set(xscale="log", xlabel="kbit/s", title=column.title)
+        axis.grid(alpha=0.3)
+    if lines:
+        figure.axes[0].legend()
+    return figure
+
+
+def _family(system: str) -> str:
+    """What a line joins: a model with any number of codebooks, a program at any rate."""
+    name, colon, n_q = system.rpartition(":")
+    if colon and n_q.isdecimal():
+        return name
+    return system.partition("-")[0] if system in BASELINES else system

@@ -85,5 +85,3 @@ def columns_of(scored: Iterable[Scored]) -> dict[str, dict[str, float]]:
 def failures(scored: Iterable[Scored]) -> dict[str, dict[str, str]]:
     """Errors by name, of those that have any."""
     return {one.name: one.errors for one in scored if one.errors}
-
-

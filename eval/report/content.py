@@ -99,4 +99,6 @@ def _differences(results: Results, ids: list[str]) -> dict[str, dict[int, dict[i
 
 def _short(interval: Interval | None) -> dict[str, float] | None:
     """Without digits that nobody reads: pairs of systems are many."""
-    return interval and {k: float(f"{v:.{SIGNIFICANT_DIGITS}g}") for k, v in asdict(interval).items()}
+    if interval is None:
+        return None
+    return {k: float(f"{v:.{SIGNIFICANT_DIGITS}g}") for k, v in asdict(interval).items()}

@@ -45,6 +45,7 @@ def test_table_and_json(corpus, capsys, monkeypatch):
     assert (len(ours.values["estoi"]), len(other.values)) == (3, 0)
     assert results.groups["new"] == results.groups["unseen speakers"] == ["c"]
     assert "commit" in results.made
+    assert (corpus / "out/rate_quality.png").stat().st_size > 5_000
 
 
 def test_all_is_well(corpus, capsys):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.audio.io import AudioError
-from train.data.augment import AugmentConfig, augment, change_speed
 from eval.testsets import Utterance
+from train.data.augment import AugmentConfig, augment, change_speed
 from train.data.media import open_recording
 
 MAX_ATTEMPTS = 20

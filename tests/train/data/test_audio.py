@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec.audio.io import AudioError
+from eval.testsets import Utterance
 from train.data.audio import MAX_ATTEMPTS, CropDataset, DataConfig, collate
 from train.data.augment import AugmentConfig
-from eval.testsets import Utterance
 from train.data.manifest import read_manifest
 
 RATE, HOP = 24_000, 1_920

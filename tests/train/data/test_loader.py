@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from codec.audio.io import AudioError
+from eval.testsets import Utterance
 from train.data.audio import CropDataset, DataConfig
 from train.data.augment import AugmentConfig
 from train.data.loader import make_loader, valid_clips
-from eval.testsets import Utterance
 from train.data.manifest import read_manifest
 
 DATA = Path(__file__).parents[2] / "data"

@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from train.data import manifest
 from eval.testsets import Utterance
+from train.data import manifest
 from train.data.manifest import read_manifest, write_manifest
 
 CLIPS = sorted((Path(__file__).parents[2] / "data").glob("*.flac"))

@@ -1,0 +1,69 @@
+// Sounds to switch between at one position, and who has been heard.
+
+class Stage {
+  /**
+   * Sounds are [{ name, label }], the names those of the page's blobs; `onheard` is called with the
+   * number of those that have not been played yet.
+   */
+  constructor(sounds, onheard) {
+    this.unheard = new Set(sounds.keys());
+    this.onheard = onheard;
+    this.buttons = sounds.map(({ label }, i) => this.#button(label, i));
+    this.bar = el("div", { class: "position", onclick: (event) => this.#seek(event) }, el("i", {}));
+    const loop = el("input", { type: "checkbox", checked: true, onchange: (event) => this.player.loop(event.target.checked) });
+    this.controls = el("div", { class: "controls" },
+      this.bar, el("label", { class: "field" }, loop, "Loop"),
+      el("span", { class: "muted small" }, "Keys 1, 2, 3 … switch, space pauses."));
+    this.player = new Player([], (playing) => this.#show(playing));
+    this.ready = this.#load(sounds);
+    this.onkey = (event) => this.#press(event);
+    addEventListener("keydown", this.onkey);
+  }
+
+  close() {
+    this.player.pause();
+    removeEventListener("keydown", this.onkey);
+  }
+
+  async #load(sounds) {
+    this.player.buffers = await Promise.all(sounds.map(({ name }) => decodeBlob(name)));
+    this.player.loop(true);
+    for (const button of this.buttons) button.disabled = false;
+  }
+
+  #button(label, i) {
+    return el("button", { class: "sound", disabled: true, "aria-pressed": "false", onclick: () => this.#toggle(i) }, label);
+  }
+
+  #toggle(i) {
+    this.player.toggle(i);
+    this.unheard.delete(i);
+    this.buttons[i].classList.add("heard");
+    this.onheard(this.unheard.size);
+  }
+
+  #seek(event) {
+    const position = (event.offsetX / this.bar.clientWidth) * this.player.duration;
+    if (this.player.playing === null) this.player.offset = position;
+    else this.player.play(this.player.playing, position);
+    this.#follow();
+  }
+
+  #press(event) {
+    const i = Number(event.key) - 1;
+    if (event.key === " " && this.player.playing !== null) {
+      event.preventDefault();
+      this.player.pause();
+    } else if (i in this.buttons && this.player.playing !== i && !this.buttons[i].disabled) this.#toggle(i);
+  }
+
+  #show(playing) {
+    this.buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(i === playing)));
+    this.#follow();
+  }
+
+  #follow() {
+    this.bar.style.setProperty("--at", this.player.position / this.player.duration || 0);
+    if (this.player.playing !== null) requestAnimationFrame(() => this.#follow());
+  }
+}

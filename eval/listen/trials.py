@@ -1,0 +1,121 @@
+"""Listening tests made from a run: which recordings, under which opaque names."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from codec.audio.io import read_audio
+from eval.baselines.base import SAMPLE_RATE
+from eval.listen.key import Key, Kind, Trial
+from eval.listen.low_anchor import LOW_ANCHOR, low_anchor
+from eval.report.anchors import LOWPASS
+from eval.results import REFERENCE, Results, file_of
+
+N_TRIALS: dict[Kind, int] = {"mushra": 10, "abx": 16}
+
+
+@dataclass(frozen=True)
+class ListeningTest:
+    """A page's data and sounds, which tell no system's name, and the key to them."""
+
+    key: Key
+    data: dict[str, Any]
+    sounds: dict[str, bytes]  # 16-bit FLAC by opaque name, in the order of the names
+
+
+def make_test(
+    folder: Path, kind: Kind, systems: Sequence[str], n_trials: int | None = None, seed: int = 0
+) -> ListeningTest:
+    """A test of some systems of a run, the same for the same seed.
+
+    MUSHRA rates them beside a hidden reference and, unless `lowpass-8k` is one of them, BS.1534's low
+    anchor, each recording once. ABX asks which of two systems X is, going round the recordings as often
+    as it takes.
+
+    Args:
+        folder: of a run of `python -m eval`.
+        kind: of test.
+        systems: names as in the run; `reference` is one too in ABX.
+        n_trials: `N_TRIALS` by default.
+        seed: of the choice of recordings and of all names.
+
+    Raises:
+        ValueError: systems that the run lacks, too many or too few, or too few recordings.
+    """
+    maker = _Maker(folder, systems, random.Random(seed))
+    known = [s.system for s in maker.results.systems]
+    if absent := [s for s in systems if s not in known and (kind, s) != ("abx", REFERENCE)]:
+        raise ValueError(f"{folder}: no system {absent[0]}; there are {' '.join(known)}")
+    if len(set(systems)) < len(systems):
+        raise ValueError(f"systems {' '.join(systems)}: one is given twice")
+    if kind == "abx" and len(systems) != 2:
+        raise ValueError(f"systems {' '.join(systems)}: an ABX test compares two")
+    n = N_TRIALS[kind] if n_trials is None else n_trials
+    recordings = maker.recordings(n, may_repeat=kind == "abx")
+    make = maker.mushra if kind == "mushra" else maker.abx
+    trials = [make(f"t{i + 1}", recording) for i, recording in enumerate(recordings)]
+    sounds = dict(sorted(maker.sounds.items()))
+    digest = hashlib.sha256(f"{kind} {seed}".encode() + b"".join(sounds.values())).hexdigest()[:16]
+    data = {"kind": kind, "test": digest, "trials": [shown for _, shown in trials]}
+    return ListeningTest(Key(kind, digest, tuple(trial for trial, _ in trials)), data, sounds)
+
+
+class _Maker:
+    """Makes trials, each with what the page may know of it, and collects their sounds."""
+
+    def __init__(self, folder: Path, systems: Sequence[str], rng: random.Random) -> None:
+        self.folder, self.systems, self.rng = folder, systems, rng
+        self.results = Results.load(folder)
+        self.sounds: dict[str, bytes] = {}
+
+    def recordings(self, n: int, may_repeat: bool) -> list[str]:
+        """Some of the recordings whose audio was kept for all systems."""
+        wanted = [REFERENCE, *self.systems]
+        kept = [r.id for r in self.results.recordings if all(self._file(s, r.id).is_file() for s in wanted)]
+        if n < 1 or not kept or (n > len(kept) and not may_repeat):
+            raise ValueError(f"{n} trials: {self.folder} keeps the audio of {len(kept)} recordings for all systems")
+        self.rng.shuffle(kept)
+        return [kept[i % len(kept)] for i in range(n)]
+
+    def mushra(self, name: str, recording: str) -> tuple[Trial, dict[str, Any]]:
+        original = self._read(REFERENCE, recording)
+        stimuli = {self._add(self._read(s, recording)): s for s in self.systems}
+        stimuli[self._add(original)] = REFERENCE
+        if LOWPASS[0] not in self.systems:
+            stimuli[self._add(low_anchor(original, SAMPLE_RATE))] = LOW_ANCHOR
+        shown = {"id": name, "reference": self._add(original), "stimuli": sorted(stimuli)}
+        return Trial(name, recording, stimuli), shown
+
+    def abx(self, name: str, recording: str) -> tuple[Trial, dict[str, Any]]:
+        stimuli = {self._add(self._read(s, recording)): s for s in self.systems}
+        answer = self.rng.choice(list(stimuli))
+        shown = {"id": name, "stimuli": sorted(stimuli), "x": self._add(self._read(stimuli[answer], recording))}
+        return Trial(name, recording, stimuli, answer), shown
+
+    def _add(self, waveform: NDArray[np.float32]) -> str:
+        name = f"{self.rng.getrandbits(64):016x}"
+        self.sounds[name] = flac(waveform)
+        return name
+
+    def _read(self, system: str, recording: str) -> NDArray[np.float32]:
+        return read_audio(self._file(system, recording), None, SAMPLE_RATE).numpy()
+
+    def _file(self, system: str, recording: str) -> Path:
+        return file_of(self.folder, "audio", system, recording)
+
+
+def flac(waveform: NDArray[np.float32]) -> bytes:
+    """24 kHz samples `[L]` as 16-bit FLAC."""
+    file = io.BytesIO()
+    soundfile.write(file, waveform.clip(-1, 1), SAMPLE_RATE, "PCM_16", format="FLAC")
+    return file.getvalue()

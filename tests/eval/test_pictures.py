@@ -1,0 +1,27 @@
+"""Pictures that say what the numbers say."""
+
+import pytest
+
+from eval.metrics.base import Column
+from eval.pictures import rate_quality
+from eval.results import Recording, Results, SystemResult
+
+
+def system(name, rate, value):
+    return SystemResult(name, kbit_per_s=rate, values={"m": {"a": value, "b": value + 1}} if value else {})
+
+
+def test_points_are_means_over_rates_and_models_are_lines():
+    rates = [("x", 2.0, 3.0), ("x:5", 1.0, 2.0), ("opus-6", 6.0, 4.0), ("opus-9", 9.0, 5.0), ("identity", 384.0, 9.0)]
+    systems = [*(system(*values) for values in rates), system("y", 3.0, None)]
+    columns = [Column("m", "M", True)]
+    figure = rate_quality(Results([Recording("a", 1.0), Recording("b", 1.0)], columns, systems), columns)
+    lines = {c.get_label(): c.lines[0] for c in figure.axes[0].containers}
+    assert lines.keys() == {"x", "opus", "y"}
+    assert lines["x"].get_xydata().tolist() == [[1.0, 2.5], [2.0, 3.5]]
+    assert lines["opus"].get_xydata()[:, 1].tolist() == pytest.approx([4.5, 5.5])
+    assert not len(lines["y"].get_xydata())
+
+
+def test_nothing_to_show():
+    assert rate_quality(Results([], [], []), [Column("m", "M", True)]).axes
