@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -42,11 +43,14 @@ def score(job: Job) -> Scored:
     for spec in job.metrics:
         metric = make_metric(spec)
         try:
-            values = metric.measure(job.pair)
+            values = [float(value) for value in metric.measure(job.pair)]
         except ValueError as error:
             scored.errors[spec] = str(error)
             continue
-        scored.values[spec] = {c.key: float(value) for c, value in zip(metric.columns, values, strict=True)}
+        if all(map(math.isfinite, values)):
+            scored.values[spec] = {c.key: value for c, value in zip(metric.columns, values, strict=True)}
+        else:
+            scored.errors[spec] = f"{spec}: came out as {values}"
     return scored
 
 

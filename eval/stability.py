@@ -1,6 +1,6 @@
 """How far codes depend on how a recording is cut: into chunks as it streams, and by where it starts.
 
-`python -m eval.stability MODEL... --testset RECORDINGS` prints a table.
+`python -m eval.stability TESTSET MODEL...` prints a table.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from eval.tables import table
 from eval.testsets import read_testset
 
 WARM_UP_S = 1.5  # the default encoder's latents depend on the last 1.2 s
-CHUNKS_MS = (20, 80, 1000)
+CHUNKS_MS = (30, 1000)  # neither a whole number of 80 ms frames
 SHIFTS = (1, 10, 1 / 2, 1 / 4, 1 / 8)  # frames
 
 
@@ -90,12 +90,12 @@ def _share(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print shares of codes that stay, semantic / mean of acoustic: in chunks, and when recordings start later."""
+    """Print which shares of codes stay when recordings come in chunks, and when they start later."""
     parser = argparse.ArgumentParser(prog="python -m eval.stability", description=main.__doc__)
+    parser.add_argument("testset", type=Path, help="manifest of JSON lines, or a folder of audio files")
     parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint folder, hub id, preset, or default")
-    parser.add_argument("--testset", type=Path, required=True, help="manifest, or folder of audio files")
     args = parser.parse_args(argv)
-    header = ["model", *(f"chunks of {ms} ms" for ms in CHUNKS_MS), *(f"{n:g} frames later" for n in SHIFTS)]
+    header = ["model", *(f"chunks of {ms} ms" for ms in CHUNKS_MS), *(f"start +{n:g} frames" for n in SHIFTS)]
     rows, status = [], 0
     try:
         utterances = read_testset(args.testset)
@@ -111,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         status = 1
     if rows:
+        print("Shares of codes that stay, semantic / mean of acoustic.\n")
         print(table(header, rows))
     return status
 

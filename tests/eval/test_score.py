@@ -63,6 +63,13 @@ def test_a_metric_of_several_columns(speech, monkeypatch):
     assert scored.values == {"range": {"low": float(speech.min()), "high": float(speech.max())}}
 
 
+def test_what_is_not_a_number_is_no_score(speech, monkeypatch):
+    metric = Metric("odd", (Column("odd", "odd", False),), lambda pair: [np.inf])
+    monkeypatch.setitem(registry.METRICS, "odd", lambda option: metric)
+    (scored,) = score_each([Job("a", Pair(speech, speech), ("odd",))])
+    assert (scored.values, scored.errors) == ({}, {"odd": "odd: came out as [inf]"})
+
+
 def test_unknown_metrics():
     with pytest.raises(ValueError, match=r"metric loudness: unknown; there are pesq_wb"):
         registry.make_metric("loudness")

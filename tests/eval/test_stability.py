@@ -9,7 +9,7 @@ from tiny import make_codec
 
 from codec.audio.io import write_audio
 from codec.tokenizer import Tokenizer
-from eval.stability import SHIFTS, main, stability
+from eval.stability import CHUNKS_MS, SHIFTS, main, stability
 
 CLIPS = Path(__file__).parents[1] / "data"
 
@@ -64,9 +64,9 @@ def test_what_cannot_be_measured_is_named(exact: Tokenizer, speech: torch.Tensor
 def test_the_table(exact: Tokenizer, speech: torch.Tensor, tmp_path: Path, capsys) -> None:
     exact.save(tmp_path / "model")
     write_audio(tmp_path / "clip.flac", speech, 24_000)
-    assert main([f"{tmp_path}/model", f"{tmp_path}/none", "--testset", str(tmp_path)]) == 1
+    assert main([str(tmp_path), f"{tmp_path}/model", f"{tmp_path}/none"]) == 1
     output = capsys.readouterr()
     *_, line = output.out.splitlines()
     assert line.startswith(f"| {tmp_path}/model | ")
-    assert line.count(" / ") == 3 + len(SHIFTS)
+    assert line.count(" / ") == len(CHUNKS_MS) + len(SHIFTS)
     assert f"{tmp_path}/none" in output.err

@@ -12,7 +12,7 @@ function showAbx(box, trial, order, ondone) {
     stage.close();
     ondone(name);
   } }, `X is ${"AB"[i]}`));
-  const sounds = [...order.map((name, i) => ({ name, label: "AB"[i] })), { name: trial.x, label: "X" }];
+  const sounds = [...order, trial.x].map((name, i) => ({ name, label: "ABX"[i], key: "ABX"[i] }));
   const stage = new Stage(sounds, (unheard) => {
     if (!unheard) choices.forEach((choice) => choice.disabled = false);
   });

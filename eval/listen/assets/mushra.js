@@ -23,8 +23,8 @@ function showMushra(box, trial, order, ondone) {
     if (!next.disabled) hint.textContent = "";
   }));
   const sounds = [
-    { name: trial.reference, label: "Reference" },
-    ...order.map((name, i) => ({ name, label: `Sound ${i + 1}` })),
+    { name: trial.reference, label: "Reference", key: "0" },
+    ...order.map((name, i) => ({ name, label: `Sound ${i + 1}`, key: String(i + 1) })),
   ];
   const stage = new Stage(sounds, (unheard) => {
     if (unheard || scores.size) return;

@@ -2,18 +2,19 @@
 
 class Stage {
   /**
-   * Sounds are [{ name, label }], the names those of the page's blobs; `onheard` is called with the
-   * number of those that have not been played yet.
+   * Sounds are [{ name, label, key }]: a blob of the page, a button's text and the key that presses it.
+   * `onheard` is called with the number of those that have not been played yet.
    */
   constructor(sounds, onheard) {
     this.unheard = new Set(sounds.keys());
+    this.keys = sounds.map(({ key }) => key);
     this.onheard = onheard;
     this.buttons = sounds.map(({ label }, i) => this.#button(label, i));
     this.bar = el("div", { class: "position", onclick: (event) => this.#seek(event) }, el("i", {}));
     const loop = el("input", { type: "checkbox", checked: true, onchange: (event) => this.player.loop(event.target.checked) });
     this.controls = el("div", { class: "controls" },
       this.bar, el("label", { class: "field" }, loop, "Loop"),
-      el("span", { class: "muted small" }, "Keys 1, 2, 3 … switch, space pauses."));
+      el("span", { class: "muted small" }, `Keys ${this.keys.join(" ")} switch, space pauses.`));
     this.player = new Player([], (playing) => this.#show(playing));
     this.ready = this.#load(sounds);
     this.onkey = (event) => this.#press(event);
@@ -50,11 +51,12 @@ class Stage {
   }
 
   #press(event) {
-    const i = Number(event.key) - 1;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const i = this.keys.indexOf(event.key.toUpperCase());
     if (event.key === " " && this.player.playing !== null) {
       event.preventDefault();
       this.player.pause();
-    } else if (i in this.buttons && this.player.playing !== i && !this.buttons[i].disabled) this.#toggle(i);
+    } else if (i >= 0 && this.player.playing !== i && !this.buttons[i].disabled) this.#toggle(i);
   }
 
   #show(playing) {

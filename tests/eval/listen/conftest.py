@@ -1,0 +1,3 @@
+"""Fixtures of pages."""
+
+from pages import browser, run  # noqa: F401
