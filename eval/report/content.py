@@ -6,6 +6,8 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import Any
 
+from tqdm import tqdm
+
 from eval.codes import run_stats
 from eval.report.anchors import ANCHORS, misorders
 from eval.report.runs import Runs, restrict
@@ -37,13 +39,15 @@ def content(runs: Runs) -> dict[str, Any]:
         "groups": [{"name": name, "recordings": sorted(map(ids.index, of))} for name, of in groups.items()],
         "systems": [_system(runs, s, ids) for s in results.systems],
         "means": [_means(results, of) for of in groups.values()],
-        "differences": [_differences(results, of) for of in groups.values()],
+        "differences": [
+            _differences(results, of) for of in tqdm(groups.values(), desc="compare", disable=None, delay=2)
+        ],
         "misorders": [{**asdict(m), "difference": _short(m.difference)} for m in misorders(results)],
     }
 
 
 def _system(runs: Runs, system: SystemResult, ids: list[str]) -> dict[str, Any]:
-    kept = ("kbit_per_s", "lag_ms", "encode_rtf", "decode_rtf", "codebook_sizes", "failures", "not_measured")
+    kept = ("kbit_per_s", "encode_rtf", "decode_rtf", "codebook_sizes", "failures", "not_measured")
     family, is_curve = _family(system)
     return {
         "name": system.system,

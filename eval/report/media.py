@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from codec.audio.io import read_audio
 from eval.baselines.base import SAMPLE_RATE
-from eval.report.runs import Runs
+from eval.report.runs import Runs, Source
 
 # In libsndfile's terms; near 46 kbit/s for speech. Copies of the test clips score PESQ-WB 4.48 or more (of 4.64).
 OPUS_COMPRESSION = 0.85
@@ -38,15 +39,21 @@ def media(runs: Runs) -> Iterator[tuple[str, bytes]]:
     Raises:
         ValueError: an audio file cannot be read, or codes do not fit 16 bits.
     """
+    sources = {"reference": runs.reference} | {str(s): source for s, source in enumerate(runs.sources.values())}
     recordings = tqdm(runs.results.recordings, desc="audio", unit="recording", disable=None, delay=2)
-    for r, recording in enumerate(recordings):
-        if path := runs.reference.file("audio", recording.id):
-            yield f"audio-reference-{r}", opus(path)
-        for s, source in enumerate(runs.sources.values()):
-            if path := source.file("audio", recording.id):
-                yield f"audio-{s}-{r}", opus(path)
-            if path := source.file("codes", recording.id):
+    with ThreadPoolExecutor() as pool:
+        for r, recording in enumerate(recordings):
+            found = {kind: _files(sources, kind, recording.id) for kind in ("audio", "codes")}
+            for s, file in zip(found["audio"], pool.map(opus, found["audio"].values()), strict=True):
+                yield f"audio-{s}-{r}", file
+            for s, path in found["codes"].items():
                 yield f"codes-{s}-{r}", _codes(path)
+
+
+def _files(sources: dict[str, Source], kind: str, recording: str) -> dict[str, Path]:
+    """What is kept of a recording, by source."""
+    paths = {s: source.file(kind, recording) for s, source in sources.items()}
+    return {s: path for s, path in paths.items() if path}
 
 
 def _codes(path: Path) -> bytes:

@@ -11,7 +11,8 @@ class Stage {
     this.onheard = onheard;
     this.buttons = sounds.map(({ label }, i) => this.#button(label, i));
     this.bar = el("div", { class: "position", onclick: (event) => this.#seek(event) }, el("i", {}));
-    const loop = el("input", { type: "checkbox", checked: true, onchange: (event) => this.player.loop(event.target.checked) });
+    const setLoop = (event) => this.player.loop(event.target.checked);
+    const loop = el("input", { type: "checkbox", checked: true, onchange: setLoop });
     this.controls = el("div", { class: "controls" },
       this.bar, el("label", { class: "field" }, loop, "Loop"),
       el("span", { class: "muted small" }, `Keys ${this.keys.join(" ")} switch, space pauses.`));
@@ -33,7 +34,8 @@ class Stage {
   }
 
   #button(label, i) {
-    return el("button", { class: "sound", disabled: true, "aria-pressed": "false", onclick: () => this.#toggle(i) }, label);
+    const toggle = () => this.#toggle(i);
+    return el("button", { class: "sound", disabled: true, "aria-pressed": "false", onclick: toggle }, label);
   }
 
   #toggle(i) {

@@ -44,7 +44,8 @@ function drawPlot(width, points, column) {
   const height = width < 500 ? 300 : 400;
   const x = rateScale(points, MARGIN.left, width - MARGIN.right);
   const y = valueScale(points, height - MARGIN.bottom, MARGIN.top);
-  const dots = points.filter((p) => !isLine(p.system)).map((p) => ({ ...p, x: x(p.system.kbit_per_s), y: y(p.mean.mean) }));
+  const dots = points.filter((p) => !isLine(p.system))
+    .map((p) => ({ ...p, x: x(p.system.kbit_per_s), y: y(p.mean.mean) }));
   const lines = points.filter((p) => isLine(p.system));
   const curves = curvesOf(dots);
   return svg("svg", { width, height, role: "img", "aria-label": `${column.title} over kbit/s` },
@@ -143,10 +144,12 @@ function drawLabels(dots, curves, width) {
   return dots.flatMap((p) => {
     const text = p.system.name.length > 24 ? `…${p.system.name.slice(-23)}` : p.system.name;
     const size = text.length * LETTER;
-    for (const [dx, dy] of [[9, 4], [-4, -10], [-4, 18], [-size / 2, -12], [-size / 2, 20], [-9 - size, 4], [4 - size, -10]]) {
+    const [center, end] = [-size / 2, -size];
+    for (const [dx, dy] of [[9, 4], [-4, -10], [-4, 18], [center, -12], [center, 20], [end - 9, 4], [end + 4, -10]]) {
       const [left, base] = [p.x + dx, p.y + dy];
       const label = { left, right: left + size, top: base - 11, bottom: base + 3 };
-      if (left < MARGIN.left || label.right > width || label.top < 0 || taken.some((other) => overlap(label, other))) continue;
+      const isOutside = left < MARGIN.left || label.right > width || label.top < 0;
+      if (isOutside || taken.some((other) => overlap(label, other))) continue;
       taken.push(label);
       return [svg("text", { class: "label", x: left, y: base, style: `fill: ${p.hue}` }, text)];
     }

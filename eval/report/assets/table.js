@@ -11,8 +11,8 @@ function drawTable(data, view) {
     columns.map((column) => column.cell(row))));
   byId("systems").replaceChildren(el("table", {}, el("thead", {}, head), el("tbody", {}, body)));
   byId("comparison").textContent = view.baseline === null ? "" :
-    ` Below each interval: difference from ${data.systems[view.baseline].name} on the same recordings with the p value ` +
-    "of a two-sided paired permutation test, not corrected for the number of comparisons.";
+    ` Below each interval: difference from ${data.systems[view.baseline].name} on the same recordings, and p of a ` +
+    "two-sided paired permutation test, not corrected for the number of comparisons.";
 }
 
 /** Key, title, sorting value and cell of each column. */
@@ -44,7 +44,9 @@ function metricColumn(data, view, column) {
     better: column.higher_is_better ? "↑" : "↓",
     isAscending: !column.higher_is_better,
     value: ({ i }) => means[i]?.mean ?? null,
-    cell: ({ i }) => metricCell(means[i], column, means[i]?.mean === best, differenceLine(data, view, column, i)),
+    cell: ({ i }) => metricCell(
+      means[i], column, data.groups[view.group].recordings.length, means[i]?.mean === best,
+      differenceLine(data, view, column, i)),
   };
 }
 
@@ -80,12 +82,14 @@ function nameCell({ system }) {
   return el("th", { scope: "row" }, system.name);
 }
 
-function metricCell(mean, column, isBest, difference) {
+/** Mean and interval; also of how many recordings, if not of all `n`. */
+function metricCell(mean, column, n, isBest, difference) {
   if (!mean) return el("td", { class: "muted" }, "–");
   const value = (x) => x.toFixed(column.decimals);
   return el("td", isBest ? { class: "best" } : {},
     el("div", { class: "mean" }, value(mean.mean)),
-    el("div", { class: "interval" }, `${value(mean.low)} – ${value(mean.high)}`),
+    el("div", { class: "interval" },
+      `${value(mean.low)} – ${value(mean.high)}${mean.n < n ? ` (${mean.n} of ${n})` : ""}`),
     difference);
 }
 

@@ -8,8 +8,8 @@ function drawUsage(data, s) {
   const saved = 1 - usage.entropy_kbit_per_s / usage.nominal_kbit_per_s;
   const texts = [
     `${usage.frames.toLocaleString("en")} frames.`,
-    `Entropy ${usage.entropy_kbit_per_s.toFixed(2)} of ${usage.nominal_kbit_per_s.toFixed(2)} kbit/s: coding each code ` +
-      `by its frequency would save ${(100 * saved).toFixed(0)}%.`,
+    `Entropy ${usage.entropy_kbit_per_s.toFixed(2)} of ${usage.nominal_kbit_per_s.toFixed(2)} kbit/s: coding each ` +
+      `code by its frequency would save ${(100 * saved).toFixed(0)}%.`,
     `Another code of the same frame tells ${(100 * usage.redundancy).toFixed(0)}% of a code on average.`,
   ];
   if (codebooks.some((book) => book.size > usage.frames)) {
@@ -45,7 +45,8 @@ function drawBar(book, k, x, width, y) {
   const lines = [
     `Codebook ${k + 1}`,
     `${used} of ${book.size} entries used`,
-    `entropy ${book.entropy.toFixed(2)} of ${Math.log2(book.size).toFixed(2)} bits, perplexity ${short(book.perplexity)}`,
+    `entropy ${book.entropy.toFixed(2)} of ${Math.log2(book.size).toFixed(2)} bits`,
+    `perplexity ${short(book.perplexity)}`,
     `${(100 * book.repetition).toFixed(0)}% repeat the frame before`,
   ];
   const show = (event) => showTip(event.currentTarget, lines);

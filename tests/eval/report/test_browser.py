@@ -68,6 +68,11 @@ def test_table_sorts(page):
     assert texts(page, ".best")[0].startswith("2.")  # of the model, as anchors do not count
 
 
+def test_recordings_without_a_value_are_counted(page):
+    assert [text for text in texts(page, ".interval") if "of" in text] == [texts(page, ".interval")[1]]
+    assert texts(page, ".interval")[1].endswith("(3 of 4)")
+
+
 def test_baseline(page):
     assert texts(page, ".difference") == []
     choose(page, "baseline", 1)
