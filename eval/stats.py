@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,7 +39,7 @@ def bootstrap(values: ArrayLike, seed: int = 0) -> Interval:
     other speakers.
     """
     x = np.asarray(values, np.float64)
-    picks = np.random.default_rng(seed).integers(len(x), size=(N_RESAMPLES, len(x)))
+    picks = _picks(len(x), seed)
     low, high = np.quantile(x[picks].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(x.mean()), float(low), float(high), len(x))
 
@@ -62,6 +63,13 @@ def compare(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Di
     return Difference(interval.mean, interval.low, interval.high, interval.n, float(far.mean()))
 
 
+@cache  # reports compare thousands of pairs of systems on the same recordings
+def _picks(n: int, seed: int) -> NDArray[np.int64]:
+    """`[N_RESAMPLES, n]` of positions, drawn with replacement."""
+    return np.random.default_rng(seed).integers(n, size=(N_RESAMPLES, n))
+
+
+@cache
 def _signs(n: int, seed: int) -> NDArray[np.float64]:
     """`[patterns, n]` of -1 and 1, the observed pattern of ones among them."""
     if n <= _EXACT:

@@ -53,7 +53,7 @@ def _system(runs: Runs, system: SystemResult, ids: list[str]) -> dict[str, Any]:
         "name": system.system,
         "family": family,
         "is_curve": is_curve,
-        "is_anchor": system.system in ANCHORS,
+        "is_anchor": runs.sources[system.system].system in ANCHORS,
         "values": {key: [column.get(i) for i in ids] for key, column in system.values.items()},
         "usage": _usage(runs, system),
         **{key: getattr(system, key) for key in kept},

@@ -44,8 +44,8 @@ function drawPlot(width, points, column) {
   const height = width < 500 ? 300 : 400;
   const x = rateScale(points, MARGIN.left, width - MARGIN.right);
   const y = valueScale(points, height - MARGIN.bottom, MARGIN.top);
-  const dots = points.filter((p) => !isLine(p.system))
-    .map((p) => ({ ...p, x: x(p.system.kbit_per_s), y: y(p.mean.mean) }));
+  const dots = points.filter((p) => !isLine(p.system)).map((p) => (
+    { ...p, x: x(p.system.kbit_per_s), y: y(p.mean.mean), low: y(p.mean.low), high: y(p.mean.high) }));
   const lines = points.filter((p) => isLine(p.system));
   const curves = curvesOf(dots);
   return svg("svg", { width, height, role: "img", "aria-label": `${column.title} over kbit/s` },
@@ -53,7 +53,7 @@ function drawPlot(width, points, column) {
     lines.map((p) => drawLine(p, y, width, column)),
     drawLineLabels(lines, y),
     curves.map((curve) => drawCurve(curve)),
-    dots.map((p) => drawDot(p, y, column)),
+    dots.map((p) => drawDot(p, column)),
     drawLabels(dots, curves, width));
 }
 
@@ -129,18 +129,18 @@ function drawCurve(curve) {
   return svg("polyline", { class: "curve", points: path, style: `stroke: ${curve[0].hue}` });
 }
 
-function drawDot({ system, mean, hue, x, y: at }, y, column) {
-  const [low, high] = [y(mean.low), y(mean.high)];
+function drawDot({ system, mean, hue, x, y, low, high }, column) {
   const caps = [low, high].map((end) => `M${x - 4},${end}h8`).join("");
   return svg("g", { class: "dot", style: `--hue: ${hue}`, ...tipFor(system, mean, column) },
     svg("path", { d: `M${x},${low}V${high}${caps}` }),
-    svg("circle", { cx: x, cy: at, r: 5 }),
-    svg("circle", { class: "target", cx: x, cy: at, r: 13 }));
+    svg("circle", { cx: x, cy: y, r: 5 }),
+    svg("circle", { class: "target", cx: x, cy: y, r: 13 }));
 }
 
 /** Names beside the dots, where there is room; the rest have them on hover. */
 function drawLabels(dots, curves, width) {
-  const taken = [...dots.map((p) => around(p, 5)), ...curves.flatMap(alongCurve)];
+  const bars = dots.map(({ x, low, high }) => ({ left: x - 4, right: x + 4, top: high, bottom: low }));
+  const taken = [...dots.map((p) => around(p, 5)), ...bars, ...curves.flatMap(alongCurve)];
   return dots.flatMap((p) => {
     const text = p.system.name.length > 24 ? `…${p.system.name.slice(-23)}` : p.system.name;
     const size = text.length * LETTER;

@@ -1,5 +1,7 @@
 // What was measured, what was not, and whether the metrics can be trusted.
 
+const N_PAIRS = 3; // of anchors that are named for each metric
+
 function drawOverview(data) {
   byId("facts").replaceChildren(...facts(data).map(([value, label]) =>
     el("div", { class: "fact" }, el("strong", {}, value), el("span", {}, label))));
@@ -63,13 +65,16 @@ function orderNote(data) {
     el("ul", {}, wrong.map((c) => orderLine(c, data.misorders.filter((m) => m.column === c.key)))));
 }
 
+/** The pairs that a metric ranks wrongly, the clearest first, and how many more there are. */
 function orderLine(column, misorders) {
-  const texts = misorders.map(({ better, worse, difference }) => {
+  const clearest = misorders.toSorted((a, b) => Math.abs(b.difference.mean) - Math.abs(a.difference.mean));
+  const texts = clearest.slice(0, N_PAIRS).map(({ better, worse, difference }) => {
     const size = Math.abs(difference.mean).toFixed(column.decimals);
-    const how = difference.mean === 0 ? "the same" : `${size} ${difference.mean > 0 ? "above" : "below"}`;
-    return `${better} should be better than ${worse}, but is ${how} (p ${probability(difference.p)})`;
+    const how = difference.mean === 0 ? "equals" : "beats";
+    return `${worse} ${how} ${better} (by ${size}, p ${probability(difference.p)})`;
   });
-  return el("li", {}, el("b", {}, column.title), ` – ${texts.join("; ")}`);
+  const rest = misorders.length > N_PAIRS ? `; and ${misorders.length - N_PAIRS} more pairs` : "";
+  return el("li", {}, el("b", {}, column.title), ` – ${texts.join("; ")}${rest}`);
 }
 
 /** Failures, those that several systems share on one line. */

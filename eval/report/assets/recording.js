@@ -77,8 +77,8 @@ function soundCard(name, rate, audio, content) {
   const canvas = el("canvas", { class: "spectrum", role: "img", "aria-label": `Spectrogram of ${name}` });
   const picture = el("div", { class: "picture" }, canvas, el("div", { class: "head" }),
     el("span", { class: "top" }, `${SAMPLE_RATE / 2000} kHz`), el("span", { class: "bottom" }, "0"));
-  const node = el("article", { class: "card sound" },
-    el("header", {}, play, el("h3", {}, name), el("span", { class: "muted small" }, rate)), picture, content);
+  const head = el("header", {}, play, el("h3", { title: name }, name), el("span", { class: "muted small" }, rate));
+  const node = el("article", { class: "card sound" }, head, picture, content);
   return { node, audio, play, canvas, picture };
 }
 

@@ -79,7 +79,7 @@ function headCell(column, data, view) {
 }
 
 function nameCell({ system }) {
-  return el("th", { scope: "row" }, system.name);
+  return el("th", { scope: "row", title: system.name }, system.name);
 }
 
 /** Mean and interval; also of how many recordings, if not of all `n`. */

@@ -4,6 +4,7 @@ import pytest
 from pages import NASTY, console_errors, make_run, wait_for
 
 from eval.report.__main__ import write_report
+from eval.results import Results
 
 INK = """(() => {{ // different colours on a canvas
   const canvas = document.querySelector({selector!r});
@@ -53,6 +54,19 @@ def test_overview(page):
     assert "All 2 rank the anchors as they must" in notes
     assert NASTY in texts(page, "#made")[0]
     assert page.title == "Codec evaluation"
+
+
+def test_metrics_that_rank_anchors_wrongly(browser, run):
+    results = Results.load(run)
+    for system in results.systems[:5]:
+        system.values["wer"] = dict.fromkeys(system.values["wer"], -99.0)
+    results.save(run)
+    browser.get(write_report([run]).as_uri())
+    note = texts(browser, ".note.warn")[1]
+    assert "1 of 2 scores rank anchors wrongly" in note
+    assert "WER" in note
+    assert "opus-6 beats identity (by 9" in note
+    assert "and 3 more pairs" in note  # of five that beat the identity, and two bands alike
 
 
 def test_table_sorts(page):
