@@ -33,6 +33,7 @@ benchmark: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet -c constraints.txt --no-deps Resemblyzer webrtcvad-wheels  # what it asks for needs a compiler
 	touch $@
 
 clean:

@@ -140,21 +140,25 @@ function drawDot({ system, mean, hue, x, y, low, high }, column) {
 /** Names beside the dots, where there is room; the rest have them on hover. */
 function drawLabels(dots, curves, width) {
   const bars = dots.map(({ x, low, high }) => ({ left: x - 4, right: x + 4, top: high, bottom: low }));
-  const taken = [...dots.map((p) => around(p, 5)), ...bars, ...curves.flatMap(alongCurve)];
+  const taken = [...dots.map((p) => around(p, 5)), ...curves.flatMap(alongCurve)];
   return dots.flatMap((p) => {
     const text = p.system.name.length > 24 ? `…${p.system.name.slice(-23)}` : p.system.name;
-    const size = text.length * LETTER;
-    const [center, end] = [-size / 2, -size];
-    for (const [dx, dy] of [[9, 4], [-4, -10], [-4, 18], [center, -12], [center, 20], [end - 9, 4], [end + 4, -10]]) {
-      const [left, base] = [p.x + dx, p.y + dy];
-      const label = { left, right: left + size, top: base - 11, bottom: base + 3 };
-      const isOutside = left < MARGIN.left || label.right > width || label.top < 0;
-      if (isOutside || taken.some((other) => overlap(label, other))) continue;
-      taken.push(label);
-      return [svg("text", { class: "label", x: left, y: base, style: `fill: ${p.hue}` }, text)];
-    }
-    return [];
+    const places = labelPlaces(p, text.length * LETTER).filter(({ left, right, top }) =>
+      left >= MARGIN.left && right <= width && top >= 0);
+    const isFree = (label, obstacles) => !obstacles.some((other) => overlap(label, other));
+    const free = places.filter((label) => isFree(label, taken));
+    const label = free.find((label) => isFree(label, bars)) ?? free[0]; // across a bar rather than nowhere
+    if (!label) return [];
+    taken.push(label);
+    return [svg("text", { class: "label", x: label.left, y: label.top + 11, style: `fill: ${p.hue}` }, text)];
   });
+}
+
+/** Where a label of this width can stand beside a dot, the best place first. */
+function labelPlaces({ x, y }, size) {
+  const [center, end] = [-size / 2, -size];
+  const offsets = [[9, 4], [-4, -10], [-4, 18], [center, -12], [center, 20], [end - 9, 4], [end + 4, -10]];
+  return offsets.map(([dx, dy]) => ({ left: x + dx, right: x + dx + size, top: y + dy - 11, bottom: y + dy + 3 }));
 }
 
 const around = ({ x, y }, r) => ({ left: x - r, right: x + r, top: y - r, bottom: y + r });

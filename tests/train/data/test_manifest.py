@@ -63,7 +63,7 @@ def test_jsonl_paths_are_relative_to_it(folder):
     path = folder / "m.jsonl"
     path.write_text("\n\n".join(map(json.dumps, lines)))
     first, second = read_manifest(path)
-    assert first == Utterance(f"{folder}/sub/kerstin.flac", "a", duration_s=first.duration_s)
+    assert first == Utterance(f"{folder}/sub/kerstin.flac", "a", duration_s=first.duration_s, id="sub/kerstin.flac")
     assert first.duration_s == pytest.approx(3.32)
     assert second.duration_s == 2  # believed, not measured
 
