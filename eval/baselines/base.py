@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import soundfile
 import soxr
 import torch
 from numpy.typing import NDArray
@@ -86,6 +89,36 @@ def run_program(command: Sequence[str | Path]) -> None:
     if result.returncode:
         last = (result.stderr.strip() or result.stdout.strip()).rpartition("\n")[2]
         raise RuntimeError(f"{command[0]} failed with status {result.returncode}: {last}")
+
+
+def convert(command: Sequence[str], data: bytes, suffix: str) -> bytes:
+    """What a program makes of a file with this content.
+
+    Args:
+        command: without its last two arguments, which are the paths of input and output.
+        data: content of the input.
+        suffix: of the output; some programs go by it.
+
+    Raises:
+        RuntimeError: it fails (see `run_program`).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "in", Path(folder) / f"out{suffix}"
+        source.write_bytes(data)
+        run_program([*command, source, target])
+        return target.read_bytes()
+
+
+def to_wav(waveform: Tensor, sample_rate: int) -> bytes:
+    """Waveform `[L]` at 24 kHz as a 16-bit WAV file at `sample_rate`."""
+    file = io.BytesIO()
+    soundfile.write(file, to_pcm(waveform, sample_rate), sample_rate, format="WAV")
+    return file.getvalue()
+
+
+def of_wav(data: bytes) -> Tensor:
+    """A 16-bit WAV file of any sample rate as a waveform `[L]` at 24 kHz."""
+    return of_pcm(*soundfile.read(io.BytesIO(data), dtype="int16"))
 
 
 def to_pcm(waveform: Tensor, sample_rate: int) -> NDArray[np.int16]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
-import soundfile
 from torch import Tensor
 
-from eval.baselines.base import SAMPLE_RATE, Coded, of_pcm, require_programs, run_program, to_pcm
+from eval.baselines.base import SAMPLE_RATE, Coded, convert, of_wav, require_programs, to_wav
 from eval.baselines.ogg import payload_bits
 
 
@@ -33,16 +29,8 @@ class Opus:
         self.options = ["--bitrate", str(bitrate), "--framesize", str(frame_ms)]
 
     def encode(self, waveform: Tensor) -> Coded:
-        with tempfile.TemporaryDirectory() as name:
-            wav, coded = Path(name) / "in.wav", Path(name) / "coded.opus"
-            soundfile.write(wav, to_pcm(waveform, SAMPLE_RATE), SAMPLE_RATE)
-            run_program(["opusenc", "--quiet", *self.options, wav, coded])
-            data = coded.read_bytes()
+        data = convert(["opusenc", "--quiet", *self.options], to_wav(waveform, SAMPLE_RATE), ".opus")
         return Coded(payload_bits(data, n_headers=2), data)
 
     def decode(self, coded: Coded) -> Tensor:
-        with tempfile.TemporaryDirectory() as name:
-            file, out = Path(name) / "coded.opus", Path(name) / "out.wav"
-            file.write_bytes(coded.data)
-            run_program(["opusdec", "--quiet", "--rate", str(SAMPLE_RATE), file, out])
-            return of_pcm(*soundfile.read(out, dtype="int16"))
+        return of_wav(convert(["opusdec", "--quiet", "--rate", str(SAMPLE_RATE)], coded.data, ".wav"))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Literal
 
-import soundfile
 from torch import Tensor
 
-from eval.baselines.base import Coded, of_pcm, require_programs, run_program, to_pcm
+from eval.baselines.base import Coded, convert, of_wav, require_programs, to_wav
 from eval.baselines.ogg import payload_bits
 
 RATES = {"narrowband": 8_000, "wideband": 16_000}  # Hz
@@ -32,16 +29,8 @@ class Speex:
         self.options, self.rate = [f"--{band}", "--quality", str(quality)], RATES[band]
 
     def encode(self, waveform: Tensor) -> Coded:
-        with tempfile.TemporaryDirectory() as name:
-            wav, coded = Path(name) / "in.wav", Path(name) / "coded.spx"
-            soundfile.write(wav, to_pcm(waveform, self.rate), self.rate)
-            run_program(["speexenc", *self.options, wav, coded])
-            data = coded.read_bytes()
+        data = convert(["speexenc", *self.options], to_wav(waveform, self.rate), ".spx")
         return Coded(payload_bits(data, n_headers=2), data)
 
     def decode(self, coded: Coded) -> Tensor:
-        with tempfile.TemporaryDirectory() as name:
-            file, out = Path(name) / "coded.spx", Path(name) / "out.wav"
-            file.write_bytes(coded.data)
-            run_program(["speexdec", file, out])
-            return of_pcm(*soundfile.read(out, dtype="int16"))
+        return of_wav(convert(["speexdec"], coded.data, ".wav"))
