@@ -158,7 +158,7 @@ def load(
 
 
 def _load_folder(folder: Path) -> tuple[Codec, str | None]:
-    if (folder / voxtral.PARAMS).is_file() and not (folder / store.CONFIG).is_file():
+    if voxtral.is_released(folder):
         config, state = voxtral.read_voxtral(folder)
         fingerprint = None
     else:

@@ -12,7 +12,7 @@ from eval.metrics.registry import DEFAULT, METRICS
 from eval.pictures import rate_quality
 from eval.provenance import environment
 from eval.run import evaluate
-from eval.systems import ANCHORS, BASELINES, PRETRAINED
+from eval.systems import ANCHORS, BASELINES, FILES, PRETRAINED
 from eval.tables import markdown, write
 from eval.testsets import Utterance, read_lines, read_testset
 
@@ -54,7 +54,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         required=True,
         metavar="SYSTEM",
-        help="checkpoint folder, hub id or preset, with :n_q for fewer codebooks; or "
+        help="checkpoint folder, hub id or preset, with :n_q for fewer codebooks; "
+        f"{FILES}FOLDER, with the outputs of another system as FOLDER/ID.wav or .flac; or "
         + " ".join([*BASELINES, *PRETRAINED, *ANCHORS]),
     )
     parser.add_argument(

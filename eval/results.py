@@ -35,7 +35,7 @@ class SystemResult:
 
     system: str
     version: str = ""
-    kbit_per_s: float = 0.0  # payload, over all recordings together
+    kbit_per_s: float = 0.0  # payload, over all recordings together; this and the factors below are 0 if unknown
     lag_ms: float = 0.0  # of the output, found or known, and taken out before anything is scored
     encode_rtf: float = 0.0  # compute time per audio time, one recording at a time
     decode_rtf: float = 0.0

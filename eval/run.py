@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,15 @@ from codec.audio.io import read_audio
 from codec.files import atomic_file
 from eval.align import CUT, find_lag, shift
 from eval.baselines.base import SAMPLE_RATE, MissingProgramError, System
-from eval.metrics.base import MissingBackendError, Pair
+from eval.baselines.files import Files
+from eval.metrics.base import Column, MissingBackendError, Pair
 from eval.metrics.registry import make_metric
 from eval.results import CODING, REFERENCE, Recording, Results, SystemResult, file_of
 from eval.score import Job, score_each
 from eval.systems import make_system
 from eval.testsets import Utterance
 
+SCORE_KEYS = ("system", "version", "id", "digest", "metric", "metric_version")
 N_LAG_ITEMS = 4  # recordings that a lag is searched on
 Groups = Callable[[Utterance], tuple[str, ...]]
 
@@ -39,8 +43,32 @@ class Source:
     digest: str  # of the samples: results are kept for as long as they stay the same
     path: Path
 
+    @property
+    def n_samples(self) -> int:
+        return round(self.recording.seconds * SAMPLE_RATE)
+
     def read(self) -> Tensor:
         return _read(self.path)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a system made of a recording; 0 is unknown."""
+
+    waveform: Tensor  # [L] at 24 kHz, late by the system's lag
+    bits: float = 0.0
+    encode_s: float = 0.0
+    decode_s: float = 0.0
+    codes: Tensor | None = None  # [K, T]
+
+
+@dataclass(frozen=True)
+class Scorable:
+    """An output that metrics can judge."""
+
+    id: str
+    digest: str  # of what it was made from: scores are kept for as long as it stays the same
+    pair: Callable[[], Pair]
 
 
 class Lines:
@@ -67,7 +95,7 @@ class Lines:
 
 
 def evaluate(
-    systems: Sequence[str | System],
+    systems: Sequence[str | System | Files],
     utterances: Sequence[Utterance],
     metrics: Sequence[str],
     out: Path,
@@ -81,6 +109,7 @@ def evaluate(
     A recording that cannot be read, coded or judged is listed under `failures` of each system, and tried
     again next time; a system or metric that lacks a program, package or weights is listed under
     `not_measured`. `results.json` is written after each system, so that an interrupted run has one too.
+    Where several metrics have a column of one name, as two recognisers do, each is called by its metric too.
     Systems run in this process, one recording at a time, which is how their speed is measured.
 
     Args:
@@ -97,13 +126,14 @@ def evaluate(
     Raises:
         ValueError: an unknown metric, before anything is done.
     """
-    usable, not_measured = _usable(metrics)
+    usable, not_measured = usable_metrics(metrics)
     out.mkdir(parents=True, exist_ok=True)
     sources, unreadable = _read_all(utterances, out, groups)
-    columns = [column for spec in usable for column in make_metric(spec).columns]
-    results = Results([s.recording for s in sources], columns, [], not_measured, made or {})
+    columns = metric_columns(usable)
+    shown = [column for own in columns.values() for column in own.values()]
+    results = Results([s.recording for s in sources], shown, [], not_measured, made or {})
     codings = Lines(out / "codings.jsonl", ("system", "id"))
-    scores = Lines(out / "scores.jsonl", ("system", "version", "id", "digest", "metric", "metric_version"))
+    scores = Lines(out / "scores.jsonl", SCORE_KEYS)
     for given in systems:
         try:
             system = make_system(given, device) if isinstance(given, str) else given
@@ -113,13 +143,13 @@ def evaluate(
             results.systems.append(SystemResult(name, not_measured=str(error)))
         else:
             result.failures |= {name: {CODING: reason} for name, reason in unreadable.items()}
-            _score(result, sources, usable, scores, out, workers)
+            score_all(result, _scorable(result, sources, out), columns, scores, workers)
             results.systems.append(result)
         results.save(out)
     return results
 
 
-def _usable(metrics: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+def usable_metrics(metrics: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """The metrics that can be measured here, and why the others cannot."""
     usable, missing = [], {}
     for spec in dict.fromkeys(metrics):
@@ -131,9 +161,22 @@ def _usable(metrics: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return usable, missing
 
 
+def metric_columns(metrics: Sequence[str]) -> dict[str, dict[str, Column]]:
+    """By metric and by the metric's own key: the columns of the results, no two of which have one key."""
+    askers = Counter(column.key for spec in metrics for column in make_metric(spec).columns)
+
+    def distinct(column: Column, spec: str) -> Column:
+        if askers[column.key] == 1:
+            return column
+        return replace(column, key=f"{column.key}:{spec}", title=f"{column.title} ({spec})")
+
+    return {spec: {c.key: distinct(c, spec) for c in make_metric(spec).columns} for spec in metrics}
+
+
 def _read_all(utterances: Sequence[Utterance], out: Path, groups: Groups) -> tuple[list[Source], dict[str, str]]:
-    """Recordings, copied into the folder of the run; and why some cannot be read."""
+    """Recordings, copied into the folder of the run unless they are there; and why some cannot be read."""
     sources, unreadable = [], {}
+    copies = Lines(out / "recordings.jsonl", ("id",))
     for u in tqdm(utterances, desc="read", unit="file", disable=None, delay=2):
         path = file_of(out, "audio", REFERENCE, u.id)
         try:
@@ -142,14 +185,17 @@ def _read_all(utterances: Sequence[Utterance], out: Path, groups: Groups) -> tup
             unreadable[u.id] = str(error)
             continue
         digest = hashlib.sha256(waveform.numpy().tobytes()).hexdigest()[:16]
-        _keep_audio(path, waveform)
+        copy = {"id": u.id, "digest": digest}
+        if not path.exists() or copies.get(u.id) != copy:
+            _keep_audio(path, waveform)
+            copies.add(copy)
         seconds = len(waveform) / SAMPLE_RATE
         recording = Recording(u.id, seconds, groups(u), u.speaker or "", u.language or "", u.text or "")
         sources.append(Source(recording, digest, path))
     return sources, unreadable
 
 
-def _code(system: System, sources: Sequence[Source], codings: Lines, out: Path) -> SystemResult:
+def _code(system: System | Files, sources: Sequence[Source], codings: Lines, out: Path) -> SystemResult:
     """Run the system on every recording whose output is not kept yet.
 
     Raises:
@@ -167,21 +213,16 @@ def _code(system: System, sources: Sequence[Source], codings: Lines, out: Path) 
     for source in tqdm(todo, desc=f"{system.name}: code", unit="file", disable=None, delay=2):
         name = source.recording.id
         try:
-            waveform = source.read()
-            start = time.perf_counter()
-            coded = system.encode(waveform)
-            encoded = time.perf_counter()
-            output = system.decode(coded)
-            decoded = time.perf_counter()
+            output = _output(system, source)
         except (ValueError, RuntimeError, OSError) as error:
             failures[name] = {CODING: str(error)}
             continue
-        _keep_audio(_audio(out, system, name), shift(output, lag, len(waveform)))
-        if coded.codes is not None:
-            _keep_codes(file_of(out, "codes", system.name, name), coded.codes)
+        _keep_audio(_audio(out, system, name), shift(output.waveform, lag, source.n_samples))
+        if output.codes is not None:
+            keep_codes(file_of(out, "codes", system.name, name), output.codes)
         done[name] = {
             "system": system.name, "version": system.version, "id": name, "digest": source.digest, "lag": lag,
-            "bits": coded.bits, "encode_s": encoded - start, "decode_s": decoded - encoded,
+            "bits": output.bits, "encode_s": output.encode_s, "decode_s": output.decode_s,
         }  # fmt: skip
         codings.add(done[name])
     seconds = sum(s.recording.seconds for s in sources if s.recording.id in done)
@@ -199,68 +240,107 @@ def _code(system: System, sources: Sequence[Source], codings: Lines, out: Path) 
     )
 
 
-def _score(
-    result: SystemResult, sources: Sequence[Source], metrics: Sequence[str], scores: Lines, out: Path, workers: int
-) -> None:
-    """Fill in values and failures of everything that was coded, from what is kept where possible."""
-    key = {s.recording.id: (result.system, result.version, s.recording.id, s.digest) for s in sources}
+def _output(system: System | Files, source: Source) -> Output:
+    """Run the system on one recording, by the clock; files are only read, which says nothing of their maker's speed.
 
-    def jobs() -> Iterator[Job]:
-        for source, missing in todo:
-            r, path = source.recording, file_of(out, "audio", result.system, source.recording.id)
-            n = max(1, round(r.seconds * SAMPLE_RATE) - CUT)
-            pair = Pair(source.read()[:n].numpy(), _read(path)[:n].numpy(), SAMPLE_RATE, r.text, r.language)
-            yield Job(r.id, pair, missing)
+    Raises:
+        ValueError, RuntimeError, OSError: the system cannot code it, or there is no file for it.
+    """
+    if isinstance(system, Files):
+        return Output(system.read(source.recording.id))
+    waveform = source.read()
+    start = time.perf_counter()
+    coded = system.encode(waveform)
+    encoded = time.perf_counter()
+    output = system.decode(coded)
+    return Output(output, coded.bits, encoded - start, time.perf_counter() - encoded, coded.codes)
+
+
+def score_all(
+    result: SystemResult,
+    outputs: Sequence[Scorable],
+    columns: dict[str, dict[str, Column]],
+    scores: Lines,
+    workers: int,
+) -> None:
+    """Fill in values and failures of outputs, from what is kept where possible.
+
+    Kept values are under the metrics' own keys, whatever other metrics were asked for beside them.
+
+    Args:
+        result: of the system that made them.
+        outputs: what to judge.
+        columns: of every metric that is to judge, as `metric_columns` gives them.
+        scores: kept ones, by system, version, id, digest, metric and metric_version; new ones are added.
+        workers: processes for the scores (see `score_each`).
+    """
+    key = {output.id: (result.system, result.version, output.id, output.digest) for output in outputs}
+
+    def enter(output: str, spec: str, values: dict[str, float]) -> None:
+        for own, value in values.items():
+            result.values.setdefault(columns[spec][own].key, {})[output] = value
 
     todo = []
-    for source in sources:
-        if source.recording.id in result.failures:
-            continue
+    for output in outputs:
         missing = []
-        for spec in metrics:
-            kept = scores.get(*key[source.recording.id], spec, make_metric(spec).version)
+        for spec in columns:
+            kept = scores.get(*key[output.id], spec, make_metric(spec).version)
             if kept is None:
                 missing.append(spec)
             else:
-                _enter(result, source.recording.id, kept["values"])
+                enter(output.id, spec, kept["values"])
         if missing:
-            todo.append((source, tuple(missing)))
+            todo.append((output, tuple(missing)))
+    jobs = (Job(output.id, output.pair(), missing) for output, missing in todo)
     with tqdm(total=len(todo), desc=f"{result.system}: score", unit="file", disable=None, delay=2) as bar:
-        for scored in score_each(jobs(), workers):
+        for scored in score_each(jobs, workers):
             for spec, values in scored.values.items():
                 fields = dict(zip(scores.keys, (*key[scored.name], spec, make_metric(spec).version), strict=True))
                 scores.add({**fields, "values": values})
-                _enter(result, scored.name, values)
+                enter(scored.name, spec, values)
             if scored.errors:
                 result.failures[scored.name] = scored.errors
             bar.update()
             bar.set_postfix(failed=len(result.failures))
 
 
-def _enter(result: SystemResult, recording: str, values: dict[str, float]) -> None:
-    for column, value in values.items():
-        result.values.setdefault(column, {})[recording] = value
+def _scorable(result: SystemResult, sources: Sequence[Source], out: Path) -> list[Scorable]:
+    """What the system made of each recording that it did not fail on."""
+    coded = [s for s in sources if s.recording.id not in result.failures]
+    return [Scorable(s.recording.id, s.digest, partial(_pair, s, result.system, out)) for s in coded]
 
 
-def _lag(system: System, sources: Sequence[Source]) -> int:
+def _pair(source: Source, system: str, out: Path) -> Pair:
+    r, n, output = source.recording, max(1, source.n_samples - CUT), file_of(out, "audio", system, source.recording.id)
+    return Pair(source.read()[:n].numpy(), _read(output)[:n].numpy(), SAMPLE_RATE, r.text, r.language)
+
+
+def _lag(system: System | Files, sources: Sequence[Source]) -> int:
     """The system's own lag, or what a search on recordings spread over the test set finds.
+
+    Recordings that it cannot code are passed over, as they are listed later; 0 if it can code none.
 
     Raises:
         ValueError: it cannot be found.
     """
     if system.lag is not None:
         return system.lag
+    step = max(1, len(sources) // N_LAG_ITEMS)
     pairs: list[tuple[Tensor, Tensor]] = []
+    for source in (source for first in range(step) for source in sources[first::step]):
+        try:
+            pairs.append((source.read(), _output(system, source).waveform))
+        except (ValueError, RuntimeError, OSError):
+            continue
+        if len(pairs) == N_LAG_ITEMS:
+            break
     try:
-        for source in sources[:: max(1, len(sources) // N_LAG_ITEMS)][:N_LAG_ITEMS]:
-            waveform = source.read()
-            pairs.append((waveform, system.decode(system.encode(waveform))))
         return find_lag(pairs)
-    except (ValueError, RuntimeError, OSError) as error:
+    except ValueError as error:
         raise ValueError(f"no lag found: {error}") from error
 
 
-def _audio(out: Path, system: System, recording: str) -> Path:
+def _audio(out: Path, system: System | Files, recording: str) -> Path:
     return file_of(out, "audio", system.name, recording)
 
 
@@ -271,7 +351,8 @@ def _keep_audio(path: Path, waveform: Tensor) -> None:
         soundfile.write(new, waveform.clamp(-1, 1).numpy(force=True), SAMPLE_RATE, subtype="PCM_24")
 
 
-def _keep_codes(path: Path, codes: Tensor) -> None:
+def keep_codes(path: Path, codes: Tensor) -> None:
+    """Write codes `[K, T]` as an int32 .npy file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as new:
         np.save(new, codes.cpu().numpy().astype(np.int32), allow_pickle=False)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -126,12 +127,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--test", required=True, help="manifest with transcripts, to read")
     parser.add_argument("--minutes", type=float, default=30.0, help="of training speech")
     args = parser.parse_args(argv)
+    read = cache(read_spoken)  # once for all codecs of one sample rate
     rows, status = [], 0
     try:
         for name in args.models:
             tokenizer = load(name)
             rate = tokenizer.config.sample_rate
-            train, test = read_spoken(args.train, args.minutes, rate), read_spoken(args.test, args.minutes, rate)
+            train, test = read(args.train, args.minutes, rate), read(args.test, args.minutes, rate)
             rows.append([name, *_cells(semantics(tokenizer, train, test))])
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -99,12 +100,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows, status = [], 0
     try:
         utterances = read_testset(args.testset)
+
+        @cache  # once for all codecs of one sample rate
+        def read(sample_rate: int) -> list[Tensor]:
+            return [read_audio(u.path, None, sample_rate) for u in utterances]
+
         for name in args.models:
             tokenizer = load(name)
             c = tokenizer.config
-            waveforms = [read_audio(u.path, None, c.sample_rate) for u in utterances]
             chunk_sizes = [c.sample_rate * ms // 1000 for ms in CHUNKS_MS]
-            found = stability(tokenizer, waveforms, chunk_sizes, [round(n * c.hop_length) for n in SHIFTS])
+            found = stability(tokenizer, read(c.sample_rate), chunk_sizes, [round(n * c.hop_length) for n in SHIFTS])
             shares = [*found.streamed.values(), *found.shifted.values()]
             rows.append([name, *(f"{float(x[0]):.4f} / {float(x[1:].mean()):.4f}" for x in shares)])
     except (ValueError, RuntimeError, OSError) as error:

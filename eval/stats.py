@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 N_RESAMPLES = 1000
 CONFIDENCE = 0.95
+SIGNIFICANT = 0.05  # a `p` below this is called significant
 N_FLIPS = 10_000
 _EXACT = 13  # differences whose signs are flipped in all ways: 8,192 of them
 

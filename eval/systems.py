@@ -1,10 +1,11 @@
-"""Systems by name: our checkpoints at any number of codebooks, and the baselines."""
+"""Systems by name: our checkpoints at any number of codebooks, the baselines, and outputs made elsewhere."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from codec.tokenizer import Tokenizer, load
 from eval.baselines.anchors import Lowpass, MuLaw
 from eval.baselines.base import SAMPLE_RATE, Coded, System, resample
 from eval.baselines.codec2 import Codec2
+from eval.baselines.files import Files
 from eval.baselines.huggingface import Dac, Encodec, Mimi
 from eval.baselines.opus import Opus
 from eval.baselines.pretrained import Pretrained
@@ -44,6 +46,8 @@ BASELINES: dict[str, Callable[[], System]] = {
 
 PRETRAINED: dict[str, type[Pretrained]] = {kind.family: kind for kind in (Encodec, Dac, Mimi, Snac)}
 
+FILES = "files="  # leads the folder of outputs made elsewhere
+
 
 class CodecSystem:
     """One of our codecs with its first `n_q` codebooks (all by default).
@@ -75,22 +79,24 @@ class CodecSystem:
         return resample(output, self.tokenizer.config.sample_rate, SAMPLE_RATE)
 
 
-def make_system(spec: str, device: str = "cpu") -> System:
+def make_system(spec: str, device: str = "cpu") -> System | Files:
     """The system called `spec`.
 
     Args:
         spec: a name in `ANCHORS` or `BASELINES`; a name in `PRETRAINED`, maybe with its weights as in
             `mimi=FOLDER_OR_HUB_ID`; or a checkpoint folder, hub id or preset of ours. A number of codebooks may
-            follow the last two: `mimi:8`.
+            follow the last two: `mimi:8`. `files=FOLDER` are outputs made elsewhere (see `Files`).
         device: of neural codecs.
 
     Raises:
         MissingProgramError: a baseline's program is not installed.
         MissingBackendError: a pretrained codec's package or weights are not on this machine.
-        ValueError: no such baseline or checkpoint, or not so many codebooks.
+        ValueError: no such baseline, checkpoint or files, or not so many codebooks.
     """
     if spec in ANCHORS or spec in BASELINES:
         return (ANCHORS | BASELINES)[spec]()
+    if spec.startswith(FILES):
+        return Files(spec, Path(spec.removeprefix(FILES)))
     model, colon, count = spec.rpartition(":")
     if not (colon and count.isdecimal()):
         model, count = spec, ""
@@ -101,6 +107,6 @@ def make_system(spec: str, device: str = "cpu") -> System:
     try:
         tokenizer = load(model, device)
     except ValueError as error:
-        known = " ".join([*BASELINES, *PRETRAINED, *ANCHORS])
+        known = " ".join([*BASELINES, *PRETRAINED, *ANCHORS, f"{FILES}FOLDER"])
         raise ValueError(f"system {spec}: {error}; the baselines are {known}") from error
     return CodecSystem(tokenizer, n_q, spec)

@@ -20,7 +20,7 @@ def markdown(results: Results) -> str:
     measured = [s for s in results.systems if not s.not_measured]
     header = ["system", "files", "kbit/s", *(title(c) for c in results.columns)]
     rows = [
-        [s.system, str(n_files(s, results)), f"{s.kbit_per_s:.2f}", *(_cell(s.mean(c.key), c) for c in results.columns)]
+        [s.system, str(n_files(s, results)), _rate(s), *(cell(s.mean(c.key), c) for c in results.columns)]
         for s in measured
     ]
     parts = ["Means with 95% bootstrap intervals over recordings; kbit/s of payload.", table(header, rows)]
@@ -76,11 +76,16 @@ def _csv(results: Results) -> str:
     return text.getvalue()
 
 
-def _cell(x: Interval | None, column: Column) -> str:
+def cell(x: Interval | None, column: Column) -> str:
+    """A mean with its interval, as exact as the column says; "-" where nothing was measured."""
     if x is None:
         return "-"
     mean, low, high = (f"{value:.{column.decimals}f}" for value in (x.mean, x.low, x.high))
     return f"{mean} [{low}, {high}]"
+
+
+def _rate(system: SystemResult) -> str:
+    return f"{system.kbit_per_s:.2f}" if system.kbit_per_s else "not measured"
 
 
 def _short(system: SystemResult, ids: Sequence[str], columns: Sequence[Column]) -> str:

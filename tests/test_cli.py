@@ -92,7 +92,7 @@ def test_folders_and_patterns(run, tmp_path):
 
 def test_batches_give_what_single_files_give(run, tokenizer, monkeypatch):
     names = [write_tone(f"{i}.wav", seconds=0.05 + 0.11 * i, hertz=200 + 50 * i) for i in range(5)]
-    monkeypatch.setattr(codec.cli, "BATCH_SECONDS", 1.0)
+    monkeypatch.setattr(codec.cli.files, "BATCH_SECONDS", 1.0)
     assert run("encode", *names).exit_code == 0
     for name in names:
         tokens = Tokens.load(name.with_suffix(".tokens"))
@@ -226,7 +226,7 @@ def stream(model, monkeypatch):
 
     def stream(direction, data):
         stdin, stdout = SimpleNamespace(buffer=Pipe(data)), SimpleNamespace(buffer=io.BytesIO())
-        monkeypatch.setattr(codec.cli, "sys", SimpleNamespace(stdin=stdin, stdout=stdout))
+        monkeypatch.setattr(codec.cli.common, "sys", SimpleNamespace(stdin=stdin, stdout=stdout))
         result = CliRunner().invoke(codec.cli.app, ["stream", direction, "--model", str(model)])
         return result, stdout.buffer.getvalue()
 

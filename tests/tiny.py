@@ -1,9 +1,13 @@
 """Tiny codecs for tests, seeded and in eval mode."""
 
+from pathlib import Path
+
 import torch
 
 from codec.config import preset
 from codec.model import Codec
+
+GOLDEN = Path(__file__).parent / "golden"
 
 # Each differs from the released shape where an implementation is likely to have it hard-coded.
 CONFIGS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,71 @@ from omegaconf import DictConfig, OmegaConf
 
 from codec.checkpoint.store import CheckpointError
 from codec.config import PRESETS, preset
+from codec.tts.config import PRESETS as TTS_PRESETS
 from codec.files import atomic_file
 from eval.provenance import environment
 from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping, register
 from train.data.audio import DataConfig
+from train.data.pairs import PreferenceDataConfig
+from train.data.speech import SpeechDataConfig
 from train.dist import init_world
 from train.log import Logger, RunLogger
 from train.loop import Trainer, TrainingError
 from train.tasks.codec import CodecLossConfig, CodecTask
+from train.tasks.dpo import DPOLossConfig, DPOTask
+from train.tasks.tts import TTSLossConfig, TTSTask
 
-TASKS = {"codec": CodecTask}
+TASKS = {"codec": CodecTask, "tts": TTSTask, "dpo": DPOTask}
 
 for _name in PRESETS:
     register("model", _name, preset(_name), init="transform")
+for _name, _config in TTS_PRESETS.items():
+    register("model", f"tts_{_name}", _config, init="random")
 register("data", "base", DataConfig(train="???"))
+register("data", "speech", SpeechDataConfig(train="???"))
+register("data", "preferences", PreferenceDataConfig(train="???", pairs="???"))
 register("loss", "base", CodecLossConfig())
+register("loss", "tts", TTSLossConfig())
+register("loss", "dpo", DPOLossConfig())
 register("optim", "base", OptimConfig())
 register("trainer", "base", TrainerConfig())
 register("logger", "base", LoggerConfig())
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every run has, whatever its task."""
+
+    trainer: TrainerConfig
+    optim: OptimConfig
+    logger: LoggerConfig
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Composed settings as plain values.
+
+    Raises:
+        ValueError: some have none.
+    """
+    if missing := OmegaConf.missing_keys(config):
+        raise ValueError(f"settings without a value: {', '.join(sorted(missing))}; give them as name=value")
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    return settings
+
+
+def common(settings: dict[str, Any]) -> Common:
+    """The parts of a run's settings that no task sees.
+
+    Raises:
+        ValueError: there is no such task, or a setting is unknown or invalid; the message names it.
+    """
+    if settings["task"] not in TASKS:
+        raise ValueError(f"task = {settings['task']!r}: expected one of {', '.join(TASKS)}")
+    return Common(
+        from_mapping(TrainerConfig, settings["trainer"], "trainer"),
+        from_mapping(OptimConfig, settings["optim"], "optim"),
+        from_mapping(LoggerConfig, settings["logger"], "logger"),
+    )
 
 
 def run(settings: dict[str, Any]) -> bool:
@@ -40,20 +88,17 @@ def run(settings: dict[str, Any]) -> bool:
         ValueError: settings, data or folders that cannot be used.
         TrainingError: training cannot go on.
     """
-    config = from_mapping(TrainerConfig, settings["trainer"], "trainer")
-    optim = from_mapping(OptimConfig, settings["optim"], "optim")
-    logger = from_mapping(LoggerConfig, settings["logger"], "logger")
-    if settings["task"] not in TASKS:
-        raise ValueError(f"task = {settings['task']!r}: expected one of {', '.join(TASKS)}")
+    shared = common(settings)
+    config = shared.trainer
     folder = Path(settings["run_dir"])
     torch.set_flush_denormal(True)
     world = init_world(config.device)
     task = TASKS[settings["task"]].from_settings(settings, config.validate_clips if config.validate_every else 0)
-    trainer = Trainer(task, config, optim, settings["seed"], folder, world)
+    trainer = Trainer(task, config, shared.optim, settings["seed"], folder, world)
     log = Logger()
     if world.is_main:
         _record(folder, settings)
-        log = RunLogger(folder, logger, settings, trainer.progress.step, config.steps)
+        log = RunLogger(folder, shared.logger, settings, trainer.progress.step, config.steps)
     try:
         return trainer.fit(log)
     finally:
@@ -83,11 +128,8 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(config: DictConfig) -> None:
-    if missing := OmegaConf.missing_keys(config):
-        sys.exit(f"settings without a value: {', '.join(sorted(missing))}; give them as name=value")
-    settings: Any = OmegaConf.to_container(config, resolve=True)
     try:
-        run(settings)
+        run(plain(config))
     except (ValueError, CheckpointError, TrainingError) as error:
         sys.exit(f"error: {error}")
 

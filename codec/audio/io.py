@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -78,17 +79,43 @@ def to_mono(samples: NDArray | Tensor, name: str = "audio") -> Tensor:
     return x
 
 
-def write_audio(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
+def write_audio(path: str | Path, waveform: Tensor, sample_rate: int, comment: str = "") -> None:
     """Write mono samples `[L]`, limited to [-1, 1], in the format of `path`'s suffix; whole or not at all.
 
+    Args:
+        path: where to.
+        waveform: the samples.
+        sample_rate: in Hz.
+        comment: for the metadata of the file, if any; a .wav file holds about 2,000 bytes.
+
     Raises:
-        AudioError: the suffix is no format that soundfile writes.
+        AudioError: the suffix is no format that soundfile writes, or the format does not hold the comment.
     """
     path = Path(path)
     if path.suffix[1:].upper() not in soundfile.available_formats():
         raise AudioError(f"{path}: unknown audio format {path.suffix!r}; use .wav or .flac")
     with atomic_file(path) as new:
-        soundfile.write(new, waveform.float().clamp(-1, 1).numpy(force=True), sample_rate)
+        with soundfile.SoundFile(new, "w", sample_rate, channels=1) as file:
+            if comment:
+                with suppress(soundfile.SoundFileError):  # formats without comments refuse, others drop long ones
+                    file.comment = comment
+            file.write(waveform.float().clamp(-1, 1).numpy(force=True))
+        if comment and read_comment(new) != comment:
+            size = len(comment.encode())
+            raise AudioError(f"{path}: the format does not hold a comment of {size} bytes; use .flac, or shorten it")
+
+
+def read_comment(path: str | Path) -> str:
+    """What `write_audio` left in the metadata of a file; "" if there is nothing.
+
+    Raises:
+        AudioError: unreadable as audio.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            return file.comment
+    except (soundfile.SoundFileError, OSError) as error:
+        raise AudioError(f"{path}: cannot be read as audio ({error})") from error
 
 
 def _read_file(path: Path) -> tuple[NDArray, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
@@ -12,22 +13,24 @@ from codec.checkpoint.store import CheckpointError
 
 DEFAULT = "default"
 _PACKAGED = Path(__file__).parent.parent / "weights"  # installed with the library
+FILES = (store.CONFIG, store.WEIGHTS, voxtral.PARAMS, voxtral.WEIGHTS, "tokenizer.json", "tekken.json")
 
 
-def resolve(name: str | Path) -> Path:
+def resolve(name: str | Path, packaged: Path = _PACKAGED, files: Sequence[str] = FILES) -> Path:
     """The local folder of a checkpoint: the packaged one for "default", downloaded for a hub id like "owner/model".
+
+    Of a hub repository only `files` are fetched, names or patterns.
 
     Raises:
         CheckpointError: there is no such folder, and the hub has or gives no such repository.
     """
-    folder = _PACKAGED if name == DEFAULT else Path(name)
+    folder = packaged if name == DEFAULT else Path(name)
     if folder.is_dir():
         return folder
     if folder.is_absolute() or str(name).count("/") != 1 or str(name).startswith("."):
         raise CheckpointError(f"{name}: no such folder; give a checkpoint folder or a hub id (owner/model)")
-    files = [store.CONFIG, store.WEIGHTS, voxtral.PARAMS, voxtral.WEIGHTS]
     try:
-        return Path(snapshot_download(str(name), allow_patterns=files))
+        return Path(snapshot_download(str(name), allow_patterns=list(files)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{name}: no such folder, and not found on the hub ({reason})") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +15,18 @@ from codec.config import CodecConfig
 from codec.files import atomic_file, atomic_folder
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+class Config(Protocol):
+    """What describes a model, as JSON."""
+
+    def to_json(self) -> str: ...
+
+    @classmethod
+    def from_json(cls, text: str) -> Config: ...
+
+
+C = TypeVar("C", bound=Config)
 
 
 class CheckpointError(ValueError):
@@ -29,11 +42,21 @@ def save_checkpoint(folder: str | Path, config: CodecConfig, state: dict[str, Te
         state: a `Codec`'s state dict.
     """
     with atomic_folder(Path(folder)) as new:
-        (new / CONFIG).write_text(config.to_json())
-        write_tensors(new / WEIGHTS, state, {"fingerprint": fingerprint(config, state)})
+        write_checkpoint(new, config, state)
 
 
 def load_checkpoint(folder: str | Path) -> tuple[CodecConfig, dict[str, Tensor], str]:
+    """Config, tensors and verified fingerprint of a codec's checkpoint folder; raises as `read_checkpoint`."""
+    return read_checkpoint(folder, CodecConfig)
+
+
+def write_checkpoint(folder: Path, config: Config, state: dict[str, Tensor]) -> None:
+    """Write `config.json` and `model.safetensors` into a folder that exists."""
+    (folder / CONFIG).write_text(config.to_json())
+    write_tensors(folder / WEIGHTS, state, {"fingerprint": fingerprint(config, state)})
+
+
+def read_checkpoint(folder: str | Path, kind: type[C]) -> tuple[C, dict[str, Tensor], str]:
     """Config, tensors and verified fingerprint of a checkpoint folder.
 
     Raises:
@@ -45,22 +68,17 @@ def load_checkpoint(folder: str | Path) -> tuple[CodecConfig, dict[str, Tensor],
         if not needed.is_file():
             raise CheckpointError(f"{needed}: not found; a checkpoint folder holds {CONFIG} and {WEIGHTS}")
     try:
-        config = CodecConfig.from_json(config_path.read_text())
+        config = kind.from_json(config_path.read_text())
     except ValueError as error:
         raise CheckpointError(f"{config_path}: {error}") from error
-    try:
-        with safe_open(path, framework="pt") as file:
-            recorded = (file.metadata() or {}).get("fingerprint")
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}); the file is cut or damaged, copy it again") from error
-    actual = fingerprint(config, state)
+    state, metadata = read_tensors(path)
+    actual, recorded = fingerprint(config, state), metadata.get("fingerprint")
     if recorded != actual:
         raise CheckpointError(
             f"{path}: checksum {actual} differs from the recorded {recorded}: the tensors or {CONFIG} were changed "
             "after saving; copy the folder again"
         )
-    return config, state, actual
+    return config, state, actual  # type: ignore[return-value]
 
 
 def check_tensors(where: str | Path, expected: dict[str, Tensor], state: dict[str, Tensor]) -> None:
@@ -80,7 +98,7 @@ def check_tensors(where: str | Path, expected: dict[str, Tensor], state: dict[st
         raise CheckpointError(f"{where}: the tensors do not fit the config: {shown}")
 
 
-def fingerprint(config: CodecConfig, state: dict[str, Tensor]) -> str:
+def fingerprint(config: Config, state: dict[str, Tensor]) -> str:
     """16 hex digits that identify a codec: SHA-256 over its config and every tensor's name, type, shape and bytes."""
     digest = hashlib.sha256(config.to_json().encode())
     for name in sorted(state):
@@ -88,6 +106,19 @@ def fingerprint(config: CodecConfig, state: dict[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file; on the CPU, tensors take up memory only once they are used.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error}); the file is cut or damaged, copy it again") from error
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from codec.checkpoint.store import CheckpointError, write_tensors
+from codec.checkpoint.store import CONFIG, CheckpointError, read_tensors, write_tensors
 from codec.config import CodecConfig
 from codec.files import atomic_folder
 
@@ -19,15 +18,21 @@ PARAMS, WEIGHTS = "params.json", "consolidated.safetensors"
 PREFIX = "audio_tokenizer."
 _SAME_NAMES = ("dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim", "norm_eps", "qk_norm_eps")
 _CODEBOOK = ("embedding_sum", "cluster_usage")
-_BLOCK_NAMES = {
+BLOCK_NAMES = {
     "attention_norm.weight": "attention_norm.weight",
-    "attention.q_norm.weight": "attention.q_norm.weight",
-    "attention.k_norm.weight": "attention.k_norm.weight",
     "attention.out.weight": "attention.wo.weight",
-    "attention_scale.weight": "attention_scale",
     "feed_forward_norm.weight": "ffn_norm.weight",
     "feed_forward.down.weight": "feed_forward.w2.weight",
+}
+_CODEC_BLOCK_NAMES = BLOCK_NAMES | {
+    "attention.q_norm.weight": "attention.q_norm.weight",
+    "attention.k_norm.weight": "attention.k_norm.weight",
+    "attention_scale.weight": "attention_scale",
     "feed_forward_scale.weight": "ffn_scale",
+}
+_JOINED = {
+    "attention.qkv": ("attention.wq", "attention.wk", "attention.wv"),
+    "feed_forward.gate_up": ("feed_forward.w1", "feed_forward.w3"),
 }
 
 
@@ -39,20 +44,21 @@ class _Layer(NamedTuple):
     weight_norm: bool = True
 
 
+def is_released(folder: Path) -> bool:
+    """Whether a folder has the released layout, and not ours."""
+    return (folder / PARAMS).is_file() and not (folder / CONFIG).is_file()
+
+
 def read_voxtral(folder: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
     """Config and our state dict from a released folder; without `_encoder` entries where the file has none.
 
     Raises:
         CheckpointError: a file or tensor is missing or does not fit, or a setting is not supported.
     """
-    config = config_from_params(_read_json(folder / PARAMS))
+    config = config_from_params(read_json(folder / PARAMS))
     path = folder / WEIGHTS
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118
-            theirs = {name.removeprefix(PREFIX): file.get_tensor(name).float() for name in names}
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}); fetch the file again") from error
+    tensors, _ = read_tensors(path)
+    theirs = {name.removeprefix(PREFIX): t.float() for name, t in tensors.items() if name.startswith(PREFIX)}
     try:
         return config, from_released(theirs, config)
     except KeyError as error:
@@ -77,12 +83,7 @@ def from_released(theirs: dict[str, Tensor], config: CodecConfig) -> dict[str, T
     has_encoder = any(name.startswith(("input_proj.", "encoder_blocks.")) for name in theirs)
     for layer in _layers(config, has_encoder):
         if layer.kind == "block":
-            for our_name, their_name in _BLOCK_NAMES.items():
-                ours[layer.ours + our_name] = theirs[layer.theirs + their_name]
-            qkv = [theirs[f"{layer.theirs}attention.{name}.weight"] for name in ("wq", "wk", "wv")]
-            ours[layer.ours + "attention.qkv.weight"] = torch.cat(qkv)
-            gate_up = [theirs[f"{layer.theirs}feed_forward.{name}.weight"] for name in ("w1", "w3")]
-            ours[layer.ours + "feed_forward.gate_up.weight"] = torch.cat(gate_up)
+            ours |= block_from_released(theirs, layer.theirs, layer.ours, _CODEC_BLOCK_NAMES)
             continue
         if layer.weight_norm:
             g, v = (theirs[f"{layer.theirs}conv.parametrizations.weight.original{i}"] for i in (0, 1))
@@ -101,15 +102,9 @@ def to_released(ours: dict[str, Tensor], config: CodecConfig) -> dict[str, Tenso
     """The inverse of `from_released`; weight norm's g is the norm of each row and v the row itself."""
     theirs = {f"quantizer.semantic_codebook.{name}": ours[f"quantizer.semantic.{name}"] for name in _CODEBOOK}
     has_encoder = any(name.startswith("_encoder.") for name in ours)
-    q_dim, kv_dim = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
     for layer in _layers(config, has_encoder):
         if layer.kind == "block":
-            for our_name, their_name in _BLOCK_NAMES.items():
-                theirs[layer.theirs + their_name] = ours[layer.ours + our_name]
-            qkv = ours[layer.ours + "attention.qkv.weight"].split((q_dim, kv_dim, kv_dim))
-            gate_up = ours[layer.ours + "feed_forward.gate_up.weight"].chunk(2)
-            theirs |= {f"{layer.theirs}attention.{n}.weight": w for n, w in zip(("wq", "wk", "wv"), qkv, strict=True)}
-            theirs |= {f"{layer.theirs}feed_forward.{n}.weight": w for n, w in zip(("w1", "w3"), gate_up, strict=True)}
+            theirs |= block_to_released(ours, layer.ours, layer.theirs, _CODEC_BLOCK_NAMES)
             continue
         weight = ours[layer.ours + "weight"]
         is_transpose = layer.kind == "transpose"
@@ -123,6 +118,29 @@ def to_released(ours: dict[str, Tensor], config: CodecConfig) -> dict[str, Tenso
     return {name: tensor.contiguous() for name, tensor in theirs.items()}
 
 
+def block_from_released(
+    theirs: dict[str, Tensor], their_prefix: str, prefix: str, names: dict[str, str]
+) -> dict[str, Tensor]:
+    """The tensors of one transformer block; `names` are those of what is only renamed, ours to theirs."""
+    ours = {prefix + our_name: theirs[their_prefix + their_name] for our_name, their_name in names.items()}
+    for our_name, parts in _JOINED.items():
+        ours[f"{prefix}{our_name}.weight"] = torch.cat([theirs[f"{their_prefix}{part}.weight"] for part in parts])
+    return ours
+
+
+def block_to_released(
+    ours: dict[str, Tensor], prefix: str, their_prefix: str, names: dict[str, str]
+) -> dict[str, Tensor]:
+    """The inverse of `block_from_released`."""
+    theirs = {their_prefix + their_name: ours[prefix + our_name] for our_name, their_name in names.items()}
+    qkv, gate_up = (ours[f"{prefix}{name}.weight"] for name in _JOINED)
+    q_dim = ours[prefix + "attention.out.weight"].shape[1]
+    kv_dim = (len(qkv) - q_dim) // 2
+    tensors = (*qkv.split((q_dim, kv_dim, kv_dim)), *gate_up.chunk(2))
+    parts = [part for parts in _JOINED.values() for part in parts]
+    return theirs | {f"{their_prefix}{part}.weight": w for part, w in zip(parts, tensors, strict=True)}
+
+
 def config_from_params(params: dict[str, Any]) -> CodecConfig:
     """Our config from a parsed params.json; unknown keys are ignored.
 
@@ -131,13 +149,10 @@ def config_from_params(params: dict[str, Any]) -> CodecConfig:
     """
     try:
         a = params["multimodal"]["audio_tokenizer_args"]
-        strides = _ints(a.get("encoder_convs_strides_str", "2,2,2,1"))
-        kernel_sizes = _ints(a.get("encoder_convs_kernels_str", "4,4,4,3"))
-        required = {"channels": 1, "causal": True, "qk_norm": True, "use_biases": False, "layer_scale": True}
-        for key, value in required.items():
-            if a.get(key, value) != value:
-                raise ValueError(f"{key} = {a[key]!r} is not supported, only {value!r}")
-        mirrored = _ints(a["decoder_convs_strides_str"]), _ints(a["decoder_convs_kernels_str"])
+        strides = ints(a.get("encoder_convs_strides_str", "2,2,2,1"))
+        kernel_sizes = ints(a.get("encoder_convs_kernels_str", "4,4,4,3"))
+        require(a, {"channels": 1, "causal": True, "qk_norm": True, "use_biases": False, "layer_scale": True})
+        mirrored = ints(a["decoder_convs_strides_str"]), ints(a["decoder_convs_kernels_str"])
         if mirrored != (strides[::-1], kernel_sizes[::-1]):
             raise ValueError("the decoder's strides and kernels must mirror the encoder's")
         windows, window = [], a["attn_sliding_window_size"]
@@ -154,8 +169,8 @@ def config_from_params(params: dict[str, Any]) -> CodecConfig:
             strides=strides,
             kernel_sizes=kernel_sizes,
             windows=tuple(windows),
-            encoder_layers=_ints(a.get("encoder_transformer_lengths_str", "2,2,2,2")),
-            decoder_layers=_ints(a["decoder_transformer_lengths_str"]),
+            encoder_layers=ints(a.get("encoder_transformer_lengths_str", "2,2,2,2")),
+            decoder_layers=ints(a["decoder_transformer_lengths_str"]),
             proj_weight_norm=a["conv_weight_norm"],
             semantic_codebook_size=a["semantic_codebook_size"],
             semantic_dim=a["semantic_dim"],
@@ -235,14 +250,23 @@ def _layers(config: CodecConfig, with_encoder: bool) -> Iterator[_Layer]:
     yield _Layer(f"decoder.stack.layers.{index}.", "output_proj.", "conv", weight_norm=config.proj_weight_norm)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A parsed JSON file; raises CheckpointError if it cannot be read."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
 
 
-def _ints(text: str) -> tuple[int, ...]:
+def require(args: dict[str, Any], values: dict[str, Any]) -> None:
+    """Refuse settings, where there are any, of other values; raises ValueError naming the first."""
+    for key, value in values.items():
+        if args.get(key, value) != value:
+            raise ValueError(f"{key} = {args[key]!r} is not supported, only {value!r}")
+
+
+def ints(text: str) -> tuple[int, ...]:
+    """A list of the release, which is a string; raises ValueError for anything else."""
     try:
         return tuple(int(part) for part in text.split(","))
     except (AttributeError, ValueError) as error:

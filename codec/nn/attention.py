@@ -86,10 +86,11 @@ class WindowAttention(nn.Module):
         return self.bias.masked_fill(absent, -math.inf)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     """softmax(q k^T / sqrt(d) + bias) v. On a CPU PyTorch's fused backward pass is slow for many small problems."""
     if q.device.type == "cpu" and q.requires_grad:
-        scores = q @ k.mT * q.shape[-1] ** -0.5 + bias
+        scores = q @ k.mT * q.shape[-1] ** -0.5
+        scores = scores if bias is None else scores + bias
         return scores.softmax(-1).to(v.dtype) @ v
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 

@@ -1,13 +1,16 @@
 """What a speech recogniser still understands: errors in the output's transcript, the reference's being taken as right.
 
 Both are transcribed by the same recogniser, so its own mistakes on clean speech do not count against a codec.
+Synthetic speech has no such reference: what it was to say is taken as right, and the recogniser's mistakes count.
 """
 
 from __future__ import annotations
 
 import hashlib
 import unicodedata
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Protocol
 
 import jiwer
@@ -16,10 +19,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from eval.metrics.base import Column, Metric, MissingBackendError, Pair
+from codec.tts.normalise import normalise as in_words
+from eval.ctc import SemanticReader
+from eval.metrics.base import Column, Metric, MissingBackendError, Pair, Spoken
 from eval.metrics.rate import at_rate
+from eval.spelling import normalise as fold
 
-RATE = 16_000  # Hz, of what recognisers hear
+RATE = 16_000  # Hz, of what most recognisers hear
 COLUMNS = (Column("wer", "WER", False, 3), Column("cer", "CER", False, 3))
 N_KEPT = 2**16  # transcripts of references, some 100 bytes each
 
@@ -28,9 +34,10 @@ class Recognizer(Protocol):
     """Speech in, text out; the same speech always gives the same text."""
 
     version: str  # changes when transcripts may
+    sample_rate: int  # Hz, of what it hears
 
     def transcribe(self, waveform: NDArray[np.float32], language: str) -> str:
-        """What is said in `[L]` at `RATE`, in any spelling.
+        """What is said in `[L]` at `sample_rate`, in any spelling.
 
         `language` is as in `Pair`. Raises ValueError where the recogniser cannot judge.
         """
@@ -49,7 +56,10 @@ def make_asr(option: str) -> Metric:
             return asr_metric(name, PocketSphinx())
         case ("whisper", _, source) if source:
             return asr_metric(name, Whisper(source))
-    raise ValueError(f"{name}: unknown; there are asr:pocketsphinx and asr:whisper=FOLDER_OR_HUB_ID")
+        case ("ctc", _, folder) if folder:
+            return asr_metric(name, SemanticReader(Path(folder)))
+    known = "asr:pocketsphinx, asr:whisper=FOLDER_OR_HUB_ID and asr:ctc=FOLDER"
+    raise ValueError(f"{name}: unknown; there are {known}")
 
 
 def asr_metric(name: str, recognizer: Recognizer) -> Metric:
@@ -57,20 +67,40 @@ def asr_metric(name: str, recognizer: Recognizer) -> Metric:
 
     Insertions count, so they can exceed 1. Languages written without spaces have no words to count: read their
     character errors. A silent output has all words wrong; a reference without words raises ValueError.
+    Of `Spoken` pairs the text is the reference, and both sides are compared `as_said`.
     """
     heard = _Memory(recognizer)
 
+    def transcript(pair: Pair) -> str:
+        if not pair.output.any():  # recognisers make words up where there is no sound at all
+            return ""
+        waveform = at_rate(pair.output, pair.sample_rate, recognizer.sample_rate, "output")
+        return recognizer.transcribe(waveform, pair.language)
+
     def measure(pair: Pair) -> list[float]:
-        waveform = at_rate(pair.reference, pair.sample_rate, RATE, "reference")
-        if not (reference := plain(heard.transcribe(waveform, pair.language))):
-            raise ValueError("reference: the recogniser hears no words in it")
-        output = ""
-        if pair.output.any():  # recognisers make words up where there is no sound at all
-            waveform = at_rate(pair.output, pair.sample_rate, RATE, "output")
-            output = plain(recognizer.transcribe(waveform, pair.language))
+        if isinstance(pair, Spoken):
+            if not (reference := as_said(pair.text, pair.language)):
+                raise ValueError("text: there are no words in it")
+            output = as_said(transcript(pair), pair.language)
+        else:
+            waveform = at_rate(pair.reference, pair.sample_rate, recognizer.sample_rate, "reference")
+            if not (reference := plain(heard.transcribe(waveform, pair.language))):
+                raise ValueError("reference: the recogniser hears no words in it")
+            output = plain(transcript(pair))
         return [jiwer.wer(reference, output), jiwer.cer(reference, output)]
 
     return Metric(name, COLUMNS, measure, recognizer.version)
+
+
+def as_said(text: str, language: str) -> str:
+    """`plain` text, with numbers in words and Latin letters without accents, so that only what is heard differs.
+
+    Where the language, or how it says numbers, is not known, Latin text is left without them.
+    """
+    with suppress(ValueError):
+        text = in_words(text, language)
+    is_latin = all(unicodedata.name(c, "").startswith("LATIN") for c in text if c.isalpha())
+    return plain(fold(text)) if is_latin else plain(text)
 
 
 def plain(text: str) -> str:
@@ -105,6 +135,8 @@ class PocketSphinx:
         MissingBackendError: it is not installed.
     """
 
+    sample_rate = RATE
+
     def __init__(self) -> None:
         try:
             from pocketsphinx import Decoder
@@ -135,6 +167,8 @@ class Whisper:
         MissingBackendError: transformers or the weights are not there.
         ValueError: the weights are not those of a Whisper.
     """
+
+    sample_rate = RATE
 
     def __init__(self, source: str) -> None:
         try:

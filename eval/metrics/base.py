@@ -44,6 +44,21 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Spoken(Pair):
+    """Synthetic speech: `output` is to say `text` in the voice of `reference`, a recording of other words.
+
+    The two have any lengths: only metrics that do not hold one against the other sample by sample can judge them.
+
+    Raises:
+        ValueError: one is not finite, float and not empty; the message names which and why.
+    """
+
+    def __post_init__(self) -> None:
+        for name in ("reference", "output"):
+            object.__setattr__(self, name, _check(name, getattr(self, name)).numpy(force=True))
+
+
+@dataclass(frozen=True)
 class Metric:
     """A way to judge pairs.
 
@@ -67,12 +82,16 @@ def check_pair(reference: Waveform, output: Waveform) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: they are not; the message names which and why.
     """
-    pair = torch.as_tensor(reference), torch.as_tensor(output)
-    for name, x in zip(("reference", "output"), pair, strict=True):
-        if x.ndim != 1 or not len(x) or not x.is_floating_point():
-            raise ValueError(f"{name}: {x.dtype} {tuple(x.shape)}; expected at least one float sample, [L]")
-        if not bool(torch.isfinite(x).all()):
-            raise ValueError(f"{name}: has NaN or infinite samples")
+    pair = _check("reference", reference), _check("output", output)
     if len(pair[0]) != len(pair[1]):
         raise ValueError(f"reference has {len(pair[0])} samples, output {len(pair[1])}: align and cut them first")
-    return pair[0].detach().float(), pair[1].detach().float()
+    return pair
+
+
+def _check(name: str, waveform: Waveform) -> Tensor:
+    x = torch.as_tensor(waveform)
+    if x.ndim != 1 or not len(x) or not x.is_floating_point():
+        raise ValueError(f"{name}: {x.dtype} {tuple(x.shape)}; expected at least one float sample, [L]")
+    if not bool(torch.isfinite(x).all()):
+        raise ValueError(f"{name}: has NaN or infinite samples")
+    return x.detach().float()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from eval.results import Results
-from eval.stats import Difference
+from eval.stats import SIGNIFICANT, Difference
 
 IDENTITY = "identity"  # the recordings untouched: nothing can be closer to them
 LOWPASS = ("lowpass-8k", "lowpass-12k", "lowpass-16k")  # each hears more than the one before
@@ -15,16 +15,23 @@ ANCHORS = (IDENTITY, "mulaw", *LOWPASS)
 
 @dataclass(frozen=True)
 class Misorder:
-    """A metric that does not rank one system above another, though it is better by construction."""
+    """A metric that does not rank one system above another, though it is better by construction.
+
+    Where the difference is not significant, these recordings cannot tell the two apart, and the metric is not to blame.
+    """
 
     column: str
     better: str
     worse: str
     difference: Difference  # better minus worse, in the metric's own direction
 
+    @property
+    def is_significant(self) -> bool:
+        return self.difference.p < SIGNIFICANT
+
 
 def misorders(results: Results) -> list[Misorder]:
-    """Every metric and pair of anchors in the wrong order.
+    """Every metric and pair of anchors in the wrong order, significant or not.
 
     `IDENTITY` may not be beaten by any system (a tie is fine: another may be lossless); each of `LOWPASS`
     has to beat the one before it. Anchors that are not in the results are not asked for.

@@ -42,7 +42,10 @@ def content(runs: Runs) -> dict[str, Any]:
         "differences": [
             _differences(results, of) for of in tqdm(groups.values(), desc="compare", disable=None, delay=2)
         ],
-        "misorders": [{**asdict(m), "difference": _short(m.difference)} for m in misorders(results)],
+        "misorders": [
+            {**asdict(m), "difference": _short(m.difference), "is_significant": m.is_significant}
+            for m in misorders(results)
+        ],
     }
 
 
@@ -63,12 +66,15 @@ def _system(runs: Runs, system: SystemResult, ids: list[str]) -> dict[str, Any]:
 def _family(system: SystemResult) -> tuple[str, bool]:
     """What a system is a setting of, and whether its settings are points of one curve.
 
-    MODEL and MODEL:25 are one model with more and fewer codebooks; opus-6 and opus-6-60ms differ in more than rate.
+    MODEL and MODEL:25 are one model with more and fewer codebooks; opus-6 and opus-6-60ms differ in more than rate;
+    what has no rate, such as files made elsewhere, has no settings.
     """
     stem, colon, n_q = system.system.rpartition(":")
     if colon and n_q.isdecimal():
         return stem, True
-    return (system.system, True) if system.codebook_sizes else (system.system.partition("-")[0], False)
+    if system.codebook_sizes or not system.kbit_per_s:
+        return system.system, bool(system.codebook_sizes)
+    return system.system.partition("-")[0], False
 
 
 def _usage(runs: Runs, system: SystemResult) -> dict[str, Any] | None:

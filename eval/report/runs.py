@@ -36,8 +36,7 @@ class Runs:
 def gather(folders: Sequence[Path]) -> Runs:
     """Systems of all folders side by side, on the recordings that every folder has.
 
-    A system whose name a folder before it has is called FOLDER/NAME. Values that are not finite become
-    failures, so that they are listed and leave the means alone.
+    A system whose name a folder before it has is called FOLDER/NAME.
 
     Raises:
         ValueError: a folder is no run, no recording is shared, a shared one differs, or nothing is measured;
@@ -54,7 +53,7 @@ def gather(folders: Sequence[Path]) -> Runs:
         for system in results.systems:
             name = f"{folder}/{system.system}" if system.system in sources else system.system
             sources[name] = Source(folder, system.system)
-            systems.append(_finite(replace(restrict(system, ids), system=name)))
+            systems.append(replace(restrict(system, ids), system=name))
     if not columns:
         raise ValueError(f"{folders[0]}: no metric is measured; give python -m eval one that is installed")
     joint = Results(recordings, list(columns.values()), systems)
@@ -83,14 +82,3 @@ def _shared(recordings: dict[Path, list[Recording]]) -> list[Recording]:
     if not ours:
         raise ValueError(f"{', '.join(map(str, recordings))}: no recording is in all of them; report each by itself")
     return ours
-
-
-def _finite(system: SystemResult) -> SystemResult:
-    """The system with values such as an infinite ratio listed as failures."""
-    failures = {i: dict(reasons) for i, reasons in system.failures.items()}
-    values: dict[str, dict[str, float]] = {}
-    for key, column in system.values.items():
-        values[key] = {i: v for i, v in column.items() if math.isfinite(v)}
-        for i in column.keys() - values[key].keys():
-            failures.setdefault(i, {})[key] = f"the value is {column[i]}"
-    return replace(system, values=values, failures=failures)

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from codec.audio.io import AudioError, read_audio, to_mono, write_audio
+from codec.audio.io import AudioError, read_audio, read_comment, to_mono, write_audio
 
 RATE = 24_000
 
@@ -151,11 +151,10 @@ def test_failing_write_leaves_what_was_there(before, tmp_path, monkeypatch):
     if before:
         path.write_bytes(before)
 
-    def write(file, *_):
-        file.write_bytes(b"half")
+    def write(file, data):
         raise OSError("disk full")
 
-    monkeypatch.setattr(soundfile, "write", write)
+    monkeypatch.setattr(soundfile.SoundFile, "write", write)
     with pytest.raises(OSError, match="disk full"):
         write_audio(path, torch.zeros(10), RATE)
     assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == ({"x.wav": before} if before else {})
@@ -166,6 +165,32 @@ def test_unknown_suffix(name, tmp_path):
     with pytest.raises(AudioError, match=f"{name}: unknown audio format"):
         write_audio(tmp_path / name, torch.zeros(10), RATE)
     assert not any(tmp_path.iterdir())
+
+
+COMMENT = '{"consent": "Jürgen said \\"yes\\" on paper", "n": 1}' + 1800 * "x"
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+def test_comment_reads_back_and_leaves_the_samples_alone(suffix, tmp_path):
+    for name, comment in (("a", ""), ("b", COMMENT)):
+        write_audio(tmp_path / (name + suffix), torch.from_numpy(tone()), RATE, comment)
+        assert read_comment(tmp_path / (name + suffix)) == comment
+    samples = [read_audio(tmp_path / (name + suffix), None, RATE) for name in "ab"]
+    assert torch.equal(*samples)
+
+
+@pytest.mark.parametrize(("name", "comment"), [("x.wav", 3000 * "y"), ("x.w64", "short"), ("x.au", "short")])
+def test_comment_that_the_format_does_not_hold(name, comment, tmp_path):
+    with pytest.raises(AudioError, match=rf"{name}: the format does not hold a comment of {len(comment)} bytes"):
+        write_audio(tmp_path / name, torch.zeros(10), RATE, comment)
+    assert not any(tmp_path.iterdir())
+
+
+def test_comment_of_garbage(tmp_path):
+    (tmp_path / "x.wav").write_bytes(b"garbage")
+    for name in ("x.wav", "missing.wav"):
+        with pytest.raises(AudioError, match=name):
+            read_comment(tmp_path / name)
 
 
 def test_to_mono_does_not_change_its_input():

@@ -25,6 +25,8 @@ def test_a_hub_id_downloads_only_what_is_needed(tmp_path, monkeypatch):
         "model.safetensors",
         "params.json",
         "consolidated.safetensors",
+        "tokenizer.json",
+        "tekken.json",
     }
 
 

@@ -4,7 +4,8 @@ import pytest
 import soundfile
 import torch
 
-from eval.align import CUT, align, find_lag
+from eval.align import CLEAR, CUT, align, find_lag
+from eval.metrics.perceptual import estoi
 
 L = 30_000
 
@@ -19,6 +20,15 @@ def test_a_lag_is_found_without_correlation(speech, lag):
     """The output has the opposite sign, so the waveforms correlate negatively, and is louder."""
     output = -2 * (torch.nn.functional.pad(speech, (lag, 0)) if lag > 0 else speech[-lag:])
     assert abs(find_lag([(speech, output)]) - lag) <= 12
+
+
+def test_what_is_in_time_stays_so(speech):
+    """Though smeared towards what comes next, so that moving it back by a millisecond brings a little."""
+    noise = 0.02 * torch.randn(L, generator=torch.Generator().manual_seed(0))
+    output = speech + 0.1 * torch.nn.functional.pad(speech, (100, 0))[:L] + noise
+    moved = [estoi(*align(speech, output, lag)) for lag in (0, 24)]
+    assert 0 < moved[1] - moved[0] < CLEAR
+    assert find_lag([(speech, output)]) == 0
 
 
 def test_align_cuts_and_fills():

@@ -53,6 +53,17 @@ def test_all_is_well(corpus, capsys):
     assert "| system | files | kbit/s | mel | ESTOI |" in capsys.readouterr().out
 
 
+def test_outputs_made_elsewhere_beside_a_codec(corpus, capsys):
+    (corpus / "outputs").mkdir()
+    for name in "ab":
+        soundfile.write(corpus / "outputs" / f"{name}.flac", soundfile.read(corpus / f"{name}.wav")[0], 24_000)
+    ids = ["--ids", f"{corpus}/ids.txt", "--metrics", "stft"]
+    assert main([*arguments(corpus, *ids), f"files={corpus}/outputs"]) == 1
+    table = capsys.readouterr().out
+    assert f"| files={corpus}/outputs | 1 | not measured | 0.0" in table
+    assert f"- files={corpus}/outputs: 1 recordings failed:\n  - c: coding: {corpus}/outputs/c: no output" in table
+
+
 def test_bit_rate_is_that_of_the_codes(corpus, tokenizer):
     main(arguments(corpus, "--ids", f"{corpus}/ids.txt", "--metrics", "mel"))
     (system,) = Results.load(corpus / "out").systems

@@ -21,6 +21,11 @@ def results():
     return Results(recordings, [Column("m", "M", True, 1, "dB")], [ours, theirs, absent], {"n": "needs weights"})
 
 
+def test_an_unknown_bitrate_is_not_nought(results):
+    assert "| x:2 | 1 | 1.50 |" in markdown(results)
+    assert "| y | 2 | not measured |" in markdown(results)
+
+
 def test_round_trip(results, tmp_path):
     results.save(tmp_path)
     assert Results.load(tmp_path) == results

@@ -5,11 +5,14 @@ import json
 import numpy as np
 import pytest
 import soundfile
+import soxr
 import torch
 
 import eval.run
+from eval import tables
 from eval.baselines.base import Coded
 from eval.metrics import registry
+from eval.metrics.asr import asr_metric
 from eval.metrics.base import Column, Metric, MissingBackendError
 from eval.results import CODING, REFERENCE, Results, file_of
 from eval.run import evaluate
@@ -143,6 +146,117 @@ def test_an_unknown_metric_stops_before_work(recordings, tmp_path):
     with pytest.raises(ValueError, match="metric loudness: unknown"):
         evaluate([InTime()], recordings, ["loudness"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+class Hears:
+    """Hears a word more in what is louder than `limit`."""
+
+    version, sample_rate = "1", 24_000
+
+    def __init__(self, limit):
+        self.limit = limit
+
+    def transcribe(self, waveform, language):
+        return "two words" if abs(waveform).max() > self.limit else "words"
+
+
+@pytest.fixture
+def recognisers(monkeypatch):
+    monkeypatch.setitem(registry.METRICS, "asr", lambda option: asr_metric(f"asr:{option}", Hears(float(option or 0))))
+    registry.make_metric.cache_clear()
+    yield "asr", "asr:0.1"
+    registry.make_metric.cache_clear()
+
+
+def test_metrics_with_the_same_columns_have_their_own(recordings, tmp_path, recognisers):
+    """Asked alone or together, in any order, and from kept scores."""
+    first, second = recognisers
+    expected = {first: 0.0, second: 0.5}
+    for asked in ([first], [first, second, "mel"], [second, first, first], [second]):
+        results = evaluate([InTime(0.25)], recordings, asked, tmp_path / "out")
+        (system,) = results.systems
+        for spec in set(asked) - {"mel"}:
+            together = first in asked and second in asked
+            key, title = (f"wer:{spec}", f"WER ({spec})") if together else ("wer", "WER")
+            assert title in [c.title for c in results.columns if c.key == key]
+            assert system.values[key] == dict.fromkeys("ab", expected[spec])
+        assert len({c.key for c in results.columns}) == len(results.columns)
+        assert system.values.keys() == {c.key for c in results.columns}
+
+
+def test_recordings_are_copied_once_and_when_they_changed(recordings, tmp_path, monkeypatch):
+    written = []
+    keep = eval.run._keep_audio
+    monkeypatch.setattr(eval.run, "_keep_audio", lambda path, x: written.append(path.stem) or keep(path, x))
+
+    def copied():
+        written.clear()
+        evaluate([], recordings, ["mel"], tmp_path / "out")
+        return list(written)
+
+    assert [copied(), copied()] == [["a", "b"], []]
+    file_of(tmp_path / "out", "audio", REFERENCE, "b").unlink()
+    assert copied() == ["b"]
+    original = soundfile.read(recordings[0].path)[0]
+    for samples in (original[::-1], original):
+        soundfile.write(recordings[0].path, samples, 24_000)
+        assert [copied(), copied()] == [["a"], []]
+        kept = soundfile.read(file_of(tmp_path / "out", "audio", REFERENCE, "a"))[0]
+        np.testing.assert_allclose(kept, samples, atol=2e-7)
+
+
+@pytest.fixture
+def outputs(recordings, tmp_path):
+    """A folder with what something else made of the recordings: quieter, 50 ms late, at another rate."""
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    for r in recordings:
+        x = np.pad(soundfile.read(r.path)[0], (1200, 0))
+        soundfile.write(folder / f"{r.id}.flac", 0.5 * soxr.resample(x, 24_000, 48_000), 48_000)
+    return folder
+
+
+def test_outputs_made_elsewhere(recordings, tmp_path, outputs):
+    (system,) = evaluate([f"files={outputs}"], recordings, METRICS, tmp_path / "out").systems
+    assert not system.failures
+    assert not system.not_measured
+    assert system.lag_ms == pytest.approx(50, abs=0.5)
+    assert system.mean("estoi").mean > 0.99
+    assert (system.kbit_per_s, system.encode_rtf, system.decode_rtf) == (0, 0, 0)
+    assert f"| files={outputs} | 2 | not measured |" in tables.markdown(Results.load(tmp_path / "out"))
+
+
+def test_missing_outputs_are_failures_until_they_are_there(recordings, tmp_path, outputs):
+    """Also where the search for the lag meets them first."""
+    away = outputs / "a.flac"
+    away.rename(tmp_path / "a.flac")
+    (system,) = evaluate([f"files={outputs}"], recordings, METRICS, tmp_path / "out").systems
+    assert system.failures.keys() == {"a"}
+    assert f"{outputs}/a: no output for a" in system.failures["a"][CODING]
+    assert system.values["mel"].keys() == {"b"}
+    assert system.lag_ms == pytest.approx(50, abs=0.5)
+    (tmp_path / "a.flac").rename(away)
+    (system,) = evaluate([f"files={outputs}"], recordings, METRICS, tmp_path / "out").systems
+    assert not system.failures
+    assert system.values["mel"].keys() == {"a", "b"}
+
+
+def test_when_all_outputs_are_missing_each_is_listed(recordings, tmp_path, outputs):
+    for r in recordings:
+        (outputs / f"{r.id}.flac").rename(outputs / f"{r.id}x.flac")
+    (system,) = evaluate([f"files={outputs}"], recordings, METRICS, tmp_path / "out").systems
+    assert system.not_measured == "every recording failed"
+    assert system.failures.keys() == {"a", "b"}
+
+
+def test_changed_outputs_are_scored_again(recordings, tmp_path, outputs):
+    spec = f"files={outputs}"
+    before = evaluate([spec], recordings, ["mel"], tmp_path / "out").systems[0].values["mel"]
+    x, rate = soundfile.read(outputs / "a.flac")
+    soundfile.write(outputs / "a.flac", 0.1 * x, rate)
+    after = evaluate([spec], recordings, ["mel"], tmp_path / "out").systems[0].values["mel"]
+    assert after["a"] > before["a"] + 0.1
+    assert after["b"] == before["b"]
 
 
 def test_a_new_version_of_a_metric_scores_again(recordings, tmp_path, monkeypatch):

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+from tiny import make_codec
 
 import eval.semantic
+from codec.tokenizer import Tokenizer
 from eval.probe import ctc_probe
 from eval.semantic import HEADER, Spoken, main, read_spoken, semantics, sound_labels
 
@@ -84,3 +86,20 @@ def test_the_table(tokenizer, manifest, tmp_path, capsys):
     assert lines[2].startswith(f"| {tmp_path}/model | ")
     assert lines[0].count("|") == lines[2].count("|") == len(HEADER) + 1
     assert f"{tmp_path}/none" in output.err
+
+
+def test_recordings_are_read_once_for_each_sample_rate(tokenizer, manifest, tmp_path, monkeypatch):
+    models = [str(tmp_path / name) for name in ("a", "b", "c")]
+    for model, codec in zip(models, (tokenizer, Tokenizer(make_codec("16 kHz")), tokenizer), strict=True):
+        codec.save(model)
+    read, read_audio = [], eval.semantic.read_audio
+
+    def count(path, sample_rate, target_rate):
+        read.append((Path(path).stem, target_rate))
+        return read_audio(path, sample_rate, target_rate)
+
+    monkeypatch.setattr(eval.semantic, "read_audio", count)
+    (tmp_path / "test.jsonl").write_text(manifest.read_text().splitlines()[1])
+    assert main([*models, "--train", str(manifest), "--test", str(tmp_path / "test.jsonl")]) == 0
+    clips = ("kathleen", "kerstin", "kerstin")  # two to train on, one to test on
+    assert sorted(read) == sorted((name, rate) for name in clips for rate in (16_000, 24_000))

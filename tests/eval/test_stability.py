@@ -7,6 +7,7 @@ import soundfile
 import torch
 from tiny import make_codec
 
+import eval.stability
 from codec.audio.io import write_audio
 from codec.tokenizer import Tokenizer
 from eval.stability import CHUNKS_MS, SHIFTS, main, stability
@@ -70,3 +71,20 @@ def test_the_table(exact: Tokenizer, speech: torch.Tensor, tmp_path: Path, capsy
     assert line.startswith(f"| {tmp_path}/model | ")
     assert line.count(" / ") == len(CHUNKS_MS) + len(SHIFTS)
     assert f"{tmp_path}/none" in output.err
+
+
+def test_recordings_are_read_once_for_each_sample_rate(exact, speech, tmp_path, monkeypatch) -> None:
+    models = [str(tmp_path / name) for name in ("a", "b", "c")]
+    for model, codec in zip(models, (exact, Tokenizer(make_codec("16 kHz")), exact), strict=True):
+        codec.save(model)
+    (tmp_path / "clips").mkdir()
+    write_audio(tmp_path / "clips" / "clip.flac", speech, 24_000)
+    read, read_audio = [], eval.stability.read_audio
+
+    def count(path, sample_rate, target_rate):
+        read.append(target_rate)
+        return read_audio(path, sample_rate, target_rate)
+
+    monkeypatch.setattr(eval.stability, "read_audio", count)
+    assert main([str(tmp_path / "clips"), *models]) == 0
+    assert read == [24_000, 16_000]

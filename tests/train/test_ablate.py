@@ -148,6 +148,7 @@ def test_one_runner_at_a_time(finished, capsys):
         ("model.acoustic_levels=5", "model.nothing=5", "variant coarse: Could not override 'model.nothing'"),
         ("model.acoustic_levels=5", "model.acoustic_levels=1", "variant coarse: acoustic_levels = 1"),
         ("model.acoustic_levels=5", "optim.lr=x", "variant coarse: optim.lr = 'x'"),
+        ("model.acoustic_levels=5", "task=poems", "variant coarse: task = 'poems'"),
         ("model.acoustic_levels=5", "trainer.steps=9", "one budget"),
         (f"data.train={CLIPS}", "data.train=nowhere", "nowhere"),
         (f"data.train={CLIPS}", "data.train=???", "data.train"),

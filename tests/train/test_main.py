@@ -130,6 +130,7 @@ def test_two_processes_train_like_one(tmp_path, mode):
         (["experiment=codec_tiny_cpu", "data.train=nowhere"], "nowhere"),
         (["experiment=codec_tiny_cpu", "trainer.device=cuda"], "no GPU is visible"),
         (["experiment=codec_tiny_cpu", "optim.lr=-1"], "lr = -1"),
+        (["experiment=codec_tiny_cpu", "task=poems"], "task = 'poems': expected one of codec"),
         (["experiment=codec_tiny_cpu", "model.init=nowhere"], "nowhere"),
     ],
 )

@@ -12,22 +12,16 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import train.__main__  # noqa: F401  registers the settings that overrides change
 from codec.config import CodecConfig
-from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping
+from train.__main__ import common, plain  # which also registers the settings that overrides change
+from train.config import from_mapping
 from train.data.audio import DataConfig
 from train.data.manifest import read_manifest
 from train.tasks.codec import CodecLossConfig
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
-GROUPS = {
-    "data": DataConfig,
-    "loss": CodecLossConfig,
-    "optim": OptimConfig,
-    "trainer": TrainerConfig,
-    "logger": LoggerConfig,
-}
+GROUPS = {"data": DataConfig, "loss": CodecLossConfig}  # of the codec's task
 BUDGET = ("steps", "minutes")  # of the trainer
 # Weights are written by validations: with the only one at the end, a run that has written them is complete.
 FIXED = ("trainer.validate_every=1000000000", "logger.progress=false")
@@ -148,12 +142,10 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     """
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            config = compose("train", [*overrides, "run_dir=''"])
-        if missing := OmegaConf.missing_keys(config):
-            raise ValueError(f"settings without a value: {', '.join(sorted(missing))}; give them as name=value")
-        settings: Any = OmegaConf.to_container(config, resolve=True)
+            settings = plain(compose("train", [*overrides, "run_dir=''"]))
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(" ".join(str(error).split())) from error
+    common(settings)
     for group, cls in GROUPS.items():
         from_mapping(cls, settings[group], group)
     Run("", 0, Path(), (), settings).config  # noqa: B018

@@ -111,6 +111,14 @@ class CropDataset:
         bad = ", ".join(sorted(self._warned)[:3])
         raise AudioError(f"item {i}: {MAX_ATTEMPTS} files in a row cannot be used (such as {bad}); check the data")
 
+    def collate(self, clips: Sequence[Clip]) -> Batch:
+        """Clips as one batch `[B, crop_length]`, short ones followed by zeros."""
+        waveform = torch.zeros(len(clips), self.crop_length)
+        for row, clip in zip(waveform, clips, strict=True):
+            row[: len(clip.waveform)] = torch.from_numpy(clip.waveform)
+        lengths = torch.tensor([len(clip.waveform) for clip in clips])
+        return Batch(waveform, lengths, [clip.text for clip in clips], sum(clip.n_skipped for clip in clips))
+
     def unit(self, i: int) -> int:
         """Which utterance item i is taken from."""
         epoch, position = divmod(i, self.epoch_length)
@@ -132,12 +140,3 @@ class CropDataset:
         if path not in self._warned:
             self._warned.add(path)
             warnings.warn(f"skipped {error}", stacklevel=2)
-
-
-def collate(clips: Sequence[Clip], crop_length: int) -> Batch:
-    """Clips as one batch `[B, crop_length]`, short ones followed by zeros."""
-    waveform = torch.zeros(len(clips), crop_length)
-    for row, clip in zip(waveform, clips, strict=True):
-        row[: len(clip.waveform)] = torch.from_numpy(clip.waveform)
-    lengths = torch.tensor([len(clip.waveform) for clip in clips])
-    return Batch(waveform, lengths, [clip.text for clip in clips], sum(clip.n_skipped for clip in clips))

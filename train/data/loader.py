@@ -6,34 +6,41 @@ import atexit
 import re
 import signal
 import weakref
-from collections.abc import Generator, Iterator
-from functools import partial
+from collections.abc import Generator, Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from train.data.audio import Batch, Clip, CropDataset, collate
 from train.data.manifest import read_manifest
 from train.data.media import open_recording
 
+B = TypeVar("B", covariant=True)
 _PREFETCH = 4  # batches per worker
 _GRACE_S = 120
 _DEATH = re.compile("exited unexpectedly|killed by signal")  # in the words of torch
 
 
+class Endless(Protocol[B]):
+    """A dataset without end: item i is a function of i alone, and some items make a batch."""
+
+    def __getitem__(self, i: int) -> Any: ...
+
+    def collate(self, items: Sequence[Any]) -> B: ...
+
+
 def make_loader(
-    dataset: CropDataset,
+    dataset: Endless[B],
     batch_size: int,
     start_batch: int,
     rank: int = 0,
     world_size: int = 1,
     num_workers: int = 0,
-) -> Generator[Batch, None, None]:
+) -> Generator[B, None, None]:
     """This rank's share of batch `start_batch`, of the next, and so on without end.
 
     Batch n holds items `n * batch_size` to `(n + 1) * batch_size - 1`, cut into `world_size` equal runs.
@@ -49,10 +56,10 @@ def make_loader(
         raise ValueError(f"rank = {rank}: expected 0 to {world_size - 1}")
     if start_batch < 0:
         raise ValueError(f"start_batch = {start_batch}: expected 0 or more")
-    loader: DataLoader[Clip] = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         dataset,  # type: ignore[arg-type]  # has __getitem__, all that is used
         batch_sampler=_Indices(batch_size, start_batch, rank, world_size),  # type: ignore[arg-type]
-        collate_fn=partial(collate, crop_length=dataset.crop_length),
+        collate_fn=dataset.collate,
         num_workers=num_workers,
         prefetch_factor=_PREFETCH if num_workers else None,
         worker_init_fn=_start_worker,
@@ -102,7 +109,7 @@ class _Indices:
             yield range(first, first + self.share)
 
 
-def _iterate(loader: DataLoader[Clip]) -> Generator[Batch, None, None]:
+def _iterate(loader: DataLoader[Any]) -> Generator[Any, None, None]:
     batches = iter(loader)
     try:
         while True:
@@ -118,7 +125,7 @@ def _iterate(loader: DataLoader[Clip]) -> Generator[Batch, None, None]:
             batches._shutdown_workers()  # type: ignore[attr-defined]
 
 
-def _close(batches: weakref.ref[Generator[Batch, None, None]]) -> None:
+def _close(batches: weakref.ref[Generator[Any, None, None]]) -> None:
     if (generator := batches()) is not None:
         generator.close()
 

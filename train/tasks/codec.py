@@ -15,18 +15,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from codec.checkpoint.store import check_tensors, load_checkpoint, save_checkpoint
+from codec.checkpoint.store import check_tensors, fingerprint, load_checkpoint, save_checkpoint
 from codec.config import CodecConfig
+from codec.files import atomic_folder
 from codec.model import Codec, CodecOutput
 from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
+from eval.ctc import save_head
 from eval.metrics.base import Pair
 from eval.metrics.registry import DEFAULT
 from eval.pictures import spectrogram_pair
 from eval.score import Job, columns_of, failures, score_each
 from eval.spelling import normalise
 from train.config import from_mapping
-from train.data.audio import Batch, CropDataset, DataConfig, collate
+from train.data.audio import Batch, CropDataset, DataConfig
 from train.data.loader import ValidClip, make_loader, valid_clips
 from train.data.manifest import read_manifest
 from train.discriminators import DiscriminatorConfig, Discriminators, split_maps
@@ -129,7 +131,7 @@ class CodecTask:
         self.codec = Codec(codec_config)
         if init == "transform":
             clips = [self.dataset[i] for i in range(START_CLIPS)]
-            start_as_transform(self.codec, collate(clips, self.dataset.crop_length).waveform)
+            start_as_transform(self.codec, self.dataset.collate(clips).waveform)
         elif init != "random":
             load_weights(self.codec, init)
         self.distillation = make_distillation(loss.distill, codec_config)
@@ -270,7 +272,11 @@ class CodecTask:
         return Validation(metrics, audio, pictures, self.config.sample_rate)
 
     def export(self, folder: Path, state: dict[str, Tensor]) -> None:
-        save_checkpoint(folder, self.config, state)
+        """Write the codec's `state` as what users load, and beside it the head that reads its codes, if any."""
+        with atomic_folder(folder) as new:
+            save_checkpoint(new, self.config, state)
+            if isinstance(self.distillation.head, CTCHead):
+                save_head(new, self.distillation.head, fingerprint(self.config, state))
 
     def compile(self) -> None:
         for module in self.codec.modules():

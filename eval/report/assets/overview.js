@@ -48,7 +48,7 @@ function missingNote(data) {
   return lines.length ? note("Not measured", "warn", el("ul", {}, lines)) : null;
 }
 
-/** Metrics that do not rank the anchors as they must. */
+/** Metrics that do not rank the anchors as they must, and those that these recordings do not suffice to judge. */
 function orderNote(data) {
   const anchors = data.systems.filter((s) => s.is_anchor && !s.not_measured).map((s) => s.name);
   if (!anchors.length) {
@@ -56,13 +56,23 @@ function orderNote(data) {
       "This run has no anchors. With --systems identity lowpass-8k lowpass-12k lowpass-16k, metrics that rank " +
       "these wrongly are named here."));
   }
-  const wrong = data.columns.filter((c) => data.misorders.some((m) => m.column === c.key));
-  if (!wrong.length) {
-    return note("Metrics checked", "fine", el("p", {},
-      `All ${data.columns.length} rank the anchors as they must: ${anchors.join(", ")}.`));
+  const n = data.columns.length;
+  const wrong = orderLines(data, data.misorders.filter((m) => m.is_significant));
+  const open = orderLines(data, data.misorders.filter((m) => !m.is_significant));
+  const doubts = open.length
+    ? [el("p", {}, "Cannot tell, as these may be the wrong way round by chance:"), el("ul", {}, open)] : [];
+  if (wrong.length) {
+    return note(`${wrong.length} of ${n} scores rank anchors wrongly`, "warn", el("ul", {}, wrong), doubts);
   }
-  return note(`${wrong.length} of ${data.columns.length} scores rank anchors wrongly`, "warn",
-    el("ul", {}, wrong.map((c) => orderLine(c, data.misorders.filter((m) => m.column === c.key)))));
+  const right = open.length ? `${n - open.length} of ${n}` : `All ${n}`;
+  return note("Metrics checked", open.length ? "" : "fine",
+    el("p", {}, `${right} rank the anchors as they must: ${anchors.join(", ")}.`), doubts);
+}
+
+/** A line for each metric that has any of these misorders. */
+function orderLines(data, misorders) {
+  const of = data.columns.map((column) => [column, misorders.filter((m) => m.column === column.key)]);
+  return of.filter(([, theirs]) => theirs.length).map(([column, theirs]) => orderLine(column, theirs));
 }
 
 /** The pairs that a metric ranks wrongly, the clearest first, and how many more there are. */

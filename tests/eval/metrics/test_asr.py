@@ -17,8 +17,8 @@ from transformers import (
 )
 
 from eval.metrics import asr
-from eval.metrics.asr import RATE, PocketSphinx, Whisper, asr_metric, make_asr, plain
-from eval.metrics.base import MissingBackendError, Pair
+from eval.metrics.asr import RATE, PocketSphinx, Whisper, as_said, asr_metric, make_asr, plain
+from eval.metrics.base import MissingBackendError, Pair, Spoken
 
 SECONDS = 2  # that the tiny Whisper hears
 SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>"]
@@ -31,8 +31,8 @@ class Told:
 
     version = "1"
 
-    def __init__(self, *texts):
-        self.texts, self.asked = texts, []
+    def __init__(self, *texts, sample_rate=RATE):
+        self.texts, self.asked, self.sample_rate = texts, [], sample_rate
 
     def transcribe(self, waveform, language):
         self.asked.append((round(float(waveform[0])), language))
@@ -112,6 +112,34 @@ def test_plain_text():
     assert plain("?! …") == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "said"),
+    [
+        ("Don\u2019t pay $5, Dr. M\u00fcller!", "en-US", "dont pay five dollars doctor muller"),
+        ("Gr\u00f6\u00dfe 18", "de", "grosse achtzehn"),
+        ("18 d\u00edas", "", "dias"),
+        ("\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440 5!", "ru", "\u043f\u0440\u0438\u0432\u0435\u0442 \u043c\u0438\u0440 5"),
+        ("?!", "en", ""),
+    ],
+)
+def test_as_said(text, language, said):
+    assert as_said(text, language) == said
+
+
+def test_speech_is_held_against_its_text():
+    """The recogniser is not asked what it hears in the recording of the voice."""
+    recognizer = Told("anything", "five dollers")
+    speech = Spoken(np.full(7, 1.0), np.full(10, 2.0), RATE, "$5.", "en")
+    assert asr_metric("asr", recognizer).measure(speech) == pytest.approx([1 / 2, 1 / 12])
+    assert recognizer.asked == [(2, "en")]
+    silent = Spoken(np.full(7, 1.0), np.zeros(10), RATE, "$5.", "en")
+    assert asr_metric("asr", recognizer).measure(silent) == [1, 1]
+    with pytest.raises(ValueError, match="text: there are no words"):
+        asr_metric("asr", recognizer).measure(replace(speech, text="?"))
+    with pytest.raises(ValueError, match="output: has NaN"):
+        Spoken(np.ones(7), np.full(3, np.nan))
+
+
 def test_a_reference_without_words_has_no_score():
     with pytest.raises(ValueError, match="reference: the recogniser hears no words"):
         asr_metric("asr", Told("...", "word")).measure(told(1, 2))
@@ -123,6 +151,15 @@ def test_a_silent_output_has_all_words_wrong_whatever_is_heard_in_it():
     recognizer = Told("word")
     assert asr_metric("asr", recognizer).measure(told(1, 0)) == [1, 1]
     assert recognizer.asked == [(1, "en")]
+
+
+@pytest.mark.parametrize("rate", [8_000, RATE, 24_000])
+def test_a_recogniser_hears_its_own_sample_rate(rate):
+    recognizer, lengths = Told("word", "word", sample_rate=rate), []
+    transcribe = recognizer.transcribe
+    recognizer.transcribe = lambda x, language: lengths.append(len(x)) or transcribe(x, language)
+    asr_metric("asr", recognizer).measure(Pair(np.ones(12_000), np.ones(12_000), 24_000))
+    assert lengths == [rate / 2, rate / 2]
 
 
 def test_references_are_transcribed_once(monkeypatch):
@@ -142,8 +179,8 @@ def test_references_are_transcribed_once(monkeypatch):
 
 
 def test_unknown_recognisers_are_listed():
-    for option in ("kaldi", "whisper", "whisper=", "pocketsphinx=de"):
-        with pytest.raises(ValueError, match=f"asr:{option}: unknown; there are asr:pocketsphinx and asr:whisper="):
+    for option in ("kaldi", "whisper", "whisper=", "ctc", "ctc=", "pocketsphinx=de"):
+        with pytest.raises(ValueError, match=f"asr:{option}: unknown; there are asr:pocketsphinx, asr:whisper="):
             make_asr(option)
 
 

@@ -47,6 +47,36 @@ def test_size_of_the_error():
     assert (misorder.difference.mean, misorder.difference.n) == (-1.5, 2)
 
 
+def many(values):
+    """Of eight recordings, 2 sign patterns of 256 are as far from 0 as when all differences have one sign."""
+    return {str(i): float(x) for i, x in enumerate(values)}
+
+
+@pytest.mark.parametrize(
+    ("differences", "is_significant"),
+    [
+        ([1, 2, 3, 1, 2, 3, 1, 2], True),
+        ([1, 2, 3, 1, 2, 3, 1, -4], False),  # p is 0.14
+        ([1, 1, 1], False),  # three recordings can prove nothing
+        ([3, -2, 1, -3, 2, -1, 0, 1], False),
+    ],
+)
+def test_only_a_significant_error_is_the_metrics(differences, is_significant):
+    zeros = [0.0] * len(differences)
+    systems = [
+        SystemResult("identity", values={"up": many(zeros)}),
+        SystemResult("x", values={"up": many(differences)}),
+    ]
+    (misorder,) = misorders(Results([], [UP], systems))
+    assert misorder.difference.mean < 0
+    assert misorder.is_significant == is_significant
+
+
+def test_bands_alike_are_no_proof():
+    (misorder,) = misorders(results(UP, lowpass_8k=(3, 3), lowpass_12k=(3, 3)))
+    assert not misorder.is_significant
+
+
 def test_nothing_to_compare():
     assert found(UP, codec=(1, 1), mulaw=(2, 2)) == []
     empty = results(UP, identity=(1, 1), codec=(2, 2))

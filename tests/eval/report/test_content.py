@@ -7,7 +7,7 @@ import pytest
 
 from eval.report.content import ALL, content
 from eval.report.runs import gather
-from eval.results import Results, file_of
+from eval.results import Results, SystemResult, file_of
 
 
 @pytest.fixture
@@ -53,6 +53,25 @@ def test_families(shown):
     assert families["model"] == families["model:2"] == ("model", True)
     assert families["opus-6"] == ("opus", False)
     assert {s["name"] for s in shown["systems"] if s["is_anchor"]} == {"identity", "lowpass-8k", "lowpass-16k"}
+
+
+def test_misorders(run, shown):
+    assert shown["misorders"] == []
+    results = Results.load(run)
+    results.systems[0].values["wer"] = dict.fromkeys(results.systems[0].values["wer"], -99.0)
+    results.save(run)
+    (misorder,) = content(gather([run]))["misorders"]
+    assert (misorder["column"], misorder["better"], misorder["worse"]) == ("wer", "identity", "opus-6")
+    assert misorder["difference"]["n"] == 3
+    assert misorder["is_significant"] is False  # three recordings have eight patterns of signs
+
+
+def test_files_made_elsewhere_are_families_of_their_own(run):
+    results = Results.load(run)
+    results.systems += [SystemResult(f"files=/x/my-{name}", values=results.systems[0].values) for name in "ab"]
+    results.save(run)
+    families = [(s["family"], s["is_curve"]) for s in content(gather([run]))["systems"]]
+    assert families[-2:] == [("files=/x/my-a", False), ("files=/x/my-b", False)]
 
 
 def test_codebooks(run, shown):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from codec.audio.io import AudioError
 from eval.testsets import Utterance
-from train.data.audio import MAX_ATTEMPTS, CropDataset, DataConfig, collate
+from train.data.audio import MAX_ATTEMPTS, CropDataset, DataConfig
 from train.data.augment import AugmentConfig
 from train.data.manifest import read_manifest
 
@@ -97,7 +97,7 @@ def test_only_whole_utterances_carry_text(tmp_path):
         name = utterances[dataset.unit(i)].text
         assert clip.text == (None if name == "long" else name)
         assert len(clip.waveform) == (10_000 if name == "short" else 19_200)
-    batch = collate(clips, dataset.crop_length).to("cpu")
+    batch = dataset.collate(clips).to("cpu")
     assert batch.waveform.shape == (9, 19_200)
     assert batch.waveform.dtype == torch.float32
     assert batch.lengths.dtype == torch.int64
@@ -131,7 +131,7 @@ def test_bad_files_are_skipped_counted_and_named_once(tmp_path):
         assert sum(utterance.path in str(warning.message) for warning in caught) == 1
     for i, clip in enumerate(clips):
         assert (clip.n_skipped > 0) == (dataset.unit(i) < 3)
-    assert collate(clips, dataset.crop_length).n_skipped == sum(clip.n_skipped for clip in clips) >= 9
+    assert dataset.collate(clips).n_skipped == sum(clip.n_skipped for clip in clips) >= 9
 
 
 @pytest.mark.filterwarnings("ignore:skipped")

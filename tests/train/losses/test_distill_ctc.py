@@ -90,6 +90,11 @@ def test_learns_to_spell() -> None:
     assert head.decode(head.logits(embedding), lengths) == TEXTS
 
 
+def test_names_are_those_of_checkpoints(distill: Distillation) -> None:
+    shapes = {name: tuple(t.shape) for name, t in distill.state_dict().items()}
+    assert shapes == {"head.linear.weight": (4 * N_SYMBOLS, DIM), "head.linear.bias": (4 * N_SYMBOLS,)}
+
+
 def test_none_has_no_parameters_and_no_loss() -> None:
     distill = make_distillation(DistillConfig(kind="none"), CONFIG)
     assert list(distill.parameters()) == []

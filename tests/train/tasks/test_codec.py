@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from codec.audio.io import read_audio
 from codec.checkpoint.store import CheckpointError, save_checkpoint
 from codec.config import preset
 from codec.model import Codec
+from eval.ctc import SemanticReader
 from train.data.audio import DataConfig
 from train.discriminators import DiscriminatorConfig
 from train.losses.distill import DistillConfig
@@ -134,3 +136,28 @@ def test_validation_scores_reads_and_shows(tmp_path):
     assert validation.metrics["failed"] == 0
     (name,) = validation.pictures
     assert validation.audio.keys() == {f"{name}_original", f"{name}_reconstruction"}
+
+
+def test_the_head_is_exported_with_the_codec_that_it_reads(tmp_path):
+    task = make(feature=0.0, distill=DistillConfig("ctc", steps_per_frame=2))
+    with torch.no_grad():
+        task.distillation.head.linear.bias.zero_()
+        task.distillation.head.linear.weight *= 20
+    for value in (0.0, 1e-3):  # the second export takes the place of the first
+        next(task.codec.decoder.parameters()).data += value
+        task.export(tmp_path / "best", task.codec.state_dict())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["best"]
+    reader = SemanticReader(tmp_path / "best")
+    waveform = read_audio(CLIPS / "kathleen.flac", None, 24_000)[: 20 * task.config.hop_length]
+    task.codec.eval()
+    with torch.no_grad():
+        z = task.codec(waveform[None]).quantized.z[..., : task.config.semantic_dim]
+        (expected,) = task.distillation.head.decode(task.distillation.head.logits(z), torch.tensor([len(waveform)]))
+    assert reader.transcribe(waveform.numpy(), "") == expected != ""
+
+
+def test_without_transcripts_no_head_is_exported(tmp_path):
+    for kind in ("ctc", "none"):
+        task = make(feature=0.0, distill=DistillConfig(kind))
+        task.export(tmp_path / "best", task.codec.state_dict())
+    assert sorted(p.name for p in (tmp_path / "best").iterdir()) == ["config.json", "model.safetensors"]

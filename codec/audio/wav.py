@@ -1,0 +1,25 @@
+"""WAV for a pipe: a header that is sent before the samples exist."""
+
+from __future__ import annotations
+
+import struct
+
+_UNKNOWN = 0xFFFFFFFF  # the length that readers take for "until the end"
+
+
+def stream_header(sample_rate: int, comment: str = "") -> bytes:
+    """What precedes 16-bit mono samples, little-endian, of any number.
+
+    Args:
+        sample_rate: in Hz.
+        comment: for the metadata, if any, as `codec.audio.io.write_audio` leaves it in a file.
+    """
+    layout = struct.pack("<HHIIHH", 1, 1, sample_rate, 2 * sample_rate, 2, 16)  # PCM, mono, 2 bytes a sample
+    header = struct.pack("<4sI4s", b"RIFF", _UNKNOWN, b"WAVE") + _chunk(b"fmt ", layout)
+    if comment:
+        header += _chunk(b"LIST", b"INFO" + _chunk(b"ICMT", comment.encode() + b"\0"))
+    return header + struct.pack("<4sI", b"data", _UNKNOWN)
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack("<4sI", name, len(content)) + content + bytes(len(content) % 2)

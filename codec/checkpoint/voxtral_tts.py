@@ -1,0 +1,187 @@
+"""The language model's part of the released layout: params.json and tensors to our names and numbers, and back.
+
+Configs are here what their JSON says, so that nothing of `codec.tts` is imported. Rotary positions turn
+adjacent pairs of channels in the release as in our backbone; no row changes its place.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from codec.checkpoint import voxtral
+from codec.checkpoint.store import C, CheckpointError, Config, check_tensors, read_tensors, write_tensors
+from codec.checkpoint.voxtral import BLOCK_NAMES, PARAMS, PREFIX, WEIGHTS, block_from_released, block_to_released
+from codec.config import CodecConfig
+
+TEXT_EMBEDDING = "mm_audio_embeddings.tok_embeddings.weight"
+_NAMES = {
+    "text_embedding.weight": TEXT_EMBEDDING,
+    "audio_embedding.weight": "mm_audio_embeddings.audio_codebook_embeddings.embeddings.weight",
+    "backbone.norm.weight": "norm.weight",
+    "semantic_head.weight": "acoustic_transformer.semantic_codebook_output.weight",
+    "acoustic_head.input_projection.weight": "acoustic_transformer.input_projection.weight",
+    "acoustic_head.time_projection.weight": "acoustic_transformer.time_projection.weight",
+    "acoustic_head.hidden_projection.weight": "acoustic_transformer.llm_projection.weight",
+    "acoustic_head.norm.weight": "acoustic_transformer.norm.weight",
+    "acoustic_head.output.weight": "acoustic_transformer.acoustic_codebook_output.weight",
+}
+_STACKS = {"backbone.layers.": "layers.", "acoustic_head.layers.": "acoustic_transformer.layers."}
+# A head for text, which speech does not use, and a constant that some files hold.
+_IGNORED = ("output.weight", "acoustic_transformer.time_embedding.inv_freq")
+_SHAPE = ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim")
+_CODEBOOKS = {
+    "semantic_codebook_size": "semantic_codebook_size",
+    "acoustic_dim": "n_acoustic_codebook",
+    "acoustic_levels": "acoustic_codebook_size",
+}
+_IDS = {"audio_token_id": 24, "begin_audio_token_id": 25}  # of the released tokenizer
+
+
+def read_config(folder: Path, kind: type[C]) -> C:
+    """The TTS config of a released folder, whose own codec is the one it speaks through.
+
+    Raises:
+        CheckpointError: params.json is missing or damaged, or asks for something that this model cannot be.
+    """
+    fields = config_from_params(voxtral.read_json(folder / PARAMS))
+    try:
+        return kind.from_json(json.dumps(fields | {"codec": str(folder)}))  # type: ignore[return-value]
+    except ValueError as error:
+        raise CheckpointError(f"{folder / PARAMS}: {error}") from error
+
+
+def read_state(folder: Path, like: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Our state dict from a released folder, in the types of the file.
+
+    Args:
+        folder: where `consolidated.safetensors` is.
+        like: the model's state dict, for its shapes; may be on the meta device.
+
+    Raises:
+        CheckpointError: the file cannot be read, or tensors are missing, unexpected or misshapen.
+    """
+    path = folder / WEIGHTS
+    tensors, _ = read_tensors(path)
+    theirs = {n: t for n, t in tensors.items() if n not in _IGNORED and not n.startswith(PREFIX)}
+    check_tensors(path, to_released(like), theirs)
+    return from_released(theirs)
+
+
+def write_voxtral_tts(
+    folder: Path, config: Config, state: dict[str, Tensor], codec: CodecConfig, codec_state: dict[str, Tensor]
+) -> None:
+    """Write `params.json` and `consolidated.safetensors` of a TTS and its codec into a folder that exists.
+
+    Raises:
+        ValueError: the release has no way to say these configurations, or they do not fit each other.
+    """
+    fields = json.loads(config.to_json())
+    sizes = (codec.semantic_codebook_size, *codec.levels)
+    if sizes != (fields["semantic_codebook_size"], *[fields["acoustic_levels"]] * fields["acoustic_dim"]):
+        raise ValueError(
+            f"codec: its codebooks have {sizes} entries, not those of the TTS; give the one it speaks through"
+        )
+    params = params_from_config(fields, codec)
+    tensors = {PREFIX + name: tensor for name, tensor in voxtral.to_released(codec_state, codec).items()}
+    (folder / PARAMS).write_text(json.dumps(params, indent=2))
+    write_tensors(folder / WEIGHTS, to_released(state) | tensors, {})
+
+
+def from_released(theirs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename what there is of the released tensors; raises KeyError for half a block."""
+    ours = {our_name: theirs[their_name] for our_name, their_name in _NAMES.items() if their_name in theirs}
+    for our_stack, their_stack in _STACKS.items():
+        for i in count():
+            if f"{their_stack}{i}.attention_norm.weight" not in theirs:
+                break
+            ours |= block_from_released(theirs, f"{their_stack}{i}.", f"{our_stack}{i}.", BLOCK_NAMES)
+    return ours
+
+
+def to_released(ours: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `from_released`."""
+    theirs = {their_name: ours[our_name] for our_name, their_name in _NAMES.items() if our_name in ours}
+    for our_stack, their_stack in _STACKS.items():
+        for i in count():
+            if f"{our_stack}{i}.attention_norm.weight" not in ours:
+                break
+            theirs |= block_to_released(ours, f"{our_stack}{i}.", f"{their_stack}{i}.", BLOCK_NAMES)
+    return theirs
+
+
+def config_from_params(params: dict[str, Any]) -> dict[str, Any]:
+    """The fields of our config, as in its JSON, from a parsed params.json; unknown keys are ignored.
+
+    The number of solver steps is no part of it: that is a setting of each request.
+
+    Raises:
+        CheckpointError: a key is missing or asks for something that this model cannot be.
+    """
+    try:
+        audio = params["multimodal"]["audio_model_args"]
+        head = audio["acoustic_transformer_args"]
+        voxtral.require(params, {"use_biases": False, "causal": True, "sliding_window": None, "yarn": None})
+        voxtral.require(audio, {"input_embedding_concat_type": "sum"})
+        voxtral.require(audio.get("audio_encoding_args", {}), {"codebook_pattern": "parallel"})
+        voxtral.require(head, {"use_biases": False, "input_dim": head["dim"]})
+        if "codebook_sizes" in audio:  # the older form
+            semantic, *acoustic = voxtral.ints(audio["codebook_sizes"])
+            if len(set(acoustic)) != 1:
+                raise ValueError(f"codebook_sizes = {audio['codebook_sizes']!r}: the acoustic ones must be equal")
+            codebooks = {
+                "semantic_codebook_size": semantic,
+                "acoustic_dim": len(acoustic),
+                "acoustic_levels": acoustic[0],
+            }
+        else:
+            codebooks = {ours: audio[theirs] for ours, theirs in _CODEBOOKS.items()}
+        return codebooks | {
+            "vocab_size": params["vocab_size"],
+            "rope_theta": params["rope_theta"],
+            "backbone": _transformer(params),
+            "head_transformer": _transformer(head),
+        }
+    except KeyError as error:
+        raise CheckpointError(f"{PARAMS}: key {error.args[0]!r} is missing") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{PARAMS}: {error}") from error
+
+
+def params_from_config(fields: dict[str, Any], codec: CodecConfig) -> dict[str, Any]:
+    """The whole of params.json, from the fields of our config and the codec's config.
+
+    Raises:
+        ValueError: the release has no way to say these configurations.
+    """
+    variants = {"head": fields["head"], "phonemes": fields["phonemes"], "design": fields["sequence"]["design"]}
+    for name, only in (("head", "flow"), ("phonemes", False), ("design", "prefix")):
+        if variants[name] != only:
+            raise ValueError(f"{name} = {variants[name]!r}: the released layout knows only {only!r}")
+    params = voxtral.params_from_config(codec)
+    dim = fields["backbone"]["dim"]
+    params["multimodal"] |= {
+        "bos_token_id": 1,
+        "audio_model_args": {
+            **{theirs: fields[ours] for ours, theirs in _CODEBOOKS.items()},
+            "audio_encoding_args": {
+                "codebook_pattern": "parallel",
+                "num_codebooks": codec.num_codebooks,
+                "sampling_rate": codec.sample_rate,
+                "frame_rate": codec.frame_rate,
+            },
+            **_IDS,
+            "input_embedding_concat_type": "sum",
+            "acoustic_transformer_args": {"input_dim": dim, "use_biases": False, **fields["head_transformer"]},
+        },
+    }
+    same = {"vocab_size": fields["vocab_size"], "rope_theta": fields["rope_theta"]}
+    return params | {"use_biases": False, "causal": True, "tied_embeddings": True, **same, **fields["backbone"]}
+
+
+def _transformer(args: dict[str, Any]) -> dict[str, Any]:
+    return {key: args[key] for key in _SHAPE} | {"norm_eps": args.get("norm_eps", 1e-5)}

@@ -1,0 +1,24 @@
+"""The command `codec`: encode, decode, roundtrip, info, stream, speak, export-onnx, export-voxtral."""
+
+from __future__ import annotations
+
+import torch
+import typer
+
+from codec.cli import files, models, speak, stream
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.command()(files.encode)
+app.command()(files.decode)
+app.command()(files.roundtrip)
+app.command()(models.info)
+app.command()(stream.stream)
+app.command()(speak.speak)
+app.command("export-onnx")(models.to_onnx)
+app.command("export-voxtral")(models.to_voxtral)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    torch.set_flush_denormal(True)
+    app()

@@ -1,0 +1,70 @@
+"""The command stream: samples in, codes out, or back, each as soon as it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+
+from codec.checkpoint.hub import DEFAULT
+from codec.cli.common import PCM, Device, Model, Precision, fail, open_tokenizer, pcm_bytes, read_stdin, write_stdout
+from codec.tokenizer import Tokenizer
+from codec.tokens.tokens import Tokens
+
+CODE = np.dtype("<u2")
+
+
+def stream(
+    direction: Literal["encode", "decode"], model: Model = DEFAULT, device: Device = "cpu", dtype: Precision = "float32"
+) -> None:
+    """16-bit mono PCM on stdin to codes on stdout, each frame as soon as it is complete, or back.
+
+    PCM is at the model's sample rate; a frame is a uint16 for each codebook; all little-endian.
+    """
+    tokenizer = open_tokenizer(model, device, dtype)
+    blocks = _encoded(tokenizer) if direction == "encode" else _decoded(tokenizer)
+    try:
+        for block in blocks:
+            write_stdout(block)
+    except (ValueError, RuntimeError, OSError) as error:
+        fail(error)
+
+
+def _encoded(tokenizer: Tokenizer) -> Iterator[bytes]:
+    if max(tokenizer.config.codebook_sizes) > 2**16:
+        raise ValueError(f"semantic_codebook_size = {max(tokenizer.config.codebook_sizes)}: codes do not fit uint16")
+    encoder = tokenizer.encoder_stream()
+    for samples in _values(PCM):
+        yield _code_bytes(encoder.push(samples.astype(np.int16)))
+    yield _code_bytes(encoder.flush())
+
+
+def _code_bytes(tokens: Tokens) -> bytes:
+    return tokens.codes[0].T.numpy(force=True).astype(CODE).tobytes()
+
+
+def _decoded(tokenizer: Tokenizer) -> Iterator[bytes]:
+    decoder, n_q = tokenizer.decoder_stream(), tokenizer.config.num_codebooks
+    rest = np.zeros(0, CODE)
+    for values in _values(CODE):
+        rest = np.concatenate([rest, values])
+        frames, rest = np.split(rest, [len(rest) // n_q * n_q])
+        codes = torch.from_numpy(frames.astype(np.int64)).view(1, -1, n_q).transpose(1, 2)
+        yield pcm_bytes(decoder.push(codes)[0])
+    yield pcm_bytes(decoder.flush()[0])
+    if len(rest):
+        raise ValueError(f"stdin: ends within a frame, {len(rest)} of {n_q} codes are there")
+
+
+def _values(kind: np.dtype) -> Iterator[np.ndarray]:
+    """The whole values on standard input, as they arrive."""
+    rest = b""
+    for block in read_stdin():
+        block = rest + block
+        whole = len(block) // kind.itemsize * kind.itemsize
+        rest = block[whole:]
+        yield np.frombuffer(block[:whole], kind)
+    if rest:
+        raise ValueError(f"stdin: {len(rest)} bytes are left over, values are {kind.itemsize} bytes")

@@ -1,0 +1,154 @@
+"""What a TTS model is made of: validated dataclasses, named presets, and their JSON form."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, get_type_hints
+
+T = TypeVar("T")
+
+DESIGNS = ("prefix", "interleaved", "dual")
+HEADS = ("flow", "depth", "maskgit")
+PADDING = 128  # rows of the embedding table and the semantic head come in multiples of this, as in the release
+
+
+@dataclass
+class TransformerConfig:
+    """A stack of pre-norm blocks: grouped-query attention and SwiGLU. No biases."""
+
+    dim: int = 384
+    n_layers: int = 10
+    n_heads: int = 6
+    n_kv_heads: int = 2
+    head_dim: int = 64
+    hidden_dim: int = 1024
+    norm_eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "norm_eps"):
+            _require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
+        good = self.n_heads % self.n_kv_heads == 0
+        _require(good, "n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
+        _require(self.head_dim % 2 == 0, "head_dim", self.head_dim, "an even number, for rotary positions")
+
+
+@dataclass
+class SequenceConfig:
+    """How text and frames share one sequence; see `codec.tts.sequence`."""
+
+    design: Literal["prefix", "interleaved", "dual"] = "prefix"
+    n_text: int = 6  # interleaved: text ids in a block ...
+    n_frames: int = 6  # ... and the frames that follow them
+    delay: int = 4  # dual: frames that the audio lags behind the text
+
+    def __post_init__(self) -> None:
+        _require(self.design in DESIGNS, "design", self.design, f"one of {', '.join(DESIGNS)}")
+        for name in ("n_text", "n_frames"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        _require(self.delay >= 0, "delay", self.delay, "0 or more")
+
+
+@dataclass
+class TTSConfig:
+    """Backbone, head, vocabulary and the codec they speak through; the defaults are the preset `small`.
+
+    Raises:
+        ValueError: a field is out of range or contradicts another; the message names it.
+    """
+
+    codec: str = "default"  # whose frames these are, as for `codec.load`
+    codec_fingerprint: str = ""  # of that codec; "" fits any of the right shape
+    semantic_codebook_size: int = 8192
+    acoustic_dim: int = 36
+    acoustic_levels: int = 21
+    vocab_size: int = 512  # of the text
+    phonemes: bool = False  # whether text is phonemised before it is tokenised
+    rope_theta: float = 1e6
+    backbone: TransformerConfig = field(default_factory=TransformerConfig)
+    head: Literal["flow", "depth", "maskgit"] = "flow"
+    head_transformer: TransformerConfig = field(default_factory=lambda: TransformerConfig(n_layers=3))
+    sequence: SequenceConfig = field(default_factory=SequenceConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("semantic_codebook_size", "acoustic_dim", "acoustic_levels", "vocab_size"):
+            _require(getattr(self, name) >= 2, name, getattr(self, name), "at least 2")
+        _require(self.rope_theta > 0, "rope_theta", self.rope_theta, "a positive number")
+        _require(self.head in HEADS, "head", self.head, f"one of {', '.join(HEADS)}")
+        dim = self.head_transformer.dim
+        _require(dim == self.backbone.dim, "head_transformer.dim", dim, f"backbone.dim = {self.backbone.dim}")
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Number of codes of each codebook, the semantic one first."""
+        return (self.semantic_codebook_size, *(self.acoustic_levels,) * self.acoustic_dim)
+
+    @property
+    def num_codebooks(self) -> int:
+        return 1 + self.acoustic_dim
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> TTSConfig:
+        """Parse `to_json`'s output; absent fields take their defaults.
+
+        Raises:
+            ValueError: not a JSON object, unknown fields, or invalid values.
+        """
+        try:
+            fields: Any = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"TTS config is not valid JSON: {error}") from error
+        return _build(cls, fields, "TTS config")
+
+
+def padded(n: int) -> int:
+    """`n` rows, rounded up to a multiple of `PADDING`."""
+    return -(-n // PADDING) * PADDING
+
+
+def _build(cls: type[T], fields: Any, where: str) -> T:
+    if not isinstance(fields, Mapping):
+        raise ValueError(f"{where} must be a JSON object, got {type(fields).__name__}")
+    hints = get_type_hints(cls)
+    if unknown := fields.keys() - hints.keys():
+        raise ValueError(f"{where} has unknown fields {sorted(unknown)}: remove them or update the library")
+    values = {
+        name: _build(hints[name], value, f"{where}.{name}") if dataclasses.is_dataclass(hints[name]) else value
+        for name, value in fields.items()
+    }
+    try:
+        return cls(**values)
+    except TypeError as error:  # a value of a wrong type, met in a comparison
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _require(condition: bool, name: str, value: object, expected: str) -> None:
+    if not condition:
+        raise ValueError(f"{name} = {value!r}: expected {expected}")
+
+
+_VOXTRAL = {"dim": 3072, "n_heads": 32, "n_kv_heads": 8, "head_dim": 128, "hidden_dim": 9216}
+_TINY = {"dim": 64, "n_heads": 4, "n_kv_heads": 2, "head_dim": 16, "hidden_dim": 128}
+
+PRESETS: dict[str, TTSConfig] = {
+    "voxtral": TTSConfig(
+        codec="voxtral",
+        vocab_size=131_072,
+        backbone=TransformerConfig(n_layers=26, **_VOXTRAL),  # type: ignore[arg-type]
+        head_transformer=TransformerConfig(n_layers=3, **_VOXTRAL),  # type: ignore[arg-type]
+    ),
+    "small": TTSConfig(),
+    "tiny": TTSConfig(
+        codec="tiny",
+        semantic_codebook_size=64,
+        acoustic_dim=8,
+        vocab_size=300,
+        backbone=TransformerConfig(n_layers=2, **_TINY),  # type: ignore[arg-type]
+        head_transformer=TransformerConfig(n_layers=3, **_TINY),  # type: ignore[arg-type]
+    ),
+}

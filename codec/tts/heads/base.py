@@ -1,0 +1,105 @@
+"""What an acoustic head does, and the attention that all of them are built with."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from codec.nn.attention import attend
+from codec.nn.transformer import Block
+from codec.tts.config import TransformerConfig
+
+DROP_PROB = 0.1  # share of hidden states that training replaces by zeros, for guidance
+
+
+@dataclass(frozen=True)
+class HeadSampling:
+    """How acoustic codes are drawn; a head reads what it knows.
+
+    Raises:
+        ValueError: a field is out of range; the message names it.
+    """
+
+    n_steps: int = 7  # evaluations a frame: solver steps of the flow head, rounds of MaskGIT
+    cfg_scale: float = 1.2  # guidance: 1 follows the hidden state alone, more exaggerates it
+    solver: Literal["euler", "midpoint"] = "euler"  # midpoint spends two evaluations a step
+    temperature: float = 1.0  # of the heads that draw codes
+
+    def __post_init__(self) -> None:
+        if self.n_steps < 1:
+            raise ValueError(f"n_steps = {self.n_steps}: expected at least 1")
+        if self.solver not in ("euler", "midpoint"):
+            raise ValueError(f"solver = {self.solver!r}: expected euler or midpoint")
+        if self.temperature < 0:
+            raise ValueError(f"temperature = {self.temperature}: expected 0 or more")
+
+
+class AcousticHead(nn.Module, ABC):
+    """From hidden states `[N, dim]` of N frames to their acoustic codes `[N, acoustic_dim]`, each 0 .. levels - 1."""
+
+    @abstractmethod
+    def loss(self, h: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """`[N]` float32: what training minimises, for codes `[N, acoustic_dim]` int64."""
+
+    @abstractmethod
+    def draw(self, sampling: HeadSampling, generator: torch.Generator | None = None) -> Tensor:
+        """The random numbers that one frame needs, on the CPU, so that a stream's do not depend on its neighbours."""
+
+    @abstractmethod
+    def sample(self, h: Tensor, noise: Tensor, sampling: HeadSampling) -> Tensor:
+        """Codes `[N, acoustic_dim]` int64 for noise `[N, ...]`, each row from `draw`."""
+
+
+class FullAttention(nn.Module):
+    """Grouped-query attention `[N, T, dim]` -> `[N, T, dim]` without positions."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        c = config
+        self.n_heads, self.n_kv_heads, self.head_dim = c.n_heads, c.n_kv_heads, c.head_dim
+        self.qkv = nn.Linear(c.dim, (c.n_heads + 2 * c.n_kv_heads) * c.head_dim, bias=False)
+        self.out = nn.Linear(c.n_heads * c.head_dim, c.dim, bias=False)
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, past: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The output, and `past` with the positions of `x` appended.
+
+        Args:
+            x: `[N, T, dim]`.
+            mask: `[T, T]` bool, which positions each sees; None: all.
+            past: `[2, N, Hkv, S, head_dim]`, keys and values of S positions to be seen too; None: none, and none wanted.
+        """
+        qkv = rearrange(self.qkv(x), "n t (h d) -> n h t d", d=self.head_dim)
+        q, k, v = qkv.split((self.n_heads, self.n_kv_heads, self.n_kv_heads), dim=1)
+        if past is not None:
+            past = torch.cat([past, torch.stack([k, v])], dim=3)
+            k, v = past
+        if self.n_kv_heads != self.n_heads:
+            k, v = (y.repeat_interleave(self.n_heads // self.n_kv_heads, dim=1) for y in (k, v))
+        bias = None if mask is None else torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, -torch.inf)
+        y = attend(q, k, v, bias)
+        return self.out(rearrange(y, "n h t d -> n t (h d)")), past
+
+
+def make_layers(config: TransformerConfig) -> nn.ModuleList:
+    """The blocks of a head."""
+    return nn.ModuleList(
+        Block(FullAttention(config), config.dim, config.hidden_dim, config.norm_eps) for _ in range(config.n_layers)
+    )
+
+
+def init_past(config: TransformerConfig, h: Tensor) -> list[Tensor]:
+    """Keys and values of no positions for each block, of the device and dtype of `h` `[N, dim]`."""
+    return [h.new_empty(2, len(h), config.n_kv_heads, 0, config.head_dim)] * config.n_layers
+
+
+def drop_hidden(h: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Hidden states `[N, dim]`, a random share of them replaced by zeros."""
+    keep = torch.rand(len(h), generator=generator, device=h.device) >= DROP_PROB
+    return h * keep[:, None]

@@ -1,0 +1,115 @@
+"""The flow-matching head: a velocity network over three positions, and the solver that follows it (section 2.2)."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from codec.tts.config import TransformerConfig
+from codec.tts.heads.base import AcousticHead, HeadSampling, drop_hidden, make_layers
+
+
+class FlowHead(AcousticHead):
+    """Carries noise along a learned velocity to the acoustic values of a frame, which are then rounded to levels.
+
+    The network reads three positions, [x_t, t, h], attends to all of them, and gives the velocity at
+    the first. Values are in [-1, 1], level k of L standing for 2k / (L - 1) - 1.
+    """
+
+    def __init__(self, config: TransformerConfig, acoustic_dim: int, n_levels: int) -> None:
+        super().__init__()
+        dim = config.dim
+        self.acoustic_dim, self.n_levels = acoustic_dim, n_levels
+        self.input_projection = nn.Linear(acoustic_dim, dim, bias=False)
+        self.time_projection = nn.Linear(dim, dim, bias=False)
+        self.hidden_projection = nn.Linear(dim, dim, bias=False)
+        self.layers = make_layers(config)
+        self.norm = nn.RMSNorm(dim, config.norm_eps)
+        self.output = nn.Linear(dim, acoustic_dim, bias=False)
+
+    def velocity(self, x: Tensor, t: Tensor, h: Tensor) -> Tensor:
+        """dx/dt `[N, acoustic_dim]` at points `[N, acoustic_dim]`, times `[N]` in [0, 1] and hidden states `[N, dim]`.
+
+        Zeros in place of a hidden state give the unconditional velocity.
+        """
+        time = self.time_projection(time_embedding(t, h.shape[1]).to(h.dtype))
+        y = torch.stack([self.input_projection(x.to(h.dtype)), time, self.hidden_projection(h)], dim=1)  # [N, 3, D]
+        for layer in self.layers:
+            y, _ = layer(y)
+        return self.output(self.norm(y[:, 0]))
+
+    def loss(self, h: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """|v(x_t, t, h) - (x_1 - x_0)|^2 with x_t = (1 - t) x_0 + t x_1; t uniform, x_0 normal.
+
+        In training mode, h is dropped at times.
+        """
+        h = drop_hidden(h, generator) if self.training else h
+        path = self.draw_path(codes, generator)
+        return path.error(self.velocity(path.x, path.t, h))
+
+    def draw_path(self, codes: Tensor, generator: torch.Generator | None = None) -> Path:
+        """A random time and a random start for each frame of codes `[N, acoustic_dim]`."""
+        x1 = self.values(codes)
+        t = torch.rand(len(x1), generator=generator, device=x1.device)
+        x0 = torch.randn(x1.shape, generator=generator, device=x1.device)
+        return Path(x0, x1, t)
+
+    def draw(self, sampling: HeadSampling, generator: torch.Generator | None = None) -> Tensor:
+        """The start `[acoustic_dim]` of one frame's path."""
+        return torch.randn(self.acoustic_dim, generator=generator)
+
+    def sample(self, h: Tensor, noise: Tensor, sampling: HeadSampling) -> Tensor:
+        return self.round(self.solve(h, noise, sampling)[-1])
+
+    def solve(self, h: Tensor, noise: Tensor, sampling: HeadSampling, cfg_scale: Tensor | None = None) -> list[Tensor]:
+        """The path from noise `[N, acoustic_dim]`: `n_steps` + 1 points, at even times from 0 to 1.
+
+        `cfg_scale` `[N]` overrides that of `sampling` row by row.
+        """
+        scale = torch.full((len(h),), sampling.cfg_scale, device=h.device) if cfg_scale is None else cfg_scale
+        times = torch.linspace(0, 1, sampling.n_steps + 1, device=h.device)
+        points = [noise]
+        for start, stop in pairwise(times):
+            x, dt = points[-1], stop - start
+            v = self._guided(x, start, h, scale)
+            if sampling.solver == "midpoint":
+                v = self._guided(x + v * dt / 2, start + dt / 2, h, scale)
+            points.append(x + v * dt)
+        return points
+
+    def _guided(self, x: Tensor, t: Tensor, h: Tensor, scale: Tensor) -> Tensor:
+        """scale * v(h) + (1 - scale) * v(0), both in one pass."""
+        both = torch.cat([h, torch.zeros_like(h)])
+        v, v0 = self.velocity(torch.cat([x, x]), t.expand(2 * len(h)), both).float().chunk(2)
+        return scale[:, None] * v + (1 - scale[:, None]) * v0
+
+    def values(self, codes: Tensor) -> Tensor:
+        """Codes to values in [-1, 1], float32."""
+        return codes.float() * 2 / (self.n_levels - 1) - 1
+
+    def round(self, x: Tensor) -> Tensor:
+        """Values to the nearest codes; ties go to the even one."""
+        return torch.round((x.clamp(-1, 1) + 1) / 2 * (self.n_levels - 1)).long()
+
+
+class Path:
+    """Straight lines from noise `x0` to data `x1`, both `[N, D]`, each looked at at its own time `t` `[N]`."""
+
+    def __init__(self, x0: Tensor, x1: Tensor, t: Tensor) -> None:
+        self.t = t
+        self.x = torch.lerp(x0, x1, t[:, None])
+        self.target = x1 - x0
+
+    def error(self, velocity: Tensor) -> Tensor:
+        """Squared distance `[N]` float32 of a velocity `[N, D]` to the line's."""
+        return (velocity.float() - self.target).square().sum(1)
+
+
+def time_embedding(t: Tensor, dim: int) -> Tensor:
+    """Times `[N]` as cosines, then sines, `[N, dim]` float32, of frequencies from 1 down to 1 / 10,000."""
+    powers = torch.arange(dim // 2, device=t.device, dtype=torch.float32) / (dim // 2)
+    angles = t.float()[:, None] * torch.exp(-math.log(10_000) * powers)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)

@@ -1,0 +1,104 @@
+"""The TTS network as tensors in, tensors out: embeddings, backbone, semantic head, acoustic head.
+
+A frame is K tokens `[K]`: the codes of the codec, each shifted by the special codes EMPTY and END of
+`codec.tokens.layout`. END as the semantic token ends the audio.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from codec.tokens.layout import EMPTY, END, IdLayout
+from codec.tts.backbone import Backbone, State
+from codec.tts.config import TTSConfig, padded
+from codec.tts.heads import make_head
+from codec.tts.sequence import NONE
+
+INIT_STD = 0.02
+
+
+@dataclass
+class TTSBatch:
+    """Packed sequences for training: what is read at each of S positions, and the N frames predicted from some."""
+
+    text: Tensor  # [B, S] int64, ids, NONE where no text is read
+    frames: Tensor  # [B, S, K] int64, tokens, NONE where no frame is read
+    positions: Tensor  # [B, S] int64, in their sequences; each begins at 0
+    where: Tensor  # [N] int64, positions in [0, B * S) from which frames are predicted
+    targets: Tensor  # [N, K] int64, the tokens of these frames; (END, EMPTY, ...) after the last
+    weights: Tensor  # [N] float32, how much each counts
+
+
+@dataclass
+class TTSLosses:
+    """What each predicted frame costs, `[N]` float32."""
+
+    semantic: Tensor  # cross-entropy in nats
+    acoustic: Tensor  # of the acoustic head; 0 for END
+
+
+class TTSModel(nn.Module):
+    """Backbone, semantic head and acoustic head of one configuration, randomly initialised."""
+
+    def __init__(self, config: TTSConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.layout = IdLayout(config.codebook_sizes)
+        dim = config.backbone.dim
+        self.text_embedding = nn.Embedding(config.vocab_size, dim)
+        self.audio_embedding = nn.Embedding(padded(self.layout.vocab_size), dim)
+        self.backbone = Backbone(config.backbone, config.rope_theta)
+        self.semantic_head = nn.Linear(dim, padded(config.semantic_codebook_size + self.layout.n_special), bias=False)
+        self.acoustic_head = make_head(config)
+        self.apply(_init)
+
+    @property
+    def device(self) -> torch.device:
+        return self.audio_embedding.weight.device
+
+    def embed(self, text: Tensor, frames: Tensor) -> Tensor:
+        """Text ids `[B, T]` and tokens `[B, T, K]`, either NONE where absent -> their summed embeddings `[B, T, D]`."""
+        x = self.text_embedding(text.clamp(min=0)) * (text != NONE)[..., None]
+        rows = frames.clamp(min=0) + torch.tensor(self.layout.offsets, device=frames.device)
+        heard = (frames[..., 0] != NONE)[..., None]
+        sums = F.embedding_bag(rows.flatten(0, 1), self.audio_embedding.weight, mode="sum")
+        return x + sums.view_as(x) * heard
+
+    def forward(self, batch: TTSBatch, generator: torch.Generator | None = None) -> TTSLosses:
+        """Losses of the predicted frames; `generator` draws what the acoustic head needs."""
+        h = self.backbone(self.embed(batch.text, batch.frames), batch.positions)
+        h = h.flatten(0, 1)[batch.where]  # [N, D]
+        semantic = F.cross_entropy(self.semantic_logits(h), batch.targets[:, 0], reduction="none")
+        is_frame = batch.targets[:, 0] != END
+        codes = (batch.targets[:, 1:] - self.layout.n_special).clamp(min=0)
+        return TTSLosses(semantic, self.acoustic_head.loss(h, codes, generator) * is_frame)
+
+    def semantic_logits(self, h: Tensor) -> Tensor:
+        """Hidden states `[N, D]` -> float32 logits `[N, padded]` of the semantic token, -inf where there is no token."""
+        logits = self.semantic_head(h).float()
+        absent = torch.ones(logits.shape[1], dtype=torch.bool, device=h.device)
+        absent[END : self.config.semantic_codebook_size + self.layout.n_special] = False
+        return logits.masked_fill(absent, -torch.inf)
+
+    def frame(self, semantic: Tensor, codes: Tensor) -> Tensor:
+        """Semantic tokens `[N]` and acoustic codes `[N, acoustic_dim]` as frames `[N, K]`; those of END are code 0."""
+        codes = codes.masked_fill(semantic[:, None] == END, 0)
+        return torch.cat([semantic[:, None], codes + self.layout.n_special], dim=1)
+
+    def init_state(self, batch_size: int, capacity: int) -> State:
+        """The state of fresh streams; see `Backbone.init_state`."""
+        return self.backbone.init_state(batch_size, capacity)
+
+
+def end_frame(num_codebooks: int) -> Tensor:
+    """The frame `[K]` after the last: (END, EMPTY, EMPTY, ...)."""
+    return torch.tensor([END] + [EMPTY] * (num_codebooks - 1))
+
+
+def _init(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=INIT_STD)

@@ -1,0 +1,48 @@
+"""Phonemes for text: IPA by the program espeak-ng, through the phonemizer package."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Any
+
+
+def to_phonemes(text: str, language: str) -> str:
+    """Normalised text -> IPA with stress marks; punctuation and spaces between words stay.
+
+    Args:
+        language: a BCP-47 tag; "en" alone is American English. A region that espeak-ng lacks counts for nothing.
+
+    Raises:
+        ImportError: phonemizer is not installed.
+        OSError: espeak-ng is not installed.
+        ValueError: espeak-ng does not speak the language.
+    """
+    return _backend(language).phonemize([text], strip=True)[0]
+
+
+@lru_cache
+def _backend(language: str) -> Any:
+    try:
+        from phonemizer.backend import EspeakBackend
+    except ImportError as error:
+        raise ImportError("phonemes need phonemizer: pip install phonemizer") from error
+    if not EspeakBackend.is_available():
+        raise OSError("phonemes need espeak-ng: install it, e.g. apt install espeak-ng")
+    return EspeakBackend(
+        _voice(language, set(EspeakBackend.supported_languages())),
+        preserve_punctuation=True,
+        with_stress=True,
+        language_switch="remove-flags",
+        logger=logging.getLogger(__name__),
+    )
+
+
+def _voice(language: str, voices: set[str]) -> str:
+    """espeak-ng's name of a language: some have one with and some without a region."""
+    tag = language.replace("_", "-").lower()
+    primary = tag.partition("-")[0]
+    for name in (tag, "en-us" if primary == "en" else primary, f"{primary}-{primary}"):
+        if name in voices:
+            return name
+    raise ValueError(f"language {language!r}: espeak-ng has no such voice; expected one of {', '.join(sorted(voices))}")

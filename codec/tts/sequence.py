@@ -1,0 +1,81 @@
+"""How voice, text and audio share one sequence, the same for training and for speaking.
+
+A sequence begins with the voice: BOS, BEGIN_AUDIO, the reference's frames and an END frame, NEXT. Then
+one of three designs follows; each is a generator of `Step`s, which says what the backbone reads at a
+position and whether a frame is predicted there. `ids` are those of the text; REPEAT marks its end.
+
+    prefix       ids REPEAT BEGIN_AUDIO frame frame ...          all of the text before the audio (the paper's)
+    interleaved  n ids, m frames, n ids, m frames, ... frames    for text that arrives piece by piece
+    dual         at each position one id and one frame, the frames some positions later than the ids
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, count
+from typing import NamedTuple
+
+from codec.tts.config import SequenceConfig
+from codec.tts.text import SpecialIds
+
+NONE = -1  # in place of a text id
+
+
+class Step(NamedTuple):
+    """One position of the sequence."""
+
+    text: int = NONE  # id that is read
+    hears: bool = False  # whether the last frame is read
+    predicts: bool = False  # whether a frame is predicted from here
+    may_end: bool = False  # whether that may be END: all of the text has been read
+
+
+def voice_prefix(special: SpecialIds, n_frames: int) -> Iterator[Step]:
+    """The positions of a voice of `n_frames` frames, END included."""
+    yield Step(special.bos)
+    yield Step(special.begin_audio)
+    for _ in range(n_frames):
+        yield Step(hears=True)
+    yield Step(special.next_text)
+
+
+def speech(config: SequenceConfig, special: SpecialIds, ids: Iterable[int]) -> Iterator[Step]:
+    """The positions after the voice, without end: the caller stops after the frame that ends the audio.
+
+    `ids` is read as late as the design allows, and may wait for text that is still to come.
+    """
+    if config.design == "prefix":
+        return _prefix(special, ids)
+    text = chain(ids, [special.repeat])
+    if config.design == "interleaved":
+        return _interleaved(text, special.repeat, config.n_text, config.n_frames)
+    return _dual(text, special, config.delay)
+
+
+def _prefix(special: SpecialIds, ids: Iterable[int]) -> Iterator[Step]:
+    for i in chain(ids, [special.repeat]):
+        yield Step(i)
+    yield Step(special.begin_audio, predicts=True, may_end=True)
+    while True:
+        yield Step(hears=True, predicts=True, may_end=True)
+
+
+def _interleaved(text: Iterator[int], last: int, n_text: int, n_frames: int) -> Iterator[Step]:
+    for block in count():
+        for place in range(n_text):
+            i = next(text)
+            # The last frame of the block before is read together with the first id of this one.
+            yield Step(i, place == 0 and block > 0, predicts=i == last or place == n_text - 1, may_end=i == last)
+            if i == last:
+                while True:
+                    yield Step(hears=True, predicts=True, may_end=True)
+        for _ in range(n_frames - 1):
+            yield Step(hears=True, predicts=True)
+
+
+def _dual(text: Iterator[int], special: SpecialIds, delay: int) -> Iterator[Step]:
+    ended = False
+    for position in count():
+        i = special.pad if ended else next(text)
+        ended = ended or i == special.repeat
+        yield Step(i, position > delay, position >= delay, ended)

@@ -1,0 +1,231 @@
+"""Text to speech for users: voices from recordings, text to waveforms, whole or in packets while they are made."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from codec import tokenizer as codecs
+from codec.audio.io import Audio
+from codec.checkpoint.hub import DEFAULT, resolve
+from codec.tokens.layout import END
+from codec.tts import feed
+from codec.tts.checkpoint import load_tts
+from codec.tts.config import PRESETS
+from codec.tts.generate import FrameLoop, Prefix
+from codec.tts.languages import primary_language
+from codec.tts.model import TTSModel
+from codec.tts.sampling import Sampling
+from codec.tts.text import BPETokenizer, TextError, TextTokenizer, check_text
+from codec.tts.voices import Voice, make_voice
+
+WEIGHTS = Path(__file__).parent / "weights"  # of the default model, installed with the library
+CONTEXT_FRAMES = 25  # of what was said last, which the next sequence hears after the voice
+MAX_SLOTS = 16  # requests that are spoken side by side
+MAX_PREFIXES = 16  # voices that are remembered as the backbone read them
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What was said, before it is decoded."""
+
+    codes: Tensor  # [K, T] int64; T = 0 if the model ended before it began
+    was_cut: bool  # part of it did not end by itself (see `Sampling`)
+
+
+@dataclass
+class _Request:
+    """One text in one voice, spoken in one or more sequences."""
+
+    sequences: Iterator[Iterable[int]]
+    voice: Voice
+    sampling: Sampling
+    heard: list[Tensor] = field(default_factory=list)  # codes [K] of its last frames
+    was_cut: bool = False
+
+
+class TTS:
+    """A voice model with its text tokenizer and its codec; `codec.tts.load` makes it.
+
+    Args:
+        model: the network; used in eval mode.
+        text_tokenizer: of the text.
+        codec: the one whose codes the network predicts.
+
+    Raises:
+        ValueError: the codec is not the one that the network was trained with.
+    """
+
+    def __init__(self, model: TTSModel, text_tokenizer: TextTokenizer, codec: codecs.Tokenizer) -> None:
+        expected = model.config.codec_fingerprint
+        if expected not in ("", codec.fingerprint) or codec.config.codebook_sizes != model.config.codebook_sizes:
+            raise ValueError(
+                f"codec: {codec.fingerprint} with {codec.config.num_codebooks} codebooks; this voice model speaks "
+                f"through {expected or 'one'} with {model.config.num_codebooks}: load {model.config.codec!r}"
+            )
+        self.model, self.text_tokenizer, self.codec = model.eval(), text_tokenizer, codec
+        self._prefixes: dict[str, Prefix] = {}
+
+    @property
+    def sample_rate(self) -> int:
+        """Of all waveforms, in Hz."""
+        return self.codec.config.sample_rate
+
+    def voice(self, audio: Audio, consent: str, sample_rate: int | None = None) -> Voice:
+        """The voice of a recording; see `codec.tts.voices.make_voice`. Keep it with `Voice.save`."""
+        return make_voice(self.codec, audio, consent, sample_rate)
+
+    def speak(self, text: str, voice: Voice, sampling: Sampling | None = None, language: str = "en") -> Tensor:
+        """A text, of any length, as a waveform `[L]` float32; arguments and errors as of `stream`."""
+        return torch.cat(list(self.stream(text, voice, sampling, language)))
+
+    def speak_batch(
+        self,
+        texts: Sequence[str],
+        voices: Sequence[Voice],
+        samplings: Sequence[Sampling] | None = None,
+        languages: Sequence[str] | None = None,
+    ) -> list[Tensor]:
+        """Several texts side by side, each as `speak` would speak it alone."""
+        speeches = self.speak_codes(texts, voices, samplings, languages)
+        return [self.codec.decode(s.codes[None])[0] for s in speeches]
+
+    def speak_codes(
+        self,
+        texts: Sequence[str],
+        voices: Sequence[Voice],
+        samplings: Sequence[Sampling] | None = None,
+        languages: Sequence[str] | None = None,
+    ) -> list[Speech]:
+        """As `speak_batch`, without decoding."""
+        samplings = [Sampling()] * len(texts) if samplings is None else samplings
+        languages = ["en"] * len(texts) if languages is None else languages
+        settings = zip(texts, voices, samplings, languages, strict=True)
+        requests = [self._request(*one) for one in settings]
+        frames: list[list[Tensor]] = [[] for _ in requests]
+        for number, codes in self._frames(requests):
+            frames[number].append(codes)
+        nothing = torch.zeros(self.model.config.num_codebooks, 0, dtype=torch.int64)
+        stacked = [torch.stack(f, dim=1) if f else nothing for f in frames]
+        return [Speech(c, request.was_cut) for c, request in zip(stacked, requests, strict=True)]
+
+    def stream(
+        self, text: str | Iterable[str], voice: Voice, sampling: Sampling | None = None, language: str = "en"
+    ) -> Iterator[Tensor]:
+        """Speak while the audio is made: packets of one frame, 80 ms, the first after one frame's work.
+
+        Args:
+            text: all of it, or an iterable of pieces, cut anywhere, which may still be on their way. A model of
+                the design "prefix" begins once it has a sentence, the others with the first words.
+            voice: who speaks.
+            sampling: how frames are drawn; the same seed gives the same speech.
+            language: of the text, a BCP-47 tag; for numbers and abbreviations.
+
+        Returns:
+            An iterator over waveforms `[hop_length]` float32. Long text is spoken sentence by sentence, each hearing
+            the end of the one before; memory does not grow with it.
+
+        Raises:
+            TextError: nothing to say. ValueError: an unknown language, or a voice of another codec.
+        """
+        return self._packets(self._request(text, voice, sampling or Sampling(), language))
+
+    def _request(self, text: str | Iterable[str], voice: Voice, sampling: Sampling, language: str) -> _Request:
+        if isinstance(text, str):
+            check_text(text)
+            text = [text]
+        primary_language(language)
+        voice.check(self.model.config.codebook_sizes, self.codec.fingerprint)
+        ids_of = feed.sentence_ids if self.model.config.sequence.design == "prefix" else feed.word_ids
+        return _Request(iter(ids_of(text, language, self.text_tokenizer)), voice, sampling)
+
+    def _packets(self, request: _Request) -> Iterator[Tensor]:
+        decoder = self.codec.decoder_stream()
+        for _, codes in self._frames([request]):
+            packet = decoder.push(codes[None, :, None])[0]
+            if len(packet):
+                yield packet
+        if not request.heard:
+            raise TextError("text: nothing to say; give at least one word")
+        rest = decoder.flush()[0]
+        if len(rest):
+            yield rest
+
+    def _frames(self, requests: Sequence[_Request]) -> Iterator[tuple[int, Tensor]]:
+        """Codes `[K]` of all requests as they are made, each with the number of its request."""
+        loop = FrameLoop(self.model, self.text_tokenizer.special, min(len(requests), MAX_SLOTS))
+        waiting, running = deque(range(len(requests))), dict[int, int]()
+        while True:
+            for slot in loop.free:
+                number = running.pop(slot, None)
+                while number is not None or waiting:
+                    number = waiting.popleft() if number is None else number
+                    if self._begin(loop, slot, requests[number]):
+                        running[slot] = number
+                        break
+                    number = None
+            if not running:
+                return
+            streams = list(loop.streams)
+            for slot, codes in loop.advance().items():
+                request, stream = requests[running[slot]], streams[slot]
+                request.was_cut |= codes is None and stream is not None and stream.semantic[-1] != END
+                if codes is not None:
+                    request.heard = [*request.heard[-CONTEXT_FRAMES + 1 :], codes]
+                    yield running[slot], codes
+
+    def _begin(self, loop: FrameLoop, slot: int, request: _Request) -> bool:
+        """Start the request's next sequence, if there is one."""
+        ids = next(request.sequences, None)
+        if ids is None:
+            return False
+        if request.heard:
+            prefix = loop.prefix(torch.cat([request.voice.codes, torch.stack(request.heard, dim=1)], dim=1))
+            request.sampling = replace(request.sampling, seed=request.sampling.seed + 1)
+        else:
+            prefix = self._prefix(loop, request.voice)
+        loop.start(slot, prefix, ids, request.sampling)
+        return True
+
+    def _prefix(self, loop: FrameLoop, voice: Voice) -> Prefix:
+        """The voice as the backbone read it, perhaps earlier."""
+        key = voice.provenance.sha256 + voice.provenance.created
+        if key not in self._prefixes:
+            if len(self._prefixes) == MAX_PREFIXES:
+                del self._prefixes[next(iter(self._prefixes))]
+            self._prefixes[key] = loop.prefix(voice.codes)
+        return self._prefixes[key]
+
+
+def load(
+    name: str | Path = DEFAULT, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> TTS:
+    """Load a voice model and the codec that it speaks through.
+
+    Args:
+        name: "default" for the one that comes with this package, a checkpoint folder (ours, or the released
+            Voxtral layout), a hub id, or a preset of `codec.tts.config`, with random weights and a warning.
+        device: where to put both.
+        dtype: of the network's weights, e.g. torch.bfloat16.
+
+    Raises:
+        CheckpointError: not found, damaged, or of parts that do not fit each other.
+    """
+    model: TTSModel
+    text_tokenizer: TextTokenizer
+    if str(name) in PRESETS and not Path(name).exists():
+        warnings.warn(f"preset {name!r} is untrained: its weights are random and it babbles", stacklevel=2)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model, text_tokenizer = TTSModel(PRESETS[str(name)]), BPETokenizer.train([], PRESETS[str(name)].vocab_size)
+        model.to(dtype)
+    else:
+        model, text_tokenizer = load_tts(resolve(name, WEIGHTS), dtype)
+    codec = codecs.load(model.config.codec, device)
+    return TTS(model.requires_grad_(False).to(device), text_tokenizer, codec)

@@ -1,0 +1,144 @@
+"""Text as ids for the TTS language model: what it needs of a tokenizer, and a byte-level BPE to train oneself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from codec.files import atomic_file
+
+try:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+except ImportError as error:
+    raise ImportError("text for the TTS needs tokenizers: pip install tokenizers") from error
+
+SPECIAL_TOKENS = ("<pad>", "<bos>", "<begin_audio>", "<next_text>", "<repeat>")  # of `BPETokenizer`
+MIN_VOCAB_SIZE = len(SPECIAL_TOKENS) + 256
+
+
+class TextError(ValueError):
+    """Text that cannot be spoken; the message says why."""
+
+
+def check_text(text: str) -> None:
+    """Accept text that has something to say, in any script.
+
+    Raises:
+        TextError: it is empty, or has no letter and no digit.
+    """
+    if not text.strip():
+        raise TextError("text: empty; give at least one word")
+    if not any(c.isalnum() for c in text):
+        raise TextError(
+            f"text: {text[:40]!r} has no letter or digit among {len(text)} characters; give at least one word"
+        )
+
+
+@dataclass(frozen=True)
+class SpecialIds:
+    """Ids that mark the parts of a sequence; no text encodes to them."""
+
+    bos: int
+    begin_audio: int
+    next_text: int  # after the voice: text follows
+    repeat: int  # after the text: audio follows
+    pad: int
+
+
+class TextTokenizer(Protocol):
+    """Text to ids 0 to `vocab_size` - 1 and back."""
+
+    special: SpecialIds
+    vocab_size: int
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the text alone, without markers."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text that has these ids; markers vanish."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write a file that makes the same tokenizer again."""
+        ...
+
+
+class BPETokenizer:
+    """Byte-level BPE of the tokenizers package: any text or string of phonemes, without loss.
+
+    Args:
+        tokenizer: has `SPECIAL_TOKENS` in its vocabulary.
+
+    Raises:
+        ValueError: it has not.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        # As added tokens they would be found in texts; as plain ones nothing merges to them.
+        self._tokenizer = Tokenizer.from_str(json.dumps(json.loads(tokenizer.to_str()) | {"added_tokens": []}))
+        vocab = self._tokenizer.get_vocab()
+        if absent := [name for name in SPECIAL_TOKENS if name not in vocab]:
+            raise ValueError(f"tokenizer: no tokens {', '.join(absent)}")
+        pad, bos, begin_audio, next_text, repeat = self._markers = [vocab[name] for name in SPECIAL_TOKENS]
+        self.special = SpecialIds(bos, begin_audio, next_text, repeat, pad)
+        self.vocab_size: int = max(vocab.values()) + 1
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int) -> BPETokenizer:
+        """Learn from texts; few texts give fewer than `vocab_size` ids.
+
+        Raises:
+            ValueError: `vocab_size` is less than the markers and bytes need, 261.
+        """
+        if vocab_size < MIN_VOCAB_SIZE:
+            raise ValueError(f"vocab_size = {vocab_size}: expected at least {MIN_VOCAB_SIZE}, 5 markers and 256 bytes")
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=list(SPECIAL_TOKENS),
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        return cls(tokenizer)
+
+    def encode(self, text: str) -> list[int]:
+        """Any text to ids, none of them special.
+
+        Raises:
+            TextError: a surrogate without its other half, which has no bytes.
+        """
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise TextError(f"text: character {error.start} is half a surrogate pair; decode the text again") from error
+        return self._tokenizer.encode(text).ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Ids to text; markers vanish, and bytes that are no UTF-8 become U+FFFD."""
+        return self._tokenizer.decode([i for i in ids if i not in self._markers])
+
+    def save(self, path: Path) -> None:
+        """Write the JSON of the tokenizers package, whole or not at all."""
+        with atomic_file(path) as new:
+            self._tokenizer.save(str(new))
+
+    @classmethod
+    def load(cls, path: Path) -> BPETokenizer:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: there is no such file, or it is another one.
+        """
+        try:
+            return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
+        except Exception as error:  # the package raises plain Exceptions
+            raise ValueError(
+                f"{path}: not a tokenizer that BPETokenizer.save wrote ({error}); copy it again"
+            ) from error

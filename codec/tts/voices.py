@@ -1,0 +1,204 @@
+"""Voices: seconds of one speaker as codes, with a record of where they come from and who agreed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, int32, int64
+
+from codec.audio.io import Audio, AudioError, read_audio, to_mono
+from codec.checkpoint.store import write_tensors
+from codec.tokenizer import Tokenizer
+from codec.tokens.tokens import check_codes
+
+MIN_SECONDS, MAX_SECONDS = 3.0, 30.0  # of a reference, silence at its ends not counted
+MARGIN_SECONDS = 0.3  # of silence that is kept at each end
+WINDOW_SECONDS = 0.02  # over which the level is measured
+SILENT_RMS = 1e-3  # -60 dBFS: a recording that is quieter as a whole holds no voice
+SILENT_DB = -40.0  # a window is silent when it is that far below the loudest one
+MAX_CONSENT_BYTES = 1500  # as JSON: the comment of a .wav file must hold it
+
+
+class VoiceError(AudioError):
+    """A reference or a voice file that cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a voice comes from.
+
+    Raises:
+        VoiceError: a field cannot be what it should; the message names it.
+    """
+
+    source: str  # name of the reference's file, or "samples"
+    sha256: str  # of the file's bytes, or of the samples: mono float32, at the rate they were given in
+    created: str  # when the voice was made: ISO 8601, in UTC
+    consent: str  # who agreed to the use of the voice, and how
+    codec: str  # fingerprint of the codec whose codes they are
+    seconds: float  # of the reference, as it was used
+
+    def __post_init__(self) -> None:
+        _require(bool(self.source), "source", self.source, 'the name of a file, or "samples"')
+        _require(re.fullmatch("[0-9a-f]{64}", self.sha256), "sha256", self.sha256, "64 hex digits")
+        _require(_is_utc(self.created), "created", self.created, "a time in UTC, like 2026-01-31T12:00:00+00:00")
+        _require(bool(self.consent.strip()), "consent", self.consent, "a note: who agreed to this use, and how")
+        size = len(json.dumps(self.consent, ensure_ascii=False).encode())
+        _require(size <= MAX_CONSENT_BYTES, "consent", f"{size} bytes", f"a note of at most {MAX_CONSENT_BYTES} bytes")
+        _require(re.fullmatch("[0-9a-f]+", self.codec), "codec", self.codec, "the hex digits of a fingerprint")
+        _require(0 < self.seconds < math.inf, "seconds", self.seconds, "a positive number")
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A speaker to speak as.
+
+    Raises:
+        VoiceError: `codes` are of a wrong type or shape, or negative.
+    """
+
+    codes: Tensor  # [K, T] int64, of the codec, unshifted
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        codes = self.codes
+        if codes.dtype != int64 or codes.ndim != 2 or not codes.numel() or int(codes.min()) < 0:
+            lowest = f", lowest {int(codes.min())}" if codes.numel() else ""
+            raise VoiceError(f"codes: {codes.dtype} {tuple(codes.shape)}{lowest}; expected int64 [K, T] of 0 or more")
+
+    def check(self, codebook_sizes: tuple[int, ...], fingerprint: str = "") -> None:
+        """See whether these are the codes of a codec; the fingerprint "" fits any of the right shape.
+
+        Raises:
+            VoiceError: another codec's, or not one code of each of its codebooks per frame.
+        """
+        remake = "make the voice again from its recording, with the codec of this model"
+        if fingerprint not in ("", self.provenance.codec):
+            raise VoiceError(f"voice: made by codec {self.provenance.codec}, this model's is {fingerprint}; {remake}")
+        try:
+            check_codes(self.codes[None], codebook_sizes)
+        except ValueError as error:
+            raise VoiceError(f"voice: {error}; {remake}") from error
+        if len(self.codes) != len(codebook_sizes):
+            raise VoiceError(
+                f"voice: {len(self.codes)} codebooks, this model's codec has {len(codebook_sizes)}; {remake}"
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Write a safetensors file, whole or not at all."""
+        metadata = {name: str(value) for name, value in dataclasses.asdict(self.provenance).items()}
+        write_tensors(Path(path), {"codes": self.codes.to(int32).cpu()}, metadata)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Voice:
+        """Read what `save` wrote.
+
+        Raises:
+            VoiceError: the file is missing, damaged or holds something else, or says nothing of consent;
+                the message names it.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                codes, metadata = file.get_tensor("codes"), file.metadata() or {}
+            fields = {field.name: metadata[field.name] for field in dataclasses.fields(Provenance)}
+            provenance = Provenance(**{**fields, "seconds": float(fields["seconds"])})  # type: ignore[arg-type]
+            return cls(codes.long() if codes.dtype == int32 else codes, provenance)
+        except KeyError as error:
+            raise VoiceError(f"{path}: no {error} in it; make the voice file again with make_voice") from error
+        except (OSError, SafetensorError, ValueError) as error:
+            raise VoiceError(f"{path}: not a voice file, or a damaged one ({error})") from error
+
+
+def make_voice(tokenizer: Tokenizer, audio: Audio, consent: str, sample_rate: int | None = None) -> Voice:
+    """A voice from a recording of one speaker, with the speaker's consent on record.
+
+    Silence at the ends is trimmed to `MARGIN_SECONDS`. What is spoken, and that it is speech at all, is
+    not checked: music, noise or several speakers give a voice too, one that speaks badly or not at all.
+
+    Args:
+        tokenizer: the codec of the model that is to speak.
+        audio: a path, or samples `[L]` or `[channels, L]`, of `MIN_SECONDS` to `MAX_SECONDS`.
+        consent: who agreed to the use of the voice, and how; kept in the voice and in all that it speaks.
+        sample_rate: of samples, in Hz; a path has its own.
+
+    Raises:
+        VoiceError: no consent, or the recording is too short, too long or silent.
+        AudioError: it cannot be read. MissingEncoderError: the codec has no encoder.
+    """
+    if not consent.strip():
+        raise VoiceError(f"consent = {consent!r}: say who agreed to the use of this voice, and how")
+    target = tokenizer.config.sample_rate
+    path = Path(audio) if isinstance(audio, str | Path) else None
+    name = "samples" if path is None else str(path)
+    waveform = _trimmed(read_audio(audio, sample_rate, target, name), target, name)
+    seconds = len(waveform) / target
+    wanted = f"expected {MIN_SECONDS:g} to {MAX_SECONDS:g} s of one speaker"
+    if seconds < MIN_SECONDS:
+        raise VoiceError(f"{name}: {seconds:.2f} s without the silence at its ends; {wanted}: take a longer recording")
+    if seconds > MAX_SECONDS:
+        how = "slice them" if path is None else f"for example ffmpeg -i {path} -ss 0 -t 20 reference.wav"
+        raise VoiceError(f"{name}: {seconds:.2f} s; {wanted}: cut out a stretch of clear speech, {how}")
+    provenance = Provenance(
+        source="samples" if path is None else path.name,
+        sha256=hashlib.sha256(_content(audio)).hexdigest(),
+        created=_now(),
+        consent=consent,
+        codec=tokenizer.fingerprint,
+        seconds=seconds,
+    )
+    return Voice(tokenizer.encode(waveform, target).codes[0].cpu(), provenance)
+
+
+def provenance_comment(voice: Voice) -> str:
+    """The line of JSON for the metadata of an audio file that is spoken with a voice."""
+    fields = {
+        "notice": "synthetic speech, made by codec37 in the voice of a reference recording",
+        "created": _now(),
+        "voice_sha256": voice.provenance.sha256,
+        "voice_created": voice.provenance.created,
+        "consent": voice.provenance.consent,
+    }
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _content(audio: Audio) -> bytes:
+    """What identifies a recording: the bytes of its file, or its samples as mono float32."""
+    return Path(audio).read_bytes() if isinstance(audio, str | Path) else to_mono(audio).numpy(force=True).tobytes()
+
+
+def _trimmed(waveform: Tensor, sample_rate: int, name: str) -> Tensor:
+    """`[L]` without the silence at its ends, but for a margin."""
+    centred = waveform - waveform.mean()  # an offset is no sound
+    if float(centred.square().mean().sqrt()) < SILENT_RMS:
+        level = f"{20 * math.log10(SILENT_RMS):.0f} dBFS"
+        raise VoiceError(f"{name}: silent, or nearly so (below {level}); check the microphone, or turn it up")
+    window, margin = round(WINDOW_SECONDS * sample_rate), round(MARGIN_SECONDS * sample_rate)
+    power = F.pad(centred, (0, -len(centred) % window)).view(-1, window).square().mean(1)
+    loud = (power > power.max() * 10 ** (SILENT_DB / 10)).nonzero()
+    start, stop = int(loud[0]) * window - margin, (int(loud[-1]) + 1) * window + margin
+    return waveform[max(start, 0) : stop]
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _is_utc(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).utcoffset() == timedelta(0)
+    except ValueError:
+        return False
+
+
+def _require(condition: object, name: str, value: object, expected: str) -> None:
+    if not condition:
+        raise VoiceError(f"{name} = {value!r}: expected {expected}")

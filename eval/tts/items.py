@@ -1,0 +1,90 @@
+"""What speech models are to say, and in whose voice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.testsets import Utterance, read_testset
+
+VOICE_SUFFIX = ".safetensors"  # of voice files; other files are recordings
+
+
+@dataclass(frozen=True)
+class Item:
+    """One text in one voice."""
+
+    id: str  # unique; names files of results
+    text: str
+    language: str  # as in "en-US"
+    voices: tuple[Path, ...]  # recordings or voice files in order of preference, of which the first usable one is taken
+    speaker: str = ""
+    recording: Path | None = None  # of the speaker saying the text
+
+
+def of_testset(
+    utterances: Sequence[Utterance], references: Sequence[Utterance], language: str
+) -> tuple[list[Item], dict[str, str]]:
+    """The texts of a test set, each in the voice of another recording of its own speaker.
+
+    Which recording is taken goes round: the next usable one after the speaker's own saying of the text. None
+    is taken that says the same.
+
+    Args:
+        utterances: of the test set.
+        references: recordings to take voices from; may be the test set itself.
+        language: of utterances that do not say theirs.
+
+    Returns:
+        The items, and by id why other utterances are none.
+    """
+    by_speaker = defaultdict(list)
+    for reference in references:
+        by_speaker[reference.speaker].append(reference)
+    items, left_out = [], {}
+    for u in utterances:
+        others = [r for r in _after(u, by_speaker[u.speaker]) if r.path != u.path and not (r.text and r.text == u.text)]
+        if not u.text:
+            left_out[u.id] = "no text"
+        elif not u.speaker:
+            left_out[u.id] = "no speaker"
+        elif not others:
+            left_out[u.id] = "no other recording of its speaker"
+        else:
+            voices = tuple(Path(r.path) for r in others)
+            items.append(Item(u.id, u.text, u.language or language, voices, u.speaker, Path(u.path)))
+    return items, left_out
+
+
+def of_lines(path: Path, voices: Path, language: str) -> list[Item]:
+    """Every line of a text file in every voice.
+
+    Args:
+        path: of the text file; blank lines are skipped.
+        voices: a folder of voice files, or recordings as `read_testset` takes them, each of which is a voice.
+        language: of all lines.
+
+    Raises:
+        ValueError: no line, no voice, or two voices of one name.
+        OSError: a file cannot be read.
+    """
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    texts = {f"line {number}": line for number, line in enumerate(lines, 1) if line}
+    if not texts:
+        raise ValueError(f"{path}: no text in it; expected a line for each thing to say")
+    by_name = {file.stem: file for file in sorted(voices.glob(f"*{VOICE_SUFFIX}"))} if voices.is_dir() else {}
+    by_name = by_name or {u.id: Path(u.path) for u in read_testset(voices)}
+    return [
+        Item(f"{place}, {name}", text, language, (voice,), speaker=name)
+        for name, voice in by_name.items()
+        for place, text in texts.items()
+    ]
+
+
+def _after(utterance: Utterance, recordings: list[Utterance]) -> list[Utterance]:
+    """The recordings, in turn from the one after the utterance; in their own order if it is not among them."""
+    paths = [r.path for r in recordings]
+    place = paths.index(utterance.path) + 1 if utterance.path in paths else 0
+    return recordings[place:] + recordings[:place]

@@ -1,0 +1,80 @@
+"""Results of speech models as Markdown: means by language, differences between models, and what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from eval.metrics.base import Column
+from eval.results import Results, SystemResult
+from eval.stats import Difference
+from eval.tables import cell, table, title
+
+INTRODUCTION = """\
+Means with 95% bootstrap intervals over texts, of several seeds the mean for each text. WER and CER are of what a
+recogniser hears, against the text: its own mistakes count, so read them beside those of the recordings and of the
+codec's round trip, which no model can be expected to surpass. SIM is with the recording that the voice was taken from.
+RTF is of a batch; "cut" is the share that did not end by itself."""
+
+
+def markdown(results: Results, models: Sequence[str], left_out: Mapping[str, str]) -> str:
+    """Tables for all texts, and for each language if there are several.
+
+    Args:
+        results: of a run.
+        models: which of the systems are speech models, to be compared with each other.
+        left_out: by id, why recordings of the test set were not spoken.
+    """
+    parts = [INTRODUCTION]
+    groups = results.groups if len(results.groups) > 1 else {}
+    for name, ids in ({"all": [r.id for r in results.recordings]} | groups).items():
+        systems = [_of(system, ids) for system in results.systems if not system.not_measured]
+        measured = [c for c in results.columns if any(c.key in system.values for system in systems)]
+        rows = [[s.system, str(_n(s)), *(cell(s.mean(c.key), c) for c in measured)] for s in systems]
+        if groups:
+            parts.append(f"## {name} ({len(ids)} texts)")
+        parts.append(table(["system", "texts", *map(title, measured)], rows))
+        if pairs := list(combinations([s for s in systems if s.system in models], 2)):
+            parts += [
+                "Differences on the same texts, with p of a paired permutation test:",
+                _differences(pairs, measured),
+            ]
+    if missing := _missing(results, left_out):
+        parts.append("\n".join(missing))
+    return "\n\n".join(parts) + "\n"
+
+
+def _of(system: SystemResult, ids: Sequence[str]) -> SystemResult:
+    """What is known of some items only."""
+    values = {key: {i: own[i] for i in ids if i in own} for key, own in system.values.items()}
+    return replace(system, values={key: own for key, own in values.items() if own})
+
+
+def _n(system: SystemResult) -> int:
+    """How many items have any value."""
+    return len({i for values in system.values.values() for i in values})
+
+
+def _differences(pairs: Sequence[tuple[SystemResult, SystemResult]], columns: Sequence[Column]) -> str:
+    rows = [
+        [f"{second.system} minus {first.system}", *(_difference(second.minus(first, c.key), c) for c in columns)]
+        for first, second in pairs
+    ]
+    return table(["models", *map(title, columns)], rows)
+
+
+def _difference(difference: Difference | None, column: Column) -> str:
+    return cell(difference, column) + (f", p = {difference.p:.3f}" if difference else "")
+
+
+def _missing(results: Results, left_out: Mapping[str, str]) -> list[str]:
+    """A line for each reason and how many texts it concerns."""
+    lines = [f"- {metric}: not measured: {reason}" for metric, reason in results.not_measured.items()]
+    lines += [f"- {s.system}: not measured: {s.not_measured}" for s in results.systems if s.not_measured]
+    for s in results.systems:
+        reasons = Counter(f"{metric}: {reason}" for own in s.failures.values() for metric, reason in own.items())
+        lines += [f"- {s.system}: {n} texts: {reason}" for reason, n in reasons.items()]
+    counts = Counter(left_out.values())
+    return lines + [f"- {n} recordings were left out: {reason}" for reason, n in counts.items()]

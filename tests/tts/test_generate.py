@@ -1,0 +1,111 @@
+"""The frame loop: caching, batching, slots, and where it stops."""
+
+import warnings
+
+import pytest
+import torch
+
+from codec.tokens.layout import END
+from codec.tts.config import DESIGNS
+from codec.tts.generate import CAPACITY, FrameLoop
+from codec.tts.sampling import Sampling
+
+GREEDY = Sampling(temperature=0, max_frames=12, min_frames=11)
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def run(loop, slots=(0,)):
+    """Codes `[K, T]` of each slot, until all are free."""
+    frames = {slot: [] for slot in slots}
+    while len(loop.free) < len(loop.streams):
+        for slot, codes in loop.advance().items():
+            if codes is not None:
+                frames[slot].append(codes)
+    return [torch.stack(f, dim=1) for f in frames.values()]
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_batch_equals_single(make_model, text_tokenizer, voice_codes, design):
+    model = make_model(design)
+    requests = [(text_tokenizer.encode(text), Sampling(max_frames=15 + i, min_frames=5 * i, seed=i))
+                for i, text in enumerate(["the fox", "a voice says what it reads", "over the lazy dog"])]  # fmt: skip
+    together = FrameLoop(model, text_tokenizer.special, 3)
+    for slot, (ids, sampling) in enumerate(requests):
+        together.start(slot, together.prefix(voice_codes[:, : 10 * (slot + 1)]), ids, sampling)
+    batched = run(together, (0, 1, 2))
+    for slot, (ids, sampling) in enumerate(requests):
+        alone = FrameLoop(model, text_tokenizer.special)
+        alone.start(0, alone.prefix(voice_codes[:, : 10 * (slot + 1)]), ids, sampling)
+        assert torch.equal(run(alone)[0], batched[slot])
+
+
+def test_a_request_can_join_later_and_slots_are_used_again(make_model, text_tokenizer, voice_codes):
+    model, ids = make_model(), text_tokenizer.encode("the quick fox")
+    loop = FrameLoop(model, text_tokenizer.special, 2)
+    prefix = loop.prefix(voice_codes)
+    loop.start(0, prefix, ids, GREEDY)
+    expected = None
+    for _ in range(5):
+        loop.advance()
+    loop.start(1, prefix, ids, GREEDY)
+    with pytest.raises(ValueError, match="slot 1 is taken"):
+        loop.start(1, prefix, ids, GREEDY)
+    late = run(loop, (0, 1))[1]
+    loop.start(0, prefix, ids, GREEDY)
+    expected = run(loop)[0]
+    assert torch.equal(late, expected)
+
+
+def test_seeds_differ_and_repeat(make_model, text_tokenizer, voice_codes):
+    model, ids = make_model(), text_tokenizer.encode("the lazy dog")
+
+    def speak(seed):
+        loop = FrameLoop(model, text_tokenizer.special)
+        loop.start(0, loop.prefix(voice_codes), ids, Sampling(seed=seed, max_frames=15, min_frames=14))
+        return run(loop)[0]
+
+    assert torch.equal(speak(1), speak(1))
+    assert not torch.equal(speak(1), speak(2))
+
+
+def test_speech_that_does_not_end_is_cut_with_a_warning(make_model, text_tokenizer, voice_codes):
+    model = make_model()
+    model.semantic_head.weight[END] = 0  # never the likeliest
+    loop = FrameLoop(model, text_tokenizer.special)
+    ids = text_tokenizer.encode("fox")
+    loop.start(0, loop.prefix(voice_codes), ids, Sampling(temperature=0, max_frames=9))
+    with pytest.warns(UserWarning, match="cut after 9 frames"):
+        assert run(loop)[0].shape[1] == 9
+    loop.start(0, loop.prefix(voice_codes), ids, Sampling(temperature=0, frames_per_id=0.5))
+    n_read = len(ids) + 2  # and REPEAT, BEGIN_AUDIO
+    assert run(loop)[0].shape[1] == 25 + -(-n_read // 2)
+
+
+def test_min_frames_holds_the_end_back(make_model, text_tokenizer, voice_codes):
+    model = make_model()
+    model.semantic_logits = lambda h: torch.zeros(len(h), 128).index_fill(1, torch.tensor([END]), 9.0)
+    loop = FrameLoop(model, text_tokenizer.special)
+    loop.start(0, loop.prefix(voice_codes), text_tokenizer.encode("fox"), Sampling(min_frames=4))
+    assert run(loop)[0].shape[1] == 4
+
+
+def test_room_grows_with_the_speech(make_model, text_tokenizer, voice_codes):
+    model, ids = make_model(), text_tokenizer.encode("the lazy dog")
+    long = Sampling(temperature=0, max_frames=CAPACITY, min_frames=CAPACITY - 1, frames_per_id=100)
+    loop = FrameLoop(model, text_tokenizer.special)
+    loop.start(0, loop.prefix(voice_codes), ids, long)
+    roomy = FrameLoop(model, text_tokenizer.special)
+    roomy.state = model.init_state(1, 4 * CAPACITY)
+    roomy.start(0, roomy.prefix(voice_codes), ids, long)
+    assert torch.equal(run(loop)[0], run(roomy)[0])
+    assert loop.state.capacity == 2 * CAPACITY
+
+
+def test_nothing_to_do_is_no_work(make_model, text_tokenizer):
+    assert FrameLoop(make_model(), text_tokenizer.special).advance() == {}

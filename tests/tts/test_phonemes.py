@@ -1,0 +1,56 @@
+"""espeak-ng speaks for us; languages go by BCP-47 tags."""
+
+# ruff: noqa: RUF001  IPA
+
+import sys
+
+import pytest
+
+from codec.tts import phonemes
+from codec.tts.phonemes import to_phonemes
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    phonemes._backend.cache_clear()
+
+
+@pytest.fixture
+def espeak():
+    backend = pytest.importorskip("phonemizer.backend")
+    if not backend.EspeakBackend.is_available():
+        pytest.skip("espeak-ng is not installed")
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "start", "end"),
+    [
+        ("en", "Hello, world!", "h", "d!"),
+        ("fr-FR", "bonjour", "b", "ʁ"),
+        ("de_DE", "Straße", "ʃ", "ə"),
+        ("es-AR", "hola", "ˈo", "a"),
+    ],
+)
+def test_words_as_ipa_with_their_punctuation(espeak, language, text, start, end):
+    said = to_phonemes(text, language)
+    assert said.startswith(start)
+    assert said.endswith(end)
+    assert ("," in said, " " in said) == ("," in text, " " in text)
+
+
+def test_unknown_language(espeak):
+    with pytest.raises(ValueError, match=r"'qq'.*\bde\b"):
+        to_phonemes("hello", "qq")
+
+
+def test_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "phonemizer.backend", None)
+    with pytest.raises(ImportError, match="pip install phonemizer"):
+        to_phonemes("hello", "en")
+
+
+def test_missing_program_is_named(monkeypatch):
+    backend = pytest.importorskip("phonemizer.backend")
+    monkeypatch.setattr(backend.EspeakBackend, "is_available", lambda: False)
+    with pytest.raises(OSError, match="install it"):
+        to_phonemes("hello", "en")

@@ -1,0 +1,60 @@
+"""Drawing semantic tokens."""
+
+import pytest
+import torch
+
+from codec.tokens.layout import END
+from codec.tts.sampling import Sampling, draw_semantic
+
+
+def draws(logits, n=400, may_end=True, past=(), **settings):
+    generator = torch.Generator().manual_seed(0)
+    return [draw_semantic(logits, Sampling(**settings), may_end, list(past), generator) for _ in range(n)]
+
+
+@pytest.fixture
+def logits():
+    x = torch.tensor([0.0, 1.0, 3.0, 2.0, 1.0, 0.0])
+    x[0] = -torch.inf
+    return x
+
+
+def test_zero_temperature_takes_the_likeliest(logits):
+    assert set(draws(logits, temperature=0)) == {2}
+
+
+def test_end_only_where_it_may(logits):
+    logits[END] = 9
+    assert END not in draws(logits, may_end=False)
+    assert set(draws(logits, temperature=0)) == {END}
+
+
+def test_top_k_and_top_p_keep_the_likeliest(logits):
+    assert set(draws(logits, top_k=2, top_p=1.0)) == {2, 3}
+    probs = logits.softmax(0)
+    assert set(draws(logits, temperature=1.0, top_k=0, top_p=float(probs[2]) - 0.01)) == {2}
+    assert set(draws(logits, temperature=1.0, top_k=0, top_p=float(probs[2]) + 0.01)) == {2, 3}
+
+
+def test_temperature_changes_the_shares(logits):
+    cold = draws(logits, temperature=0.5, top_k=0, top_p=1.0).count(2)
+    hot = draws(logits, temperature=2.0, top_k=0, top_p=1.0).count(2)
+    assert cold > hot + 50
+    share = logits.softmax(0)[2] * 400
+    assert abs(draws(logits, temperature=1.0, top_k=0, top_p=1.0).count(2) - share) < 40
+
+
+def test_a_repeated_token_is_drawn_anew(logits):
+    stuck = draws(logits, top_k=1, past=[2] * 10)
+    free = draws(logits, top_k=1, past=[2] * 10, repetition_share=1.0)
+    assert set(free) == {2}
+    assert len(set(stuck)) > 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("temperature", -1), ("top_p", 0), ("top_k", -1), ("max_frames", 1), ("seed", -1), ("frames_per_id", 0)],
+)
+def test_bad_settings_are_named(name, value):
+    with pytest.raises(ValueError, match=name):
+        Sampling(**{name: value})

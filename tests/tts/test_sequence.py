@@ -1,0 +1,75 @@
+"""How voice, text and frames share a sequence."""
+
+from itertools import islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codec.tts.config import SequenceConfig
+from codec.tts.sequence import NONE, speech, voice_prefix
+from codec.tts.text import SpecialIds
+
+SPECIAL = SpecialIds(bos=1, begin_audio=25, next_text=36, repeat=35, pad=11)
+configs = st.builds(
+    SequenceConfig,
+    design=st.sampled_from(["prefix", "interleaved", "dual"]),
+    n_text=st.integers(1, 5),
+    n_frames=st.integers(1, 5),
+    delay=st.integers(0, 5),
+)
+
+
+def test_the_prompt_is_that_of_the_release():
+    steps = [*voice_prefix(SPECIAL, 3), *islice(speech(SequenceConfig(), SPECIAL, [100, 101]), 6)]
+    assert [s.text for s in steps] == [1, 25, NONE, NONE, NONE, 36, 100, 101, 35, 25, NONE, NONE]
+    assert [s.hears for s in steps] == [False, False, True, True, True, *[False] * 5, True, True]
+    assert [s.predicts for s in steps] == [False] * 9 + [True] * 3
+
+
+def test_interleaved_blocks():
+    config = SequenceConfig("interleaved", n_text=2, n_frames=3)
+    steps = list(islice(speech(config, SPECIAL, [100, 101, 102]), 8))
+    assert [s.text for s in steps] == [100, 101, NONE, NONE, 102, 35, NONE, NONE]
+    assert [s.hears for s in steps] == [False, False, True, True, True, False, True, True]
+    assert [s.predicts for s in steps] == [False, True, True, True, False, True, True, True]
+    assert [s.may_end for s in steps] == [False] * 5 + [True] * 3
+
+
+def test_dual_streams():
+    steps = list(islice(speech(SequenceConfig("dual", delay=2), SPECIAL, [100]), 5))
+    assert [s.text for s in steps] == [100, 35, 11, 11, 11]
+    assert [s.hears for s in steps] == [False, False, False, True, True]
+    assert [s.predicts for s in steps] == [False, False, True, True, True]
+
+
+@given(configs, st.lists(st.integers(100, 200), min_size=1, max_size=20))
+def test_every_design_reads_all_text_and_every_frame(config, ids):
+    steps = list(islice(speech(config, SPECIAL, ids), 200))
+    read = [s.text for s in steps if s.text not in (NONE, SPECIAL.pad, SPECIAL.begin_audio)]
+    assert read == [*ids, SPECIAL.repeat]
+    n_predicted = n_heard = 0
+    for step in steps:
+        assert n_heard <= n_predicted  # a frame is heard after it was predicted
+        n_heard += step.hears
+        if step.predicts:
+            assert n_heard == n_predicted  # all frames so far are known
+            n_predicted += 1
+    ends = [s.may_end for s in steps if s.predicts]
+    assert ends == sorted(ends)
+    assert ends[-1]
+
+
+@pytest.mark.parametrize(("design", "n_read"), [("prefix", 9), ("interleaved", 2), ("dual", 1)])
+def test_text_is_read_as_late_as_the_design_allows(design, n_read):
+    read = []
+
+    def ids():
+        for i in range(100, 109):
+            read.append(i)
+            yield i
+
+    for step in speech(SequenceConfig(design, n_text=2, delay=0), SPECIAL, ids()):
+        if step.predicts:
+            break
+    assert len(read) == n_read

@@ -1,0 +1,67 @@
+"""Where speech is: a probability for each frame of a recording, by Silero VAD (MIT licence)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor
+
+from eval.metrics.base import MissingBackendError
+
+_RATE = 16_000  # Hz, and
+_CHUNK = 512  # samples to a probability, in the model
+
+
+def frame_activity(waveform: Tensor, sample_rate: int, hop_length: int) -> Tensor:
+    """The probability that there is speech in each frame, the highest of the 32 ms chunks that it touches.
+
+    Safe to call from several threads.
+
+    Args:
+        waveform: samples `[L]` float32, L >= 1.
+        sample_rate: of the samples, in Hz.
+        hop_length: samples to a frame.
+
+    Returns:
+        `[ceil(L / hop_length)]` float32 in [0, 1].
+
+    Raises:
+        ValueError: the waveform is empty or has channels.
+        MissingBackendError: the package `silero-vad` or `onnxruntime` is not installed.
+    """
+    if waveform.ndim != 1 or not len(waveform):
+        raise ValueError(f"waveform: shape {tuple(waveform.shape)}; expected [L] with at least one sample")
+    x = waveform.numpy(force=True)
+    if sample_rate != _RATE:
+        x = soxr.resample(x, sample_rate, _RATE, quality="HQ")
+    if not len(x):  # shorter than one sample of the model
+        x = np.zeros(1, np.float32)
+    probs = load_detector().audio_forward(x, _RATE)  # [chunks]
+    # Frame j lasts `step` from `j * step` and chunk i `size` from `i * size`, in units of 1 / (_RATE * sample_rate) s.
+    step, size = hop_length * _RATE, _CHUNK * sample_rate
+    start = step * np.arange(-(-len(waveform) // hop_length))[:, None]
+    last = np.minimum((start + step - 1) // size, len(probs) - 1)
+    touched = np.minimum(start // size + np.arange(step // size + 2), last)
+    return torch.from_numpy(probs[touched].max(1))
+
+
+@cache  # a session without a state, shared by the threads of a process
+def load_detector() -> Any:
+    """The detector in the package `silero-vad`; loaded once.
+
+    Raises:
+        MissingBackendError: a package is not installed, or too old.
+    """
+    n_threads = torch.get_num_threads()
+    try:
+        from silero_vad import load_silero_vad
+
+        return load_silero_vad(sequence=True)
+    except (ImportError, TypeError) as error:  # older versions do not know `sequence`
+        raise MissingBackendError(f"speech activity: {error}; pip install -U silero-vad onnxruntime") from error
+    finally:
+        torch.set_num_threads(n_threads)  # the package sets it to 1 for the whole process

@@ -1,0 +1,271 @@
+"""`python -m train.data.preferences MODEL TOKENS OUT`: preference pairs by rejection sampling.
+
+A model speaks each text several times, in the voice of another recording of its speaker. Measures rank the
+candidates, and two of them make a pair. A killed run goes on after its last whole shard when it is started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+import codec
+from codec.checkpoint.store import fingerprint
+from codec.tokens.layout import END
+from codec.tts.checkpoint import load_tts
+from codec.tts.generate import FrameLoop, Prefix, Stream
+from codec.tts.heads.base import HeadSampling
+from codec.tts.sampling import Sampling
+from eval.metrics.asr import plain
+from eval.metrics.base import Spoken
+from train.data.pairs import COMMAND, Pair, PairLine, arrange_spoken, read_lines, write_pairs
+from train.data.ranking import WEIGHTS, choose, make_measures
+from train.data.speech import SpeechDataConfig, SpeechDataset
+from train.data.tokens import TokenSet, has_shard, open_folder
+
+
+@dataclass(frozen=True)
+class PreferenceConfig:
+    """How pairs are made; all but `codec`, `device` and `n_slots` decides what is in the shards."""
+
+    n_candidates: int = 4  # speeches of a text
+    n_texts: int = 0  # at most, drawn at random; 0: all
+    reference_s: tuple[float, float] = (3.0, 6.0)  # seconds of the voice
+    temperature: float = 0.9
+    cfg_scale: float = 1.2
+    weights: dict[str, float] = field(default_factory=dict)  # of the measures' ranks, where not as in `WEIGHTS`
+    asr: str = "pocketsphinx"
+    speaker: str = "resemblyzer"
+    seed: int = 0
+    shard_texts: int = 64
+    codec: str = ""  # the one that the tokens were made with, if it is elsewhere now
+    device: str = "cpu"
+    n_slots: int = 16  # speeches at a time
+
+    def __post_init__(self) -> None:
+        for name, low in (("n_candidates", 2), ("n_texts", 0), ("seed", 0), ("shard_texts", 1), ("n_slots", 1)):
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} = {getattr(self, name)}: expected at least {low}")
+        self.sampling(0, 1)  # which checks the temperature
+
+    def sampling(self, seed: int, n_frames: int) -> Sampling:
+        """Settings of a candidate whose text was recorded in `n_frames` frames."""
+        head = HeadSampling(cfg_scale=self.cfg_scale)
+        return Sampling(self.temperature, seed=seed, max_frames=2 * n_frames + 25, head=head)
+
+
+class Request(NamedTuple):
+    """A speech to make."""
+
+    prefix: Prefix
+    ids: list[int]
+    sampling: Sampling
+
+
+class Candidate(NamedTuple):
+    """A speech that was made."""
+
+    codes: Tensor  # [K, T] int64
+    ended: bool  # by itself, not by its limit
+
+
+def write_preferences(model: str | Path, tokens: str | Path, out: Path, config: PreferenceConfig) -> tuple[int, int]:
+    """Make pairs of the texts of a token folder in `out`, or what `out` still lacks of them.
+
+    Texts without words are not spoken. Returns the numbers of pairs and of texts.
+
+    Raises:
+        ValueError: unusable tokens, codec or settings, or `out` was made from others.
+        CheckpointError: the model cannot be read.
+    """
+    maker = PairMaker(model, tokens, config)
+    shards = [maker.targets[i:][: config.shard_texts] for i in range(0, len(maker.targets), config.shard_texts)]
+    open_folder(out, maker.index() | {"n_shards": len(shards)}, COMMAND)
+    left = [number for number in range(len(shards)) if not has_shard(out, number)]
+    n_left = sum(len(shards[number]) for number in left)
+    with tqdm(total=n_left, desc="speaking", unit="text", disable=None) as bar:
+        for number in left:
+            pairs = list(maker.pairs(shards[number], bar))
+            write_pairs(out, number, pairs, maker.tts.config.num_codebooks)
+    return sum(len(read_lines(out, number)) for number in range(len(shards))), len(maker.targets)
+
+
+class PairMaker:
+    """Speaks texts of a token folder several times each, and pairs what it said.
+
+    Args:
+        model: the TTS checkpoint folder.
+        tokens: the token folder, made with the model's codec.
+        config: how.
+
+    Raises:
+        ValueError: tokens, codec or settings cannot be used; the message says why.
+        CheckpointError: the model cannot be read.
+    """
+
+    def __init__(self, model: str | Path, tokens: str | Path, config: PreferenceConfig) -> None:
+        self.model, self.config = model, config
+        self.tts, self.tokenizer = load_tts(model)
+        recordings = TokenSet(tokens)
+        self.info = recordings.info
+        if self.info.codebook_sizes != self.tts.config.codebook_sizes:
+            raise ValueError(
+                f"{tokens}: tokens of codebooks {self.info.codebook_sizes}, {model} speaks "
+                f"{self.tts.config.codebook_sizes}; give tokens of the model's codec"
+            )
+        self.codec = codec.load(config.codec or self.info.codec, config.device)
+        if self.codec.fingerprint != self.info.fingerprint:
+            raise ValueError(
+                f"codec {config.codec or self.info.codec}: its fingerprint is {self.codec.fingerprint}, {tokens} was "
+                f"made by {self.info.fingerprint}; give that codec"
+            )
+        data = SpeechDataConfig(str(tokens), reference_s=config.reference_s)
+        self.speech = SpeechDataset(recordings, self.tokenizer, self.tts.config.sequence, data, config.seed)
+        lines = recordings.lines
+        targets = [i for i in self.speech.targets if lines[i].speed == 1 and plain(lines[i].text or "")]
+        if not targets:
+            raise ValueError(f"{tokens}: no text with words at speed 1; write it anew with 1 among its speeds")
+        order = np.random.default_rng(config.seed).permutation(targets)
+        self.targets: list[int] = order[: config.n_texts or None].tolist()
+        self.measures = make_measures(config.weights, config.asr, config.speaker)
+        self.fingerprint = fingerprint(self.tts.config, self.tts.state_dict())
+        self.tts.to(config.device)
+
+    def index(self) -> dict[str, Any]:
+        """All that the pairs depend on, for `index.json`."""
+        c, digest = self.config, hashlib.sha256()
+        for target in self.targets:
+            line = self.speech.tokens.lines[target]
+            digest.update(json.dumps([line.id, line.n_frames, line.text, line.speaker, line.language]).encode())
+        return asdict(self.info) | {
+            "model": str(self.model),
+            "model_fingerprint": self.fingerprint,
+            "source_digest": digest.hexdigest()[:16],
+            "measures": {n: [m.metric.name, m.metric.version, m.weight] for n, m in self.measures.items()},
+            "n_candidates": c.n_candidates,
+            "reference_s": c.reference_s,
+            "temperature": c.temperature,
+            "cfg_scale": c.cfg_scale,
+            "seed": c.seed,
+            "shard_texts": c.shard_texts,
+        }
+
+    def pairs(self, targets: Sequence[int], bar: tqdm) -> Iterator[Pair]:
+        """The pairs of those texts whose candidates differ."""
+        loop = FrameLoop(self.tts, self.tokenizer.special, self.config.n_slots)
+        spoken = speak(loop, self._requests(loop, targets))
+        n = self.config.n_candidates
+        for i, target in enumerate(targets):
+            if (pair := self._pair(target, spoken[n * i :][:n])) is not None:
+                yield pair
+            bar.update()
+
+    def _voice(self, target: int) -> Tensor:
+        """Codes `[K, R]` of the voice for a text: the same whenever asked for."""
+        return self.speech.reference(target, np.random.default_rng((self.config.seed, target)))
+
+    def _decode(self, codes: Tensor) -> Tensor:
+        """Codes `[K, T]` as a waveform `[L]`."""
+        return self.codec.decode(codes.long()[None])[0]
+
+    def _requests(self, loop: FrameLoop, targets: Sequence[int]) -> Iterator[Request]:
+        """The candidates of each text, made as they are asked for: prefixes are large."""
+        for target in targets:
+            line = self.speech.tokens.lines[target]
+            prefix, ids = loop.prefix(self._voice(target).long()), self.tokenizer.encode(line.text or "")
+            for seed in np.random.SeedSequence((self.config.seed, target)).generate_state(self.config.n_candidates):
+                yield Request(prefix, ids, self.config.sampling(int(seed), line.n_frames))
+
+    def _pair(self, target: int, candidates: list[Candidate]) -> Pair | None:
+        line, voice = self.speech.tokens.lines[target], self._voice(target)
+        text = line.text or ""
+        about = self.tts.config.sequence, self.tokenizer, voice, text
+        whole = [c for c in candidates if arrange_spoken(*about, c.codes, c.ended) is not None]
+        reference, *outputs = (self._decode(codes) for codes in (voice, *(c.codes for c in whole)))
+        rate, language = self.codec.config.sample_rate, line.language or ""
+        speeches = [Spoken(reference, output, rate, text, language) for output in outputs]
+        scores = [{name: measure.score(speech) for name, measure in self.measures.items()} for speech in speeches]
+        chosen = choose(self.measures, scores, [c.ended for c in whole])
+        if chosen is None:
+            return None
+        w, l = chosen
+        parts = [codes.to(torch.int16) for codes in (voice, whole[w].codes, whole[l].codes)]
+        sizes = [part.shape[1] for part in parts]
+        return Pair(PairLine(line.id, text, line.language, sizes, whole[l].ended, scores[w], scores[l]), *parts)
+
+
+def speak(loop: FrameLoop, requests: Iterable[Request]) -> list[Candidate]:
+    """What the model says to each request, in as many slots as the loop has."""
+    waiting = enumerate(requests)
+    talking: dict[int, tuple[int, Stream | None, list[Tensor]]] = {}
+    spoken: dict[int, Candidate] = {}
+    while True:
+        for slot, (number, request) in zip(loop.free, waiting, strict=False):  # more are waiting than are free
+            loop.start(slot, *request)
+            talking[slot] = number, loop.streams[slot], []
+        if not talking:
+            return [spoken[number] for number in range(len(spoken))]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "speech did not end")  # that is a candidate like others
+            frames = loop.advance()
+        for slot, frame in frames.items():
+            number, stream, codes = talking[slot]
+            if frame is not None:
+                codes.append(frame)
+                continue
+            assert stream is not None
+            spoken[number] = Candidate(torch.stack(codes, dim=1), stream.semantic[-1] == END)
+            del talking[slot]
+
+
+def main() -> int:
+    d = PreferenceConfig()
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("model", help="TTS checkpoint folder")
+    parser.add_argument("tokens", help="folder of python -m train.data.tokenize, whose texts are spoken")
+    parser.add_argument("out", type=Path, help="folder for the pairs")
+    parser.add_argument("--n-candidates", type=int, default=d.n_candidates, help="speeches of each text")
+    parser.add_argument("--n-texts", type=int, default=d.n_texts, help="texts at most, drawn at random; 0: all")
+    parser.add_argument("--reference-s", type=float, nargs=2, default=d.reference_s, help="seconds of the voice")
+    parser.add_argument("--temperature", type=float, default=d.temperature, help="of semantic tokens")
+    parser.add_argument("--cfg-scale", type=float, default=d.cfg_scale, help="of the flow head")
+    weights = " ".join(f"{name}={weight:g}" for name, weight in WEIGHTS.items())
+    parser.add_argument("--weights", type=_weight, nargs="+", default=[], help=f"of ranks, 0: leave out; {weights}")
+    parser.add_argument("--asr", default=d.asr, help="pocketsphinx, whisper=FOLDER_OR_HUB_ID or ctc=FOLDER")
+    parser.add_argument("--speaker", default=d.speaker, help="resemblyzer or ecapa=FOLDER")
+    parser.add_argument("--seed", type=int, default=d.seed, help="of texts, voices and candidates")
+    parser.add_argument("--shard-texts", type=int, default=d.shard_texts, help="texts to a shard")
+    parser.add_argument("--codec", default=d.codec, help="the tokens' codec, if it is elsewhere now")
+    parser.add_argument("--device", default=d.device, help="where model and codec run")
+    parser.add_argument("--n-slots", type=int, default=d.n_slots, help="speeches at a time")
+    args = vars(parser.parse_args())
+    model, tokens, out = args.pop("model"), args.pop("tokens"), args.pop("out")
+    args |= {"weights": dict(args["weights"]), "reference_s": tuple(args["reference_s"])}
+    try:
+        n_pairs, n_texts = write_preferences(model, tokens, out, PreferenceConfig(**args))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{n_pairs} pairs of {n_texts} texts in {out}")
+    return 0 if n_pairs else 1
+
+
+def _weight(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    return name, float(number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

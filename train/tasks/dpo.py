@@ -1,0 +1,132 @@
+"""Preference training: DPO on semantic tokens and flow-DPO on acoustic values, beside the pretraining losses."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codec.tts.checkpoint import load_tts
+from codec.tts.model import TTSLosses
+from train.config import from_mapping
+from train.data.loader import make_loader
+from train.data.pairs import PairSet, PreferenceBatch, PreferenceDataConfig, PreferenceDataset
+from train.losses.preference import accuracy, preference_loss, reward_margins
+from train.tasks.tts import VALID_AUDIO, TTSLossConfig, TTSTask
+
+
+@dataclass
+class DPOLossConfig(TTSLossConfig):
+    """The paper's betas, and how much the pretraining losses count, which are weighed among themselves as there.
+
+    Raises:
+        ValueError: a field is out of range; the message names it.
+    """
+
+    pretraining: float = 1.0
+    semantic_beta: float = 0.1
+    acoustic_beta: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("pretraining", "semantic_beta", "acoustic_beta"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
+
+
+class DPOTask(TTSTask):
+    """A TTS model that learns which of two speeches is better, held to what it was before.
+
+    Args:
+        data: pairs, and what to pretrain and validate on.
+        loss: which losses count how much.
+        seed: of the data.
+        init: the TTS checkpoint folder to start from, the frozen reference too.
+        n_valid: sentences to speak in validation.
+
+    Raises:
+        ValueError: unusable data or settings, or a head that this training is not for; the message names them.
+        CheckpointError: the weights to start from cannot be read.
+    """
+
+    loss: DPOLossConfig
+
+    def __init__(
+        self, data: PreferenceDataConfig, loss: DPOLossConfig, seed: int, init: str, n_valid: int = VALID_AUDIO
+    ) -> None:
+        config = load_tts(init)[0].config
+        if config.head != "flow":
+            raise ValueError(
+                f"{init}: a model with head = {config.head}; preference training is for the flow head only"
+            )
+        super().__init__(config, data, loss, seed, init, n_valid)
+        pairs = PairSet(data.pairs)
+        if pairs.fingerprint != config.codec_fingerprint:
+            raise ValueError(
+                f"{data.pairs}: pairs of codec {pairs.fingerprint}, {data.train} was made by "
+                f"{config.codec_fingerprint}; give pairs and tokens of one codec"
+            )
+        self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.preferences = PreferenceDataset(pairs, self.dataset, seed)
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any], n_valid: int) -> DPOTask:
+        """From the groups `model`, which holds `init` alone, `data` and `loss` of a run's settings, and its `seed`.
+
+        Raises:
+            ValueError: the steps of the run are more than one epoch.
+        """
+        data = from_mapping(PreferenceDataConfig, settings["data"], "data")
+        loss = from_mapping(DPOLossConfig, settings["loss"], "loss")
+        task = cls(data, loss, settings["seed"], settings["model"]["init"], n_valid)
+        steps, n_pairs = settings["trainer"]["steps"], len(task.preferences.pairs)
+        per_step = data.batch_size * settings["trainer"]["accumulate"]
+        if steps * per_step > n_pairs:
+            raise ValueError(
+                f"trainer.steps = {steps}: one epoch over {n_pairs} pairs, {per_step} a step, has "
+                f"{n_pairs // per_step}; give at most that, or make more pairs"
+            )
+        return task
+
+    def batches(self, start: int, rank: int, world_size: int) -> Iterator[PreferenceBatch]:  # type: ignore[override]
+        return make_loader(self.preferences, self.data.batch_size, start, rank, world_size, self.data.num_workers)
+
+    def backward(  # type: ignore[override]
+        self, batch: PreferenceBatch, step: int, scale: float, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """One pass back for the pretraining rows and one for the pairs; an epoch sees each pair as new, once."""
+        w = self.loss
+        metrics = super().backward(batch.speech, step, scale * w.pretraining, generator)
+        total = w.pretraining * metrics["loss/total"]
+        policy, reference = self._costs(batch, generator)
+        parts = {
+            "semantic": (policy.semantic, reference.semantic, w.semantic_beta),
+            "acoustic": (policy.acoustic, reference.acoustic, w.acoustic_beta),
+        }
+        preference = total.new_zeros(())
+        for name, (ours, theirs, beta) in parts.items():
+            margins = reward_margins(ours, theirs, batch.speeches, batch.n_pairs, beta)
+            loss = preference_loss(margins)
+            preference = preference + loss
+            metrics |= {
+                f"loss/preference_{name}": loss.detach(),
+                f"reward/margin_{name}": margins.detach().mean(),
+                f"reward/accuracy_{name}": accuracy(margins.detach()),
+            }
+        (scale * preference).backward()
+        return metrics | {"loss/total": total + preference.detach()}
+
+    def _costs(self, batch: PreferenceBatch, generator: torch.Generator) -> tuple[TTSLosses, TTSLosses]:
+        """What the frames of the pairs cost the model and the reference, at the same times and with the same noise."""
+        drawn = generator.get_state()
+        with torch.no_grad():
+            reference = self.reference.to(batch.speeches.device)(batch.pairs, generator)
+        generator.set_state(drawn)
+        self.model.eval()  # no hidden state is dropped: guidance is a matter of pretraining
+        policy = self.parallel["tts"](batch.pairs, generator)
+        self.model.train()
+        return policy, reference

@@ -1,0 +1,202 @@
+"""Training TTS: cross-entropy of semantic tokens and the acoustic head's loss, on the second clip only (section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import codec
+from codec.nn.transformer import Block
+from codec.tts.checkpoint import load_tts, save_tts
+from codec.tts.config import TTSConfig
+from codec.tts.generate import FrameLoop
+from codec.tts.model import TTSLosses, TTSModel
+from codec.tts.pretrained import HF, read_backbone, read_tokenizer
+from codec.tts.sampling import Sampling
+from codec.tts.text import BPETokenizer, TextTokenizer
+from eval.pictures import spectrogram_pair
+from train.config import from_mapping
+from train.data.loader import make_loader
+from train.data.speech import SpeechBatch, SpeechDataConfig, SpeechDataset
+from train.data.tokens import TokenSet
+from train.tasks.base import Validation
+
+VALID_ROWS = 8  # packed rows that validation losses are measured on
+VALID_AUDIO = 4  # sentences to listen to
+VALID_SEED = 1
+
+
+@dataclass
+class TTSLossConfig:
+    """Weights of the losses. An acoustic loss is a sum over 36 channels, some three times the semantic one in nats.
+
+    Raises:
+        ValueError: a field is out of range; the message names it.
+    """
+
+    semantic: float = 1.0
+    acoustic: float = 0.3
+    freeze_text: bool = False  # leave the text embeddings as they are, those of a language model
+
+    def __post_init__(self) -> None:
+        for name in ("semantic", "acoustic"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
+
+
+class TTSTask:
+    """One TTS model.
+
+    Args:
+        config: the architecture; `vocab_size` is that of the tokenizer, and shape and codec those of the data.
+        data: what to train and validate on.
+        loss: which losses count how much.
+        seed: of the data and of fresh weights.
+        init: weights to start from: `random`, those of a TTS checkpoint folder, or `hf:NAME`, a language model whose
+            backbone, text embeddings and shape are taken. The tokenizer comes along.
+        n_valid: sentences to speak in validation.
+
+    Raises:
+        ValueError: unusable data or settings; the message names them.
+        CheckpointError: the weights to start from cannot be read or do not fit.
+    """
+
+    main = "tts"
+
+    def __init__(
+        self,
+        config: TTSConfig,
+        data: SpeechDataConfig,
+        loss: TTSLossConfig,
+        seed: int,
+        init: str = "random",
+        n_valid: int = VALID_AUDIO,
+    ) -> None:
+        self.data, self.loss, self.n_valid = data, loss, n_valid
+        tokens = TokenSet(data.train)
+        torch.manual_seed(seed)
+        self.tokenizer: TextTokenizer
+        if init == "random":
+            texts = [line.text for line in tokens.lines if line.text]
+            self.tokenizer = BPETokenizer.train(texts, config.vocab_size)
+        elif init.startswith(HF):
+            pretrained = read_backbone(init.removeprefix(HF))
+            self.tokenizer = read_tokenizer(init.removeprefix(HF))
+            config = pretrained.fit(config)
+        else:
+            start, self.tokenizer = load_tts(init)
+        config.vocab_size = self.tokenizer.vocab_size
+        config.codec, config.codec_fingerprint = tokens.info.codec, tokens.info.fingerprint
+        self.config = config
+        self.model = TTSModel(config)
+        if init.startswith(HF):
+            pretrained.copy_to(self.model, self.tokenizer.special)
+        elif init != "random":
+            self.model.load_state_dict(start.state_dict())
+        self.model.text_embedding.requires_grad_(not loss.freeze_text)
+        if tokens.info.codebook_sizes != config.codebook_sizes:
+            raise ValueError(
+                f"{data.train}: tokens of codebooks {tokens.info.codebook_sizes}; the model is for "
+                f"{config.codebook_sizes}: change model.semantic_codebook_size, acoustic_dim or acoustic_levels"
+            )
+        self.dataset = SpeechDataset(tokens, self.tokenizer, config.sequence, data, seed)
+        self.valid = None
+        if data.valid:
+            self.valid = SpeechDataset(TokenSet(data.valid), self.tokenizer, config.sequence, data, VALID_SEED)
+        self.networks: dict[str, nn.Module] = {"tts": self.model}
+        self.parallel: dict[str, Any] = dict(self.networks)
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any], n_valid: int) -> TTSTask:
+        """From the groups `model`, `data` and `loss` of a run's settings, and its `seed`."""
+        model = dict(settings["model"])
+        init = model.pop("init")
+        return cls(
+            from_mapping(TTSConfig, model, "model"),
+            from_mapping(SpeechDataConfig, settings["data"], "data"),
+            from_mapping(TTSLossConfig, settings["loss"], "loss"),
+            settings["seed"],
+            init,
+            n_valid,
+        )
+
+    def batches(self, start: int, rank: int, world_size: int) -> Iterator[SpeechBatch]:
+        return make_loader(self.dataset, self.data.batch_size, start, rank, world_size, self.data.num_workers)
+
+    def backward(self, batch: SpeechBatch, step: int, scale: float, generator: torch.Generator) -> dict[str, Tensor]:
+        parts = self._means(self.parallel["tts"](batch, generator), batch)
+        total = self.loss.semantic * parts["semantic"] + self.loss.acoustic * parts["acoustic"]
+        (scale * total).backward()
+        metrics = {f"loss/{name}": value.detach() for name, value in (parts | {"total": total}).items()}
+        return metrics | {"data/frames": torch.tensor(float(len(batch.where)))}
+
+    def after_step(self, step: int, generator: torch.Generator) -> dict[str, float]:
+        return {}
+
+    def _means(self, losses: TTSLosses, batch: SpeechBatch) -> dict[str, Tensor]:
+        """Means over the frames by their weights."""
+        total = batch.weights.sum().clamp(min=1)
+        parts = {"semantic": losses.semantic, "acoustic": losses.acoustic}
+        return {name: (value * batch.weights).sum() / total for name, value in parts.items()}
+
+    @torch.compiler.set_stance("force_eager")
+    @torch.no_grad()
+    def validate(self) -> Validation:
+        """Losses on the same rows and random numbers each time, and sentences spoken in the voices of the set."""
+        if self.valid is None:
+            return Validation({})
+        sums: dict[str, list[float]] = {}
+        for i in range(VALID_ROWS):
+            batch = self.valid.collate([self.valid[i]]).to(self.model.device)
+            generator = torch.Generator(self.model.device).manual_seed(i)
+            losses = self.model(batch, generator)
+            for name, value in self._means(losses, batch).items():
+                sums.setdefault(name, []).append(float(value))
+        metrics = {name: float(np.mean(values)) for name, values in sums.items()}
+        metrics["score"] = -(self.loss.semantic * metrics["semantic"] + self.loss.acoustic * metrics["acoustic"])
+        audio, pictures = self._speak()
+        return Validation(metrics, audio, pictures, self._codec.config.sample_rate if self.n_valid else 24_000)
+
+    @cached_property
+    def _codec(self) -> codec.Tokenizer:
+        return codec.load(self.config.codec)
+
+    def _speak(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The validation set's first texts, each in the voice of another clip of its speaker, beside the recordings."""
+        audio: dict[str, Tensor] = {}
+        pictures: dict[str, Any] = {}
+        assert self.valid is not None
+        tokens = self.valid.tokens
+        for number, i in enumerate(np.linspace(0, len(self.valid.targets) - 1, self.n_valid).round().astype(int)):
+            target = self.valid.targets[i]
+            utterance = tokens[target]
+            others = [o for o in self.valid.by_speaker[utterance.speaker or ""] if o != target]
+            loop = FrameLoop(self.model, self.tokenizer.special)
+            limit = Sampling(max_frames=2 * utterance.codes.shape[1] + 25)
+            loop.start(0, loop.prefix(tokens[others[0]].codes.long()), self.tokenizer.encode(utterance.text or ""), limit)
+            frames = []
+            while not loop.free:
+                frame = loop.advance()[0]
+                frames += [] if frame is None else [frame]
+            codes = torch.stack(frames, dim=1) if frames else utterance.codes[:, :1].long()
+            name = f"{number:02d}_{utterance.id}"
+            original, spoken = (self._codec.decode(c.long()[None])[0] for c in (utterance.codes, codes))
+            audio |= {f"{name}_original": original, f"{name}_spoken": spoken}
+            pictures[name] = spectrogram_pair(original, spoken, self._codec.config.sample_rate)
+        return audio, pictures
+
+    def export(self, folder: Path, state: dict[str, Tensor]) -> None:
+        save_tts(folder, self.config, state, self.tokenizer)
+
+    def compile(self) -> None:
+        for part, dynamic in ((self.model.backbone, False), (self.model.acoustic_head, True)):  # rows, frames
+            for module in part.modules():
+                if isinstance(module, Block):
+                    module.compile(dynamic=dynamic)
