@@ -10,6 +10,7 @@ from codec.tts.checkpoint import save_tts
 from codec.tts.config import PRESETS
 from codec.tts.model import TTSModel
 from codec.tts.text import BPETokenizer
+from train.data.pairs import Pair, PairLine, write_pairs
 from train.data.tokens import TokenUtterance, write_index, write_shard
 
 TEXTS = ("one two", "three four five", "six", "seven", "eight nine", "...")  # the last has no words
@@ -34,17 +35,38 @@ def write_tts(folder: Path, codec: Tokenizer, /, seed: int = 0, **changes: objec
 
 def write_tokens(folder: Path, codec: Tokenizer, codec_folder: Path) -> Path:
     """A token folder of `TEXTS`, said by two speakers in turn."""
-    folder.mkdir()
-    sizes = codec.config.codebook_sizes
-    about = {"codec": str(codec_folder), "fingerprint": codec.fingerprint, "codebook_sizes": sizes}
-    write_index(folder, about | {"frame_rate": codec.config.frame_rate, "n_shards": 1})
     generator = torch.Generator().manual_seed(0)
     utterances = []
     for number, text in enumerate(TEXTS):
-        n_frames = 6 + number
-        rows = [torch.randint(0, size, (n_frames,), generator=generator, dtype=torch.int16) for size in sizes]
-        activity = torch.full((n_frames,), 255, dtype=torch.uint8)
+        codes = random_codes(codec, 6 + number, generator)
+        activity = torch.full((6 + number,), 255, dtype=torch.uint8)
         speaker = "ann" if number % 2 else "bob"
-        utterances.append(TokenUtterance(f"clip{number}", text, speaker, "en", 1.0, torch.stack(rows), activity))
-    write_shard(folder, 0, utterances, len(sizes))
+        utterances.append(TokenUtterance(f"clip{number}", text, speaker, "en", 1.0, codes, activity))
+    _write_index(folder, codec, codec_folder)
+    write_shard(folder, 0, utterances, codec.config.num_codebooks)
     return folder
+
+
+def write_random_pairs(folder: Path, codec: Tokenizer, n_pairs: int) -> Path:
+    """A folder of pairs that nobody spoke; the losers are longer, and every other one was cut."""
+    generator = torch.Generator().manual_seed(1)
+    pairs = []
+    for number in range(n_pairs):
+        sizes = [4, 5, 7]
+        line = PairLine(f"clip{number}", TEXTS[number % 5], "en", sizes, number % 2 == 0, {"cer": 0.0}, {"cer": 1.0})
+        pairs.append(Pair(line, *(random_codes(codec, n, generator) for n in sizes)))
+    _write_index(folder, codec, folder)
+    write_pairs(folder, 0, pairs, codec.config.num_codebooks)
+    return folder
+
+
+def random_codes(codec: Tokenizer, n_frames: int, generator: torch.Generator) -> torch.Tensor:
+    sizes = codec.config.codebook_sizes
+    return torch.stack([torch.randint(0, n, (n_frames,), generator=generator, dtype=torch.int16) for n in sizes])
+
+
+def _write_index(folder: Path, codec: Tokenizer, codec_folder: Path) -> None:
+    c = codec.config
+    about = {"codec": str(codec_folder), "fingerprint": codec.fingerprint, "codebook_sizes": c.codebook_sizes}
+    folder.mkdir()
+    write_index(folder, about | {"frame_rate": c.frame_rate, "n_shards": 1})

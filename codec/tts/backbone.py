@@ -25,7 +25,7 @@ class State(NamedTuple):
         return self.kv.shape[4]
 
     def grown(self, capacity: int) -> State:
-        """The same streams with room for `capacity` steps."""
+        """The same streams with room for `capacity` steps, no fewer than now."""
         return State(self.length, F.pad(self.kv, (0, 0, 0, capacity - self.capacity)))
 
 

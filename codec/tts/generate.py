@@ -6,11 +6,14 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from codec.tokens.layout import END
+from codec.tts.accelerate import Accelerated, Mode
+from codec.tts.backbone import State
 from codec.tts.heads.base import HeadSampling
 from codec.tts.model import TTSModel, end_frame
 from codec.tts.sampling import Sampling, draw_semantic
@@ -65,13 +68,16 @@ class FrameLoop:
         model: the network, shared with other loops; all state is kept here.
         special: the text tokenizer's markers.
         n_slots: how many requests fit.
+        mode: how single steps are run, see `codec.tts.accelerate`.
     """
 
-    def __init__(self, model: TTSModel, special: SpecialIds, n_slots: int = 1) -> None:
+    def __init__(self, model: TTSModel, special: SpecialIds, n_slots: int = 1, mode: Mode = "eager") -> None:
         self.model, self.special = model, special
         self.streams: list[Stream | None] = [None] * n_slots
-        self.lengths = [0] * n_slots  # steps of each slot's stream, as in the state
-        self.state = model.init_state(n_slots, CAPACITY)
+        self.lengths = [0] * n_slots  # steps of each slot's stream so far
+        self.kv = model.init_state(n_slots, CAPACITY).kv
+        self._read = Accelerated(partial(_read, model), mode)
+        self._sample = Accelerated(partial(_sample, model), mode)
 
     @property
     def free(self) -> list[int]:
@@ -87,7 +93,8 @@ class FrameLoop:
         text[0] = torch.tensor([step.text for step in steps])
         frames[0, torch.tensor([step.hears for step in steps])] = tokens
         state = self.model.init_state(1, len(steps))
-        _, state = self.model.backbone.step(self._embed(text, frames), state)
+        x = self.model.embed(text.to(self.model.device), frames.to(self.model.device))
+        _, state = self.model.backbone.step(x, state)
         return Prefix(state.kv)
 
     @torch.inference_mode()
@@ -108,24 +115,22 @@ class FrameLoop:
         steps = speech(self.model.config.sequence, self.special, ids)
         generator = torch.Generator().manual_seed(sampling.seed)
         self.streams[slot] = Stream(steps, sampling, generator, end_frame(self.model.config.num_codebooks))
-        n_steps = prefix.kv.shape[4]
-        self.lengths[slot] = n_steps
+        self.lengths[slot] = prefix.kv.shape[4]
         self._make_room(0)
-        self.state.kv[:, :, slot, :, :n_steps] = prefix.kv[:, :, 0]
-        self.state.length[slot] = n_steps
+        self.kv[:, :, slot, :, : self.lengths[slot]] = prefix.kv[:, :, 0]
 
     @torch.inference_mode()
     def advance(self) -> dict[int, Tensor | None]:
         """The next frame of every request: its codes `[K]` int64 by slot, or None where the audio has ended.
 
-        Warns when a request is cut at its `max_frames`.
+        Warns when a request is cut at its limit, see `Sampling`.
         """
         active = {slot: stream for slot, stream in enumerate(self.streams) if stream is not None}
         chunks = {slot: stream.chunk() for slot, stream in active.items()}
         if not chunks:
             return {}
-        h = self._hidden(chunks)
-        frames = self._draw(h, list(active.values()), [chunk[-1].may_end for chunk in chunks.values()])
+        h, logits = self._hidden(chunks)
+        frames = self._draw(h, logits, active, {slot: chunk[-1].may_end for slot, chunk in chunks.items()})
         results: dict[int, Tensor | None] = {}
         for (slot, stream), frame in zip(active.items(), frames, strict=True):
             stream.frame = frame
@@ -143,15 +148,13 @@ class FrameLoop:
                 self.stop(slot)
         return results
 
-    @torch.inference_mode()
     def stop(self, slot: int) -> None:
         """Free a slot, whatever its request was about to say."""
         self.streams[slot] = None
         self.lengths[slot] = 0
-        self.state.length[slot] = 0
 
-    def _hidden(self, chunks: dict[int, list[Step]]) -> Tensor:
-        """Read the next chunk of each slot; hidden states `[n, D]` of their last steps."""
+    def _hidden(self, chunks: dict[int, list[Step]]) -> tuple[Tensor, Tensor]:
+        """Read the next chunk of each slot; hidden states `[B, D]` of their last steps, and semantic logits."""
         n_steps = max(map(len, chunks.values()))
         text, frames = self._blank(len(self.streams), n_steps)
         lengths = torch.zeros(len(self.streams), dtype=torch.int64)
@@ -164,43 +167,55 @@ class FrameLoop:
                 if step.hears:
                     frames[slot, place] = stream.frame
         self._make_room(n_steps)
-        slots = torch.tensor(list(chunks))
-        device = self.model.device
-        h, self.state = self.model.backbone.step(self._embed(text, frames), self.state, lengths.to(device))
+        tensors = [t.to(self.model.device) for t in (text, frames, torch.tensor(self.lengths), lengths)]
         self.lengths = [have + n for have, n in zip(self.lengths, lengths.tolist(), strict=True)]
-        return h[slots.to(device), (lengths[slots] - 1).to(device)]
+        if n_steps > 1:  # of any length: not worth a compilation
+            return _read(self.model, self.kv, *tensors)
+        return self._read(tensors, self.kv, key=self.kv.data_ptr())
 
-    def _draw(self, h: Tensor, streams: list[Stream], may_end: list[bool]) -> Tensor:
-        """Frames `[n, K]` on the CPU for hidden states `[n, D]`."""
-        logits = self.model.semantic_logits(h).cpu()
-        semantic = [
-            draw_semantic(row, s.sampling, may and len(s.semantic) >= s.sampling.min_frames, s.semantic, s.generator)
-            for row, s, may in zip(logits, streams, may_end, strict=True)
-        ]
-        head = self.model.acoustic_head
-        noise = [head.draw(s.sampling.head, s.generator) for s in streams]
-        codes = torch.empty(len(streams), self.model.config.acoustic_dim, dtype=torch.int64)
+    def _draw(self, h: Tensor, logits: Tensor, streams: dict[int, Stream], may_end: dict[int, bool]) -> Tensor:
+        """Frames `[n, K]` on the CPU of the n streams, for the hidden states `[B, D]` of all slots."""
+        slots = torch.tensor(list(streams))
+        semantic = draw_semantic(
+            logits[slots.to(logits.device)],
+            [s.sampling for s in streams.values()],
+            [may_end[slot] and len(s.semantic) >= s.sampling.min_frames for slot, s in streams.items()],
+            [s.semantic for s in streams.values()],
+            torch.stack([torch.rand(2, generator=s.generator) for s in streams.values()]),
+        )
+        codes = torch.empty(len(self.streams), self.model.config.acoustic_dim, dtype=torch.int64)
         groups: dict[HeadSampling, list[int]] = {}
-        for i, s in enumerate(streams):
-            groups.setdefault(s.sampling.head, []).append(i)
-        for sampling, rows in groups.items():
-            drawn = torch.stack([noise[i] for i in rows]).to(h.device)
-            codes[rows] = head.sample(h[rows], drawn, sampling).cpu()
-        return self.model.frame(torch.tensor(semantic), codes)
+        for slot, s in streams.items():
+            groups.setdefault(s.sampling.head, []).append(slot)
+        for sampling, members in groups.items():
+            drawn = {slot: self.model.acoustic_head.draw(sampling, streams[slot].generator) for slot in members}
+            nothing = torch.zeros_like(drawn[members[0]])
+            noise = torch.stack([drawn.get(slot, nothing) for slot in range(len(self.streams))])
+            codes[members] = self._sample([h, noise.to(h.device)], sampling, key=sampling)[members].cpu()
+        return self.model.frame(semantic.cpu(), codes[slots])
 
     def _blank(self, batch_size: int, n_steps: int) -> tuple[Tensor, Tensor]:
         """Text `[B, S]` and frames `[B, S, K]` of steps at which nothing is read."""
         shape = (batch_size, n_steps)
         return torch.full(shape, NONE), torch.full((*shape, self.model.config.num_codebooks), NONE)
 
-    def _embed(self, text: Tensor, frames: Tensor) -> Tensor:
-        return self.model.embed(text.to(self.model.device), frames.to(self.model.device))
-
     def _make_room(self, n_steps: int) -> None:
         """See that every stream can take `n_steps` more."""
-        needed = max(self.lengths) + n_steps
-        capacity = self.state.capacity
-        while capacity < needed:
+        capacity = self.kv.shape[4]
+        while capacity < max(self.lengths) + n_steps:
             capacity *= 2
-        if capacity > self.state.capacity:
-            self.state = self.state.grown(capacity)
+        self.kv = State(torch.empty(0), self.kv).grown(capacity).kv
+
+
+def _read(
+    model: TTSModel, kv: Tensor, text: Tensor, frames: Tensor, starts: Tensor, lengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Read `lengths` `[B]` steps after `starts` `[B]`: the last hidden states `[B, D]` and their semantic logits."""
+    h, _ = model.backbone.step(model.embed(text, frames), State(starts, kv), lengths)
+    h = h[torch.arange(len(h), device=h.device), (lengths - 1).clamp(min=0)]
+    return h, model.semantic_logits(h)
+
+
+def _sample(model: TTSModel, sampling: HeadSampling, h: Tensor, noise: Tensor) -> Tensor:
+    """Acoustic codes `[B, acoustic_dim]`."""
+    return model.acoustic_head.sample(h, noise, sampling)

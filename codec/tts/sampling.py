@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -10,13 +11,15 @@ from torch import Tensor
 from codec.tokens.layout import END
 from codec.tts.heads.base import HeadSampling
 
+REPETITION_WINDOW = 10  # frames
+
 
 @dataclass
 class Sampling:
     """Settings of one request.
 
     The repetition guard is that of VALL-E 2: a token that fills more than `repetition_share` of the last
-    `repetition_window` frames is drawn anew from the whole distribution, without top-k and top-p.
+    `REPETITION_WINDOW` frames is drawn anew from the whole distribution, without top-k and top-p.
 
     Raises:
         ValueError: a field is out of range; the message names it.
@@ -25,7 +28,6 @@ class Sampling:
     temperature: float = 0.9  # of the semantic token; 0 takes the likeliest
     top_k: int = 100  # 0: all
     top_p: float = 0.95  # 1: all
-    repetition_window: int = 10
     repetition_share: float = 0.4  # 1: no guard
     min_frames: int = 2
     max_frames: int = 1500  # a hard stop, with a warning ...
@@ -34,7 +36,7 @@ class Sampling:
     head: HeadSampling = field(default_factory=HeadSampling)
 
     def __post_init__(self) -> None:
-        for name, low in (("temperature", 0), ("top_k", 0), ("min_frames", 0), ("seed", 0), ("repetition_window", 1)):
+        for name, low in (("temperature", 0), ("top_k", 0), ("min_frames", 0), ("seed", 0)):
             if getattr(self, name) < low:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected at least {low}")
         if self.frames_per_id <= 0:
@@ -47,33 +49,49 @@ class Sampling:
 
 
 def draw_semantic(
-    logits: Tensor, sampling: Sampling, may_end: bool, past: list[int], generator: torch.Generator
-) -> int:
-    """The next semantic token of one stream.
+    logits: Tensor,
+    samplings: Sequence[Sampling],
+    may_end: Sequence[bool],
+    past: Sequence[Sequence[int]],
+    uniforms: Tensor,
+) -> Tensor:
+    """The next semantic tokens `[N]` of N streams; a row depends on nothing but its own arguments.
 
     Args:
-        logits: `[V]` float32 on the CPU, -inf where there is no token.
-        sampling: the request's settings.
-        may_end: whether END is allowed.
-        past: semantic tokens of the stream so far.
-        generator: the stream's, on the CPU.
+        logits: `[N, V]` float32, -inf where there is no token.
+        samplings: each stream's settings.
+        may_end: whether each may end.
+        past: each stream's semantic tokens so far.
+        uniforms: `[N, 2]` random numbers in [0, 1).
     """
+    device = logits.device
+    uniforms = uniforms.to(device)
+
+    def column(values: Iterable[float]) -> Tensor:
+        return torch.tensor(list(values), device=device)[:, None]
+
+    held = ~column(may_end)
     logits = logits.clone()
-    if not may_end:
-        logits[END] = -torch.inf
-    if sampling.temperature == 0:
-        return int(logits.argmax())
-    whole = (logits / sampling.temperature).softmax(0)
-    token = int(torch.multinomial(_truncated(whole, sampling.top_k, sampling.top_p), 1, generator=generator))
-    recent = past[-sampling.repetition_window :]
-    if recent.count(token) > sampling.repetition_share * sampling.repetition_window:
-        token = int(torch.multinomial(whole, 1, generator=generator))
-    return token
+    logits[:, END : END + 1].masked_fill_(held, -torch.inf)
+    temperature = column(float(s.temperature) for s in samplings)
+    probs = (logits / temperature.clamp(min=1e-3)).softmax(1)
+    probs, tokens = probs.sort(dim=1, descending=True, stable=True)
+    before = probs.cumsum(1) - probs
+    top_k = column(s.top_k or logits.shape[1] for s in samplings)
+    kept = (before < column(s.top_p for s in samplings)) & (torch.arange(logits.shape[1], device=device) < top_k)
+    token = _pick(probs * kept, tokens, uniforms[:, :1])
+    recent = torch.full((len(past), REPETITION_WINDOW), -1)
+    for row, tail in zip(recent, past, strict=True):
+        if last := list(tail[-REPETITION_WINDOW:]):
+            row[: len(last)] = torch.tensor(last)
+    share = (recent.to(device) == token).sum(1, keepdim=True) / REPETITION_WINDOW
+    stuck = share > column(s.repetition_share for s in samplings)
+    token = torch.where(stuck, _pick(probs, tokens, uniforms[:, 1:]), token)
+    return torch.where(temperature == 0, logits.argmax(1, keepdim=True), token)[:, 0]
 
 
-def _truncated(probs: Tensor, top_k: int, top_p: float) -> Tensor:
-    """The likeliest tokens of `[V]`: at most `top_k`, and no more than it takes to reach `top_p` in sum."""
-    n = min(top_k or len(probs), len(probs))
-    values, tokens = probs.topk(n)
-    before = values.cumsum(0) - values
-    return torch.zeros_like(probs).scatter(0, tokens, values * (before < top_p * probs.sum()))
+def _pick(probs: Tensor, tokens: Tensor, uniform: Tensor) -> Tensor:
+    """One of `tokens` `[N, V]` by weights `[N, V]` and a random number `[N, 1]` each: `[N, 1]`."""
+    cumulative = probs.cumsum(1)
+    place = (cumulative <= uniform * cumulative[:, -1:]).sum(1, keepdim=True)
+    return tokens.gather(1, place.clamp(max=tokens.shape[1] - 1))

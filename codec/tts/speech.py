@@ -16,6 +16,7 @@ from codec.audio.io import Audio
 from codec.checkpoint.hub import DEFAULT, resolve
 from codec.tokens.layout import END
 from codec.tts import feed
+from codec.tts.accelerate import Mode
 from codec.tts.checkpoint import load_tts
 from codec.tts.config import PRESETS
 from codec.tts.generate import FrameLoop, Prefix
@@ -57,19 +58,22 @@ class TTS:
         model: the network; used in eval mode.
         text_tokenizer: of the text.
         codec: the one whose codes the network predicts.
+        mode: how single steps are run: eager, compile (a minute at the first sentence) or, on a GPU, graph.
 
     Raises:
         ValueError: the codec is not the one that the network was trained with.
     """
 
-    def __init__(self, model: TTSModel, text_tokenizer: TextTokenizer, codec: codecs.Tokenizer) -> None:
+    def __init__(
+        self, model: TTSModel, text_tokenizer: TextTokenizer, codec: codecs.Tokenizer, mode: Mode = "eager"
+    ) -> None:
         expected = model.config.codec_fingerprint
         if expected not in ("", codec.fingerprint) or codec.config.codebook_sizes != model.config.codebook_sizes:
             raise ValueError(
                 f"codec: {codec.fingerprint} with {codec.config.num_codebooks} codebooks; this voice model speaks "
                 f"through {expected or 'one'} with {model.config.num_codebooks}: load {model.config.codec!r}"
             )
-        self.model, self.text_tokenizer, self.codec = model.eval(), text_tokenizer, codec
+        self.model, self.text_tokenizer, self.codec, self.mode = model.eval(), text_tokenizer, codec, mode
         self._prefixes: dict[str, Prefix] = {}
 
     @property
@@ -159,7 +163,7 @@ class TTS:
 
     def _frames(self, requests: Sequence[_Request]) -> Iterator[tuple[int, Tensor]]:
         """Codes `[K]` of all requests as they are made, each with the number of its request."""
-        loop = FrameLoop(self.model, self.text_tokenizer.special, min(len(requests), MAX_SLOTS))
+        loop = FrameLoop(self.model, self.text_tokenizer.special, min(len(requests), MAX_SLOTS), self.mode)
         waiting, running = deque(range(len(requests))), dict[int, int]()
         while True:
             for slot in loop.free:
@@ -204,7 +208,10 @@ class TTS:
 
 
 def load(
-    name: str | Path = DEFAULT, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    name: str | Path = DEFAULT,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    mode: Mode = "eager",
 ) -> TTS:
     """Load a voice model and the codec that it speaks through.
 
@@ -213,6 +220,7 @@ def load(
             Voxtral layout), a hub id, or a preset of `codec.tts.config`, with random weights and a warning.
         device: where to put both.
         dtype: of the network's weights, e.g. torch.bfloat16.
+        mode: see `TTS`.
 
     Raises:
         CheckpointError: not found, damaged, or of parts that do not fit each other.
@@ -228,4 +236,4 @@ def load(
     else:
         model, text_tokenizer = load_tts(resolve(name, WEIGHTS), dtype)
     codec = codecs.load(model.config.codec, device)
-    return TTS(model.requires_grad_(False).to(device), text_tokenizer, codec)
+    return TTS(model.requires_grad_(False).to(device), text_tokenizer, codec, mode)

@@ -101,11 +101,41 @@ def test_room_grows_with_the_speech(make_model, text_tokenizer, voice_codes):
     loop = FrameLoop(model, text_tokenizer.special)
     loop.start(0, loop.prefix(voice_codes), ids, long)
     roomy = FrameLoop(model, text_tokenizer.special)
-    roomy.state = model.init_state(1, 4 * CAPACITY)
+    roomy.kv = model.init_state(1, 4 * CAPACITY).kv
     roomy.start(0, roomy.prefix(voice_codes), ids, long)
     assert torch.equal(run(loop)[0], run(roomy)[0])
-    assert loop.state.capacity == 2 * CAPACITY
+    assert loop.kv.shape[4] == 2 * CAPACITY
 
 
 def test_nothing_to_do_is_no_work(make_model, text_tokenizer):
     assert FrameLoop(make_model(), text_tokenizer.special).advance() == {}
+
+
+def test_a_compiled_loop_speaks_the_same(make_model, text_tokenizer, voice_codes):
+    model, ids = make_model(), text_tokenizer.encode("the lazy dog")
+    spoken = []
+    for mode in ("eager", "compile"):
+        loop = FrameLoop(model, text_tokenizer.special, mode=mode)
+        loop.start(0, loop.prefix(voice_codes), ids, GREEDY)
+        spoken.append(run(loop)[0])
+    assert torch.equal(*spoken)
+
+
+def test_modes_are_checked(make_model, text_tokenizer):
+    with pytest.raises(ValueError, match="mode = 'fast'"):
+        FrameLoop(make_model(), text_tokenizer.special, mode="fast")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="NVIDIA GPU"):
+            FrameLoop(make_model(), text_tokenizer.special, mode="graph")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_recorded_loop_speaks_the_same(make_model, text_tokenizer, voice_codes):
+    model, ids = make_model().cuda(), text_tokenizer.encode("the lazy dog")
+    spoken = []
+    for mode in ("eager", "graph"):
+        loop = FrameLoop(model, text_tokenizer.special, 2, mode)
+        for slot in range(2):
+            loop.start(slot, loop.prefix(voice_codes), ids, GREEDY)
+        spoken.append(run(loop, (0, 1))[0])
+    assert torch.equal(*spoken)

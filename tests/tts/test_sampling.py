@@ -8,8 +8,9 @@ from codec.tts.sampling import Sampling, draw_semantic
 
 
 def draws(logits, n=400, may_end=True, past=(), **settings):
-    generator = torch.Generator().manual_seed(0)
-    return [draw_semantic(logits, Sampling(**settings), may_end, list(past), generator) for _ in range(n)]
+    uniforms = torch.rand(n, 2, generator=torch.Generator().manual_seed(0))
+    tokens = draw_semantic(logits.expand(n, -1), [Sampling(**settings)] * n, [may_end] * n, [list(past)] * n, uniforms)
+    return tokens.tolist()
 
 
 @pytest.fixture
@@ -49,6 +50,17 @@ def test_a_repeated_token_is_drawn_anew(logits):
     free = draws(logits, top_k=1, past=[2] * 10, repetition_share=1.0)
     assert set(free) == {2}
     assert len(set(stuck)) > 2
+
+
+def test_rows_have_their_own_settings(logits):
+    samplings = [Sampling(temperature=0), Sampling(), Sampling(top_k=1), Sampling(temperature=2.0, top_p=1.0)]
+    uniforms = torch.rand(4, 2, generator=torch.Generator().manual_seed(3))
+    past = [[], [2] * 10, [3], [2, 2]]
+    may_end = [True, False, True, True]
+    rows = logits.expand(4, -1)
+    together = draw_semantic(rows, samplings, may_end, past, uniforms)
+    alone = [draw_semantic(rows[:1], [samplings[i]], [may_end[i]], [past[i]], uniforms[i : i + 1]) for i in range(4)]
+    assert torch.equal(together, torch.cat(alone))
 
 
 @pytest.mark.parametrize(

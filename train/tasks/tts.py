@@ -180,7 +180,9 @@ class TTSTask:
             others = [o for o in self.valid.by_speaker[utterance.speaker or ""] if o != target]
             loop = FrameLoop(self.model, self.tokenizer.special)
             limit = Sampling(max_frames=2 * utterance.codes.shape[1] + 25)
-            loop.start(0, loop.prefix(tokens[others[0]].codes.long()), self.tokenizer.encode(utterance.text or ""), limit)
+            loop.start(
+                0, loop.prefix(tokens[others[0]].codes.long()), self.tokenizer.encode(utterance.text or ""), limit
+            )
             frames = []
             while not loop.free:
                 frame = loop.advance()[0]

@@ -11,5 +11,9 @@ from codec.tts.heads.maskgit import MaskGITHead
 
 def make_head(config: TTSConfig) -> AcousticHead:
     """The head that `config` names, randomly initialised."""
-    kinds: dict[str, Callable[[TransformerConfig, int, int], AcousticHead]] = {"flow": FlowHead, "depth": DepthHead, "maskgit": MaskGITHead}
+    kinds: dict[str, Callable[[TransformerConfig, int, int], AcousticHead]] = {
+        "flow": FlowHead,
+        "depth": DepthHead,
+        "maskgit": MaskGITHead,
+    }
     return kinds[config.head](config.head_transformer, config.acoustic_dim, config.acoustic_levels)

@@ -1,0 +1,159 @@
+"""How fast speech is made: first audio, real-time factor, and where a frame's time goes, by streams and by mode.
+
+    python benchmarks/tts_speed.py                                       # `small` on a CPU
+    python benchmarks/tts_speed.py --preset voxtral --device cuda --dtype bfloat16 \\
+        --streams 1 16 32 --modes eager compile graph                    # the job for a GPU
+
+Weights are random: time depends on shapes alone. A request has 500 characters of text and a voice of 10 s, and the
+voice has been read before, as a server would have it. RTF is time over audio of one stream; first audio is the
+time from the request to its first 80 ms packet, codec included, the median of all rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from codec.files import atomic_file
+from codec.stream import DecoderStream
+from codec.tokenizer import load as load_codec
+from codec.tts.accelerate import MODES
+from codec.tts.config import PRESETS
+from codec.tts.generate import FrameLoop
+from codec.tts.model import TTSModel
+from codec.tts.sampling import Sampling
+from codec.tts.text import SpecialIds
+from eval.provenance import environment
+from eval.speed import timed
+from eval.tables import table
+
+SPECIAL = SpecialIds(pad=0, bos=1, begin_audio=2, next_text=3, repeat=4)
+VOICE_SECONDS = 10.0
+N_IDS = 125  # 500 characters of four each
+GREEDY = Sampling(temperature=0, min_frames=10_000, max_frames=10_001, frames_per_id=1000)
+
+
+class Speaker:
+    """`n_streams` requests that begin together, and their codec streams."""
+
+    def __init__(self, model: TTSModel, decoder: DecoderStream, mode: str, n_streams: int, voice: Tensor) -> None:
+        self.loop = FrameLoop(model, SPECIAL, n_streams, mode)  # type: ignore[arg-type]
+        self.decoder, self.n_streams = decoder, n_streams
+        self.prefix = self.loop.prefix(voice)
+        self.ids = torch.randint(5, model.config.vocab_size, (N_IDS,)).tolist()
+
+    def begin(self) -> None:
+        for slot in range(self.n_streams):
+            self.loop.stop(slot)
+            self.loop.start(slot, self.prefix, self.ids, GREEDY)
+        self.decoder.reset()
+
+    def packet(self) -> None:
+        """The next 80 ms of all streams, as samples."""
+        frames = self.loop.advance()
+        codes = torch.stack([frame for frame in frames.values() if frame is not None])
+        self.decoder.push(codes[:, :, None])
+
+
+def measure(speaker: Speaker, device: str, rounds: int, n_frames: int) -> tuple[float, float]:
+    """Seconds to the first packet and per packet after it, medians over the rounds; one more round warms up."""
+    first, rest = [], []
+    for number in range(rounds + 1):
+        start = time.perf_counter()
+        speaker.begin()
+        seconds, _ = timed(device, speaker.packet)
+        first.append(time.perf_counter() - start)
+        times = [timed(device, speaker.packet)[0] for _ in range(n_frames)]
+        rest.append(statistics.median(times))
+        if number == 0:
+            first, rest = [], []
+    return statistics.median(first), statistics.median(rest)
+
+
+def parts(model: TTSModel, decoder: DecoderStream, device: str, voice: Tensor) -> dict[str, float]:
+    """Seconds that the parts of one stream take, the best of ten."""
+    loop = FrameLoop(model, SPECIAL)
+    prefix = loop.prefix(voice)
+    loop.start(0, prefix, list(range(5, 5 + N_IDS)), GREEDY)
+    loop.advance()
+    dim = model.config.backbone.dim
+    like = model.semantic_head.weight
+    x, h = torch.randn(1, 1, dim).to(like), torch.randn(1, dim).to(like)
+    text = torch.randn(1, N_IDS, dim).to(like)
+    noise = model.acoustic_head.draw(GREEDY.head)[None].to(like.device)
+    state = model.init_state(1, 512)
+    state.length[:] = 250
+    codes = voice[None, :, :1]
+    work = {
+        "read a 10 s voice (once)": lambda: loop.prefix(voice),
+        f"read {N_IDS} text ids": lambda: model.backbone.step(text, state),
+        "backbone, a frame": lambda: model.backbone.step(x, state),
+        f"{model.config.head} head, a frame": lambda: model.acoustic_head.sample(h, noise, GREEDY.head),
+        "codec, a frame": lambda: decoder.push(codes),
+    }
+    return {name: min(timed(device, run)[0] for _ in range(10)) for name, run in work.items()}
+
+
+@torch.inference_mode()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", default="small", choices=PRESETS)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--streams", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--modes", nargs="+", default=["eager", "compile"], choices=MODES)
+    parser.add_argument("--frames", type=int, default=25, help="that are timed in a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="folder for the table and the numbers as JSON")
+    args = parser.parse_args()
+
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(0)
+    config, dtype = PRESETS[args.preset], getattr(torch, args.dtype)
+    with torch.device(args.device):
+        model = TTSModel(config).to(dtype).eval().requires_grad_(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the codec's preset is untrained
+        codec = load_codec(config.codec, args.device, dtype)
+    voice = torch.stack(
+        [torch.randint(n, (round(VOICE_SECONDS * codec.config.frame_rate),)) for n in config.codebook_sizes]
+    )
+    n_parameters = sum(p.numel() for p in model.parameters()) / 1e6
+    lines = [
+        f"`{args.preset}` ({n_parameters:.0f} M parameters), {args.device}, {args.dtype}, {args.threads} threads, "
+        f"PyTorch {torch.__version__}.\n"
+    ]
+    times = parts(model, codec.decoder_stream(), args.device, voice)
+    lines.append(table(["part, one stream", "ms"], [[name, f"{1000 * s:.2f}"] for name, s in times.items()]))
+    rows, records = [], []
+    for mode, n in tqdm([(m, n) for m in args.modes for n in args.streams], disable=None, leave=False):
+        speaker = Speaker(model, codec.decoder_stream(n), mode, n, voice)
+        first, packet = measure(speaker, args.device, args.rounds, args.frames)
+        rtf = packet * codec.config.frame_rate
+        rows.append([mode, str(n), f"{1000 * first:.1f}", f"{1000 * packet:.1f}", f"{rtf:.3f}", f"{n / packet:.1f}"])
+        records.append({"mode": mode, "streams": n, "first_s": first, "packet_s": packet, "rtf": rtf})
+    header = ["mode", "streams", "first audio, ms", "ms a packet", "RTF", "frames/s of all"]
+    lines.append(table(header, rows))
+    report = "\n".join(lines)
+    print(report)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        name = f"tts_speed_{args.preset}_{args.device.replace(':', '')}_{args.dtype}"
+        with atomic_file(args.out / f"{name}.md") as new:
+            new.write_text(report)
+        with atomic_file(args.out / f"{name}.json") as new:
+            new.write_text(json.dumps({"environment": environment(), "parts": times, "runs": records}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Training a voice model: learning, resuming, exporting, by every design."""
+
+import pytest
+import torch
+from tts_tokens import write_tokens
+
+import codec.tts
+from codec.tts.checkpoint import load_tts
+from codec.tts.config import DESIGNS, HEADS, PRESETS, SequenceConfig, TTSConfig
+from train.config import OptimConfig, TrainerConfig
+from train.data.speech import SpeechDataConfig
+from train.dist import World
+from train.log import Logger
+from train.loop import Trainer
+from train.tasks.tts import TTSLossConfig, TTSTask
+
+WORLD = World(0, 1, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    return write_tokens(tmp_path_factory.mktemp("tokens"))
+
+
+def make_task(tokens, design="prefix", head="flow", init="random", n_valid=0, **loss):
+    config = TTSConfig.from_json(PRESETS["tiny"].to_json())
+    config.sequence = SequenceConfig(design, n_text=4, n_frames=4, delay=2)
+    config.head = head
+    data = SpeechDataConfig(str(tokens), str(tokens), row_steps=160, batch_size=2, num_workers=0)
+    return TTSTask(config, data, TTSLossConfig(**loss), seed=0, init=init, n_valid=n_valid)
+
+
+def losses(task, n=3):
+    with torch.no_grad():
+        batch = next(task.batches(0, 0, 1))
+        generator = torch.Generator().manual_seed(0)
+        return {k: float(v.mean()) for k, v in vars(task.model(batch, generator)).items()}
+
+
+def train(task, folder, steps, stop_at=None):
+    config = TrainerConfig(steps=steps, validate_every=0, save_every=5, log_every=5, device="cpu")
+    trainer = Trainer(task, config, OptimConfig(lr=3e-3, warmup_steps=5), 0, folder, WORLD)
+    backward = task.backward
+
+    def interrupted(batch, step, scale, generator):
+        trainer.stop = step + 1 == stop_at
+        return backward(batch, step, scale, generator)
+
+    task.backward = interrupted
+    assert trainer.fit(Logger()) is (stop_at is None)
+
+
+@pytest.mark.parametrize(("design", "head"), [*((d, "flow") for d in DESIGNS), *(("prefix", h) for h in HEADS[1:])])
+def test_both_losses_fall(tokens, tmp_path, design, head):
+    task = make_task(tokens, design, head)
+    before = losses(task)
+    train(task, tmp_path / "run", 60)
+    after = losses(task)
+    assert after["semantic"] < 0.7 * before["semantic"]
+    assert after["acoustic"] < before["acoustic"]
+
+
+def test_a_resumed_run_is_an_undisturbed_one(tokens, tmp_path):
+    whole, stopped, resumed = (make_task(tokens) for _ in range(3))
+    train(whole, tmp_path / "whole", 10)
+    train(stopped, tmp_path / "stopped", 10, stop_at=4)
+    train(resumed, tmp_path / "stopped", 10)
+    for name, p in whole.model.state_dict().items():
+        assert torch.equal(p, resumed.model.state_dict()[name]), name
+
+
+def test_an_export_speaks(tokens, tmp_path):
+    task = make_task(tokens)
+    task.export(tmp_path / "model", task.model.state_dict())
+    with pytest.warns(UserWarning, match="untrained"):  # its codec
+        tts = codec.tts.load(tmp_path / "model")
+    voice = tts.voice(0.1 * torch.randn(24_000 * 4), consent="noise", sample_rate=24_000)
+    assert len(tts.speak("The fox.", voice, codec.tts.Sampling(max_frames=5, min_frames=4))) >= 4 * 1920
+
+
+def test_training_goes_on_from_a_checkpoint_with_its_tokenizer(tokens, tmp_path):
+    task = make_task(tokens)
+    task.export(tmp_path / "model", task.model.state_dict())
+    again = make_task(tokens, design="dual", init=str(tmp_path / "model"))
+    assert again.tokenizer.encode("the fox") == task.tokenizer.encode("the fox")
+    for name, p in task.model.state_dict().items():
+        assert torch.equal(p, again.model.state_dict()[name])
+    assert load_tts(tmp_path / "model")[0].config.sequence.design == "prefix"
+
+
+def test_frozen_text_stays(tokens, tmp_path):
+    task = make_task(tokens, freeze_text=True)
+    before = task.model.text_embedding.weight.clone()
+    train(task, tmp_path / "run", 5)
+    assert torch.equal(task.model.text_embedding.weight, before)
+
+
+def test_validation_speaks_and_scores(tokens):
+    validation = make_task(tokens, n_valid=2).validate()
+    assert validation.metrics["score"] == pytest.approx(
+        -(validation.metrics["semantic"] + 0.3 * validation.metrics["acoustic"]), rel=1e-5
+    )
+    assert len(validation.audio) == 4
+    assert len(validation.pictures) == 2
+    assert make_task(tokens, n_valid=0).validate().metrics == validation.metrics
+
+
+def test_tokens_of_another_codec_are_refused(tokens):
+    config = TTSConfig.from_json(PRESETS["tiny"].to_json())
+    config.acoustic_dim = 7
+    data = SpeechDataConfig(str(tokens), row_steps=160, num_workers=0)
+    with pytest.raises(ValueError, match="acoustic_dim"):
+        TTSTask(config, data, TTSLossConfig(), seed=0)
+
+
+def test_half_precision_weights_load_as_float32(tokens, tmp_path):
+    task = make_task(tokens)
+    state = {name: t.half() for name, t in task.model.state_dict().items()}
+    task.export(tmp_path / "model", state)
+    assert next(load_tts(tmp_path / "model")[0].parameters()).dtype == torch.float32

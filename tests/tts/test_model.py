@@ -1,0 +1,93 @@
+"""The TTS network: embeddings, masks, and its training losses."""
+
+import pytest
+import torch
+
+from codec.tokens.layout import END
+from codec.tts.config import DESIGNS, PRESETS, TTSConfig
+from codec.tts.model import TTSBatch, end_frame
+from codec.tts.sequence import NONE
+
+
+def frames(n, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    codes = [torch.randint(size, (n,), generator=generator) for size in PRESETS["tiny"].codebook_sizes]
+    return torch.stack(codes, dim=1) + 2
+
+
+def test_an_embedding_is_the_sum_of_what_is_read(make_model):
+    model = make_model()
+    tokens = frames(1)[None]
+    nothing = torch.full_like(tokens, NONE)
+    text, silence = torch.tensor([[5]]), torch.tensor([[NONE]])
+    rows = model.audio_embedding.weight[tokens[0, 0] + torch.tensor(model.layout.offsets)]
+    torch.testing.assert_close(model.embed(silence, tokens)[0, 0], rows.sum(0))
+    torch.testing.assert_close(model.embed(text, nothing)[0, 0], model.text_embedding.weight[5])
+    torch.testing.assert_close(model.embed(text, tokens)[0, 0], rows.sum(0) + model.text_embedding.weight[5])
+    assert not model.embed(silence, nothing).any()
+
+
+def test_only_tokens_have_logits(make_model):
+    logits = make_model().semantic_logits(torch.randn(3, 64))
+    allowed = logits.isfinite().nonzero()[:, 1].unique()
+    assert allowed.tolist() == list(range(END, 64 + 2))
+    assert logits.shape == (3, 128)
+
+
+def test_a_frame_that_ends_has_no_codes(make_model):
+    model = make_model()
+    frame = model.frame(torch.tensor([END, 7]), torch.full((2, 8), 5))
+    assert frame.tolist() == [[END, *[2] * 8], [7, *[7] * 8]]
+    assert end_frame(9).tolist() == [END, *[0] * 8]
+
+
+def batch(targets, weights=None):
+    n = len(targets)
+    text = torch.randint(5, 300, (1, n), generator=torch.Generator().manual_seed(0))
+    heard = torch.full((1, n, 9), NONE)
+    return TTSBatch(text, heard, torch.arange(n)[None], torch.arange(n), targets, torch.ones(n))
+
+
+def test_losses_are_those_of_the_heads(make_model):
+    model = make_model()
+    targets = torch.cat([frames(4), end_frame(9)[None]])
+    b = batch(targets)
+    losses = model(b, torch.Generator().manual_seed(1))
+    h = model.backbone(model.embed(b.text, b.frames))[0]
+    expected = -model.semantic_logits(h).log_softmax(-1).gather(1, targets[:, :1])[:, 0]
+    torch.testing.assert_close(losses.semantic, expected)
+    assert losses.acoustic[-1] == 0  # END has no acoustic codes
+    assert (losses.acoustic[:4] > 0).all()
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_config_round_trip(design):
+    config = TTSConfig.from_json(PRESETS["tiny"].to_json())
+    config.sequence.design = design
+    assert TTSConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1]", "JSON object"),
+        ("{", "not valid JSON"),
+        ('{"colour": 1}', "unknown fields"),
+        ('{"backbone": {"n_heads": 5, "n_kv_heads": 2}}', "n_kv_heads"),
+        ('{"head": "gan"}', "head"),
+        ('{"sequence": {"design": "duplex"}}', "design"),
+        ('{"vocab_size": "many"}', "TTS config"),
+        ('{"head_transformer": {"dim": 100}}', "backbone.dim"),
+    ],
+)
+def test_bad_configs_are_named(text, message):
+    with pytest.raises(ValueError, match=message):
+        TTSConfig.from_json(text)
+
+
+def test_small_has_about_thirty_million_parameters():
+    from codec.tts.model import TTSModel
+
+    with torch.device("meta"):
+        model = TTSModel(PRESETS["small"])
+    assert 25e6 < sum(p.numel() for p in model.parameters()) < 35e6

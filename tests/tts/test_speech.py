@@ -1,0 +1,159 @@
+"""Text to speech as users call it."""
+
+import warnings
+
+import pytest
+import torch
+
+import codec.tts
+from codec.checkpoint.store import CheckpointError
+from codec.tts.checkpoint import save_tts
+from codec.tts.config import DESIGNS
+from codec.tts.speech import CONTEXT_FRAMES, TTS
+from codec.tokenizer import load as load_codec
+
+SHORT = codec.tts.Sampling(max_frames=8, min_frames=3)
+TEXT = "The quick brown fox jumps over the lazy dog. It does so again, and nobody knows why! Does it matter at all?"
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.fixture(scope="module")
+def tiny_codec():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return load_codec("tiny")
+
+
+@pytest.fixture
+def make_tts(make_model, text_tokenizer, tiny_codec):
+    return lambda design="prefix": TTS(make_model(design), text_tokenizer, tiny_codec)
+
+
+@pytest.fixture
+def voice(make_tts):
+    noise = 0.1 * torch.randn(24_000 * 4, generator=torch.Generator().manual_seed(0))
+    return make_tts().voice(noise, consent="a random number generator", sample_rate=24_000)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_packets_make_the_whole_and_are_frames(make_tts, voice, design):
+    tts = make_tts(design)
+    packets = list(tts.stream(TEXT, voice, SHORT))
+    assert {len(p) for p in packets} == {1920}
+    whole = tts.speak(TEXT, voice, SHORT)
+    assert torch.equal(torch.cat(packets), whole)
+    # Decoded at once, as one piece: there is no seam between sentences.
+    together = tts.speak_batch([TEXT], [voice], [SHORT])[0]
+    torch.testing.assert_close(together, whole, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_text_may_arrive_in_any_pieces(make_tts, voice, design):
+    tts = make_tts(design)
+    pieces = [TEXT[i : i + 7] for i in range(0, len(TEXT), 7)]
+    assert torch.equal(torch.cat(list(tts.stream(iter(pieces), voice, SHORT))), tts.speak(TEXT, voice, SHORT))
+
+
+@pytest.mark.parametrize("design", ["interleaved", "dual"])
+def test_speech_begins_before_the_text_is_complete(make_tts, voice, design):
+    arrived = []
+
+    def source():
+        for word in TEXT.split():
+            arrived.append(word)
+            yield word + " "
+
+    packets = make_tts(design).stream(source(), voice, codec.tts.Sampling(min_frames=20))
+    next(packets)
+    assert len(arrived) < len(TEXT.split()) / 2
+
+
+def test_the_first_packet_needs_one_frame(make_tts, voice, monkeypatch):
+    tts = make_tts()
+    steps = []
+    step = tts.model.backbone.step
+    monkeypatch.setattr(tts.model.backbone, "step", lambda *a: steps.append(1) or step(*a))
+    next(tts.stream("The fox jumps.", voice, SHORT))
+    assert len(steps) == 2  # the voice, and the text with the first frame
+    steps.clear()
+    next(tts.stream("The dog sleeps.", voice, SHORT))
+    assert len(steps) == 1  # the voice is remembered
+
+
+def test_a_batch_is_as_each_alone(make_tts, voice):
+    tts = make_tts()
+    texts = [TEXT, "One.", "The dog sleeps. The fox does not."]
+    samplings = [codec.tts.Sampling(max_frames=8, min_frames=3, seed=i) for i in range(3)]
+    for text, sampling, spoken in zip(texts, samplings, tts.speak_batch(texts, [voice] * 3, samplings), strict=True):
+        torch.testing.assert_close(spoken, tts.speak(text, voice, sampling), atol=1e-5, rtol=0)
+
+
+def test_long_text_is_spoken_in_constant_memory(make_tts, voice, monkeypatch):
+    tts = make_tts()
+    capacities = []
+    step = tts.model.backbone.step
+    monkeypatch.setattr(tts.model.backbone, "step", lambda x, s, *a: capacities.append(s.capacity) or step(x, s, *a))
+    text = "The lazy dog sleeps all day long. " * 300  # 10,200 characters
+    n = sum(1 for _ in tts.stream(text, voice, codec.tts.Sampling(max_frames=4, min_frames=3)))
+    assert n >= 3 * 300
+    assert max(capacities) <= 256
+    assert CONTEXT_FRAMES < 256
+
+
+@pytest.mark.parametrize("text", ["", "   \n", "\U0001f600\U0001f680", "... !?"])
+def test_nothing_to_say_is_an_error(make_tts, voice, text):
+    with pytest.raises(codec.tts.TextError, match="at least one word"):
+        make_tts().stream(text, voice)  # before anything is asked of the stream
+    with pytest.raises(codec.tts.TextError, match="nothing to say"):
+        list(make_tts().stream(iter([text]), voice))
+
+
+def test_emoji_between_words_are_left_out(make_tts, voice):
+    tts = make_tts()
+    assert torch.equal(tts.speak("The fox \U0001f98a jumps.", voice, SHORT), tts.speak("The fox jumps.", voice, SHORT))
+
+
+def test_unknown_languages_are_named(make_tts, voice):
+    with pytest.raises(ValueError, match="tlh"):
+        make_tts().stream("nuqneH", voice, language="tlh")
+
+
+def test_a_voice_of_another_codec_is_refused(make_tts, voice):
+    tts = make_tts()
+    tts.codec.__dict__["fingerprint"] = "0" * 16
+    try:
+        with pytest.raises(codec.tts.VoiceError, match="codec"):
+            tts.stream("Hello.", voice)
+    finally:
+        del tts.codec.__dict__["fingerprint"]
+
+
+def test_a_codec_of_another_model_is_refused(make_model, text_tokenizer, tiny_codec):
+    model = make_model()
+    model.config.codec_fingerprint = "f" * 16
+    with pytest.raises(ValueError, match="fffffff"):
+        TTS(model, text_tokenizer, tiny_codec)
+
+
+def test_saved_models_speak_the_same(make_tts, voice, tmp_path):
+    tts = make_tts("dual")
+    save_tts(tmp_path / "model", tts.model.config, tts.model.state_dict(), tts.text_tokenizer)
+    again = codec.tts.load(tmp_path / "model")
+    assert torch.equal(again.speak(TEXT, voice, SHORT), tts.speak(TEXT, voice, SHORT))
+
+
+def test_damaged_checkpoints_are_named(make_tts, tmp_path):
+    tts = make_tts()
+    folder = tmp_path / "model"
+    save_tts(folder, tts.model.config, tts.model.state_dict(), tts.text_tokenizer)
+    (folder / "tokenizer.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="tokenizer.json"):
+        codec.tts.load(folder)
+    with pytest.raises(CheckpointError, match="no such folder"):
+        codec.tts.load(tmp_path / "nowhere")
