@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from codec.checkpoint.store import CheckpointError
 from codec.config import PRESETS, preset
-from codec.tts.config import PRESETS as TTS_PRESETS
 from codec.files import atomic_file
+from codec.tts.config import PRESETS as TTS_PRESETS
 from eval.provenance import environment
 from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping, register
 from train.data.audio import DataConfig
@@ -28,7 +28,7 @@ from train.tasks.codec import CodecLossConfig, CodecTask
 from train.tasks.dpo import DPOLossConfig, DPOTask
 from train.tasks.tts import TTSLossConfig, TTSTask
 
-TASKS = {"codec": CodecTask, "tts": TTSTask, "dpo": DPOTask}
+TASKS: dict[str, type[Any]] = {"codec": CodecTask, "tts": TTSTask, "dpo": DPOTask}
 
 for _name in PRESETS:
     register("model", _name, preset(_name), init="transform")

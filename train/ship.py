@@ -1,31 +1,35 @@
-"""`python -m train.ship RUN OUT`: a run's best codec as a small checkpoint folder with a model card."""
+"""`python -m train.ship RUN OUT`: a run's best model as a small checkpoint folder with a model card."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
-from torch import Tensor
 
-from codec.checkpoint.store import CheckpointError, load_checkpoint, save_checkpoint
+from codec.checkpoint.store import CheckpointError, read_checkpoint, write_checkpoint
 from codec.config import CodecConfig
-from codec.files import atomic_file
+from codec.files import atomic_file, atomic_folder
+from codec.tts.checkpoint import TOKENIZERS
+from codec.tts.config import TTSConfig
 from train import checkpoint
+
+CONFIGS: dict[str, type[Any]] = {"codec": CodecConfig, "tts": TTSConfig, "dpo": TTSConfig}  # by task
 
 CARD = """# Model card
 
 {description}
 
-- **Architecture**: {n_parameters:.1f} M parameters, {frame_rate:g} frames a second, {num_codebooks} codebooks,
-  {bitrate:.2f} kbit/s; `config.json` beside this file.
+- **Architecture**: {n_parameters:.1f} M parameters, {facts}; `config.json` beside this file.
 - **Weights**: float16, from a training in {precision}; fingerprint `{fingerprint}`.
 
 ## Training
 
-{steps} steps, the last of them with {batch} clips of {crop_s:g} s; seed {seed}; commit `{commit}`:
+{steps} steps, the last of them with {batch}; seed {seed}; commit `{commit}`:
 
 ```
 {command}
@@ -43,9 +47,20 @@ It started from `model.init={init}`.
 """
 
 
-def save_half(out: Path, config: CodecConfig, state: dict[str, Tensor]) -> None:
-    """Write a codec to the checkpoint folder `out` in float16."""
-    save_checkpoint(out, config, {name: t.half() if t.is_floating_point() else t for name, t in state.items()})
+def save_half(source: Path, out: Path, task: str) -> tuple[Any, int, str]:
+    """Write the checkpoint folder `source` to `out` in float16: its config, how many parameters, the new fingerprint.
+
+    Raises:
+        CheckpointError: `source` is missing or damaged.
+    """
+    config, state, _ = read_checkpoint(source, CONFIGS[task])
+    with atomic_folder(out) as new:
+        write_checkpoint(new, config, {name: t.half() if t.is_floating_point() else t for name, t in state.items()})
+        for name in TOKENIZERS:
+            if (source / name).is_file():
+                shutil.copy(source / name, new)
+    n_parameters = sum(t.numel() for name, t in state.items() if not name.startswith("quantizer."))
+    return config, n_parameters, read_checkpoint(out, CONFIGS[task])[2]
 
 
 def ship(run: Path, out: Path, description: str, data: str, results: str) -> None:
@@ -54,26 +69,37 @@ def ship(run: Path, out: Path, description: str, data: str, results: str) -> Non
     Raises:
         CheckpointError: the run has no best weights or no checkpoint.
     """
-    config, state, _ = load_checkpoint(run / "best")
-    settings = OmegaConf.load(run / "config.yaml")
+    settings: Any = OmegaConf.load(run / "config.yaml") if (run / "config.yaml").is_file() else {}
+    task = settings.get("task", "codec")
+    config, n_parameters, fingerprint = save_half(run / "best", out, task)
     start = json.loads((run / "starts.jsonl").read_text().splitlines()[-1])
     found = list(checkpoint.checkpoints(run / "checkpoints"))
     if not found:
         raise CheckpointError(f"{run / 'checkpoints'}: no checkpoint")
     progress = json.loads((found[-1] / checkpoint.PROGRESS).read_text())
-    save_half(out, config, state)
-    _, state, fingerprint = load_checkpoint(out)
-    n_parameters = sum(t.numel() for name, t in state.items() if not name.startswith("quantizer."))
+    size = settings.data.batch_size
     card = CARD.format(
-        description=description, n_parameters=n_parameters / 1e6, frame_rate=config.frame_rate,
-        num_codebooks=config.num_codebooks, bitrate=config.bitrate() / 1000, precision=settings.trainer.precision,
-        fingerprint=fingerprint, steps=progress["step"], batch=settings.data.batch_size,
-        crop_s=settings.data.crop_s, seed=settings.seed, commit=start["commit"][:12],
+        description=description, n_parameters=n_parameters / 1e6, precision=settings.trainer.precision,
+        facts=_codec_facts(config) if task == "codec" else _tts_facts(config), fingerprint=fingerprint,
+        batch=f"{size} clips of {settings.data.crop_s:g} s" if task == "codec" else f"{size} packed rows",
+        steps=progress["step"], seed=settings.seed, commit=start["commit"][:12],
         command="python -m train " + " ".join(map(_without_folders, start["command"][1:])), init=settings.model.init,
         data=data, results=results,
     )  # fmt: skip
     with atomic_file(out / "README.md") as new:
         new.write_text(card)
+
+
+def _codec_facts(c: CodecConfig) -> str:
+    return f"{c.frame_rate:g} frames a second, {c.num_codebooks} codebooks, {c.bitrate() / 1000:.2f} kbit/s"
+
+
+def _tts_facts(c: TTSConfig) -> str:
+    return (
+        f"a backbone of {c.backbone.n_layers} layers and a {c.head} head of {c.head_transformer.n_layers}, "
+        f"{c.backbone.dim} wide, {c.vocab_size} text ids, design {c.sequence.design}; it speaks through the codec "
+        f"`{c.codec}` (`{c.codec_fingerprint}`)"
+    )
 
 
 def _without_folders(setting: str) -> str:

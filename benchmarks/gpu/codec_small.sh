@@ -31,12 +31,10 @@ cp "$run/metrics.jsonl" "$run/config.yaml" "$out"
 import json, sys
 from pathlib import Path
 
-from codec.checkpoint.store import load_checkpoint
 from train.ship import save_half
 
 run, out = map(Path, sys.argv[1:])
-config, state, _ = load_checkpoint(run / "best")
-save_half(out / "half", config, state)
+save_half(run / "best", out / "half", "codec")
 print("| step | PESQ-WB | ESTOI | mel | STFT |\n|---|---|---|---|---|")
 for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
     if "valid/pesq_wb" in line:

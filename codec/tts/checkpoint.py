@@ -16,7 +16,7 @@ from codec.tts.model import TTSModel
 from codec.tts.tekken import TekkenTokenizer
 from codec.tts.text import BPETokenizer, TextTokenizer
 
-TOKENIZER, TEKKEN = "tokenizer.json", "tekken.json"
+TOKENIZER, TEKKEN = TOKENIZERS = "tokenizer.json", "tekken.json"
 
 
 def save_tts(folder: str | Path, config: TTSConfig, state: dict[str, Tensor], tokenizer: TextTokenizer) -> None:

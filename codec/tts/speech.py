@@ -47,6 +47,7 @@ class _Request:
     sequences: Iterator[Iterable[int]]
     voice: Voice
     sampling: Sampling
+    spoke: bool = False  # whether there was anything to say
     heard: list[Tensor] = field(default_factory=list)  # codes [K] of its last frames
     was_cut: bool = False
 
@@ -87,7 +88,7 @@ class TTS:
 
     def speak(self, text: str, voice: Voice, sampling: Sampling | None = None, language: str = "en") -> Tensor:
         """A text, of any length, as a waveform `[L]` float32; arguments and errors as of `stream`."""
-        return torch.cat(list(self.stream(text, voice, sampling, language)))
+        return torch.cat([torch.zeros(0), *self.stream(text, voice, sampling, language)])
 
     def speak_batch(
         self,
@@ -155,7 +156,7 @@ class TTS:
             packet = decoder.push(codes[None, :, None])[0]
             if len(packet):
                 yield packet
-        if not request.heard:
+        if not request.spoke:
             raise TextError("text: nothing to say; give at least one word")
         rest = decoder.flush()[0]
         if len(rest):
@@ -195,6 +196,7 @@ class TTS:
         else:
             prefix = self._prefix(loop, request.voice)
         loop.start(slot, prefix, ids, request.sampling)
+        request.spoke = True
         return True
 
     def _prefix(self, loop: FrameLoop, voice: Voice) -> Prefix:
@@ -223,8 +225,11 @@ def load(
         mode: see `TTS`.
 
     Raises:
-        CheckpointError: not found, damaged, or of parts that do not fit each other.
+        CheckpointError: not found, damaged, or of parts that do not fit each other. ValueError: `dtype` is no
+            floating type, or the mode is not for this machine.
     """
+    if not dtype.is_floating_point:
+        raise ValueError(f"dtype = {dtype}: expected a floating type")
     model: TTSModel
     text_tokenizer: TextTokenizer
     if str(name) in PRESETS and not Path(name).exists():

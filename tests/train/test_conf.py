@@ -8,18 +8,22 @@ from omegaconf import OmegaConf
 
 import train.__main__  # noqa: F401  registers the base settings
 from codec.config import CodecConfig, preset
+from codec.tts.config import TTSConfig
 from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping
 from train.data.audio import DataConfig
+from train.data.pairs import PreferenceDataConfig
+from train.data.speech import SpeechDataConfig
 from train.tasks.codec import CodecLossConfig
+from train.tasks.dpo import DPOLossConfig
+from train.tasks.tts import TTSLossConfig
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+COMMON = {"optim": OptimConfig, "trainer": TrainerConfig, "logger": LoggerConfig}
 CLASSES = {
-    "data": DataConfig,
-    "loss": CodecLossConfig,
-    "optim": OptimConfig,
-    "trainer": TrainerConfig,
-    "logger": LoggerConfig,
+    "codec": {**COMMON, "data": DataConfig, "loss": CodecLossConfig, "model": CodecConfig},
+    "tts": {**COMMON, "data": SpeechDataConfig, "loss": TTSLossConfig, "model": TTSConfig},
+    "dpo": {**COMMON, "data": PreferenceDataConfig, "loss": DPOLossConfig},  # the model is that of a checkpoint
 }
 
 
@@ -32,10 +36,9 @@ def settings(*overrides):
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiments_are_valid(experiment):
     s = settings(f"experiment={experiment}", "data.train=somewhere")
-    for group, cls in CLASSES.items():
-        from_mapping(cls, s[group], group)
     s["model"].pop("init")
-    CodecConfig(**s["model"])
+    for group, cls in CLASSES[s["task"]].items():
+        from_mapping(cls, s[group], group)
 
 
 def test_the_paper_recipe():
@@ -50,9 +53,10 @@ def test_the_paper_recipe():
     assert loss.distill.kind == "whisper"
 
 
-@pytest.mark.parametrize("group", CLASSES)
-def test_every_field_can_be_overridden(group):
-    base = settings("experiment=codec_tiny_cpu")
+@pytest.mark.parametrize("experiment", ["codec_tiny_cpu", "tts_tiny_cpu"])
+@pytest.mark.parametrize("group", CLASSES["codec"])
+def test_every_field_can_be_overridden(experiment, group):
+    base = settings(f"experiment={experiment}")
     for name, value in base[group].items():
         if isinstance(value, bool | int | float):
-            settings("experiment=codec_tiny_cpu", f"{group}.{name}={value}")
+            settings(f"experiment={experiment}", f"{group}.{name}={value}")

@@ -153,7 +153,7 @@ class PairMaker:
             "model": str(self.model),
             "model_fingerprint": self.fingerprint,
             "source_digest": digest.hexdigest()[:16],
-            "measures": {n: [m.metric.name, m.metric.version, m.weight] for n, m in self.measures.items()},
+            "measures": {name: [m.metric.version, m.weight] for name, m in self.measures.items()},
             "n_candidates": c.n_candidates,
             "reference_s": c.reference_s,
             "temperature": c.temperature,

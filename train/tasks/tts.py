@@ -1,4 +1,4 @@
-"""Training TTS: cross-entropy of semantic tokens and the acoustic head's loss, on the second clip only (section 3.1)."""
+"""Training TTS: cross-entropy of semantic tokens and the acoustic head's loss, on the second clip (section 3.1)."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class FullAttention(nn.Module):
         Args:
             x: `[N, T, dim]`.
             mask: `[T, T]` bool, which positions each sees; None: all.
-            past: `[2, N, Hkv, S, head_dim]`, keys and values of S positions to be seen too; None: none, and none wanted.
+            past: `[2, N, Hkv, S, head_dim]`, keys and values of S positions seen as well; None: none, none returned.
         """
         qkv = rearrange(self.qkv(x), "n t (h d) -> n h t d", d=self.head_dim)
         q, k, v = qkv.split((self.n_heads, self.n_kv_heads, self.n_kv_heads), dim=1)

@@ -201,7 +201,7 @@ def test_the_command(tmp_path, monkeypatch, capsys, folders):
     assert "pairs of 4 texts" in capsys.readouterr().out
     index = json.loads((tmp_path / "out/index.json").read_text())
     assert index["n_candidates"] == 3
-    assert index["measures"]["cer"] == ["asr", "1", 2.0]
+    assert index["measures"]["cer"] == ["1", 2.0]
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--seed", "1"])
     assert main() == 1
     assert "error: " in capsys.readouterr().err
