@@ -69,7 +69,7 @@ def measure(speaker: Speaker, device: str, rounds: int, n_frames: int) -> tuple[
     for number in range(rounds + 1):
         start = time.perf_counter()
         speaker.begin()
-        seconds, _ = timed(device, speaker.packet)
+        timed(device, speaker.packet)
         first.append(time.perf_counter() - start)
         times = [timed(device, speaker.packet)[0] for _ in range(n_frames)]
         rest.append(statistics.median(times))

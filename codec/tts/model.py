@@ -78,7 +78,7 @@ class TTSModel(nn.Module):
         return TTSLosses(semantic, self.acoustic_head.loss(h, codes, generator) * is_frame)
 
     def semantic_logits(self, h: Tensor) -> Tensor:
-        """Hidden states `[N, D]` -> float32 logits `[N, padded]` of the semantic token, -inf where there is no token."""
+        """Hidden states `[N, D]` -> logits `[N, padded]` float32 of the semantic token, -inf where there is none."""
         logits = self.semantic_head(h).float()
         absent = torch.ones(logits.shape[1], dtype=torch.bool, device=h.device)
         absent[END : self.config.semantic_codebook_size + self.layout.n_special] = False

@@ -1,5 +1,7 @@
 """Text as runs of ids, whole or piece by piece."""
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +12,7 @@ TEXT = "Dr. Smith has 3 dogs. They bark at night! Does it matter? Nobody knows, 
 
 def pieces(text, cuts):
     edges = [0, *sorted(min(c, len(text)) for c in cuts), len(text)]
-    return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(edges)]
 
 
 @settings(max_examples=25, deadline=None)

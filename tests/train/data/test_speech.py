@@ -36,11 +36,14 @@ def codes(n, seed):
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokens")
-    utterances = [
-        TokenUtterance(f"{speaker}{i}", text, speaker, "en", 1.0, codes(12 + 3 * i, i + 100 * (speaker == "bob")), torch.full((12 + 3 * i,), 255, dtype=torch.uint8))
-        for speaker in ("ann", "bob")
-        for i, text in enumerate(TEXTS)
-    ] + [TokenUtterance("lonely", "nobody else", "cid", "en", 1.0, codes(9, 9), torch.zeros(9, dtype=torch.uint8))]  # fmt: skip
+    utterances = []
+    for s, speaker in enumerate(("ann", "bob")):
+        for i, text in enumerate(TEXTS):
+            spoken = codes(12 + 3 * i, i + 100 * s)
+            voiced = torch.full((spoken.shape[1],), 255, dtype=torch.uint8)
+            utterances.append(TokenUtterance(f"{speaker}{i}", text, speaker, "en", 1.0, spoken, voiced))
+    alone = TokenUtterance("lonely", "nobody else", "cid", "en", 1.0, codes(9, 9), torch.zeros(9, dtype=torch.uint8))
+    utterances.append(alone)
     write_shard(folder, 0, utterances, len(SIZES))
     index = {"codec": "tiny", "fingerprint": "", "codebook_sizes": SIZES, "frame_rate": 12.5, "n_shards": 1}
     write_index(folder, index)
