@@ -32,7 +32,7 @@ def markdown(results: Results, models: Sequence[str], left_out: Mapping[str, str
     for name, ids in ({"all": [r.id for r in results.recordings]} | groups).items():
         systems = [_of(system, ids) for system in results.systems if not system.not_measured]
         measured = [c for c in results.columns if any(c.key in system.values for system in systems)]
-        rows = [[s.system, str(_n(s)), *(cell(s.mean(c.key), c) for c in measured)] for s in systems]
+        rows = [[s.system, str(_n(s)), *(_mean(s, c) for c in measured)] for s in systems]
         if groups:
             parts.append(f"## {name} ({len(ids)} texts)")
         parts.append(table(["system", "texts", *map(title, measured)], rows))
@@ -55,6 +55,12 @@ def _of(system: SystemResult, ids: Sequence[str]) -> SystemResult:
 def _n(system: SystemResult) -> int:
     """How many items have any value."""
     return len({i for values in system.values.values() for i in values})
+
+
+def _mean(system: SystemResult, column: Column) -> str:
+    """The mean, and of how many items where not all of them have a value."""
+    mean = system.mean(column.key)
+    return cell(mean, column) + (f" (of {mean.n})" if mean and mean.n < _n(system) else "")
 
 
 def _differences(pairs: Sequence[tuple[SystemResult, SystemResult]], columns: Sequence[Column]) -> str:

@@ -98,7 +98,7 @@ class DPOTask(TTSTask):
     def backward(  # type: ignore[override]
         self, batch: PreferenceBatch, step: int, scale: float, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """One pass back for the pretraining rows and one for the pairs; an epoch sees each pair as new, once."""
+        """One pass back for the rows and one for the pairs, whose rewards are those before they are trained on."""
         w = self.loss
         metrics = super().backward(batch.speech, step, scale * w.pretraining, generator)
         total = w.pretraining * metrics["loss/total"]

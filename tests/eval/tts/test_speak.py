@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from codec.audio.io import read_audio, read_comment
+from codec.tokens.layout import END
+from codec.tts.model import TTSModel
 from codec.tts.sampling import Sampling
 from codec.tts.speech import TTS
 from eval.results import file_of
@@ -107,6 +109,16 @@ def test_what_cannot_be_spoken_is_told_apart(make, wanted):
     assert [take.item.id for take in takes] == ["a1", "b1"]
     assert "no letter or digit" in failures["signs"]
     assert "language 'tlh' is not known" in failures["tlh"]
+
+
+def test_speech_that_ends_by_itself(make, wanted, monkeypatch):
+    semantic_logits = TTSModel.semantic_logits
+    monkeypatch.setattr(
+        TTSModel, "semantic_logits",
+        lambda model, h: semantic_logits(model, h).index_fill(1, torch.tensor([END]), 1e3),
+    )  # fmt: skip
+    takes, _ = make().say(wanted, 2)
+    assert [(take.seconds, take.cut) for take in takes] == [(pytest.approx(0.08 * SHORT.min_frames), False)] * 2
 
 
 def test_a_model_that_says_nothing(make, wanted, tts, monkeypatch):

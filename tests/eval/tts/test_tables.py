@@ -65,6 +65,11 @@ def test_every_reason_is_told_once(results):
     ]
 
 
+def test_a_mean_of_fewer_texts_says_so(results):
+    results.systems[1].values["cer"].pop("d")
+    assert "| one | 4 | 0.50 [0.50, 0.50] (of 3) | 100 [100, 100] |" in markdown(results, ["one", "two"], {})
+
+
 def test_a_column_that_nothing_has_is_not_shown(results):
     results.systems.pop(1)
     assert "first audio" not in markdown(results, ["two"], {})
