@@ -30,7 +30,7 @@ from codec.tts.config import PRESETS
 from codec.tts.generate import FrameLoop
 from codec.tts.model import TTSModel
 from codec.tts.sampling import Sampling
-from codec.tts.text import SpecialIds
+from codec.tts.text.tokenizer import SpecialIds
 from eval.provenance import environment
 from eval.speed import timed
 from eval.tables import table

@@ -21,7 +21,7 @@ from codec.audio.io import read_audio, read_comment
 from codec.tts.checkpoint import save_tts
 from codec.tts.config import PRESETS
 from codec.tts.model import TTSModel
-from codec.tts.text import BPETokenizer
+from codec.tts.text.tokenizer import BPETokenizer
 
 RATE = 24_000
 NOTE = "Ada agreed by mail"

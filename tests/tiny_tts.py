@@ -6,10 +6,11 @@ from pathlib import Path
 import torch
 
 from codec.tokenizer import Tokenizer
+from codec.tokens.layout import END
 from codec.tts.checkpoint import save_tts
 from codec.tts.config import PRESETS
 from codec.tts.model import TTSModel
-from codec.tts.text import BPETokenizer
+from codec.tts.text.tokenizer import BPETokenizer
 from train.data.pairs import Pair, PairLine, write_pairs
 from train.data.tokens import TokenUtterance, write_index, write_shard
 
@@ -29,7 +30,12 @@ def write_tts(folder: Path, codec: Tokenizer, /, seed: int = 0, **changes: objec
         codec_fingerprint=codec.fingerprint,
         **changes,
     )
-    save_tts(folder, config, TTSModel(config).state_dict(), tokenizer)
+    model = TTSModel(config)
+    with torch.no_grad():  # channel 0 speaks for END: left to chance, speech would hardly ever end
+        model.text_embedding.weight[:, 0] = 0.2
+        model.audio_embedding.weight[:, 0] = 0.2 / config.num_codebooks
+        model.semantic_head.weight[END, 0] = 0.5
+    save_tts(folder, config, model.state_dict(), tokenizer)
     return folder
 
 

@@ -3,7 +3,7 @@
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
 from codec.tts.speech import TTS, load
-from codec.tts.text import TextError
+from codec.tts.text.tokenizer import TextError
 from codec.tts.voices import Voice, VoiceError, provenance_comment
 
 __all__ = ["TTS", "HeadSampling", "Sampling", "TextError", "Voice", "VoiceError", "load", "provenance_comment"]

@@ -13,8 +13,8 @@ from codec.files import atomic_folder
 from codec.tokenizer import Tokenizer
 from codec.tts.config import TTSConfig
 from codec.tts.model import TTSModel
-from codec.tts.tekken import TekkenTokenizer
-from codec.tts.text import BPETokenizer, TextTokenizer
+from codec.tts.text.tekken import TekkenTokenizer
+from codec.tts.text.tokenizer import BPETokenizer, TextTokenizer
 
 TOKENIZER, TEKKEN = TOKENIZERS = "tokenizer.json", "tekken.json"
 

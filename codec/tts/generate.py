@@ -18,7 +18,7 @@ from codec.tts.heads.base import HeadSampling
 from codec.tts.model import TTSModel, end_frame
 from codec.tts.sampling import Sampling, draw_semantic
 from codec.tts.sequence import NONE, Step, speech, voice_prefix
-from codec.tts.text import SpecialIds
+from codec.tts.text.tokenizer import SpecialIds
 
 SLACK_FRAMES = 25  # that a text of any length may last
 CAPACITY = 256  # steps that a fresh loop has room for; doubled whenever they do not suffice

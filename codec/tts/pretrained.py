@@ -25,7 +25,7 @@ from codec.checkpoint.voxtral_tts import TEXT_EMBEDDING, from_released, to_relea
 from codec.tts.backbone import Backbone
 from codec.tts.config import TransformerConfig, TTSConfig
 from codec.tts.model import TTSModel
-from codec.tts.text import SPECIAL_TOKENS, BPETokenizer, SpecialIds
+from codec.tts.text.tokenizer import SPECIAL_TOKENS, BPETokenizer, SpecialIds
 
 HF = "hf:"  # before the name of a language model, where others can stand as well
 INDEX, TOKENIZER = "model.safetensors.index.json", "tokenizer.json"

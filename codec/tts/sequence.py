@@ -16,7 +16,7 @@ from itertools import chain, count
 from typing import NamedTuple
 
 from codec.tts.config import SequenceConfig
-from codec.tts.text import SpecialIds
+from codec.tts.text.tokenizer import SpecialIds
 
 NONE = -1  # in place of a text id
 

@@ -15,15 +15,15 @@ from codec import tokenizer as codecs
 from codec.audio.io import Audio
 from codec.checkpoint.hub import DEFAULT, resolve
 from codec.tokens.layout import END
-from codec.tts import feed
 from codec.tts.accelerate import Mode
 from codec.tts.checkpoint import load_tts
 from codec.tts.config import PRESETS
 from codec.tts.generate import FrameLoop, Prefix
-from codec.tts.languages import primary_language
 from codec.tts.model import TTSModel
 from codec.tts.sampling import Sampling
-from codec.tts.text import BPETokenizer, TextError, TextTokenizer, check_text
+from codec.tts.text import feed
+from codec.tts.text.languages import primary_language
+from codec.tts.text.tokenizer import BPETokenizer, TextError, TextTokenizer, check_text
 from codec.tts.voices import Voice, make_voice
 
 WEIGHTS = Path(__file__).parent / "weights"  # of the default model, installed with the library

@@ -14,9 +14,9 @@ import numpy as np
 from codec.audio.io import AudioError, read_audio
 from codec.checkpoint.store import fingerprint
 from codec.files import atomic_file
-from codec.tts.languages import primary_tag
 from codec.tts.sampling import Sampling
 from codec.tts.speech import TTS, load
+from codec.tts.text.languages import primary_tag
 from eval.baselines.base import SAMPLE_RATE
 from eval.metrics.base import Column, Spoken
 from eval.results import Recording, Results, SystemResult

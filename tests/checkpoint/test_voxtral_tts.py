@@ -19,7 +19,7 @@ from codec.tts.heads.base import HeadSampling
 from codec.tts.model import TTSModel
 from codec.tts.sampling import Sampling
 from codec.tts.sequence import NONE
-from codec.tts.text import BPETokenizer
+from codec.tts.text.tokenizer import BPETokenizer
 
 pytest.importorskip("mistral_common")
 TINY = {"dim": 64, "n_heads": 4, "n_kv_heads": 2, "head_dim": 16, "hidden_dim": 128}

@@ -3,7 +3,7 @@ import torch
 
 from codec.tts.config import PRESETS, TTSConfig
 from codec.tts.model import TTSModel
-from codec.tts.text import BPETokenizer
+from codec.tts.text.tokenizer import BPETokenizer
 
 
 @pytest.fixture(scope="session")

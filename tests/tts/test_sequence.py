@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from codec.tts.config import SequenceConfig
 from codec.tts.sequence import NONE, speech, voice_prefix
-from codec.tts.text import SpecialIds
+from codec.tts.text.tokenizer import SpecialIds
 
 SPECIAL = SpecialIds(bos=1, begin_audio=25, next_text=36, repeat=35, pad=11)
 configs = st.builds(

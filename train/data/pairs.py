@@ -21,7 +21,7 @@ from torch import Tensor
 
 from codec.files import atomic_file
 from codec.tts.config import SequenceConfig
-from codec.tts.text import TextTokenizer
+from codec.tts.text.tokenizer import TextTokenizer
 from train.data.speech import Sample, SpeechBatch, SpeechDataConfig, SpeechDataset, arrange, pack
 from train.data.tokens import has_shard, read_index, shard_path
 

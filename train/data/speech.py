@@ -19,9 +19,9 @@ from torch import Tensor
 
 from codec.tts.config import SequenceConfig
 from codec.tts.model import TTSBatch, end_frame
-from codec.tts.normalise import normalise
 from codec.tts.sequence import NONE, Step, speech, voice_prefix
-from codec.tts.text import TextTokenizer
+from codec.tts.text.normalise import normalise
+from codec.tts.text.tokenizer import TextTokenizer
 from train.data.spoken import rewrite
 from train.data.tokens import TokenSet, TokenUtterance
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from codec.tts.languages import LANGUAGES, primary_tag
-from codec.tts.numbers import speaks_numbers, spell
+from codec.tts.text.languages import LANGUAGES, primary_tag
+from codec.tts.text.numbers import speaks_numbers, spell
 
 _NUMBERS = (*range(2100), *(n * scale for scale in (1_000, 10_000, 100_000, 1_000_000) for n in range(1, 10)))
 _AMBIGUOUS = ("neuf", "sei")  # also "new" in French and "you are" in Italian

@@ -20,7 +20,7 @@ from codec.tts.generate import FrameLoop
 from codec.tts.model import TTSLosses, TTSModel
 from codec.tts.pretrained import HF, read_backbone, read_tokenizer
 from codec.tts.sampling import Sampling
-from codec.tts.text import BPETokenizer, TextTokenizer
+from codec.tts.text.tokenizer import BPETokenizer, TextTokenizer
 from eval.pictures import spectrogram_pair
 from train.config import from_mapping
 from train.data.loader import make_loader

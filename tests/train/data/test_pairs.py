@@ -5,7 +5,7 @@ import torch
 
 from codec.tokens.layout import END
 from codec.tts.config import SequenceConfig
-from codec.tts.text import BPETokenizer
+from codec.tts.text.tokenizer import BPETokenizer
 from train.data.pairs import Pair, PairLine, PairSet, PreferenceDataset, read_lines, write_pairs
 from train.data.speech import SpeechDataConfig, SpeechDataset
 from train.data.tokens import TokenSet, TokenUtterance, has_shard, write_index, write_shard

@@ -60,7 +60,7 @@ def finished(tmp_path_factory, folders):
     out = tmp_path_factory.mktemp("finished") / "pairs"
     n_pairs, n_texts = write_preferences(*folders, out, make_config())
     assert n_texts == N_SPOKEN
-    assert 2 <= n_pairs == len(PairSet(out))
+    assert 3 <= n_pairs == len(PairSet(out))
     return out
 
 
@@ -102,7 +102,7 @@ def test_speeches_do_not_depend_on_how_many_are_made_at_a_time(folders):
     def made(n_slots):
         loop = FrameLoop(model, tokenizer.special, n_slots)
         prefix, ids = loop.prefix(voice), tokenizer.encode("one two")
-        samplings = [Sampling(seed=seed, max_frames=30, top_p=1.0) for seed in range(10)]
+        samplings = [Sampling(seed=seed, max_frames=15) for seed in range(8)]
         return speak(loop, (Request(prefix, ids, sampling) for sampling in samplings))
 
     alone, together = made(1), made(3)
@@ -111,7 +111,7 @@ def test_speeches_do_not_depend_on_how_many_are_made_at_a_time(folders):
     for a, b in zip(alone, together, strict=True):
         assert torch.equal(a.codes, b.codes)
         assert a.ended == b.ended
-        assert a.ended or a.codes.shape[1] == 30
+        assert a.ended or a.codes.shape[1] == 15
 
 
 @pytest.mark.filterwarnings("error")
@@ -193,8 +193,8 @@ def test_the_command(tmp_path, monkeypatch, capsys, folders):
         "speaker_sim=0",
         "dnsmos_ovrl=0",
         "--reference-s",
+        "0.3",
         "0.4",
-        "1",
     ]
     monkeypatch.setattr(sys, "argv", ["preferences", str(model), str(tokens), str(tmp_path / "out"), *options])
     assert main() == 0

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.metrics.base import Column, Metric, Spoken
@@ -65,6 +65,7 @@ def test_what_cannot_be_judged_is_last():
     assert choose(MEASURES, scores((None, 0.9), (None, 0.1)), [True, True]) is None, "no winner without its errors"
 
 
+@settings(deadline=None)
 @given(CANDIDATES)
 def test_the_choice_keeps_its_promises(rows):
     chosen = choose(MEASURES, rows, [True] * len(rows))

@@ -14,7 +14,7 @@ from codec.tts.generate import FrameLoop
 from codec.tts.model import TTSModel
 from codec.tts.sampling import Sampling
 from codec.tts.sequence import NONE
-from codec.tts.text import BPETokenizer
+from codec.tts.text.tokenizer import BPETokenizer
 from train.data.loader import make_loader
 from train.data.speech import SpeechDataConfig, SpeechDataset, arrange, run_lengths
 from train.data.tokens import TokenSet, TokenUtterance, write_index, write_shard

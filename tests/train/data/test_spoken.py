@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec.tts.numbers import spell
+from codec.tts.text.numbers import spell
 from train.data.spoken import rewrite
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from train.losses.preference import accuracy, preference_loss, reward_margins
@@ -43,6 +43,7 @@ def test_a_model_that_is_its_reference_is_undecided():
     assert float(accuracy(margins)) == 0.5
 
 
+@settings(deadline=None)
 @given(COSTS, COSTS)
 def test_swapping_winner_and_loser_mirrors(policy, reference):
     policy, reference = torch.tensor(policy), torch.tensor(reference)
@@ -53,6 +54,7 @@ def test_swapping_winner_and_loser_mirrors(policy, reference):
     assert float(gap) == pytest.approx(float(margins.mean()), abs=1e-4)
 
 
+@settings(deadline=None)
 @given(COSTS, COSTS)
 def test_the_gradient_lowers_what_winners_cost_and_raises_what_losers_do(policy, reference):
     policy = torch.tensor(policy, requires_grad=True)

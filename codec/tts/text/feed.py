@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from codec.tts.normalise import normalise
-from codec.tts.sentences import SentenceSplitter
-from codec.tts.text import TextTokenizer
+from codec.tts.text.normalise import normalise
+from codec.tts.text.sentences import SentenceSplitter
+from codec.tts.text.tokenizer import TextTokenizer
 
 MIN_CHARS, MAX_CHARS = 60, 200  # of a run; between the two it ends with a sentence, at the latest at the longest
 _SPACES = re.compile(r"\s")

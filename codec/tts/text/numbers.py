@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-from codec.tts.languages import LANGUAGES, primary_language, primary_tag
+from codec.tts.text.languages import LANGUAGES, primary_language, primary_tag
 
 try:
     from num2words import CONVERTER_CLASSES

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from codec.tts.languages import LANGUAGES, MONTHS_DE
+from codec.tts.text.languages import LANGUAGES, MONTHS_DE
 
 _CLOSERS = "\"'’”“»)]}」』）"
 _MARK = rf"[.!?…؟۔।॥。！？]+[{re.escape(_CLOSERS)}]*"

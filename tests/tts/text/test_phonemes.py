@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from codec.tts import phonemes
-from codec.tts.phonemes import to_phonemes
+from codec.tts.text import phonemes
+from codec.tts.text.phonemes import to_phonemes
 
 
 @pytest.fixture(autouse=True)

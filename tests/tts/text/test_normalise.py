@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec.tts.languages import LANGUAGES
-from codec.tts.normalise import normalise
+from codec.tts.text.languages import LANGUAGES
+from codec.tts.text.normalise import normalise
 
 READ = {
     "en-US": {

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from codec.tts.languages import LANGUAGES, primary_language
-from codec.tts.numbers import spell
+from codec.tts.text.languages import LANGUAGES, primary_language
+from codec.tts.text.numbers import spell
 
 _QUOTES = {
     "'": "\u2018\u2019\u201a\u201b\u02bc\u2032`\u00b4\u2039\u203a",
@@ -34,7 +34,7 @@ def normalise(text: str, language: str) -> str:
 
     Args:
         text: anything; the result may be empty.
-        language: a BCP-47 tag whose first part is in `codec.tts.languages.LANGUAGES`, e.g. "en-US".
+        language: a BCP-47 tag whose first part is in `codec.tts.text.languages.LANGUAGES`, e.g. "en-US".
 
     Raises:
         ValueError: an unknown language, or digits in one whose numbers cannot be spelled.

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec.tts.feed import MAX_CHARS, sentence_ids, word_ids
+from codec.tts.text.feed import MAX_CHARS, sentence_ids, word_ids
 
 TEXT = "Dr. Smith has 3 dogs. They bark at night! Does it matter? Nobody knows, and nobody asks; so be it. " * 3
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 from tiny_tekken import NAMES, PIECES, tekken_content
 
-from codec.tts.tekken import TekkenTokenizer
-from codec.tts.text import SpecialIds
+from codec.tts.text.tekken import TekkenTokenizer
+from codec.tts.text.tokenizer import SpecialIds
 
 
 @pytest.fixture

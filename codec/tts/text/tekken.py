@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codec.files import atomic_file
-from codec.tts.text import SpecialIds
+from codec.tts.text.tokenizer import SpecialIds
 
 _NAMES = {
     "bos": "<s>",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec.tts.sentences import SentenceSplitter, split_sentences
+from codec.tts.text.sentences import SentenceSplitter, split_sentences
 
 WORDS = [
     "Dr.",

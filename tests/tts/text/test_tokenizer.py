@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 
-from codec.tts.text import MIN_VOCAB_SIZE, SPECIAL_TOKENS, BPETokenizer, TextError, check_text
+from codec.tts.text.tokenizer import MIN_VOCAB_SIZE, SPECIAL_TOKENS, BPETokenizer, TextError, check_text
 
 TEXTS = ["the cat sat on the mat, the hat and the bat", "<repeat> <bos> a <pad>", "Größe, ça va, नमस्ते"] * 5
 

@@ -1,0 +1,1 @@
+"""Text on its way to the backbone: sentences, numbers and signs as words, and ids."""
