@@ -14,7 +14,7 @@ from codec.tts.text.tokenizer import BPETokenizer
 from train.data.pairs import Pair, PairLine, write_pairs
 from train.data.tokens import TokenUtterance, write_index, write_shard
 
-TEXTS = ("one two", "three four five", "six", "seven", "eight nine", "...")  # the last has no words
+TEXTS = ("one two", "three 4 five", "six", "seven", "eight nine", "...")  # the last has no words
 
 
 def write_tts(folder: Path, codec: Tokenizer, /, seed: int = 0, **changes: object) -> Path:

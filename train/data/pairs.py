@@ -34,7 +34,7 @@ class PairLine:
     """What is known of a pair without its codes."""
 
     id: str  # of the recording whose text it is
-    text: str
+    text: str  # as the model read it
     language: str | None
     n_frames: list[int]  # of voice, winner and loser
     loser_ended: bool  # by itself; winners always do

@@ -28,6 +28,7 @@ from codec.tts.checkpoint import load_tts
 from codec.tts.generate import FrameLoop, Prefix, Stream
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
+from codec.tts.text.normalise import normalise
 from eval.metrics.asr import plain
 from eval.metrics.base import Spoken
 from train.data.pairs import COMMAND, Pair, PairLine, arrange_spoken, read_lines, write_pairs
@@ -176,6 +177,11 @@ class PairMaker:
         """Codes `[K, R]` of the voice for a text: the same whenever asked for."""
         return self.speech.reference(target, np.random.default_rng((self.config.seed, target)))
 
+    def _text(self, target: int) -> str:
+        """A text as the model reads it."""
+        line = self.speech.tokens.lines[target]
+        return normalise(line.text or "", line.language or "en")
+
     def _decode(self, codes: Tensor) -> Tensor:
         """Codes `[K, T]` as a waveform `[L]`."""
         return self.codec.decode(codes.long()[None])[0]
@@ -184,13 +190,12 @@ class PairMaker:
         """The candidates of each text, made as they are asked for: prefixes are large."""
         for target in targets:
             line = self.speech.tokens.lines[target]
-            prefix, ids = loop.prefix(self._voice(target).long()), self.tokenizer.encode(line.text or "")
+            prefix, ids = loop.prefix(self._voice(target).long()), self.tokenizer.encode(self._text(target))
             for seed in np.random.SeedSequence((self.config.seed, target)).generate_state(self.config.n_candidates):
                 yield Request(prefix, ids, self.config.sampling(int(seed), line.n_frames))
 
     def _pair(self, target: int, candidates: list[Candidate]) -> Pair | None:
-        line, voice = self.speech.tokens.lines[target], self._voice(target)
-        text = line.text or ""
+        line, voice, text = self.speech.tokens.lines[target], self._voice(target), self._text(target)
         about = self.tts.config.sequence, self.tokenizer, voice, text
         whole = [c for c in candidates if arrange_spoken(*about, c.codes, c.ended) is not None]
         reference, *outputs = (self._decode(codes) for codes in (voice, *(c.codes for c in whole)))

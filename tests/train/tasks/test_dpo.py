@@ -208,20 +208,17 @@ def test_a_run_of_one_epoch_goes_on_after_it_stopped(tmp_path, folder):
 
 @pytest.mark.parametrize("mode", ["ddp", "fsdp"])
 def test_two_processes_train_like_one(tmp_path, folder, mode):
-    """Each step has two passes back. Without acoustic losses nothing is drawn at random.
-
-    Not to the bit: the frames' weights are means over those of a process.
-    """
-    same = ["loss.acoustic=0", "loss.acoustic_beta=0", "trainer.steps=2", "trainer.validate_every=0", "optim.lr=1e-3"]
-    assert main.run(settings(folder, tmp_path / "one", *same, "optim.warmup_steps=1"))
-    two = overrides(folder, tmp_path / "two", *same, "optim.warmup_steps=1", f"trainer.parallel={mode}")
+    """Each step has two passes back. Without acoustic losses nothing is drawn at random."""
+    same = ["loss.acoustic=0", "loss.acoustic_beta=0", "trainer.steps=1", "trainer.validate_every=0"]
+    assert main.run(settings(folder, tmp_path / "one", *same))
+    two = overrides(folder, tmp_path / "two", *same, f"trainer.parallel={mode}")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "train"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     result = subprocess.run([*torchrun, *two], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
-    for a, b in zip(logged(tmp_path / "one"), logged(tmp_path / "two"), strict=True):
-        for name in ("loss/preference_semantic", "reward/margin_semantic", "grad_norm/tts"):
-            assert a[name] == pytest.approx(b[name], rel=0.05, abs=1e-4), (a["step"], name)
+    (a,), (b,) = logged(tmp_path / "one"), logged(tmp_path / "two")
+    for name in ("loss/total", "grad_norm/tts"):  # not to the bit: means are over a process's frames
+        assert a[name] == pytest.approx(b[name], rel=0.02), name
 
 
 def test_more_than_an_epoch_is_refused(tmp_path, folder):
