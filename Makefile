@@ -8,7 +8,7 @@ demo: .venv/ready
 	$(BIN)/python -m eval.demo tests/data/kathleen.flac demo_out
 
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from codec.checkpoint.store import CheckpointError
 from codec.tokenizer import load as load_codec
 from codec.tts.checkpoint import save_tts
 from codec.tts.config import DESIGNS
-from codec.tts.speech import CONTEXT_FRAMES, TTS
+from codec.tts.speech import TTS
 
 SHORT = codec.tts.Sampling(max_frames=8, min_frames=3)
 TEXT = "The quick brown fox jumps over the lazy dog. It does so again, and nobody knows why! Does it matter at all?"
@@ -99,11 +99,11 @@ def test_long_text_is_spoken_in_constant_memory(make_tts, voice, monkeypatch):
     capacities = []
     step = tts.model.backbone.step
     monkeypatch.setattr(tts.model.backbone, "step", lambda x, s, *a: capacities.append(s.capacity) or step(x, s, *a))
-    text = "The lazy dog sleeps all day long. " * 300  # 10,200 characters
-    n = sum(1 for _ in tts.stream(text, voice, codec.tts.Sampling(max_frames=4, min_frames=3)))
-    assert n >= 3 * 300
-    assert max(capacities) <= 256
-    assert CONTEXT_FRAMES < 256
+    sentence = "The lazy dog sleeps " + "and sleeps " * 15 + "all day long. "  # 200 characters
+    n = sum(1 for _ in tts.stream(51 * sentence, voice, codec.tts.Sampling(max_frames=4, min_frames=3)))
+    assert n >= 3 * 51
+    assert len(51 * sentence) >= 10_000
+    assert max(capacities) <= 512
 
 
 @pytest.mark.parametrize("text", ["", "   \n", "\U0001f600\U0001f680", "... !?"])
