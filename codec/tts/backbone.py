@@ -24,9 +24,10 @@ class State(NamedTuple):
         """Steps that a stream can have."""
         return self.kv.shape[4]
 
-    def grown(self, capacity: int) -> State:
-        """The same streams with room for `capacity` steps, no fewer than now."""
-        return State(self.length, F.pad(self.kv, (0, 0, 0, capacity - self.capacity)))
+
+def grow(kv: Tensor, capacity: int) -> Tensor:
+    """The `kv` of a state with room for `capacity` steps, no fewer than now."""
+    return F.pad(kv, (0, 0, 0, capacity - kv.shape[4]))
 
 
 class Context(NamedTuple):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from codec.tokens.layout import END
 from codec.tts.accelerate import Accelerated, Mode
-from codec.tts.backbone import State
+from codec.tts.backbone import State, grow
 from codec.tts.heads.base import HeadSampling
 from codec.tts.model import TTSModel, end_frame
 from codec.tts.sampling import Sampling, draw_semantic
@@ -204,7 +204,8 @@ class FrameLoop:
         capacity = self.kv.shape[4]
         while capacity < max(self.lengths) + n_steps:
             capacity *= 2
-        self.kv = State(torch.empty(0), self.kv).grown(capacity).kv
+        if capacity > self.kv.shape[4]:
+            self.kv = grow(self.kv, capacity)
 
 
 def _read(

@@ -6,7 +6,7 @@ from einops import rearrange
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec.tts.backbone import Backbone
+from codec.tts.backbone import Backbone, State, grow
 from codec.tts.config import TransformerConfig
 
 CONFIG = TransformerConfig(dim=48, n_layers=3, n_heads=6, n_kv_heads=2, head_dim=16, hidden_dim=96)
@@ -95,7 +95,7 @@ def test_a_grown_state_goes_on(backbone):
     x = torch.randn(1, 12, CONFIG.dim)
     state = backbone.init_state(1, 8)
     _, state = backbone.step(x[:, :8], state)
-    h, _ = backbone.step(x[:, 8:], state.grown(16))
+    h, _ = backbone.step(x[:, 8:], State(state.length, grow(state.kv, 16)))
     torch.testing.assert_close(h, backbone(x)[:, 8:], atol=1e-5, rtol=0)
 
 

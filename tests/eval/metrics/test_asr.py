@@ -179,7 +179,7 @@ def test_references_are_transcribed_once(monkeypatch):
 
 
 def test_unknown_recognisers_are_listed():
-    for option in ("kaldi", "whisper", "whisper=", "ctc", "ctc=", "pocketsphinx=de"):
+    for option in ("kaldi", "whisper", "whisper=", "faster-whisper=", "ctc", "ctc=", "pocketsphinx=de"):
         with pytest.raises(ValueError, match=f"asr:{option}: unknown; there are asr:pocketsphinx, asr:whisper="):
             make_asr(option)
 
