@@ -65,7 +65,7 @@ class TTSConfig:
     acoustic_dim: int = 36
     acoustic_levels: int = 21
     vocab_size: int = 512  # of the text
-    phonemes: bool = False  # whether text is phonemised before it is tokenised
+    phonemes: bool = False  # whether text is read as phonemes, which needs espeak-ng and phonemizer
     rope_theta: float = 1e6
     backbone: TransformerConfig = field(default_factory=TransformerConfig)
     head: Literal["flow", "depth", "maskgit"] = "flow"

@@ -148,7 +148,8 @@ class TTS:
         primary_language(language)
         voice.check(self.model.config.codebook_sizes, self.codec.fingerprint)
         ids_of = feed.sentence_ids if self.model.config.sequence.design == "prefix" else feed.word_ids
-        return _Request(iter(ids_of(text, language, self.text_tokenizer)), voice, sampling)
+        ids = ids_of(text, language, self.text_tokenizer, self.model.config.phonemes)
+        return _Request(iter(ids), voice, sampling)
 
     def _packets(self, request: _Request) -> Iterator[Tensor]:
         decoder = self.codec.decoder_stream()

@@ -28,7 +28,7 @@ from codec.tts.checkpoint import load_tts
 from codec.tts.generate import FrameLoop, Prefix, Stream
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
-from codec.tts.text.normalise import normalise
+from codec.tts.text.phonemes import as_read
 from eval.metrics.asr import plain
 from eval.metrics.base import Spoken
 from train.data.pairs import COMMAND, Pair, PairLine, arrange_spoken, read_lines, write_pairs
@@ -133,7 +133,8 @@ class PairMaker:
                 f"made by {self.info.fingerprint}; give that codec"
             )
         data = SpeechDataConfig(str(tokens), reference_s=config.reference_s)
-        self.speech = SpeechDataset(recordings, self.tokenizer, self.tts.config.sequence, data, config.seed)
+        speaks = self.tts.config
+        self.speech = SpeechDataset(recordings, self.tokenizer, speaks.sequence, data, config.seed, speaks.phonemes)
         lines = recordings.lines
         targets = [i for i in self.speech.targets if lines[i].speed == 1 and plain(lines[i].text or "")]
         if not targets:
@@ -180,7 +181,7 @@ class PairMaker:
     def _text(self, target: int) -> str:
         """A text as the model reads it."""
         line = self.speech.tokens.lines[target]
-        return normalise(line.text or "", line.language or "en")
+        return as_read(line.text or "", line.language or "en", self.speech.phonemes)
 
     def _decode(self, codes: Tensor) -> Tensor:
         """Codes `[K, T]` as a waveform `[L]`."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from codec.tts.config import SequenceConfig
 from codec.tts.model import TTSBatch, end_frame
 from codec.tts.sequence import NONE, Step, speech, voice_prefix
-from codec.tts.text.normalise import normalise
+from codec.tts.text.phonemes import as_read
 from codec.tts.text.tokenizer import TextTokenizer
 from train.data.spoken import rewrite
 from train.data.tokens import TokenSet, TokenUtterance
@@ -88,15 +88,23 @@ class SpeechDataset:
         sequence: how text and frames are arranged.
         config: packing and weights.
         seed: of all that is random.
+        phonemes: whether the model reads phonemes in place of words.
 
     Raises:
         ValueError: nothing to learn from.
     """
 
     def __init__(
-        self, tokens: TokenSet, tokenizer: TextTokenizer, sequence: SequenceConfig, config: SpeechDataConfig, seed: int
+        self,
+        tokens: TokenSet,
+        tokenizer: TextTokenizer,
+        sequence: SequenceConfig,
+        config: SpeechDataConfig,
+        seed: int,
+        phonemes: bool = False,
     ) -> None:
         self.tokens, self.tokenizer, self.sequence, self.config, self.seed = tokens, tokenizer, sequence, config, seed
+        self.phonemes = phonemes
         self.by_speaker: dict[str, list[int]] = defaultdict(list)
         self.place: dict[int, int] = {}  # of a recording among those of its speaker
         for i, line in enumerate(tokens.lines):
@@ -134,7 +142,10 @@ class SpeechDataset:
         utterance = self.tokens[target]
         reference = self.reference(target, rng)
         text, language = utterance.text or "", utterance.language or "en"
-        text = rewrite(text, language, rng) if rng.random() < self.config.rewrite_prob else normalise(text, language)
+        if rng.random() < self.config.rewrite_prob and not self.phonemes:
+            text = rewrite(text, language, rng)
+        else:
+            text = as_read(text, language, self.phonemes)
         return arrange(
             self.sequence,
             self.tokenizer,

@@ -20,6 +20,7 @@ from codec.tts.generate import FrameLoop
 from codec.tts.model import TTSLosses, TTSModel
 from codec.tts.pretrained import HF, read_backbone, read_tokenizer
 from codec.tts.sampling import Sampling
+from codec.tts.text.phonemes import as_read
 from codec.tts.text.tokenizer import BPETokenizer, TextTokenizer
 from eval.pictures import spectrogram_pair
 from train.config import from_mapping
@@ -84,7 +85,8 @@ class TTSTask:
         torch.manual_seed(seed)
         self.tokenizer: TextTokenizer
         if init == "random":
-            texts = [line.text for line in tokens.lines if line.text]
+            lines = [line for line in tokens.lines if line.text]
+            texts = [as_read(line.text or "", line.language or "en", config.phonemes) for line in lines]
             self.tokenizer = BPETokenizer.train(texts, config.vocab_size)
         elif init.startswith(HF):
             pretrained = read_backbone(init.removeprefix(HF))
@@ -106,10 +108,11 @@ class TTSTask:
                 f"{data.train}: tokens of codebooks {tokens.info.codebook_sizes}; the model is for "
                 f"{config.codebook_sizes}: change model.semantic_codebook_size, acoustic_dim or acoustic_levels"
             )
-        self.dataset = SpeechDataset(tokens, self.tokenizer, config.sequence, data, seed)
+        self.dataset = SpeechDataset(tokens, self.tokenizer, config.sequence, data, seed, config.phonemes)
         self.valid = None
         if data.valid:
-            self.valid = SpeechDataset(TokenSet(data.valid), self.tokenizer, config.sequence, data, VALID_SEED)
+            held_out = TokenSet(data.valid)
+            self.valid = SpeechDataset(held_out, self.tokenizer, config.sequence, data, VALID_SEED, config.phonemes)
         self.networks: dict[str, nn.Module] = {"tts": self.model}
         self.parallel: dict[str, Any] = dict(self.networks)
 
@@ -180,9 +183,8 @@ class TTSTask:
             others = [o for o in self.valid.by_speaker[utterance.speaker or ""] if o != target]
             loop = FrameLoop(self.model, self.tokenizer.special)
             limit = Sampling(max_frames=2 * utterance.codes.shape[1] + 25)
-            loop.start(
-                0, loop.prefix(tokens[others[0]].codes.long()), self.tokenizer.encode(utterance.text or ""), limit
-            )
+            text = as_read(utterance.text or "", utterance.language or "en", self.config.phonemes)
+            loop.start(0, loop.prefix(tokens[others[0]].codes.long()), self.tokenizer.encode(text), limit)
             frames = []
             while not loop.free:
                 frame = loop.advance()[0]

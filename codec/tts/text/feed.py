@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from codec.tts.text.normalise import normalise
+from codec.tts.text.phonemes import as_read
 from codec.tts.text.sentences import SentenceSplitter
 from codec.tts.text.tokenizer import TextTokenizer
 
@@ -15,23 +15,27 @@ _SPACES = re.compile(r"\s")
 SENTENCE_ENDS = (".", "!", "?", "…", '."', '!"', '?"')
 
 
-def sentence_ids(pieces: Iterable[str], language: str, tokenizer: TextTokenizer) -> Iterator[list[int]]:
+def sentence_ids(
+    pieces: Iterable[str], language: str, tokenizer: TextTokenizer, phonemes: bool = False
+) -> Iterator[list[int]]:
     """Ids of each sentence, once its text is complete; sentences without a letter or digit are left out."""
     splitter = SentenceSplitter(MAX_CHARS)
     arrived = chain.from_iterable(splitter.push(piece) for piece in pieces)
     for sentence in chain(arrived, _late(splitter)):
-        text = normalise(sentence, language)
+        text = as_read(sentence, language, phonemes)
         if any(c.isalnum() for c in text):
             yield tokenizer.encode(text)
 
 
-def word_ids(pieces: Iterable[str], language: str, tokenizer: TextTokenizer) -> Iterator[Iterator[int]]:
+def word_ids(
+    pieces: Iterable[str], language: str, tokenizer: TextTokenizer, phonemes: bool = False
+) -> Iterator[Iterator[int]]:
     """Runs of ids, each read word by word while the text arrives; exhaust a run before taking the next.
 
     Words are normalised one by one, so what only several of them show, such as "5 km", is read as it stands.
     """
-    normalised = (normalise(word, language) for word in _words(pieces))
-    words = (word for word in normalised if any(c.isalnum() for c in word))
+    read = (as_read(word, language, phonemes) for word in _words(pieces))
+    words = (word for word in read if any(c.isalnum() for c in word))
     for first in words:
         yield _run(first, words, tokenizer)
 

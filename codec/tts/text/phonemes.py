@@ -1,10 +1,18 @@
-"""Phonemes for text: IPA by the program espeak-ng, through the phonemizer package."""
+"""What a model reads of a text: its words, or their phonemes: IPA by espeak-ng, through the phonemizer package."""
 
 from __future__ import annotations
 
 import logging
 from functools import lru_cache
 from typing import Any
+
+from codec.tts.text.normalise import normalise
+
+
+def as_read(text: str, language: str, phonemes: bool) -> str:
+    """Any text as a model reads it that was trained with or without phonemes; raises as `normalise`, `to_phonemes`."""
+    text = normalise(text, language)
+    return to_phonemes(text, language) if phonemes and text else text
 
 
 def to_phonemes(text: str, language: str) -> str:

@@ -118,3 +118,26 @@ def test_half_precision_weights_load_as_float32(tokens, tmp_path):
     state = {name: t.half() for name, t in task.model.state_dict().items()}
     task.export(tmp_path / "model", state)
     assert next(load_tts(tmp_path / "model")[0].parameters()).dtype == torch.float32
+
+
+def test_phonemes_are_read_in_training_and_speaking(tokens, tmp_path, monkeypatch):
+    read = []
+
+    def spell(text, language):
+        read.append((text, language))
+        return text.upper()
+
+    monkeypatch.setattr("codec.tts.text.phonemes.to_phonemes", spell)
+    config = TTSConfig.from_json(PRESETS["tiny"].to_json())
+    config.phonemes = True
+    data = SpeechDataConfig(str(tokens), row_steps=160, batch_size=2, num_workers=0)
+    task = TTSTask(config, data, TTSLossConfig(), seed=0)
+    assert ("a lazy dog", "en") in read
+    text = task.dataset[0][0].text
+    assert task.tokenizer.decode([i for i in text.tolist() if i > 4]).isupper()
+    task.export(tmp_path / "model", task.model.state_dict())
+    with pytest.warns(UserWarning, match="untrained"):
+        tts = codec.tts.load(tmp_path / "model")
+    voice = tts.voice(0.1 * torch.randn(24_000 * 4), consent="noise", sample_rate=24_000)
+    next(tts.stream("The 3 foxes.", voice, language="en-GB"))
+    assert read[-1] == ("The three foxes.", "en-GB")
