@@ -29,6 +29,7 @@ from eval.spelling import normalise as fold
 
 RATE = 16_000  # Hz, of what most recognisers hear
 COLUMNS = (Column("wer", "WER", False, 3), Column("cer", "CER", False, 3))
+STUCK = 2.4  # text that shrinks more when compressed is a loop, by which OpenAI's decoder knows it too
 N_KEPT = 2**16  # transcripts of references, some 100 bytes each
 
 
@@ -218,7 +219,7 @@ class FasterWhisper:
     """A Whisper of any size as CTranslate2 runs it, in 8 bits on the processor, with a beam of 5.
 
     Faster than `Whisper`, it hears recordings of any length, 30 s at a time; where the language is not known,
-    it guesses it from the sound.
+    it guesses it from the sound. Where it gets stuck and repeats itself, it has heard nothing.
 
     Args:
         source: a folder with a model converted for CTranslate2, or one's size, such as `small`, or repository id
@@ -264,7 +265,8 @@ class FasterWhisper:
             condition_on_previous_text=False,
             vad_filter=False,
         )
-        return "".join(segment.text for segment in segments)
+        # A loop is as long as the network can write: one would outweigh all other recordings.
+        return "".join(segment.text for segment in segments if segment.compression_ratio <= STUCK)
 
 
 def _language_code(language: str, tokens: Collection[str]) -> str:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -32,6 +33,13 @@ COPIED = ["tokenizer.json", "preprocessor_config.json"]
 FILES = ["config.json", "model.bin", "vocabulary.json", *COPIED]
 
 
+class Said(NamedTuple):
+    """What a segment says, and how many times shorter it is when compressed."""
+
+    text: str
+    compression_ratio: float
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A converted Whisper with random weights and two languages, that hears letters in anything."""
@@ -57,6 +65,7 @@ def folder(tmp_path_factory):
     )
     model = WhisperForConditionalGeneration(config)
     with torch.no_grad():
+        model.model.decoder.embed_positions.weight *= 8  # or it would repeat itself
         model.model.decoder.layer_norm.bias[0] = 10
         model.proj_out.weight[:, 0] = -2  # all tokens are unlikely,
         model.proj_out.weight[[IDS[letter] for letter in "abcdefghijklmnopqrstuvwxyz"], 0] = 0  # but letters
@@ -98,8 +107,7 @@ def test_it_is_deterministic_and_follows_the_language(folder, whisper, sound):
 def test_it_hears_recordings_of_any_length(whisper, sound):
     assert whisper.transcribe(sound[:1], "en") == ""
     first, both = (whisper.transcribe(np.tile(sound, seconds), "en") for seconds in (30, 31))
-    assert both.startswith(first)
-    assert len(both) > len(first)
+    assert len(both) > len(first) > 0
 
 
 def test_languages_that_it_does_not_know(whisper, copied, sound):
@@ -112,6 +120,13 @@ def test_languages_that_it_does_not_know(whisper, copied, sound):
     with pytest.raises(ValueError, match="language de: this Whisper reads English only; use a multilingual one"):
         of_english.transcribe(sound, "de")
     assert of_english.transcribe(sound, "en-US") == of_english.transcribe(sound, "") != ""
+
+
+def test_a_loop_is_nothing_heard(folder, sound, monkeypatch):
+    stuck = FasterWhisper(str(folder))
+    said = [Said(" and so on", 0.9), Said(" and so on" * 20, 9.5), Said(" to the end.", 1.0)]
+    monkeypatch.setattr(stuck.model, "transcribe", lambda *_, **__: (iter(said), None))
+    assert stuck.transcribe(sound, "en") == " and so on to the end."
 
 
 def test_as_a_metric(folder, speech, noise):
