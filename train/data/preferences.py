@@ -249,7 +249,8 @@ def main() -> int:
     parser.add_argument("--cfg-scale", type=float, default=d.cfg_scale, help="of the flow head")
     weights = " ".join(f"{name}={weight:g}" for name, weight in WEIGHTS.items())
     parser.add_argument("--weights", type=_weight, nargs="+", default=[], help=f"of ranks, 0: leave out; {weights}")
-    parser.add_argument("--asr", default=d.asr, help="pocketsphinx, whisper=FOLDER_OR_HUB_ID or ctc=FOLDER")
+    kinds = "pocketsphinx, whisper=FOLDER_OR_HUB_ID, faster-whisper=FOLDER_OR_NAME or ctc=FOLDER"
+    parser.add_argument("--asr", default=d.asr, help=kinds)
     parser.add_argument("--speaker", default=d.speaker, help="resemblyzer or ecapa=FOLDER")
     parser.add_argument("--seed", type=int, default=d.seed, help="of texts, voices and candidates")
     parser.add_argument("--shard-texts", type=int, default=d.shard_texts, help="texts to a shard")
