@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from codec.tokens.layout import IdLayout
 from codec.tts.config import SequenceConfig
 from codec.tts.model import TTSBatch, end_frame
 from codec.tts.sequence import NONE, Step, speech, voice_prefix
@@ -25,7 +26,6 @@ from codec.tts.text.tokenizer import TextTokenizer
 from train.data.spoken import rewrite
 from train.data.tokens import TokenSet, TokenUtterance
 
-SPECIAL = 2  # tokens before the codes of every codebook
 MAX_ATTEMPTS = 100
 
 
@@ -158,7 +158,8 @@ class SpeechDataset:
     def reference(self, target: int, rng: np.random.Generator) -> Tensor:
         """Codes `[K, R]` int16 of a random piece of another recording of the target's speaker."""
         others = self.by_speaker[self.tokens.lines[target].speaker or ""]
-        codes = self.tokens[others[(others.index(target) + 1 + int(rng.integers(len(others) - 1))) % len(others)]].codes
+        another = self.place[target] + 1 + int(rng.integers(len(others) - 1))
+        codes = self.tokens[others[another % len(others)]].codes
         length = max(1, round(rng.uniform(*self.config.reference_s) * self.tokens.info.frame_rate))
         start = int(rng.integers(max(1, codes.shape[1] - length + 1)))
         return codes[:, start : start + length]
@@ -190,7 +191,8 @@ def arrange(
     `weights` `[T]` are those of the frames, 1 by default. None if the audio is over before its text is read.
     """
     end = end_frame(len(codes))[None]
-    heard = torch.cat([reference.T.long() + SPECIAL, end, codes.T.long() + SPECIAL, end])  # [R + 1 + T + 1, K]
+    shift = IdLayout.n_special
+    heard = torch.cat([reference.T.long() + shift, end, codes.T.long() + shift, end])  # [R + 1 + T + 1, K]
     n_voice, n_frames = reference.shape[1] + 1, codes.shape[1]
     steps = list(voice_prefix(tokenizer.special, n_voice))
     steps += _until(speech(sequence, tokenizer.special, tokenizer.encode(text)), n_frames + 1)
