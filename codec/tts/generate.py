@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -206,6 +207,45 @@ class FrameLoop:
             capacity *= 2
         if capacity > self.kv.shape[4]:
             self.kv = grow(self.kv, capacity)
+
+
+class Request(NamedTuple):
+    """A speech to make; the arguments of `FrameLoop.start`."""
+
+    prefix: Prefix
+    ids: Iterable[int]
+    sampling: Sampling
+
+
+class Candidate(NamedTuple):
+    """A speech that was made, of one sequence."""
+
+    codes: Tensor  # [K, T] int64
+    ended: bool  # by itself, not by its limit
+
+
+def speak(loop: FrameLoop, requests: Iterable[Request]) -> list[Candidate]:
+    """What the model says to each request, in as many slots as the loop has."""
+    waiting = enumerate(requests)
+    talking: dict[int, tuple[int, Stream | None, list[Tensor]]] = {}
+    spoken: dict[int, Candidate] = {}
+    while True:
+        for slot, (number, request) in zip(loop.free, waiting, strict=False):  # more are waiting than are free
+            loop.start(slot, *request)
+            talking[slot] = number, loop.streams[slot], []
+        if not talking:
+            return [spoken[number] for number in range(len(spoken))]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "speech did not end")  # that is a candidate like others
+            frames = loop.advance()
+        for slot, frame in frames.items():
+            number, stream, codes = talking[slot]
+            if frame is not None:
+                codes.append(frame)
+                continue
+            assert stream is not None
+            spoken[number] = Candidate(torch.stack(codes, dim=1), stream.semantic[-1] == END)
+            del talking[slot]
 
 
 def _read(

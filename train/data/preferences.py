@@ -10,11 +10,10 @@ import argparse
 import hashlib
 import json
 import sys
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +22,8 @@ from tqdm import tqdm
 
 import codec
 from codec.checkpoint.store import fingerprint
-from codec.tokens.layout import END
 from codec.tts.checkpoint import load_tts
-from codec.tts.generate import FrameLoop, Prefix, Stream
+from codec.tts.generate import Candidate, FrameLoop, Request, speak
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
 from codec.tts.text.phonemes import as_read
@@ -65,21 +63,6 @@ class PreferenceConfig:
         """Settings of a candidate whose text was recorded in `n_frames` frames."""
         head = HeadSampling(cfg_scale=self.cfg_scale)
         return Sampling(self.temperature, seed=seed, max_frames=2 * n_frames + 25, head=head)
-
-
-class Request(NamedTuple):
-    """A speech to make."""
-
-    prefix: Prefix
-    ids: list[int]
-    sampling: Sampling
-
-
-class Candidate(NamedTuple):
-    """A speech that was made."""
-
-    codes: Tensor  # [K, T] int64
-    ended: bool  # by itself, not by its limit
 
 
 def write_preferences(model: str | Path, tokens: str | Path, out: Path, config: PreferenceConfig) -> tuple[int, int]:
@@ -210,30 +193,6 @@ class PairMaker:
         parts = [codes.to(torch.int16) for codes in (voice, whole[w].codes, whole[l].codes)]
         sizes = [part.shape[1] for part in parts]
         return Pair(PairLine(line.id, text, line.language, sizes, whole[l].ended, scores[w], scores[l]), *parts)
-
-
-def speak(loop: FrameLoop, requests: Iterable[Request]) -> list[Candidate]:
-    """What the model says to each request, in as many slots as the loop has."""
-    waiting = enumerate(requests)
-    talking: dict[int, tuple[int, Stream | None, list[Tensor]]] = {}
-    spoken: dict[int, Candidate] = {}
-    while True:
-        for slot, (number, request) in zip(loop.free, waiting, strict=False):  # more are waiting than are free
-            loop.start(slot, *request)
-            talking[slot] = number, loop.streams[slot], []
-        if not talking:
-            return [spoken[number] for number in range(len(spoken))]
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "speech did not end")  # that is a candidate like others
-            frames = loop.advance()
-        for slot, frame in frames.items():
-            number, stream, codes = talking[slot]
-            if frame is not None:
-                codes.append(frame)
-                continue
-            assert stream is not None
-            spoken[number] = Candidate(torch.stack(codes, dim=1), stream.semantic[-1] == END)
-            del talking[slot]
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ import codec
 from codec.nn.transformer import Block
 from codec.tts.checkpoint import load_tts, save_tts
 from codec.tts.config import TTSConfig
-from codec.tts.generate import FrameLoop
+from codec.tts.generate import FrameLoop, Request, speak
 from codec.tts.model import TTSLosses, TTSModel
 from codec.tts.pretrained import HF, read_backbone, read_tokenizer
 from codec.tts.sampling import Sampling
@@ -175,23 +175,23 @@ class TTSTask:
         """The validation set's first texts, each in the voice of another clip of its speaker, beside the recordings."""
         audio: dict[str, Tensor] = {}
         pictures: dict[str, Any] = {}
+        if not self.n_valid:
+            return audio, pictures
         assert self.valid is not None
-        tokens = self.valid.tokens
-        for number, i in enumerate(np.linspace(0, len(self.valid.targets) - 1, self.n_valid).round().astype(int)):
+        tokens, requests, utterances = self.valid.tokens, [], []
+        loop = FrameLoop(self.model, self.tokenizer.special, self.n_valid)
+        for i in np.linspace(0, len(self.valid.targets) - 1, self.n_valid).round().astype(int):
             target = self.valid.targets[i]
             utterance = tokens[target]
-            others = [o for o in self.valid.by_speaker[utterance.speaker or ""] if o != target]
-            loop = FrameLoop(self.model, self.tokenizer.special)
+            other = next(o for o in self.valid.by_speaker[utterance.speaker or ""] if o != target)
             limit = Sampling(max_frames=2 * utterance.codes.shape[1] + 25)
             text = as_read(utterance.text or "", utterance.language or "en", self.config.phonemes)
-            loop.start(0, loop.prefix(tokens[others[0]].codes.long()), self.tokenizer.encode(text), limit)
-            frames = []
-            while not loop.free:
-                frame = loop.advance()[0]
-                frames += [] if frame is None else [frame]
-            codes = torch.stack(frames, dim=1) if frames else utterance.codes[:, :1].long()
+            prefix = loop.prefix(tokens[other].codes.long())
+            requests.append(Request(prefix, self.tokenizer.encode(text), limit))
+            utterances.append(utterance)
+        for number, (utterance, made) in enumerate(zip(utterances, speak(loop, requests), strict=True)):
             name = f"{number:02d}_{utterance.id}"
-            original, spoken = (self._codec.decode(c.long()[None])[0] for c in (utterance.codes, codes))
+            original, spoken = (self._codec.decode(c.long()[None])[0] for c in (utterance.codes, made.codes))
             audio |= {f"{name}_original": original, f"{name}_spoken": spoken}
             pictures[name] = spectrogram_pair(original, spoken, self._codec.config.sample_rate)
         return audio, pictures
