@@ -73,21 +73,21 @@ class CodecConfig:
                 good = _is_int(value) or (isinstance(value, float) and math.isfinite(value))
             else:
                 good = _is_int(value)
-            _require(good, field.name, value, f"a value like the default {default!r}")
+            require(good, field.name, value, f"a value like the default {default!r}")
 
     def _check_stages(self) -> None:
         n = len(self.strides)
-        _require(n > 0, "strides", self.strides, "at least one stage")
+        require(n > 0, "strides", self.strides, "at least one stage")
         for name in ("kernel_sizes", "windows", "encoder_layers", "decoder_layers"):
             value = getattr(self, name)
-            _require(len(value) == n, name, value, f"{n} entries, one per stride")
+            require(len(value) == n, name, value, f"{n} entries, one per stride")
             low = 0 if name.endswith("layers") else 1
-            _require(min(value) >= low, name, value, f"entries of at least {low}")
-        _require(min(self.strides) >= 1, "strides", self.strides, "entries of at least 1")
-        _require(self.strides[-1] == 1, "strides", self.strides, "1 at the end, so that the decoder can mirror it")
+            require(min(value) >= low, name, value, f"entries of at least {low}")
+        require(min(self.strides) >= 1, "strides", self.strides, "entries of at least 1")
+        require(self.strides[-1] == 1, "strides", self.strides, "1 at the end, so that the decoder can mirror it")
         for kernel_size, stride in zip(self.kernel_sizes, self.strides, strict=True):
             good = kernel_size % stride == 0
-            _require(good, "kernel_sizes", self.kernel_sizes, f"multiples of strides {self.strides}")
+            require(good, "kernel_sizes", self.kernel_sizes, f"multiples of strides {self.strides}")
 
     def _check_values(self) -> None:
         positive = (
@@ -95,21 +95,21 @@ class CodecConfig:
             "norm_eps qk_norm_eps semantic_dim acoustic_dim"
         )
         for name in positive.split():
-            _require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
+            require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
         good = self.n_heads % self.n_kv_heads == 0
-        _require(good, "n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
-        _require(self.semantic_codebook_size >= 2, "semantic_codebook_size", self.semantic_codebook_size, "at least 2")
+        require(good, "n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
+        require(self.semantic_codebook_size >= 2, "semantic_codebook_size", self.semantic_codebook_size, "at least 2")
         good = self.semantic_init in ("kmeans", "first_batch")
-        _require(good, "semantic_init", self.semantic_init, "kmeans or first_batch")
-        _require(0 <= self.semantic_decay < 1, "semantic_decay", self.semantic_decay, "a number in [0, 1)")
-        _require(self.semantic_revive_below >= 0, "semantic_revive_below", self.semantic_revive_below, "0 or more")
+        require(good, "semantic_init", self.semantic_init, "kmeans or first_batch")
+        require(0 <= self.semantic_decay < 1, "semantic_decay", self.semantic_decay, "a number in [0, 1)")
+        require(self.semantic_revive_below >= 0, "semantic_revive_below", self.semantic_revive_below, "0 or more")
         for name in ("semantic_quantize_prob", "acoustic_quantize_prob", "acoustic_noise_prob", "quantizer_dropout"):
-            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability")
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability")
         total = self.acoustic_quantize_prob + self.acoustic_noise_prob
-        _require(total <= 1, "acoustic_noise_prob", self.acoustic_noise_prob, "at most 1 - acoustic_quantize_prob")
+        require(total <= 1, "acoustic_noise_prob", self.acoustic_noise_prob, "at most 1 - acoustic_quantize_prob")
         good = len(self.levels) == self.acoustic_dim
-        _require(good, "acoustic_levels", self.acoustic_levels, f"one entry per dimension, {self.acoustic_dim}")
-        _require(min(self.levels) >= 2, "acoustic_levels", self.acoustic_levels, "at least 2 levels")
+        require(good, "acoustic_levels", self.acoustic_levels, f"one entry per dimension, {self.acoustic_dim}")
+        require(min(self.levels) >= 2, "acoustic_levels", self.acoustic_levels, "at least 2 levels")
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -157,7 +157,7 @@ class CodecConfig:
             ValueError: `n_q` is not in 1 .. `num_codebooks`.
         """
         n_q = self.num_codebooks if n_q is None else n_q
-        _require(1 <= n_q <= self.num_codebooks, "n_q", n_q, f"1 to {self.num_codebooks}")
+        require(1 <= n_q <= self.num_codebooks, "n_q", n_q, f"1 to {self.num_codebooks}")
         return self.frame_rate * sum(math.log2(size) for size in self.codebook_sizes[:n_q])
 
     def to_json(self) -> str:
@@ -185,7 +185,8 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _require(condition: bool, name: str, value: object, expected: str) -> None:
+def require(condition: bool, name: str, value: object, expected: str) -> None:
+    """The check of a setting; raises ValueError that names it."""
     if not condition:
         raise ValueError(f"{name} = {value!r}: expected {expected}")
 

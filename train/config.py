@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeVar, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 
+from codec.config import require
+
 T = TypeVar("T")
 
 
@@ -33,12 +35,12 @@ class OptimConfig:
     def __post_init__(self) -> None:
         self.betas = tuple(self.betas)  # type: ignore[assignment]  # a list, from YAML
         for name in ("lr", "clip_norm"):
-            _require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
+            require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
         for name in ("weight_decay", "warmup_steps"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("decay_share", "final_lr"):
-            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a number in [0, 1]")
-        _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a number in [0, 1)")
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a number in [0, 1]")
+        require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a number in [0, 1)")
 
 
 @dataclass
@@ -62,11 +64,11 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         for name in ("steps", "accumulate", "log_every", "save_every", "keep_last", "max_bad_steps"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("minutes", "validate_every", "validate_clips"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        _require(self.precision in ("float32", "bfloat16"), "precision", self.precision, "float32 or bfloat16")
-        _require(self.parallel in ("ddp", "fsdp"), "parallel", self.parallel, "ddp or fsdp")
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require(self.precision in ("float32", "bfloat16"), "precision", self.precision, "float32 or bfloat16")
+        require(self.parallel in ("ddp", "fsdp"), "parallel", self.parallel, "ddp or fsdp")
 
 
 @dataclass
@@ -79,7 +81,7 @@ class LoggerConfig:
 
     def __post_init__(self) -> None:
         good = self.wandb in ("online", "offline", "disabled")
-        _require(good, "wandb", self.wandb, "online, offline or disabled")
+        require(good, "wandb", self.wandb, "online, offline or disabled")
 
 
 def register(group: str, name: str, settings: Any, **extra: Any) -> None:
@@ -110,8 +112,3 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
         return cls(**values)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
-
-
-def _require(condition: bool, name: str, value: object, expected: str) -> None:
-    if not condition:
-        raise ValueError(f"{name} = {value!r}: expected {expected}")

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_type_hints
 
+from codec.config import require
+
 T = TypeVar("T")
 
 DESIGNS = ("prefix", "interleaved", "dual")
@@ -29,10 +31,10 @@ class TransformerConfig:
 
     def __post_init__(self) -> None:
         for name in ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "norm_eps"):
-            _require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
+            require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
         good = self.n_heads % self.n_kv_heads == 0
-        _require(good, "n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
-        _require(self.head_dim % 2 == 0, "head_dim", self.head_dim, "an even number, for rotary positions")
+        require(good, "n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
+        require(self.head_dim % 2 == 0, "head_dim", self.head_dim, "an even number, for rotary positions")
 
 
 @dataclass
@@ -45,10 +47,10 @@ class SequenceConfig:
     delay: int = 4  # dual: frames that the audio lags behind the text
 
     def __post_init__(self) -> None:
-        _require(self.design in DESIGNS, "design", self.design, f"one of {', '.join(DESIGNS)}")
+        require(self.design in DESIGNS, "design", self.design, f"one of {', '.join(DESIGNS)}")
         for name in ("n_text", "n_frames"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        _require(self.delay >= 0, "delay", self.delay, "0 or more")
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.delay >= 0, "delay", self.delay, "0 or more")
 
 
 @dataclass
@@ -74,11 +76,11 @@ class TTSConfig:
 
     def __post_init__(self) -> None:
         for name in ("semantic_codebook_size", "acoustic_dim", "acoustic_levels", "vocab_size"):
-            _require(getattr(self, name) >= 2, name, getattr(self, name), "at least 2")
-        _require(self.rope_theta > 0, "rope_theta", self.rope_theta, "a positive number")
-        _require(self.head in HEADS, "head", self.head, f"one of {', '.join(HEADS)}")
+            require(getattr(self, name) >= 2, name, getattr(self, name), "at least 2")
+        require(self.rope_theta > 0, "rope_theta", self.rope_theta, "a positive number")
+        require(self.head in HEADS, "head", self.head, f"one of {', '.join(HEADS)}")
         dim = self.head_transformer.dim
-        _require(dim == self.backbone.dim, "head_transformer.dim", dim, f"backbone.dim = {self.backbone.dim}")
+        require(dim == self.backbone.dim, "head_transformer.dim", dim, f"backbone.dim = {self.backbone.dim}")
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
@@ -125,11 +127,6 @@ def _build(cls: type[T], fields: Any, where: str) -> T:
         return cls(**values)
     except TypeError as error:  # a value of a wrong type, met in a comparison
         raise ValueError(f"{where}: {error}") from error
-
-
-def _require(condition: bool, name: str, value: object, expected: str) -> None:
-    if not condition:
-        raise ValueError(f"{name} = {value!r}: expected {expected}")
 
 
 _VOXTRAL = {"dim": 3072, "n_heads": 32, "n_kv_heads": 8, "head_dim": 128, "hidden_dim": 9216}
