@@ -1,11 +1,20 @@
 """Shared fixtures."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from tiny import CONFIGS, make_codec
 
 from codec.model import Codec
 from codec.tokenizer import Tokenizer
+
+
+@pytest.fixture(autouse=True)
+def subnormal_numbers() -> Iterator[None]:
+    """Commands flush them to zero for the whole process: tests after them see numbers as they are."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")
