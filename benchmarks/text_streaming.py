@@ -1,6 +1,6 @@
 """The designs side by side on text that arrives word by word: what a listener waits for, and what long text does.
 
-    python benchmarks/text_streaming.py runs/prefix/best runs/interleaved/best runs/dual/best \\
+    python benchmarks/text_streaming.py runs/{prefix,interleaved,dual,aligned}/best \\
         --voice reference.flac --asr asr:faster-whisper=whisper-base
     python benchmarks/text_streaming.py --random small      # no checkpoints: latency alone, which needs none
 
@@ -66,10 +66,11 @@ def first_audio(tts: TTS, voice: codec.tts.Voice, text: str, pace: float) -> tup
 
 
 def speak(tts: TTS, voice: codec.tts.Voice, text: str) -> tuple[Tensor, bool]:
-    """The waveform, and whether a part of it was cut."""
-    (speech,) = tts.speak_codes([text], [voice])
-    waveform = tts.codec.decode(speech.codes[None])[0] if speech.codes.shape[1] else torch.zeros(1)
-    return waveform, speech.was_cut
+    """The waveform of a text that arrives word by word, and whether a part of it was cut."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        waveform = torch.cat([torch.zeros(1), *tts.stream(Typist(text), voice)])
+    return waveform, any("did not end" in str(warning.message) for warning in caught)
 
 
 def random_models(preset: str) -> dict[str, TTS]:

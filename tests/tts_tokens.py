@@ -1,11 +1,14 @@
 """A small folder of token shards, whose frames depend on the text, so that there is something to learn."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 
 from codec.tts.config import PRESETS
-from train.data.tokens import TokenUtterance, write_index, write_shard
+from train.data import alignment
+from train.data.alignment import Alignment
+from train.data.tokens import TokenSet, TokenUtterance, write_index, write_shard
 
 TEXTS = ["the quick brown fox", "a lazy dog", "over and over again", "jumps", "the fox sleeps"]
 
@@ -23,4 +26,16 @@ def write_tokens(folder: Path) -> Path:
     write_shard(folder, 0, utterances, len(sizes))
     index = {"codec": "tiny", "fingerprint": "", "codebook_sizes": sizes, "frame_rate": 12.5, "n_shards": 1}
     write_index(folder, index)
+    align_evenly(folder)
     return folder
+
+
+def align_evenly(folder: Path) -> None:
+    """Alignments of the one shard of a folder in which all characters of a text last about as long."""
+    alignments = []
+    for line in TokenSet(folder).lines:
+        n = len(line.text or "")
+        edges = [i * line.n_frames // n for i in range(n + 1)] if n else []
+        alignments.append(Alignment(line.text, [b - a for a, b in pairwise(edges)]) if line.text else None)
+    alignment.write_alignments(folder, 0, alignments)
+    alignment.write_index(folder, {"phonemes": False, "n_shards": 1})

@@ -3,9 +3,9 @@
 #
 #     bash benchmarks/gpu/tts_small.sh OUTPUT_FOLDER TRAIN DEV [RUN_FOLDER] [setting=value ...]
 #
-# TRAIN and DEV are folders of token shards (`python -m train.data.tokenize`), or such folders as .tar.gz. The run goes
-# on from RUN_FOLDER's last checkpoint if there is one, else from scratch; `model.init=FOLDER` starts from a
-# checkpoint. OUTPUT_FOLDER gets metrics.jsonl, config.yaml, and the best weights in half precision, in pieces of less
+# TRAIN and DEV are folders of token shards (`python -m train.data.tokenize`, then `python -m train.data.align
+# --phonemes`), or such folders as .tar.gz. The run goes on from RUN_FOLDER's last checkpoint if there is one, else from
+# scratch; `model.init=FOLDER` starts from a checkpoint. OUTPUT_FOLDER gets metrics.jsonl, config.yaml, and the best weights in half precision, in pieces of less
 # than 16 MB: `cat best.part-* | tar x`.
 set -euo pipefail
 
@@ -46,10 +46,10 @@ from train.ship import save_half
 
 run, out = map(Path, sys.argv[1:])
 save_half(run / "best", out / "half", "tts")
-print("| step | semantic, nats | acoustic |\n|---|---|---|")
+print("| step | semantic, nats | acoustic | move, nats |\n|---|---|---|---|")
 for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
     if "valid/semantic" in line:
-        print(f"| {line['step']} |", " | ".join(f"{line['valid/' + n]:.3f}" for n in ("semantic", "acoustic")), "|")
+        print(f"| {line['step']} |", " | ".join(f"{line['valid/' + n]:.3f}" for n in ("semantic", "acoustic", "move")), "|")
 PY
 tar -C "$out" -cf - half | split -b 15000000 - "$out/best.part-"
 rm -r "$out/half"

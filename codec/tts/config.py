@@ -12,7 +12,7 @@ from codec.config import require
 
 T = TypeVar("T")
 
-DESIGNS = ("prefix", "interleaved", "dual")
+DESIGNS = ("prefix", "interleaved", "dual", "aligned")
 HEADS = ("flow", "depth", "maskgit")
 PADDING = 128  # rows of the embedding table and the semantic head come in multiples of this, as in the release
 
@@ -41,16 +41,25 @@ class TransformerConfig:
 class SequenceConfig:
     """How text and frames share one sequence; see `codec.tts.sequence`."""
 
-    design: Literal["prefix", "interleaved", "dual"] = "prefix"
+    design: Literal["prefix", "interleaved", "dual", "aligned"] = "prefix"
     n_text: int = 6  # interleaved: text ids in a block ...
     n_frames: int = 6  # ... and the frames that follow them
     delay: int = 4  # dual: frames that the audio lags behind the text
+    behind: int = 2  # aligned: text ids that are read before the one that is spoken ...
+    ahead: int = 5  # ... and after it
+    max_move: int = 4  # aligned: ids that the text goes on from one frame to the next, at most
 
     def __post_init__(self) -> None:
         require(self.design in DESIGNS, "design", self.design, f"one of {', '.join(DESIGNS)}")
-        for name in ("n_text", "n_frames"):
+        for name in ("n_text", "n_frames", "max_move"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        require(self.delay >= 0, "delay", self.delay, "0 or more")
+        for name in ("delay", "behind", "ahead"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+
+    @property
+    def window(self) -> int:
+        """Text ids that are read at once, at most."""
+        return 1 + self.ahead + self.behind if self.design == "aligned" else 1
 
 
 @dataclass

@@ -17,8 +17,8 @@ from codec.tts.accelerate import Accelerated, Mode
 from codec.tts.backbone import State, grow
 from codec.tts.heads.base import HeadSampling
 from codec.tts.model import TTSModel, end_frame
-from codec.tts.sampling import Sampling, draw_semantic
-from codec.tts.sequence import NONE, Step, speech, voice_prefix
+from codec.tts.sampling import Sampling, draw_moves, draw_semantic
+from codec.tts.sequence import NONE, Step, speech, voice_prefix, window
 from codec.tts.text.tokenizer import SpecialIds
 
 SLACK_FRAMES = 25  # that a text of any length may last
@@ -29,22 +29,28 @@ CAPACITY = 256  # steps that a fresh loop has room for; doubled whenever they do
 class Stream:
     """A request in the making."""
 
-    steps: Iterator[Step]
     sampling: Sampling
     generator: torch.Generator
     frame: Tensor  # [K] int64, tokens of the last one
-    semantic: list[int] = field(default_factory=list)  # tokens so far
+    steps: Iterator[Step] = field(init=False)
     n_text: int = 0  # ids of the text that have been read
+    semantic: list[int] = field(default_factory=list)  # tokens so far
+    moves: list[int] = field(default_factory=list)  # how far the text went on after each frame, if that is predicted
 
     def chunk(self) -> list[Step]:
         """The steps up to the one from which the next frame is predicted."""
         steps = []
         for step in self.steps:
             steps.append(step)
-            self.n_text += step.text != NONE
             if step.predicts:
                 break
         return steps
+
+    def count(self, ids: Iterable[int]) -> Iterator[int]:
+        """The ids of the text, as they are read."""
+        for i in ids:
+            self.n_text += 1
+            yield i
 
     @property
     def limit(self) -> int:
@@ -91,7 +97,7 @@ class FrameLoop:
         tokens = torch.cat([codes.T.cpu() + self.model.layout.n_special, end_frame(len(codes))[None]])
         steps = list(voice_prefix(self.special, len(tokens)))
         text, frames = self._blank(1, len(steps))
-        text[0] = torch.tensor([step.text for step in steps])
+        text[0] = window(steps, text.shape[2])
         frames[0, torch.tensor([step.hears for step in steps])] = tokens
         state = self.model.init_state(1, len(steps))
         x = self.model.embed(text.to(self.model.device), frames.to(self.model.device))
@@ -113,9 +119,10 @@ class FrameLoop:
         """
         if self.streams[slot] is not None:
             raise ValueError(f"slot {slot} is taken; the free ones are {self.free}")
-        steps = speech(self.model.config.sequence, self.special, ids)
         generator = torch.Generator().manual_seed(sampling.seed)
-        self.streams[slot] = Stream(steps, sampling, generator, end_frame(self.model.config.num_codebooks))
+        stream = Stream(sampling, generator, end_frame(self.model.config.num_codebooks))
+        stream.steps = speech(self.model.config.sequence, self.special, stream.count(ids), stream.moves)
+        self.streams[slot] = stream
         self.lengths[slot] = prefix.kv.shape[4]
         self._make_room(0)
         self.kv[:, :, slot, :, : self.lengths[slot]] = prefix.kv[:, :, 0]
@@ -132,6 +139,7 @@ class FrameLoop:
             return {}
         h, logits = self._hidden(chunks)
         frames = self._draw(h, logits, active, {slot: chunk[-1].may_end for slot, chunk in chunks.items()})
+        self._move(h, active)
         results: dict[int, Tensor | None] = {}
         for (slot, stream), frame in zip(active.items(), frames, strict=True):
             stream.frame = frame
@@ -163,7 +171,7 @@ class FrameLoop:
             stream = self.streams[slot]
             assert stream is not None
             lengths[slot] = len(chunk)
-            text[slot, : len(chunk)] = torch.tensor([step.text for step in chunk])
+            text[slot, : len(chunk)] = window(chunk, text.shape[2])
             for place, step in enumerate(chunk):
                 if step.hears:
                     frames[slot, place] = stream.frame
@@ -195,10 +203,21 @@ class FrameLoop:
             codes[members] = self._sample([h, noise.to(h.device)], sampling, key=sampling)[members].cpu()
         return self.model.frame(semantic.cpu(), codes[slots])
 
+    def _move(self, h: Tensor, streams: dict[int, Stream]) -> None:
+        """Go on in the texts of the streams, for the hidden states `[B, D]` of all slots, if the design needs it."""
+        if self.model.move_head is None:
+            return
+        logits = self.model.move_head(h[torch.tensor(list(streams), device=h.device)]).float()
+        uniforms = torch.stack([torch.rand(1, generator=s.generator) for s in streams.values()])
+        moves = draw_moves(logits, [s.sampling for s in streams.values()], uniforms)
+        for s, move in zip(streams.values(), moves.tolist(), strict=True):
+            s.moves.append(move)
+
     def _blank(self, batch_size: int, n_steps: int) -> tuple[Tensor, Tensor]:
-        """Text `[B, S]` and frames `[B, S, K]` of steps at which nothing is read."""
+        """Text `[B, S, W]` and frames `[B, S, K]` of steps at which nothing is read."""
+        c = self.model.config
         shape = (batch_size, n_steps)
-        return torch.full(shape, NONE), torch.full((*shape, self.model.config.num_codebooks), NONE)
+        return torch.full((*shape, c.sequence.window), NONE), torch.full((*shape, c.num_codebooks), NONE)
 
     def _make_room(self, n_steps: int) -> None:
         """See that every stream can take `n_steps` more."""
@@ -222,6 +241,7 @@ class Candidate(NamedTuple):
 
     codes: Tensor  # [K, T] int64
     ended: bool  # by itself, not by its limit
+    moves: list[int]  # how far the text went on after each frame, if the model predicts that
 
 
 def speak(loop: FrameLoop, requests: Iterable[Request]) -> list[Candidate]:
@@ -244,7 +264,8 @@ def speak(loop: FrameLoop, requests: Iterable[Request]) -> list[Candidate]:
                 codes.append(frame)
                 continue
             assert stream is not None
-            spoken[number] = Candidate(torch.stack(codes, dim=1), stream.semantic[-1] == END)
+            ended, moves = stream.semantic[-1] == END, stream.moves[: len(codes)]
+            spoken[number] = Candidate(torch.stack(codes, dim=1), ended, moves)
             del talking[slot]
 
 

@@ -25,11 +25,12 @@ INIT_STD = 0.02
 class TTSBatch:
     """Packed sequences for training: what is read at each of S positions, and the N frames predicted from some."""
 
-    text: Tensor  # [B, S] int64, ids, NONE where no text is read
+    text: Tensor  # [B, S, W] int64, ids, NONE where no text is read
     frames: Tensor  # [B, S, K] int64, tokens, NONE where no frame is read
     positions: Tensor  # [B, S] int64, in their sequences; each begins at 0
     where: Tensor  # [N] int64, positions in [0, B * S) from which frames are predicted
     targets: Tensor  # [N, K] int64, the tokens of these frames; (END, EMPTY, ...) after the last
+    moves: Tensor  # [N] int64, ids that the text goes on after each; NONE where that is not predicted
     weights: Tensor  # [N] float32, how much each counts
 
 
@@ -39,6 +40,7 @@ class TTSLosses:
 
     semantic: Tensor  # cross-entropy in nats
     acoustic: Tensor  # of the acoustic head; 0 for END
+    move: Tensor  # cross-entropy in nats; 0 where no move is predicted
 
 
 class TTSModel(nn.Module):
@@ -49,11 +51,13 @@ class TTSModel(nn.Module):
         self.config = config
         self.layout = IdLayout(config.codebook_sizes)
         dim = config.backbone.dim
-        self.text_embedding = nn.Embedding(config.vocab_size, dim)
+        self.text_embedding = nn.Embedding(config.sequence.window * config.vocab_size, dim)
         self.audio_embedding = nn.Embedding(padded(self.layout.vocab_size), dim)
         self.backbone = Backbone(config.backbone, config.rope_theta)
         self.semantic_head = nn.Linear(dim, padded(config.semantic_codebook_size + self.layout.n_special), bias=False)
         self.acoustic_head = make_head(config)
+        aligned = config.sequence.design == "aligned"
+        self.move_head = nn.Linear(dim, config.sequence.max_move + 1, bias=False) if aligned else None
         self.apply(_init)
 
     @property
@@ -61,8 +65,9 @@ class TTSModel(nn.Module):
         return self.audio_embedding.weight.device
 
     def embed(self, text: Tensor, frames: Tensor) -> Tensor:
-        """Text ids `[B, T]` and tokens `[B, T, K]`, either NONE where absent -> their summed embeddings `[B, T, D]`."""
-        x = self.text_embedding(text.clamp(min=0)) * (text != NONE)[..., None]
+        """Text ids `[B, T, W]` and tokens `[B, T, K]`, NONE where absent -> their summed embeddings `[B, T, D]`."""
+        places = self.config.vocab_size * torch.arange(text.shape[-1], device=text.device)
+        x = (self.text_embedding(text.clamp(min=0) + places) * (text != NONE)[..., None]).sum(2)
         rows = frames.clamp(min=0) + torch.tensor(self.layout.offsets, device=frames.device)
         heard = (frames[..., 0] != NONE)[..., None]
         sums = F.embedding_bag(rows.flatten(0, 1), self.audio_embedding.weight, mode="sum")
@@ -75,7 +80,10 @@ class TTSModel(nn.Module):
         semantic = F.cross_entropy(self.semantic_logits(h), batch.targets[:, 0], reduction="none")
         is_frame = batch.targets[:, 0] != END
         codes = (batch.targets[:, 1:] - self.layout.n_special).clamp(min=0)
-        return TTSLosses(semantic, self.acoustic_head.loss(h, codes, generator) * is_frame)
+        move = torch.zeros_like(semantic)
+        if self.move_head is not None:
+            move = F.cross_entropy(self.move_head(h).float(), batch.moves, ignore_index=NONE, reduction="none")
+        return TTSLosses(semantic, self.acoustic_head.loss(h, codes, generator) * is_frame, move)
 
     def semantic_logits(self, h: Tensor) -> Tensor:
         """Hidden states `[N, D]` -> logits `[N, padded]` float32 of the semantic token, -inf where there is none."""

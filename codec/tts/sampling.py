@@ -90,6 +90,20 @@ def draw_semantic(
     return torch.where(temperature == 0, logits.argmax(1, keepdim=True), token)[:, 0]
 
 
+def draw_moves(logits: Tensor, samplings: Sequence[Sampling], uniforms: Tensor) -> Tensor:
+    """How far the text goes on after the next frame of each of N streams, `[N]` int64.
+
+    Args:
+        logits: `[N, M]` float32 of moves 0 to M - 1.
+        samplings: each stream's settings; the temperature is that of the semantic token.
+        uniforms: `[N, 1]` random numbers in [0, 1).
+    """
+    temperature = torch.tensor([[float(s.temperature)] for s in samplings], device=logits.device)
+    probs = (logits / temperature.clamp(min=1e-3)).softmax(1)
+    moves = torch.arange(logits.shape[1], device=logits.device).expand_as(logits)
+    return _pick(probs, moves, uniforms.to(logits.device))[:, 0]
+
+
 def _pick(probs: Tensor, tokens: Tensor, uniform: Tensor) -> Tensor:
     """One of `tokens` `[N, V]` by weights `[N, V]` and a random number `[N, 1]` each: `[N, 1]`."""
     cumulative = probs.cumsum(1)

@@ -1,19 +1,24 @@
 """How voice, text and audio share one sequence, the same for training and for speaking.
 
 A sequence begins with the voice: BOS, BEGIN_AUDIO, the reference's frames and an END frame, NEXT. Then
-one of three designs follows; each is a generator of `Step`s, which says what the backbone reads at a
+one of four designs follows; each is a generator of `Step`s, which says what the backbone reads at a
 position and whether a frame is predicted there. `ids` are those of the text; REPEAT marks its end.
 
     prefix       ids REPEAT BEGIN_AUDIO frame frame ...          all of the text before the audio (the paper's)
     interleaved  n ids, m frames, n ids, m frames, ... frames    for text that arrives piece by piece
     dual         at each position one id and one frame, the frames some positions later than the ids
+    aligned      at each position one frame, the id that is spoken next and those around it; beside each frame
+                 the model predicts how many ids the text goes on, as VALL-E R does (arXiv 2406.07855)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain, count
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count, islice
 from typing import NamedTuple
+
+import torch
+from torch import Tensor
 
 from codec.tts.config import SequenceConfig
 from codec.tts.text.tokenizer import SpecialIds
@@ -25,6 +30,7 @@ class Step(NamedTuple):
     """One position of the sequence."""
 
     text: int = NONE  # id that is read
+    around: tuple[int, ...] = ()  # ids read with it: those after it, then those before it; NONE beyond the text
     hears: bool = False  # whether the last frame is read
     predicts: bool = False  # whether a frame is predicted from here
     may_end: bool = False  # whether that may be END: all of the text has been read
@@ -39,17 +45,25 @@ def voice_prefix(special: SpecialIds, n_frames: int) -> Iterator[Step]:
     yield Step(special.next_text)
 
 
-def speech(config: SequenceConfig, special: SpecialIds, ids: Iterable[int]) -> Iterator[Step]:
+def speech(
+    config: SequenceConfig, special: SpecialIds, ids: Iterable[int], moves: Iterable[int] = ()
+) -> Iterator[Step]:
     """The positions after the voice, without end: the caller stops after the frame that ends the audio.
 
-    `ids` is read as late as the design allows, and may wait for text that is still to come.
+    Args:
+        config: the design.
+        special: the text tokenizer's markers.
+        ids: read as late as the design allows; may wait for text that is still to come.
+        moves: aligned only: how many ids the text goes on after each frame, read when the next one is due.
     """
     if config.design == "prefix":
         return _prefix(special, ids)
     text = chain(ids, [special.repeat])
     if config.design == "interleaved":
         return _interleaved(text, special.repeat, config.n_text, config.n_frames)
-    return _dual(text, special, config.delay)
+    if config.design == "dual":
+        return _dual(text, special, config.delay)
+    return _aligned(text, special.repeat, config, iter(moves))
 
 
 def _prefix(special: SpecialIds, ids: Iterable[int]) -> Iterator[Step]:
@@ -64,8 +78,8 @@ def _interleaved(text: Iterator[int], last: int, n_text: int, n_frames: int) -> 
     for block in count():
         for place in range(n_text):
             i = next(text)
-            # The last frame of the block before is read together with the first id of this one.
-            yield Step(i, place == 0 and block > 0, predicts=i == last or place == n_text - 1, may_end=i == last)
+            hears = place == 0 and block > 0  # the last frame of the block before, with the first id of this one
+            yield Step(i, hears=hears, predicts=i == last or place == n_text - 1, may_end=i == last)
             if i == last:
                 while True:
                     yield Step(hears=True, predicts=True, may_end=True)
@@ -78,4 +92,25 @@ def _dual(text: Iterator[int], special: SpecialIds, delay: int) -> Iterator[Step
     for position in count():
         i = special.pad if ended else next(text)
         ended = ended or i == special.repeat
-        yield Step(i, position > delay, position >= delay, ended)
+        yield Step(i, hears=position > delay, predicts=position >= delay, may_end=ended)
+
+
+def _aligned(text: Iterator[int], last: int, config: SequenceConfig, moves: Iterator[int]) -> Iterator[Step]:
+    read = [NONE] * config.behind
+    place, hears = config.behind, False
+    while True:
+        read += islice(text, max(0, place + 1 + config.ahead - len(read)))
+        place = min(place, len(read) - 1)
+        after = read[place + 1 :] + [NONE] * (place + 1 + config.ahead - len(read))
+        before = read[place - config.behind : place]
+        yield Step(read[place], (*after, *before), hears, predicts=True, may_end=read[place] == last)
+        hears = True
+        place += next(moves)
+
+
+def window(steps: Sequence[Step], width: int) -> Tensor:
+    """The text ids that are read at each of S positions, `[S, width]` int64, NONE where there are none."""
+    ids = torch.full((len(steps), width), NONE)
+    for position, step in enumerate(steps):
+        ids[position, : 1 + len(step.around)] = torch.tensor((step.text, *step.around))
+    return ids

@@ -126,8 +126,9 @@ class TTS:
         """Speak while the audio is made: packets of one frame, 80 ms, the first after one frame's work.
 
         Args:
-            text: all of it, or an iterable of pieces, cut anywhere, which may still be on their way. A model of
-                the design "prefix" begins once it has a sentence, the others with the first words.
+            text: all of it, or an iterable of pieces, cut anywhere, which may still be on their way. Pieces are
+                read word by word, and a model begins with the first words, one of the design "prefix" once it
+                has a sentence. All of it is read by sentences, which knows more of how a word is pronounced.
             voice: who speaks.
             sampling: how frames are drawn; the same seed gives the same speech.
             language: of the text, a BCP-47 tag; for numbers and abbreviations.
@@ -142,12 +143,13 @@ class TTS:
         return self._packets(self._request(text, voice, sampling or Sampling(), language))
 
     def _request(self, text: str | Iterable[str], voice: Voice, sampling: Sampling, language: str) -> _Request:
+        by_sentence = isinstance(text, str) or self.model.config.sequence.design == "prefix"
         if isinstance(text, str):
             check_text(text)
             text = [text]
         primary_language(language)
         voice.check(self.model.config.codebook_sizes, self.codec.fingerprint)
-        ids_of = feed.sentence_ids if self.model.config.sequence.design == "prefix" else feed.word_ids
+        ids_of = feed.sentence_ids if by_sentence else feed.word_ids
         ids = ids_of(text, language, self.text_tokenizer, self.model.config.phonemes)
         return _Request(iter(ids), voice, sampling)
 

@@ -19,7 +19,7 @@ def test_an_embedding_is_the_sum_of_what_is_read(make_model):
     model = make_model()
     tokens = frames(1)[None]
     nothing = torch.full_like(tokens, NONE)
-    text, silence = torch.tensor([[5]]), torch.tensor([[NONE]])
+    text, silence = torch.tensor([[[5]]]), torch.tensor([[[NONE]]])
     rows = model.audio_embedding.weight[tokens[0, 0] + torch.tensor(model.layout.offsets)]
     torch.testing.assert_close(model.embed(silence, tokens)[0, 0], rows.sum(0))
     torch.testing.assert_close(model.embed(text, nothing)[0, 0], model.text_embedding.weight[5])
@@ -43,9 +43,9 @@ def test_a_frame_that_ends_has_no_codes(make_model):
 
 def batch(targets, weights=None):
     n = len(targets)
-    text = torch.randint(5, 300, (1, n), generator=torch.Generator().manual_seed(0))
+    text = torch.randint(5, 300, (1, n, 1), generator=torch.Generator().manual_seed(0))
     heard = torch.full((1, n, 9), NONE)
-    return TTSBatch(text, heard, torch.arange(n)[None], torch.arange(n), targets, torch.ones(n))
+    return TTSBatch(text, heard, torch.arange(n)[None], torch.arange(n), targets, torch.full((n,), NONE), torch.ones(n))
 
 
 def test_losses_are_those_of_the_heads(make_model):

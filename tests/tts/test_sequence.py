@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codec.tts.config import SequenceConfig
-from codec.tts.sequence import NONE, speech, voice_prefix
+from codec.tts.sequence import NONE, speech, voice_prefix, window
 from codec.tts.text.tokenizer import SpecialIds
 
 SPECIAL = SpecialIds(bos=1, begin_audio=25, next_text=36, repeat=35, pad=11)
@@ -43,6 +43,37 @@ def test_dual_streams():
     assert [s.predicts for s in steps] == [False, False, True, True, True]
 
 
+def test_aligned_text_goes_on_as_it_is_moved():
+    config = SequenceConfig("aligned", behind=1, ahead=2)
+    steps = list(islice(speech(config, SPECIAL, [100, 101, 102], iter([0, 2, 3, 4])), 5))
+    assert window(steps, config.window).tolist() == [
+        [100, 101, 102, NONE],  # the id, those after it, those before it
+        [100, 101, 102, NONE],
+        [102, 35, NONE, 101],
+        [35, NONE, NONE, 102],
+        [35, NONE, NONE, 102],
+    ]
+    assert [s.hears for s in steps] == [False, True, True, True, True]
+    assert all(s.predicts for s in steps)
+    assert [s.may_end for s in steps] == [False, False, False, True, True]
+
+
+@given(st.lists(st.integers(100, 200), min_size=1, max_size=20), st.lists(st.integers(0, 4)), st.data())
+def test_every_window_shows_the_text_around_its_place(ids, moves, data):
+    config = SequenceConfig("aligned", behind=data.draw(st.integers(0, 3)), ahead=data.draw(st.integers(0, 3)))
+    steps = list(islice(speech(config, SPECIAL, ids, moves), len(moves) + 1))
+    nothing, text = [NONE] * 3, [*ids, SPECIAL.repeat]
+    place = 0
+    for step, move in zip(steps, [*moves, 0], strict=True):
+        assert step.text == text[place]
+        padded = nothing + text + nothing
+        assert step.around == (
+            *padded[place + 4 :][: config.ahead],
+            *padded[place + 3 - config.behind : place + 3],
+        )
+        place = min(place + move, len(ids))
+
+
 @given(configs, st.lists(st.integers(100, 200), min_size=1, max_size=20))
 def test_every_design_reads_all_text_and_every_frame(config, ids):
     steps = list(islice(speech(config, SPECIAL, ids), 200))
@@ -60,7 +91,7 @@ def test_every_design_reads_all_text_and_every_frame(config, ids):
     assert ends[-1]
 
 
-@pytest.mark.parametrize(("design", "n_read"), [("prefix", 9), ("interleaved", 2), ("dual", 1)])
+@pytest.mark.parametrize(("design", "n_read"), [("prefix", 9), ("interleaved", 2), ("dual", 1), ("aligned", 6)])
 def test_text_is_read_as_late_as_the_design_allows(design, n_read):
     read = []
 

@@ -40,6 +40,8 @@ class PairLine:
     loser_ended: bool  # by itself; winners always do
     winner_scores: Scores
     loser_scores: Scores
+    winner_moves: list[int] = field(default_factory=list)  # after each frame, of a model that predicts moves
+    loser_moves: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -164,8 +166,8 @@ class PreferenceDataset:
     def __getitem__(self, i: int) -> PreferenceItem:
         pair = self.pairs[int(self.order[i % len(self.order)])]
         about = self.speech.sequence, self.speech.tokenizer, pair.voice, pair.line.text
-        winner = arrange_spoken(*about, pair.winner, True)
-        loser = arrange_spoken(*about, pair.loser, pair.line.loser_ended)
+        winner = arrange_spoken(*about, pair.winner, True, pair.line.winner_moves)
+        loser = arrange_spoken(*about, pair.loser, pair.line.loser_ended, pair.line.loser_moves)
         if winner is None or loser is None:
             raise ValueError(
                 f"pair {pair.line.id}: a speech ends before its text is read; the pairs were made by a model with "
@@ -183,10 +185,16 @@ class PreferenceDataset:
 
 
 def arrange_spoken(
-    sequence: SequenceConfig, tokenizer: TextTokenizer, voice: Tensor, text: str, codes: Tensor, ended: bool
+    sequence: SequenceConfig,
+    tokenizer: TextTokenizer,
+    voice: Tensor,
+    text: str,
+    codes: Tensor,
+    ended: bool,
+    moves: Sequence[int] = (),
 ) -> Sample | None:
     """As `arrange`, for a model's own speech: unless it ended by itself, no END is predicted."""
-    sample = arrange(sequence, tokenizer, voice, text, codes)
+    sample = arrange(sequence, tokenizer, voice, text, codes, moves=moves)
     if sample is None or ended:
         return sample
-    return replace(sample, where=sample.where[:-1], targets=sample.targets[:-1], weights=sample.weights[:-1])
+    return replace(sample, **{name: getattr(sample, name)[:-1] for name in ("where", "targets", "moves", "weights")})

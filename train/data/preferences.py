@@ -26,7 +26,6 @@ from codec.tts.checkpoint import load_tts
 from codec.tts.generate import Candidate, FrameLoop, Request, speak
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
-from codec.tts.text.phonemes import as_read
 from eval.metrics.asr import plain
 from eval.metrics.base import Spoken
 from train.data.pairs import COMMAND, Pair, PairLine, arrange_spoken, read_lines, write_pairs
@@ -161,11 +160,6 @@ class PairMaker:
         """Codes `[K, R]` of the voice for a text: the same whenever asked for."""
         return self.speech.reference(target, np.random.default_rng((self.config.seed, target)))
 
-    def _text(self, target: int) -> str:
-        """A text as the model reads it."""
-        line = self.speech.tokens.lines[target]
-        return as_read(line.text or "", line.language or "en", self.speech.phonemes)
-
     def _decode(self, codes: Tensor) -> Tensor:
         """Codes `[K, T]` as a waveform `[L]`."""
         return self.codec.decode(codes.long()[None])[0]
@@ -174,14 +168,14 @@ class PairMaker:
         """The candidates of each text, made as they are asked for: prefixes are large."""
         for target in targets:
             line = self.speech.tokens.lines[target]
-            prefix, ids = loop.prefix(self._voice(target).long()), self.tokenizer.encode(self._text(target))
+            prefix, ids = loop.prefix(self._voice(target).long()), self.tokenizer.encode(self.speech.text(target))
             for seed in np.random.SeedSequence((self.config.seed, target)).generate_state(self.config.n_candidates):
                 yield Request(prefix, ids, self.config.sampling(int(seed), line.n_frames))
 
     def _pair(self, target: int, candidates: list[Candidate]) -> Pair | None:
-        line, voice, text = self.speech.tokens.lines[target], self._voice(target), self._text(target)
+        line, voice, text = self.speech.tokens.lines[target], self._voice(target), self.speech.text(target)
         about = self.tts.config.sequence, self.tokenizer, voice, text
-        whole = [c for c in candidates if arrange_spoken(*about, c.codes, c.ended) is not None]
+        whole = [c for c in candidates if arrange_spoken(*about, c.codes, c.ended, c.moves) is not None]
         reference, *outputs = (self._decode(codes) for codes in (voice, *(c.codes for c in whole)))
         rate, language = self.codec.config.sample_rate, line.language or ""
         speeches = [Spoken(reference, output, rate, text, language) for output in outputs]
@@ -192,7 +186,8 @@ class PairMaker:
         w, l = chosen
         parts = [codes.to(torch.int16) for codes in (voice, whole[w].codes, whole[l].codes)]
         sizes = [part.shape[1] for part in parts]
-        return Pair(PairLine(line.id, text, line.language, sizes, whole[l].ended, scores[w], scores[l]), *parts)
+        judged = whole[l].ended, scores[w], scores[l], whole[w].moves, whole[l].moves
+        return Pair(PairLine(line.id, text, line.language, sizes, *judged), *parts)
 
 
 def main() -> int:

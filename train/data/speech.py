@@ -20,9 +20,10 @@ from torch import Tensor
 from codec.tokens.layout import IdLayout
 from codec.tts.config import SequenceConfig
 from codec.tts.model import TTSBatch, end_frame
-from codec.tts.sequence import NONE, Step, speech, voice_prefix
+from codec.tts.sequence import NONE, Step, speech, voice_prefix, window
 from codec.tts.text.phonemes import as_read
 from codec.tts.text.tokenizer import TextTokenizer
+from train.data.alignment import Alignment, read_alignments
 from train.data.spoken import rewrite
 from train.data.tokens import TokenSet, TokenUtterance
 
@@ -42,6 +43,7 @@ class SpeechDataConfig:
     rewrite_prob: float = 0.1  # share of texts whose numbers change between written and spoken
     silence_weight: float = 0.5  # of frames without voice ...
     long_silence_s: float = 1.0  # ... which do not count at all beyond this many seconds in a row
+    frame_dropout: float = 0.0  # share of the predicted frames that are not heard later: the text must do without
 
     def __post_init__(self) -> None:
         self.reference_s = (float(self.reference_s[0]), float(self.reference_s[1]))  # a list, from YAML
@@ -51,7 +53,7 @@ class SpeechDataConfig:
         for name in ("row_steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected at least 1")
-        for name in ("rewrite_prob", "silence_weight"):
+        for name in ("rewrite_prob", "silence_weight", "frame_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected a number from 0 to 1")
 
@@ -60,10 +62,11 @@ class SpeechDataConfig:
 class Sample:
     """One sequence of S positions, of which P predict."""
 
-    text: Tensor  # [S] int64
+    text: Tensor  # [S, W] int64
     frames: Tensor  # [S, K] int64
     where: Tensor  # [P] int64, in [0, S)
     targets: Tensor  # [P, K] int64
+    moves: Tensor  # [P] int64
     weights: Tensor  # [P] float32
 
 
@@ -114,6 +117,10 @@ class SpeechDataset:
         self.targets = [
             i for i, line in enumerate(tokens.lines) if line.text and len(self.by_speaker[line.speaker or ""]) > 1
         ]
+        self.alignments: list[Alignment | None] | None = None
+        if sequence.design == "aligned":
+            alignments = alignments_of(tokens, phonemes)
+            self.alignments, self.targets = alignments, [i for i in self.targets if alignments[i]]
         if not self.targets:
             raise ValueError(f"{tokens.folder}: no recording has a text and another one of the same speaker beside it")
 
@@ -141,19 +148,32 @@ class SpeechDataset:
         """The recording number `target` with a random reference; None if the design reads text too slowly for it."""
         utterance = self.tokens[target]
         reference = self.reference(target, rng)
-        text, language = utterance.text or "", utterance.language or "en"
-        if rng.random() < self.config.rewrite_prob and not self.phonemes:
-            text = rewrite(text, language, rng)
-        else:
-            text = as_read(text, language, self.phonemes)
-        return arrange(
-            self.sequence,
-            self.tokenizer,
-            reference,
-            text,
-            utterance.codes,
-            self.weights(utterance),
-        )
+        text, moves = self.text(target), self.moves(target)
+        if moves is None:
+            return None
+        if rng.random() < self.config.rewrite_prob and not self.phonemes and not moves:
+            text = rewrite(utterance.text or "", utterance.language or "en", rng)
+        weights = self.weights(utterance)
+        sample = arrange(self.sequence, self.tokenizer, reference, text, utterance.codes, weights, moves)
+        if sample is not None and self.config.frame_dropout:
+            dropped = torch.from_numpy(rng.random(len(sample.frames)) < self.config.frame_dropout)
+            dropped[: int(sample.where[0])] = False  # the voice
+            sample.frames[dropped] = NONE
+        return sample
+
+    def text(self, target: int) -> str:
+        """The text of a recording as the model reads it."""
+        if self.alignments is not None and (alignment := self.alignments[target]):
+            return alignment.text
+        line = self.tokens.lines[target]
+        return as_read(line.text or "", line.language or "en", self.phonemes)
+
+    def moves(self, target: int) -> Sequence[int] | None:
+        """How far the text goes on after each frame, nothing if the design does without; None if it is too fast."""
+        if self.alignments is None:
+            return ()
+        alignment = self.alignments[target]
+        return alignment.moves(self.tokenizer, self.sequence.max_move) if alignment else None
 
     def reference(self, target: int, rng: np.random.Generator) -> Tensor:
         """Codes `[K, R]` int16 of a random piece of another recording of the target's speaker."""
@@ -178,6 +198,18 @@ class SpeechDataset:
         return pack(rows, self.config.row_steps)
 
 
+def texts_as_read(tokens: TokenSet, sequence: SequenceConfig, phonemes: bool) -> list[str]:
+    """The text of each utterance as a model reads it, "" where there is none to learn from; raises as `as_read`."""
+    if sequence.design == "aligned":
+        return [alignment.text if alignment else "" for alignment in alignments_of(tokens, phonemes)]
+    return [as_read(line.text, line.language or "en", phonemes) if line.text else "" for line in tokens.lines]
+
+
+def alignments_of(tokens: TokenSet, phonemes: bool) -> list[Alignment | None]:
+    """Those of each utterance; raises as `read_alignments`."""
+    return read_alignments(tokens.folder, [line.n_frames for line in tokens.lines], phonemes)
+
+
 def arrange(
     sequence: SequenceConfig,
     tokenizer: TextTokenizer,
@@ -185,17 +217,19 @@ def arrange(
     text: str,
     codes: Tensor,
     weights: Tensor | None = None,
+    moves: Sequence[int] = (),
 ) -> Sample | None:
     """One training sequence: reference codes `[K, R]`, a text, and the codes `[K, T]` to predict.
 
-    `weights` `[T]` are those of the frames, 1 by default. None if the audio is over before its text is read.
+    `weights` `[T]` are those of the frames, 1 by default; `moves` T numbers for the design "aligned". None if the
+    audio is over before its text is read.
     """
     end = end_frame(len(codes))[None]
     shift = IdLayout.n_special
     heard = torch.cat([reference.T.long() + shift, end, codes.T.long() + shift, end])  # [R + 1 + T + 1, K]
     n_voice, n_frames = reference.shape[1] + 1, codes.shape[1]
     steps = list(voice_prefix(tokenizer.special, n_voice))
-    steps += _until(speech(sequence, tokenizer.special, tokenizer.encode(text)), n_frames + 1)
+    steps += _until(speech(sequence, tokenizer.special, tokenizer.encode(text), moves), n_frames + 1)
     if not steps[-1].may_end:
         return None
     hears = torch.tensor([step.hears for step in steps])
@@ -204,10 +238,11 @@ def arrange(
     frames[hears] = heard[: int(hears.sum())]
     weights = torch.ones(n_frames) if weights is None else weights
     return Sample(
-        torch.tensor([step.text for step in steps]),
+        window(steps, sequence.window),
         frames,
         predicts.nonzero()[:, 0],
         heard[n_voice:],
+        torch.tensor([*(moves or [NONE] * n_frames), NONE]),
         torch.cat([weights, torch.ones(1)]),
     )
 
@@ -215,7 +250,7 @@ def arrange(
 def pack(rows: Sequence[list[Sample]], n_steps: int) -> SpeechBatch:
     """Samples, in rows of `n_steps` positions; those after the last sample of a row are sequences of nothing."""
     samples = list(chain.from_iterable(rows))
-    text = torch.full((len(rows), n_steps), NONE)
+    text = torch.full((len(rows), n_steps, samples[0].text.shape[1]), NONE)
     frames = torch.full((len(rows), n_steps, samples[0].frames.shape[1]), NONE)
     positions = torch.zeros(len(rows), n_steps, dtype=torch.int64)
     where = []
@@ -227,8 +262,10 @@ def pack(rows: Sequence[list[Sample]], n_steps: int) -> SpeechBatch:
             positions[r, start:stop] = torch.arange(stop - start)
             where.append(r * n_steps + start + sample.where)
             start = stop
-    targets, weights = (torch.cat([getattr(s, name) for s in samples]) for name in ("targets", "weights"))
-    return SpeechBatch(text, frames, positions, torch.cat(where), targets, weights)
+    targets, moves, weights = (
+        torch.cat([getattr(s, name) for s in samples]) for name in ("targets", "moves", "weights")
+    )
+    return SpeechBatch(text, frames, positions, torch.cat(where), targets, moves, weights)
 
 
 def _until(steps: Iterator[Step], n_predictions: int) -> Iterator[Step]:

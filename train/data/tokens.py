@@ -73,6 +73,7 @@ class TokenSet(Sequence[TokenUtterance]):
 
     info: TokenInfo
     lines: list[TokenLine]  # in the order of the utterances
+    shard_edges: list[int]  # the first utterance of each shard, and the number of all
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -87,13 +88,12 @@ class TokenSet(Sequence[TokenUtterance]):
         if n_there < n_shards:
             raise ValueError(f"{folder}: {n_there} of {n_shards} shards are there; run {_COMMAND} again to finish it")
         self._mapped: dict[int, tuple[Tensor, Tensor]] = {}
-        self.lines, ends = [], []
+        self.lines, self.shard_edges = [], [0]
         for number in range(n_shards):
             lines = read_lines(self.folder, number)
             self._check_shard(number, lines)
             self.lines += lines
-            ends.append(len(self.lines))
-        self._ends = ends
+            self.shard_edges.append(len(self.lines))
         if not self.lines:
             raise ValueError(f"{folder}: no utterances in its {n_shards} shards")
 
@@ -103,7 +103,7 @@ class TokenSet(Sequence[TokenUtterance]):
     def __getitem__(self, index: int) -> TokenUtterance:  # type: ignore[override]
         index = range(len(self))[index]
         line = self.lines[index]
-        codes, activity = self._shard(bisect_right(self._ends, index))
+        codes, activity = self._shard(bisect_right(self.shard_edges, index) - 1)
         frames = slice(line.start, line.start + line.n_frames)
         # Clones, as whoever sends a view to another process sends the whole shard.
         about = (line.id, line.text, line.speaker, line.language, line.speed)

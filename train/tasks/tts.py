@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import codec
+from codec.checkpoint.store import CheckpointError
 from codec.nn.transformer import Block
 from codec.tts.checkpoint import load_tts, save_tts
 from codec.tts.config import TTSConfig
@@ -20,12 +21,11 @@ from codec.tts.generate import FrameLoop, Request, speak
 from codec.tts.model import TTSLosses, TTSModel
 from codec.tts.pretrained import HF, read_backbone, read_tokenizer
 from codec.tts.sampling import Sampling
-from codec.tts.text.phonemes import as_read
 from codec.tts.text.tokenizer import BPETokenizer, TextTokenizer
 from eval.pictures import spectrogram_pair
 from train.config import from_mapping
 from train.data.loader import make_loader
-from train.data.speech import SpeechBatch, SpeechDataConfig, SpeechDataset
+from train.data.speech import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
 from train.data.tokens import TokenSet
 from train.tasks.base import Validation
 
@@ -44,10 +44,11 @@ class TTSLossConfig:
 
     semantic: float = 1.0
     acoustic: float = 0.3
+    move: float = 1.0  # of the design "aligned"
     freeze_text: bool = False  # leave the text embeddings as they are, those of a language model
 
     def __post_init__(self) -> None:
-        for name in ("semantic", "acoustic"):
+        for name in ("semantic", "acoustic", "move"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
 
@@ -61,7 +62,8 @@ class TTSTask:
         loss: which losses count how much.
         seed: of the data and of fresh weights.
         init: weights to start from: `random`, those of a TTS checkpoint folder, or `hf:NAME`, a language model whose
-            backbone, text embeddings and shape are taken. The tokenizer comes along.
+            backbone, text embeddings and shape are taken. The tokenizer comes along, unless `config` has another
+            kind of text than the TTS checkpoint: then how text is read is learned anew.
         n_valid: sentences to speak in validation.
 
     Raises:
@@ -84,24 +86,26 @@ class TTSTask:
         tokens = TokenSet(data.train)
         torch.manual_seed(seed)
         self.tokenizer: TextTokenizer
-        if init == "random":
-            lines = [line for line in tokens.lines if line.text]
-            texts = [as_read(line.text or "", line.language or "en", config.phonemes) for line in lines]
-            self.tokenizer = BPETokenizer.train(texts, config.vocab_size)
-        elif init.startswith(HF):
+        start = None
+        if init.startswith(HF):
             pretrained = read_backbone(init.removeprefix(HF))
             self.tokenizer = read_tokenizer(init.removeprefix(HF))
             config = pretrained.fit(config)
         else:
-            start, self.tokenizer = load_tts(init)
+            start, its_tokenizer = load_tts(init) if init != "random" else (None, None)
+            if start is not None and its_tokenizer is not None and _reading(start.config) == _reading(config):
+                self.tokenizer = its_tokenizer
+            else:
+                texts = texts_as_read(tokens, config.sequence, config.phonemes)
+                self.tokenizer = BPETokenizer.train(filter(None, texts), config.vocab_size)
         config.vocab_size = self.tokenizer.vocab_size
         config.codec, config.codec_fingerprint = tokens.info.codec, tokens.info.fingerprint
         self.config = config
         self.model = TTSModel(config)
         if init.startswith(HF):
             pretrained.copy_to(self.model, self.tokenizer.special)
-        elif init != "random":
-            self.model.load_state_dict(start.state_dict())
+        elif start is not None:
+            _take_over(self.model, start, init)
         self.model.text_embedding.requires_grad_(not loss.freeze_text)
         if tokens.info.codebook_sizes != config.codebook_sizes:
             raise ValueError(
@@ -135,7 +139,7 @@ class TTSTask:
 
     def backward(self, batch: SpeechBatch, step: int, scale: float, generator: torch.Generator) -> dict[str, Tensor]:
         parts = self._means(self.parallel["tts"](batch, generator), batch)
-        total = self.loss.semantic * parts["semantic"] + self.loss.acoustic * parts["acoustic"]
+        total = self._total(parts)
         (scale * total).backward()
         metrics = {f"loss/{name}": value.detach() for name, value in (parts | {"total": total}).items()}
         return metrics | {"data/frames": torch.tensor(float(len(batch.where)))}
@@ -147,7 +151,13 @@ class TTSTask:
         """Means over the frames by their weights."""
         total = batch.weights.sum().clamp(min=1)
         parts = {"semantic": losses.semantic, "acoustic": losses.acoustic}
+        if self.model.move_head is not None:
+            parts["move"] = losses.move
         return {name: (value * batch.weights).sum() / total for name, value in parts.items()}
+
+    def _total(self, parts: dict[str, Any]) -> Any:
+        """The weighted sum of means, tensors or numbers."""
+        return sum(getattr(self.loss, name) * value for name, value in parts.items())
 
     @torch.compiler.set_stance("force_eager")
     @torch.no_grad()
@@ -163,7 +173,7 @@ class TTSTask:
             for name, value in self._means(losses, batch).items():
                 sums.setdefault(name, []).append(float(value))
         metrics = {name: float(np.mean(values)) for name, values in sums.items()}
-        metrics["score"] = -(self.loss.semantic * metrics["semantic"] + self.loss.acoustic * metrics["acoustic"])
+        metrics["score"] = -self._total(metrics)
         audio, pictures = self._speak()
         return Validation(metrics, audio, pictures, self._codec.config.sample_rate if self.n_valid else 24_000)
 
@@ -185,9 +195,8 @@ class TTSTask:
             utterance = tokens[target]
             other = next(o for o in self.valid.by_speaker[utterance.speaker or ""] if o != target)
             limit = Sampling(max_frames=2 * utterance.codes.shape[1] + 25)
-            text = as_read(utterance.text or "", utterance.language or "en", self.config.phonemes)
             prefix = loop.prefix(tokens[other].codes.long())
-            requests.append(Request(prefix, self.tokenizer.encode(text), limit))
+            requests.append(Request(prefix, self.tokenizer.encode(self.valid.text(target)), limit))
             utterances.append(utterance)
         for number, (utterance, made) in enumerate(zip(utterances, speak(loop, requests), strict=True)):
             name = f"{number:02d}_{utterance.id}"
@@ -204,3 +213,23 @@ class TTSTask:
             for module in part.modules():
                 if isinstance(module, Block):
                     module.compile(dynamic=dynamic)
+
+
+def _reading(config: TTSConfig) -> tuple[bool, int, bool]:
+    """What text embeddings depend on."""
+    return config.phonemes, config.sequence.window, config.sequence.design == "aligned"
+
+
+def _take_over(model: TTSModel, start: TTSModel, name: str) -> None:
+    """Give a model the weights of another, but not those that read another kind of text.
+
+    Raises:
+        CheckpointError: they have other shapes.
+    """
+    state = start.state_dict()
+    if _reading(start.config) != _reading(model.config):
+        state = {key: tensor for key, tensor in state.items() if not key.startswith(("text_embedding.", "move_head."))}
+    try:
+        model.load_state_dict(model.state_dict() | state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{name}: its weights do not fit the settings under model: {error}") from error

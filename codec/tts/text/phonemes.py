@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 from codec.tts.text.normalise import normalise
@@ -33,10 +34,16 @@ def to_phonemes(text: str, language: str) -> str:
 def _backend(language: str) -> Any:
     try:
         from phonemizer.backend import EspeakBackend
+        from phonemizer.backend.espeak.wrapper import EspeakWrapper
     except ImportError as error:
-        raise ImportError("phonemes need phonemizer: pip install phonemizer") from error
+        raise ImportError("phonemes need phonemizer: pip install phonemizer espeakng-loader") from error
+    if find_spec("espeakng_loader"):  # one version for all, whatever the system has
+        import espeakng_loader
+
+        EspeakWrapper.set_library(espeakng_loader.get_library_path())
+        EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
     if not EspeakBackend.is_available():
-        raise OSError("phonemes need espeak-ng: install it, e.g. apt install espeak-ng")
+        raise OSError("phonemes need espeak-ng: pip install espeakng-loader, or install it, e.g. apt install espeak-ng")
     return EspeakBackend(
         _voice(language, set(EspeakBackend.supported_languages())),
         preserve_punctuation=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from codec.files import atomic_file
@@ -59,6 +60,12 @@ class TekkenTokenizer:
     def encode(self, text: str) -> list[int]:
         """Any text to ids, none of them special."""
         return self._tokenizer.encode(text, bos=False, eos=False)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters that each of `encode`'s ids stands for; those of one character's bytes share it."""
+        owner = [place for place, character in enumerate(text) for _ in character.encode()]  # of each byte
+        ends = list(accumulate(len(self._tokenizer.id_to_byte_piece(i, self._policy)) for i in self.encode(text)))
+        return [(owner[start], owner[end - 1] + 1) for start, end in zip([0, *ends], ends, strict=False)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids to text; special ones vanish."""

@@ -58,6 +58,10 @@ class TextTokenizer(Protocol):
         """Ids of the text alone, without markers."""
         ...
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters of `text`, from and to, that each of its ids stands for."""
+        ...
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text that has these ids; markers vanish."""
         ...
@@ -119,6 +123,10 @@ class BPETokenizer:
         except UnicodeEncodeError as error:
             raise TextError(f"text: character {error.start} is half a surrogate pair; decode the text again") from error
         return self._tokenizer.encode(text).ids
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters that each of `encode`'s ids stands for; those of one character's bytes share it."""
+        return self._tokenizer.encode(text).offsets
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids to text; markers vanish, and bytes that are no UTF-8 become U+FFFD."""

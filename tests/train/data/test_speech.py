@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tts_tokens import align_evenly
 
 from codec.tokens.layout import END
 from codec.tts.config import DESIGNS, PRESETS, SequenceConfig, TTSConfig
@@ -47,6 +48,7 @@ def tokens(tmp_path_factory):
     write_shard(folder, 0, utterances, len(SIZES))
     index = {"codec": "tiny", "fingerprint": "", "codebook_sizes": SIZES, "frame_rate": 12.5, "n_shards": 1}
     write_index(folder, index)
+    align_evenly(folder)
     return TokenSet(folder)
 
 
@@ -67,18 +69,22 @@ def test_training_sees_what_speaking_reads(tokenizer, design):
     voice, text = codes(20, 1).long(), "the quick brown fox"
     loop = FrameLoop(model, tokenizer.special)
     loop.start(0, loop.prefix(voice), tokenizer.encode(text), Sampling(temperature=0, max_frames=20, min_frames=19))
-    spoken = []
+    spoken, moves = [], loop.streams[0].moves
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         while not loop.free:
             frame = loop.advance()[0]
             spoken += [] if frame is None else [frame]
     frames = torch.stack(spoken, dim=1)
-    sample = arrange(config.sequence, tokenizer, voice, text, frames)
+    if design == "aligned":  # the sequence is whole only if the text is
+        moves[len(spoken) - 1] = len(tokenizer.encode(text))
+    sample = arrange(config.sequence, tokenizer, voice, text, frames, moves=moves[: len(spoken)])
     h = model.backbone(model.embed(sample.text[None], sample.frames[None]))[0, sample.where]
     logits = model.semantic_logits(h)
     logits[:, END] = -torch.inf  # held back by min_frames
     assert torch.equal(logits[:-1].argmax(1), sample.targets[:-1, 0])
+    if design == "aligned":
+        assert torch.equal(model.move_head(h)[:-2].argmax(1), sample.moves[:-2])
     assert sample.targets[-1].tolist() == [END, *[0] * 8]
     assert len(frames[0]) >= 19
 
@@ -88,15 +94,17 @@ def test_rows_are_packed_whole_and_repeatable(tokens, tokenizer, design):
     dataset = make(tokens, tokenizer, design)
     batch = dataset.collate([dataset[0], dataset[1]])
     again = dataset.collate([dataset[0], dataset[1]])
-    for name in ("text", "frames", "positions", "where", "targets", "weights"):
+    for name in ("text", "frames", "positions", "where", "targets", "moves", "weights"):
         assert torch.equal(getattr(batch, name), getattr(again, name))
-    assert batch.text.shape == (2, 160)
-    assert len(batch.where) == len(batch.targets) == len(batch.weights) == len(set(batch.where.tolist()))
+    assert batch.text.shape == (2, 160, dataset.sequence.window)
+    lengths = {len(getattr(batch, name)) for name in ("where", "targets", "moves", "weights")}
+    assert lengths == {len(set(batch.where.tolist()))}
     n_ends = int((batch.targets[:, 0] == END).sum())
     assert n_ends == sum(map(len, (dataset[0], dataset[1]))) > 2
     # Every sequence starts with BOS at position 0, and padding is sequences of one position.
-    starts = (batch.positions == 0) & (batch.text != NONE)
-    assert set(batch.text[starts].tolist()) == {tokenizer.special.bos}
+    first = batch.text[..., 0]
+    starts = (batch.positions == 0) & (first != NONE)
+    assert set(first[starts].tolist()) == {tokenizer.special.bos}
     assert int(starts.sum()) == n_ends
 
 

@@ -5,6 +5,7 @@ import torch
 from tts_tokens import write_tokens
 
 import codec.tts
+from codec.checkpoint.store import CheckpointError
 from codec.tts.checkpoint import load_tts
 from codec.tts.config import DESIGNS, HEADS, PRESETS, SequenceConfig, TTSConfig
 from train.config import OptimConfig, TrainerConfig
@@ -88,6 +89,28 @@ def test_training_goes_on_from_a_checkpoint_with_its_tokenizer(tokens, tmp_path)
     assert load_tts(tmp_path / "model")[0].config.sequence.design == "prefix"
 
 
+def test_another_kind_of_text_is_learned_anew_around_the_same_weights(tokens, tmp_path):
+    task = make_task(tokens)
+    task.export(tmp_path / "model", task.model.state_dict())
+    again = make_task(tokens, design="aligned", init=str(tmp_path / "model"))
+    ours, theirs = again.model.state_dict(), task.model.state_dict()
+    assert {name for name in ours if name not in theirs} == {"move_head.weight"}
+    for name in theirs.keys() - {"text_embedding.weight"}:
+        assert torch.equal(ours[name], theirs[name])
+    with pytest.raises(CheckpointError, match="do not fit"):
+        make_task(tokens, head="depth", init=str(tmp_path / "model"))
+
+
+def test_the_loss_of_moves_falls(tokens, tmp_path):
+    task = make_task(tokens, "aligned")
+    before = losses(task)["move"]
+    train(task, tmp_path / "run", 60)
+    assert losses(task)["move"] < 0.7 * before
+    metrics = task.validate().metrics
+    parts = metrics["semantic"] + 0.3 * metrics["acoustic"] + metrics["move"]
+    assert metrics["score"] == pytest.approx(-parts, rel=1e-5)
+
+
 def test_frozen_text_stays(tokens, tmp_path):
     task = make_task(tokens, freeze_text=True)
     before = task.model.text_embedding.weight.clone()
@@ -134,7 +157,7 @@ def test_phonemes_are_read_in_training_and_speaking(tokens, tmp_path, monkeypatc
     task = TTSTask(config, data, TTSLossConfig(), seed=0)
     assert ("a lazy dog", "en") in read
     text = task.dataset[0][0].text
-    assert task.tokenizer.decode([i for i in text.tolist() if i > 4]).isupper()
+    assert task.tokenizer.decode([i for i in text.flatten().tolist() if i > 4]).isupper()
     task.export(tmp_path / "model", task.model.state_dict())
     with pytest.warns(UserWarning, match="untrained"):
         tts = codec.tts.load(tmp_path / "model")

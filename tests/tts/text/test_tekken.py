@@ -45,6 +45,18 @@ def test_text_comes_back_and_holds_no_marker(tekken, text):
     assert tekken.decode([tekken.special.bos, *ids, tekken.special.repeat]) == text
 
 
+@pytest.mark.parametrize("text", ["", "that the", "Größe नमस्ते 🙂!"])
+def test_spans_cover_the_text_in_order(tekken, text):
+    spans = tekken.spans(text)
+    assert len(spans) == len(tekken.encode(text))
+    reached = 0
+    for start, stop in spans:
+        assert start < stop
+        assert reached - 1 <= start <= reached <= stop  # the bytes of one character may be several ids
+        reached = stop
+    assert reached == len(text)
+
+
 def test_save_copies_the_file(tekken, path, tmp_path):
     tekken.save(tmp_path / "copy.json")
     assert (tmp_path / "copy.json").read_bytes() == path.read_bytes()

@@ -23,6 +23,19 @@ def test_any_text_comes_back_and_holds_no_marker(bpe, text):
     assert all(len(SPECIAL_TOKENS) <= i < bpe.vocab_size for i in ids)
 
 
+@given(st.text(max_size=40))
+@settings(deadline=None)
+def test_spans_cover_the_text_in_order(bpe, text):
+    spans = bpe.spans(text)
+    assert len(spans) == len(bpe.encode(text))
+    reached = 0
+    for start, stop in spans:
+        assert start < stop
+        assert reached - 1 <= start <= reached <= stop  # the bytes of one character may be several ids
+        reached = stop
+    assert reached == len(text)
+
+
 def test_markers_come_first_and_vanish_in_text(bpe):
     s = bpe.special
     assert [s.pad, s.bos, s.begin_audio, s.next_text, s.repeat] == [0, 1, 2, 3, 4]

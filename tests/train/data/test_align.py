@@ -1,0 +1,114 @@
+"""The aligner finds which frames a character fills, and writes that beside the shards."""
+
+import sys
+from itertools import pairwise
+
+import pytest
+import torch
+
+from codec.tts.config import PRESETS
+from train.data import align
+from train.data.align import AlignConfig, Spelled, align_tokens, fit, starts
+from train.data.alignment import read_alignments
+from train.data.tokens import TokenSet, TokenUtterance, write_index, write_shard
+
+SIZES = PRESETS["tiny"].codebook_sizes
+
+
+def say(text: str, lasts: list[int]) -> torch.Tensor:
+    """Codes `[K, T]` in which each letter fills so many frames with codes of its own."""
+    letters = torch.tensor([ord(c) for c in text]).repeat_interleave(torch.tensor(lasts))
+    return torch.stack([(letters * (k + 1)) % size for k, size in enumerate(SIZES)]).to(torch.int16)
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    """Random words, and how long each letter lasts."""
+    generator = torch.Generator().manual_seed(0)
+    made = []
+    for _ in range(120):
+        n = int(torch.randint(3, 9, (1,), generator=generator))
+        letters = torch.randint(0, 5, (n,), generator=generator).tolist()
+        text = "".join("abcde"[i] for i in letters)
+        made.append((text, torch.randint(1, 5, (n,), generator=generator).tolist()))
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path, spoken):
+    return write(tmp_path / "tokens", spoken)
+
+
+def write(folder, spoken, fingerprint=""):
+    folder.mkdir()
+    utterances = []
+    for i, (text, lasts) in enumerate(spoken):
+        codes = say(text, lasts)
+        voiced = torch.full((codes.shape[1],), 255, dtype=torch.uint8)
+        utterances.append(TokenUtterance(str(i), text, "ann", "en", 1.0, codes, voiced))
+    for number in range(2):
+        write_shard(folder, number, utterances[number::2], len(SIZES))
+    index = {"codec": "tiny", "fingerprint": fingerprint, "codebook_sizes": SIZES, "frame_rate": 12.5, "n_shards": 2}
+    write_index(folder, index)
+    return folder
+
+
+def test_characters_are_found_where_they_are(spoken):
+    spelled = []
+    for i, (text, lasts) in enumerate(spoken):
+        symbols = torch.tensor(["-abcde".index(c) for c in text])
+        spelled.append(Spelled(i, text, symbols, say(text, lasts).long()))
+    model = fit(spelled[:100], SIZES, 6, AlignConfig(epochs=60, batch_frames=100, dim=32, n_layers=1))
+    errors = []
+    for u, (_, lasts) in zip(spelled[100:], spoken[100:], strict=True):
+        begins = [sum(lasts[:i]) for i in range(len(lasts))]
+        found = [step / align.STEPS_PER_FRAME for step in starts(model, u)]
+        errors += [abs(a - b) for a, b in zip(found, begins, strict=True)]
+    assert sum(errors) / len(errors) < 1  # in frames; letters last 2.5 on average
+
+
+def test_a_folder_is_aligned_whole(folder, tmp_path, spoken):
+    other = write(tmp_path / "other", [("abc", [2, 2, 2]), ("xyz", [2, 2, 2]), ("a" * 20, [1] + [0] * 19)])
+    assert align_tokens([folder, other], AlignConfig(epochs=1, dim=16, n_layers=1)) == (121, 2)
+    tokens = TokenSet(folder)
+    alignments = read_alignments(folder, [line.n_frames for line in tokens.lines], phonemes=False)
+    for line, alignment in zip(tokens.lines, alignments, strict=True):
+        assert alignment.text == line.text
+        assert len(alignment.durations) == len(line.text)
+        assert all(n >= 0 for n in alignment.durations)
+    left_out = read_alignments(other, [line.n_frames for line in TokenSet(other).lines], phonemes=False)
+    assert [a and a.text for a in left_out] == ["abc", None, None]  # too much text for its time; unknown letters
+
+
+def test_the_same_seed_gives_the_same_alignments(folder, tmp_path, spoken):
+    config = AlignConfig(epochs=1, dim=16, n_layers=1)
+    align_tokens([folder], config)
+    first = (folder / "00001.align.jsonl").read_text()
+    align_tokens([folder], config)
+    assert (folder / "00001.align.jsonl").read_text() == first
+
+
+def test_batches_hold_all_once(spoken):
+    spelled = [Spelled(i, t, torch.zeros(1), say(t, lasts)) for i, (t, lasts) in enumerate(spoken)]
+    batches = list(align._batches(spelled, 50))
+    assert sorted(u.index for batch in batches for u in batch) == list(range(len(spelled)))
+    longest = [max(u.codes.shape[1] for u in batch) for batch in batches]
+    assert all(a <= b for a, b in pairwise(longest))
+
+
+def test_codecs_are_not_mixed(folder, tmp_path):
+    other = write(tmp_path / "other", [("abc", [2, 2, 2])] * 2, fingerprint="another")
+    with pytest.raises(ValueError, match="several codecs"):
+        align_tokens([folder, other], AlignConfig())
+
+
+def test_a_missing_folder_is_an_error_of_the_command(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["align", str(tmp_path / "none")])
+    assert align.main() == 1
+    assert "no index.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["epochs", "lr", "batch_frames", "dim", "n_layers"])
+def test_bad_settings_are_named(name):
+    with pytest.raises(ValueError, match=name):
+        AlignConfig(**{name: 0})

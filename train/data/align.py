@@ -1,0 +1,206 @@
+"""`python -m train.data.align TOKENS ...`: how long each character of a text lasts in the recording of it.
+
+A small network learns to spell the recordings from their codes by CTC, and the likeliest path through its outputs that
+spells the text says where each character begins. It knows nothing but these recordings and is forgotten afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate, pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import torchaudio.functional
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from codec.tts.text.phonemes import as_read
+from train.data.alignment import COMMAND, Alignment, durations, write_alignments, write_index
+from train.data.tokens import TokenLine, TokenSet
+
+BLANK = 0  # among the symbols; characters follow
+STEPS_PER_FRAME = 4  # of CTC: 50 Hz at 12.5 frames per second, above the rate of characters
+KERNEL = 5  # frames that a layer sees
+MAX_GRAD_NORM = 5.0
+
+
+@dataclass(frozen=True)
+class AlignConfig:
+    """How recordings are aligned; all of it but the device decides about the result."""
+
+    phonemes: bool = False  # read texts as phonemes
+    epochs: int = 12
+    lr: float = 2e-3  # highest, of AdamW; one cycle
+    batch_frames: int = 3000
+    dim: int = 256
+    n_layers: int = 4
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "lr", "batch_frames", "dim", "n_layers"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: expected a positive number")
+
+
+class Speller(nn.Module):
+    """Codes `[B, K, T]` -> log-probabilities `[B, T * STEPS_PER_FRAME, n_symbols]` of what is said, by convolutions."""
+
+    top: Tensor
+
+    def __init__(self, codebook_sizes: Sequence[int], n_symbols: int, dim: int, n_layers: int) -> None:
+        super().__init__()
+        semantic, *acoustic = codebook_sizes
+        self.semantic = nn.Embedding(semantic, dim)
+        self.acoustic = nn.Linear(len(acoustic), dim)
+        self.register_buffer("top", torch.tensor(acoustic, dtype=torch.float32) - 1)
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(n_layers))
+        self.layers = nn.ModuleList(nn.Conv1d(dim, dim, KERNEL, padding=KERNEL // 2) for _ in range(n_layers))
+        self.out = nn.Linear(dim, STEPS_PER_FRAME * n_symbols)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        values = 2 * codes[:, 1:].transpose(1, 2) / self.top - 1  # [B, T, K - 1], the levels of each channel
+        x = self.semantic(codes[:, 0]) + self.acoustic(values)
+        for norm, layer in zip(self.norms, self.layers, strict=True):
+            x = x + F.gelu(layer(norm(x).transpose(1, 2))).transpose(1, 2)
+        return self.out(x).unflatten(2, (STEPS_PER_FRAME, -1)).flatten(1, 2).log_softmax(2)
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """An utterance to align."""
+
+    index: int  # in the token set
+    text: str  # as read
+    symbols: Tensor  # [N] int64
+    codes: Tensor  # [K, T] int64
+
+
+def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> tuple[int, int]:
+    """Align all utterances of token folders, with a network that learns from the first, and write that beside them.
+
+    Returns the numbers of utterances aligned and left out: without text, with more of it than the time holds, or with
+    characters that the first folder lacks.
+
+    Raises:
+        ValueError: a folder cannot be used, or the first has nothing to align.
+        ImportError, OSError: phonemes are asked for and what makes them is missing.
+    """
+    sets = [TokenSet(folder) for folder in folders]
+    if len({tokens.info.fingerprint for tokens in sets}) > 1:
+        raise ValueError(f"{', '.join(map(str, folders))}: made by several codecs; align those of one together")
+    texts = [[_text(line, config.phonemes) for line in tokens.lines] for tokens in sets]
+    alphabet = {c: 1 + i for i, c in enumerate(sorted(set().union(*texts[0])))}
+    spelled = [list(_spelled(*both, alphabet)) for both in zip(sets, texts, strict=True)]
+    if not spelled[0]:
+        raise ValueError(f"{folders[0]}: no recording with a text that fits into its time")
+    model = fit(spelled[0], sets[0].info.codebook_sizes, len(alphabet) + 1, config)
+    for tokens, utterances in zip(sets, spelled, strict=True):
+        alignments: list[Alignment | None] = [None] * len(tokens)
+        for u in tqdm(utterances, f"aligning {tokens.folder}", disable=None):
+            frames = [step // STEPS_PER_FRAME for step in starts(model, u)]
+            alignments[u.index] = Alignment(u.text, durations(frames, u.codes.shape[1]))
+        for number, (start, stop) in enumerate(pairwise(tokens.shard_edges)):
+            write_alignments(tokens.folder, number, alignments[start:stop])
+        write_index(tokens.folder, asdict(config) | {"n_shards": len(tokens.shard_edges) - 1})
+    n_aligned = sum(map(len, spelled))
+    return n_aligned, sum(map(len, sets)) - n_aligned
+
+
+def fit(spelled: Sequence[Spelled], codebook_sizes: Sequence[int], n_symbols: int, config: AlignConfig) -> Speller:
+    """A network that spells these utterances."""
+    rng = np.random.default_rng(config.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = Speller(codebook_sizes, n_symbols, config.dim, config.n_layers).to(config.device)
+    batches = list(_batches(spelled, config.batch_frames))
+    optimizer = torch.optim.AdamW(model.parameters(), config.lr, weight_decay=0.01)
+    n_steps = config.epochs * len(batches)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=n_steps)
+    with tqdm(total=n_steps, desc="learning to spell", disable=None) as bar:
+        for _ in range(config.epochs):
+            for i in rng.permutation(len(batches)):
+                batch = batches[i]
+                log_probs, n_out = _spell(model, batch)
+                symbols = torch.cat([u.symbols for u in batch])
+                n_symbols_each = torch.tensor([len(u.symbols) for u in batch])
+                loss = F.ctc_loss(log_probs.transpose(0, 1), symbols.to(config.device), n_out, n_symbols_each)
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
+                optimizer.step()
+                schedule.step()
+                bar.update()
+                bar.set_postfix(loss=f"{loss.item():.3f}")
+    return model.eval()
+
+
+@torch.inference_mode()
+def starts(model: Speller, utterance: Spelled) -> list[int]:
+    """The CTC step in which each character begins."""
+    log_probs, _ = _spell(model, [utterance])
+    path, _ = torchaudio.functional.forced_align(log_probs.cpu(), utterance.symbols[None].int(), blank=BLANK)
+    before = F.pad(path[0, :-1], (1, 0), value=BLANK)
+    return ((path[0] != BLANK) & (path[0] != before)).nonzero()[:, 0].tolist()
+
+
+def _spell(model: Speller, batch: Sequence[Spelled]) -> tuple[Tensor, Tensor]:
+    """Log-probabilities `[B, S, n_symbols]` of a batch, and how many of the S steps are each utterance's."""
+    n_frames = torch.tensor([u.codes.shape[1] for u in batch])
+    codes = torch.zeros(len(batch), len(batch[0].codes), int(n_frames.max()), dtype=torch.int64)
+    for row, u in zip(codes, batch, strict=True):
+        row[:, : u.codes.shape[1]] = u.codes
+    return model(codes.to(model.out.weight.device)), n_frames * STEPS_PER_FRAME
+
+
+def _batches(spelled: Sequence[Spelled], n_frames: int) -> Iterator[list[Spelled]]:
+    """Utterances of similar length, some `n_frames` together."""
+    ordered = sorted(spelled, key=lambda u: u.codes.shape[1])
+    totals = list(accumulate(u.codes.shape[1] for u in ordered))
+    edges = np.searchsorted(totals, np.arange(0, totals[-1] + n_frames, n_frames), side="right")
+    return (ordered[start:stop] for start, stop in pairwise(edges) if stop > start)
+
+
+def _text(line: TokenLine, phonemes: bool) -> str:
+    return as_read(line.text, line.language or "en", phonemes) if line.text else ""
+
+
+def _spelled(tokens: TokenSet, texts: Sequence[str], alphabet: dict[str, int]) -> Iterator[Spelled]:
+    """The utterances that can be aligned."""
+    for index, text in enumerate(texts):
+        if text and _fits(text, tokens.lines[index].n_frames) and set(text) <= alphabet.keys():
+            yield Spelled(index, text, torch.tensor([alphabet[c] for c in text]), tokens[index].codes.long())
+
+
+def _fits(text: str, n_frames: int) -> bool:
+    """Whether CTC has steps enough: one for each character and one between two that are alike."""
+    return len(text) + sum(a == b for a, b in pairwise(text)) <= n_frames * STEPS_PER_FRAME
+
+
+def main() -> int:
+    d = AlignConfig()
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("tokens", nargs="+", help="folders of python -m train.data.tokenize; the first is learned from")
+    parser.add_argument("--phonemes", action="store_true", help="read texts as phonemes, for a model that does so")
+    parser.add_argument("--epochs", type=int, default=d.epochs, help="passes over the recordings")
+    parser.add_argument("--seed", type=int, default=d.seed, help="of weights and order")
+    parser.add_argument("--device", default=d.device, help="where the network runs")
+    args = vars(parser.parse_args())
+    tokens = args.pop("tokens")
+    try:
+        n_aligned, n_left_out = align_tokens(tokens, AlignConfig(**args))
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{n_aligned} utterances aligned, {n_left_out} left out")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
