@@ -35,10 +35,10 @@ class AlignConfig:
     """How recordings are aligned; all of it but the device decides about the result."""
 
     phonemes: bool = False  # read texts as phonemes
-    epochs: int = 12
+    epochs: int = 10
     lr: float = 2e-3  # highest, of AdamW; one cycle
-    batch_frames: int = 3000
-    dim: int = 256
+    batch_frames: int = 1500
+    dim: int = 192
     n_layers: int = 4
     seed: int = 0
     device: str = "cpu"

@@ -9,6 +9,9 @@ from typing import Any
 
 from codec.tts.text.normalise import normalise
 
+_QUIET = logging.getLogger(f"{__name__}.phonemizer")
+_QUIET.setLevel(logging.ERROR)
+
 
 def as_read(text: str, language: str, phonemes: bool) -> str:
     """Any text as a model reads it that was trained with or without phonemes; raises as `normalise`, `to_phonemes`."""
@@ -49,7 +52,7 @@ def _backend(language: str) -> Any:
         preserve_punctuation=True,
         with_stress=True,
         language_switch="remove-flags",
-        logger=logging.getLogger(__name__),
+        logger=_QUIET,  # it warns of every word that is pronounced as in another language
     )
 
 
