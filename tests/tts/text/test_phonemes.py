@@ -17,9 +17,10 @@ def fresh():
 
 @pytest.fixture
 def espeak():
-    backend = pytest.importorskip("phonemizer.backend")
-    if not backend.EspeakBackend.is_available():
-        pytest.skip("espeak-ng is not installed")
+    try:
+        phonemes._backend("en")
+    except (ImportError, OSError) as error:
+        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,11 @@ def test_words_as_ipa_with_their_punctuation(espeak, language, text, start, end)
     assert said.startswith(start)
     assert said.endswith(end)
     assert ("," in said, " " in said) == ("," in text, " " in text)
+
+
+def test_nothing_is_logged_of_a_word_of_another_language(espeak, capfd):
+    assert to_phonemes("Dat is een computer.", "nl").endswith(".")
+    assert capfd.readouterr().err == ""
 
 
 def test_unknown_language(espeak):
