@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 DESIGNS = ("prefix", "interleaved", "dual", "aligned")
 HEADS = ("flow", "depth", "maskgit")
+ALIGNED_FIELDS = ("behind", "ahead", "max_move")  # of `SequenceConfig`
 PADDING = 128  # rows of the embedding table and the semantic head come in multiples of this, as in the release
 
 
@@ -101,7 +102,12 @@ class TTSConfig:
         return 1 + self.acoustic_dim
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        """All fields; those of the design "aligned" only with it, as fingerprints are older than they are."""
+        fields = dataclasses.asdict(self)
+        if self.sequence.design != "aligned":
+            for name in ALIGNED_FIELDS:
+                del fields["sequence"][name]
+        return json.dumps(fields, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> TTSConfig:

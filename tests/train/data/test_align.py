@@ -1,7 +1,7 @@
 """The aligner finds which frames a character fills, and writes that beside the shards."""
 
 import sys
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 import torch
@@ -23,12 +23,12 @@ def say(text: str, lasts: list[int]) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def spoken():
-    """Random words, and how long each letter lasts."""
+    """Random words without double letters, and how long each letter lasts."""
     generator = torch.Generator().manual_seed(0)
     made = []
     for _ in range(120):
         n = int(torch.randint(3, 9, (1,), generator=generator))
-        letters = torch.randint(0, 5, (n,), generator=generator).tolist()
+        letters = torch.randint(1, 5, (n,), generator=generator).cumsum(0) % 5
         text = "".join("abcde"[i] for i in letters)
         made.append((text, torch.randint(1, 5, (n,), generator=generator).tolist()))
     return made
@@ -59,12 +59,12 @@ def test_characters_are_found_where_they_are(spoken):
         symbols = torch.tensor(["-abcde".index(c) for c in text])
         spelled.append(Spelled(i, text, symbols, say(text, lasts).long()))
     model = fit(spelled[:100], SIZES, 6, AlignConfig(epochs=60, batch_frames=100, dim=32, n_layers=1))
-    errors = []
+    inside = []  # whether a character is found while it lasts
     for u, (_, lasts) in zip(spelled[100:], spoken[100:], strict=True):
-        begins = [sum(lasts[:i]) for i in range(len(lasts))]
-        found = [step / align.STEPS_PER_FRAME for step in starts(model, u)]
-        errors += [abs(a - b) for a, b in zip(found, begins, strict=True)]
-    assert sum(errors) / len(errors) < 1  # in frames; letters last 2.5 on average
+        edges = pairwise(accumulate(lasts, initial=0))
+        frames = [step // align.STEPS_PER_FRAME for step in starts(model, u)]
+        inside += [begin <= frame < end for frame, (begin, end) in zip(frames, edges, strict=True)]
+    assert sum(inside) / len(inside) > 0.9
 
 
 def test_a_folder_is_aligned_whole(folder, tmp_path, spoken):

@@ -43,7 +43,7 @@ def test_moves_are_bounded_and_catch_up():
 
 @pytest.fixture
 def folder(tmp_path):
-    return write_tokens(tmp_path / "tokens")
+    return write_tokens(tmp_path)
 
 
 def read(folder, phonemes=False):
