@@ -65,7 +65,7 @@ def gradients(task, **loss):
 def test_before_the_first_step_the_model_is_its_reference(folder):
     metrics = step(make(folder))
     for part in ("semantic", "acoustic"):
-        assert metrics[f"loss/preference_{part}"] == pytest.approx(math.log(2))
+        assert metrics[f"loss/preference_{part}"] == pytest.approx(math.log(2), rel=1e-4)
         assert metrics[f"reward/margin_{part}"] == pytest.approx(0, abs=1e-5)
     parts = 1.0 * metrics["loss/semantic"] + 0.3 * metrics["loss/acoustic"]
     assert metrics["loss/total"] == pytest.approx(parts + 2 * math.log(2), rel=1e-5)
