@@ -1,4 +1,7 @@
-"""Preference training: DPO on semantic tokens and flow-DPO on acoustic values, beside the pretraining losses."""
+"""Preference training: DPO on semantic tokens and flow-DPO on acoustic values, beside the pretraining losses.
+
+Moves in the text, of the design "aligned", are trained by the pretraining losses alone.
+"""
 
 from __future__ import annotations
 
