@@ -118,6 +118,15 @@ def test_the_reference_is_another_clip_of_the_speaker(tokens, tokenizer):
     assert heard == {"ann0", "ann2", "ann3", "ann4"}
 
 
+def test_dropped_frames_are_those_that_were_said_not_the_voice(tokens, tokenizer):
+    kept, dropped = (make(tokens, tokenizer, frame_dropout=p).sample(0, np.random.default_rng(1)) for p in (0.0, 1.0))
+    first = int(kept.where[0])
+    assert torch.equal(dropped.frames[:first], kept.frames[:first])
+    assert (kept.frames[first + 1 :] != NONE).all()
+    assert (dropped.frames[first:] == NONE).all()
+    assert torch.equal(dropped.targets, kept.targets)
+
+
 def test_only_what_has_text_and_company_is_learned(tokens, tokenizer):
     dataset = make(tokens, tokenizer)
     assert [tokens.lines[i].id for i in dataset.targets] == [f"{s}{i}" for s in ("ann", "bob") for i in range(4)]
