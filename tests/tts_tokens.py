@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 
 from codec.tts.config import PRESETS
-from train.data import alignment
-from train.data.alignment import Alignment
+from train.data.alignment import INDEX, Alignment, write_alignments
 from train.data.tokens import TokenSet, TokenUtterance, write_index, write_shard
 
 TEXTS = ["the quick brown fox", "a lazy dog", "over and over again", "jumps", "the fox sleeps"]
@@ -37,5 +36,5 @@ def align_evenly(folder: Path) -> None:
         n = len(line.text or "")
         edges = [i * line.n_frames // n for i in range(n + 1)] if n else []
         alignments.append(Alignment(line.text, [b - a for a, b in pairwise(edges)]) if line.text else None)
-    alignment.write_alignments(folder, 0, alignments)
-    alignment.write_index(folder, {"phonemes": False, "n_shards": 1})
+    write_alignments(folder, 0, alignments)
+    write_index(folder, {"phonemes": False, "n_shards": 1}, INDEX)

@@ -5,8 +5,8 @@
 #
 # TRAIN and DEV are folders of token shards (`python -m train.data.tokenize`, then `python -m train.data.align
 # --phonemes`), or such folders as .tar.gz. The run goes on from RUN_FOLDER's last checkpoint if there is one, else from
-# scratch; `model.init=FOLDER` starts from a checkpoint. OUTPUT_FOLDER gets metrics.jsonl, config.yaml, and the best weights in half precision, in pieces of less
-# than 16 MB: `cat best.part-* | tar x`.
+# scratch; `model.init=FOLDER` starts from a checkpoint. OUTPUT_FOLDER gets metrics.jsonl, config.yaml, and the best
+# weights in half precision, in pieces of less than 16 MB: `cat best.part-* | tar x`.
 set -euo pipefail
 
 out=${1:?usage: tts_small.sh OUTPUT_FOLDER TRAIN DEV [RUN_FOLDER] [setting=value ...]}
@@ -48,8 +48,9 @@ run, out = map(Path, sys.argv[1:])
 save_half(run / "best", out / "half", "tts")
 print("| step | semantic, nats | acoustic | move, nats |\n|---|---|---|---|")
 for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
-    if "valid/semantic" in line:
-        print(f"| {line['step']} |", " | ".join(f"{line['valid/' + n]:.3f}" for n in ("semantic", "acoustic", "move")), "|")
+    if "valid/semantic" in line:  # only the design "aligned" has moves
+        losses = (line.get(f"valid/{name}", float("nan")) for name in ("semantic", "acoustic", "move"))
+        print(f"| {line['step']} |", " | ".join(f"{loss:.3f}" for loss in losses), "|")
 PY
 tar -C "$out" -cf - half | split -b 15000000 - "$out/best.part-"
 rm -r "$out/half"

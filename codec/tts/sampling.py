@@ -101,7 +101,8 @@ def draw_moves(logits: Tensor, samplings: Sequence[Sampling], uniforms: Tensor) 
     temperature = torch.tensor([[float(s.temperature)] for s in samplings], device=logits.device)
     probs = (logits / temperature.clamp(min=1e-3)).softmax(1)
     moves = torch.arange(logits.shape[1], device=logits.device).expand_as(logits)
-    return _pick(probs, moves, uniforms.to(logits.device))[:, 0]
+    drawn = _pick(probs, moves, uniforms.to(logits.device))
+    return torch.where(temperature == 0, logits.argmax(1, keepdim=True), drawn)[:, 0]
 
 
 def _pick(probs: Tensor, tokens: Tensor, uniform: Tensor) -> Tensor:

@@ -110,7 +110,5 @@ def _aligned(text: Iterator[int], last: int, config: SequenceConfig, moves: Iter
 
 def window(steps: Sequence[Step], width: int) -> Tensor:
     """The text ids that are read at each of S positions, `[S, width]` int64, NONE where there are none."""
-    ids = torch.full((len(steps), width), NONE)
-    for position, step in enumerate(steps):
-        ids[position, : 1 + len(step.around)] = torch.tensor((step.text, *step.around))
-    return ids
+    nothing = [NONE] * width
+    return torch.tensor([[step.text, *step.around, *nothing][:width] for step in steps])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from codec.tokens.layout import END
-from codec.tts.sampling import Sampling, draw_semantic
+from codec.tts.sampling import Sampling, draw_moves, draw_semantic
 
 
 def draws(logits, n=400, may_end=True, past=(), **settings):
@@ -70,3 +70,13 @@ def test_rows_have_their_own_settings(logits):
 def test_bad_settings_are_named(name, value):
     with pytest.raises(ValueError, match=name):
         Sampling(**{name: value})
+
+
+def test_moves_are_the_likeliest_or_as_likely_as_the_model_says():
+    logits = torch.tensor([0.5, 0.3, 0.2]).log().expand(3000, -1)
+    uniforms = torch.rand(3000, 1, generator=torch.Generator().manual_seed(0))
+    assert not draw_moves(logits, [Sampling(temperature=0)] * 3000, uniforms).any()
+    shares = torch.bincount(draw_moves(logits, [Sampling(temperature=1)] * 3000, uniforms)) / 3000
+    torch.testing.assert_close(shares, torch.tensor([0.5, 0.3, 0.2]), atol=0.04, rtol=0)
+    near = torch.tensor([[0.0, 1e-4]])  # a tie but for rounding is none
+    assert draw_moves(near, [Sampling(temperature=0)], torch.zeros(1, 1)).item() == 1

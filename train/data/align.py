@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,13 @@ import torch
 import torch.nn.functional as F
 import torchaudio.functional
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from codec.tts.text.phonemes import as_read
-from train.data.alignment import COMMAND, Alignment, durations, write_alignments, write_index
-from train.data.tokens import TokenLine, TokenSet
+from train.data.alignment import COMMAND, INDEX, Alignment, durations, write_alignments
+from train.data.tokenize import cut
+from train.data.tokens import TokenLine, TokenSet, write_index
 
 BLANK = 0  # among the symbols; characters follow
 STEPS_PER_FRAME = 4  # of CTC: 50 Hz at 12.5 frames per second, above the rate of characters
@@ -106,9 +108,10 @@ def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> tuple[in
         for u in tqdm(utterances, f"aligning {tokens.folder}", disable=None):
             frames = [step // STEPS_PER_FRAME for step in starts(model, u)]
             alignments[u.index] = Alignment(u.text, durations(frames, u.codes.shape[1]))
+        (tokens.folder / INDEX).unlink(missing_ok=True)  # until all are of one kind again
         for number, (start, stop) in enumerate(pairwise(tokens.shard_edges)):
             write_alignments(tokens.folder, number, alignments[start:stop])
-        write_index(tokens.folder, asdict(config) | {"n_shards": len(tokens.shard_edges) - 1})
+        write_index(tokens.folder, asdict(config) | {"n_shards": len(tokens.shard_edges) - 1}, INDEX)
     n_aligned = sum(map(len, spelled))
     return n_aligned, sum(map(len, sets)) - n_aligned
 
@@ -152,19 +155,17 @@ def starts(model: Speller, utterance: Spelled) -> list[int]:
 
 def _spell(model: Speller, batch: Sequence[Spelled]) -> tuple[Tensor, Tensor]:
     """Log-probabilities `[B, S, n_symbols]` of a batch, and how many of the S steps are each utterance's."""
-    n_frames = torch.tensor([u.codes.shape[1] for u in batch])
-    codes = torch.zeros(len(batch), len(batch[0].codes), int(n_frames.max()), dtype=torch.int64)
-    for row, u in zip(codes, batch, strict=True):
-        row[:, : u.codes.shape[1]] = u.codes
-    return model(codes.to(model.out.weight.device)), n_frames * STEPS_PER_FRAME
+    codes = pad_sequence([u.codes.T for u in batch], batch_first=True).transpose(1, 2)  # [B, K, T]
+    return model(codes.to(model.out.weight.device)), torch.tensor([_n_frames(u) for u in batch]) * STEPS_PER_FRAME
 
 
 def _batches(spelled: Sequence[Spelled], n_frames: int) -> Iterator[list[Spelled]]:
-    """Utterances of similar length, some `n_frames` together."""
-    ordered = sorted(spelled, key=lambda u: u.codes.shape[1])
-    totals = list(accumulate(u.codes.shape[1] for u in ordered))
-    edges = np.searchsorted(totals, np.arange(0, totals[-1] + n_frames, n_frames), side="right")
-    return (ordered[start:stop] for start, stop in pairwise(edges) if stop > start)
+    """Utterances of similar length, at most `n_frames` together, or one."""
+    return cut(sorted(spelled, key=_n_frames), _n_frames, n_frames)
+
+
+def _n_frames(utterance: Spelled) -> int:
+    return utterance.codes.shape[1]
 
 
 def _text(line: TokenLine, phonemes: bool) -> str:

@@ -16,8 +16,9 @@ from typing import Any
 
 from codec.files import atomic_file
 from codec.tts.text.tokenizer import TextTokenizer
+from train.data.tokens import TokenSet, shard_path
 
-INDEX = "align.json"
+INDEX, SUFFIX = "align.json", ".align.jsonl"
 COMMAND = "python -m train.data.align"
 
 
@@ -45,29 +46,22 @@ class Alignment:
 
 def write_alignments(folder: Path, number: int, alignments: Sequence[Alignment | None]) -> None:
     """Write those of a shard, whole or not at all; None where an utterance has none."""
-    with atomic_file(_path(folder, number)) as new, new.open("w", encoding="utf-8") as file:
+    with atomic_file(shard_path(folder, number, SUFFIX)) as new, new.open("w", encoding="utf-8") as file:
         for alignment in alignments:
             file.write(json.dumps(alignment and asdict(alignment), ensure_ascii=False) + "\n")
 
 
-def write_index(folder: Path, index: dict[str, Any]) -> None:
-    """Write what all alignments of a folder share, last: with it, they are complete."""
-    with atomic_file(folder / INDEX) as new:
-        new.write_text(json.dumps(index) + "\n", encoding="utf-8")
-
-
-def read_alignments(folder: str | Path, n_frames: Sequence[int], phonemes: bool) -> list[Alignment | None]:
-    """The alignments of all utterances of a token folder, in their order.
+def read_alignments(tokens: TokenSet, phonemes: bool) -> list[Alignment | None]:
+    """The alignments of all utterances, in their order.
 
     Args:
-        folder: of token shards.
-        n_frames: of each utterance.
+        tokens: the utterances.
         phonemes: whether the model that reads them reads phonemes.
 
     Raises:
         ValueError: there are none, they are damaged, of other shards or of the other kind of text.
     """
-    folder = Path(folder)
+    folder = tokens.folder
     remedy = f"run {COMMAND} {folder}{' --phonemes' if phonemes else ''}"
     if not (folder / INDEX).is_file():
         raise ValueError(f"{folder}: its text is not aligned; {remedy}")
@@ -75,14 +69,16 @@ def read_alignments(folder: str | Path, n_frames: Sequence[int], phonemes: bool)
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         lines: list[Any] = []
         for number in range(index["n_shards"]):
-            lines += map(json.loads, _path(folder, number).read_text(encoding="utf-8").splitlines())
+            lines += map(json.loads, shard_path(folder, number, SUFFIX).read_text(encoding="utf-8").splitlines())
         alignments = [line and Alignment(**line) for line in lines]
         sums = [alignment and sum(alignment.durations) for alignment in alignments]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{folder}: damaged alignments ({error!r}); {remedy}") from error
     if index.get("phonemes") != phonemes:
         raise ValueError(f"{folder}: aligned with {'words' if phonemes else 'phonemes'}; {remedy}")
-    if len(sums) != len(n_frames) or any(s not in (None, n) for s, n in zip(sums, n_frames, strict=True)):
+    if len(sums) != len(tokens) or any(
+        s not in (None, line.n_frames) for s, line in zip(sums, tokens.lines, strict=True)
+    ):
         raise ValueError(f"{folder}: alignments of other shards; {remedy}")
     return alignments
 
@@ -94,7 +90,3 @@ def durations(starts: Sequence[int], n_frames: int) -> list[int]:
     """
     edges = [0, *starts[1:], n_frames]
     return [stop - start for start, stop in pairwise(edges)]
-
-
-def _path(folder: Path, number: int) -> Path:
-    return folder / f"{number:05d}.align.jsonl"

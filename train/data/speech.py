@@ -117,10 +117,10 @@ class SpeechDataset:
         self.targets = [
             i for i, line in enumerate(tokens.lines) if line.text and len(self.by_speaker[line.speaker or ""]) > 1
         ]
-        self.alignments: list[Alignment | None] | None = None
+        self.alignments: dict[int, Alignment] = {}  # empty for other designs
         if sequence.design == "aligned":
-            alignments = alignments_of(tokens, phonemes)
-            self.alignments, self.targets = alignments, [i for i in self.targets if alignments[i]]
+            self.alignments = {i: a for i, a in enumerate(read_alignments(tokens, phonemes)) if a}
+            self.targets = [i for i in self.targets if i in self.alignments]
         if not self.targets:
             raise ValueError(f"{tokens.folder}: no recording has a text and another one of the same speaker beside it")
 
@@ -163,17 +163,16 @@ class SpeechDataset:
 
     def text(self, target: int) -> str:
         """The text of a recording as the model reads it."""
-        if self.alignments is not None and (alignment := self.alignments[target]):
-            return alignment.text
+        if self.alignments:
+            return self.alignments[target].text
         line = self.tokens.lines[target]
         return as_read(line.text or "", line.language or "en", self.phonemes)
 
     def moves(self, target: int) -> Sequence[int] | None:
         """How far the text goes on after each frame, nothing if the design does without; None if it is too fast."""
-        if self.alignments is None:
+        if not self.alignments:
             return ()
-        alignment = self.alignments[target]
-        return alignment.moves(self.tokenizer, self.sequence.max_move) if alignment else None
+        return self.alignments[target].moves(self.tokenizer, self.sequence.max_move)
 
     def reference(self, target: int, rng: np.random.Generator) -> Tensor:
         """Codes `[K, R]` int16 of a random piece of another recording of the target's speaker."""
@@ -201,13 +200,8 @@ class SpeechDataset:
 def texts_as_read(tokens: TokenSet, sequence: SequenceConfig, phonemes: bool) -> list[str]:
     """The text of each utterance as a model reads it, "" where there is none to learn from; raises as `as_read`."""
     if sequence.design == "aligned":
-        return [alignment.text if alignment else "" for alignment in alignments_of(tokens, phonemes)]
+        return [alignment.text if alignment else "" for alignment in read_alignments(tokens, phonemes)]
     return [as_read(line.text, line.language or "en", phonemes) if line.text else "" for line in tokens.lines]
-
-
-def alignments_of(tokens: TokenSet, phonemes: bool) -> list[Alignment | None]:
-    """Those of each utterance; raises as `read_alignments`."""
-    return read_alignments(tokens.folder, [line.n_frames for line in tokens.lines], phonemes)
 
 
 def arrange(

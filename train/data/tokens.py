@@ -170,9 +170,9 @@ def read_index(folder: Path, command: str = _COMMAND) -> dict[str, Any]:
         raise ValueError(f"{path}: damaged ({error}); write the folder again with {command}") from error
 
 
-def write_index(folder: Path, index: dict[str, Any]) -> None:
+def write_index(folder: Path, index: dict[str, Any], name: str = INDEX) -> None:
     """Write `index.json`: the fields of `TokenInfo`, `n_shards`, and what else the shards depend on."""
-    with atomic_file(folder / INDEX) as new:
+    with atomic_file(folder / name) as new:
         new.write_text(json.dumps(index) + "\n", encoding="utf-8")
 
 

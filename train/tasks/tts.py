@@ -92,9 +92,9 @@ class TTSTask:
             self.tokenizer = read_tokenizer(init.removeprefix(HF))
             config = pretrained.fit(config)
         else:
-            start, its_tokenizer = load_tts(init) if init != "random" else (None, None)
-            if start is not None and its_tokenizer is not None and _reading(start.config) == _reading(config):
-                self.tokenizer = its_tokenizer
+            start = None if init == "random" else load_tts(init)
+            if start and _reading(start[0].config) == _reading(config):
+                self.tokenizer = start[1]
             else:
                 texts = texts_as_read(tokens, config.sequence, config.phonemes)
                 self.tokenizer = BPETokenizer.train(filter(None, texts), config.vocab_size)
@@ -104,8 +104,8 @@ class TTSTask:
         self.model = TTSModel(config)
         if init.startswith(HF):
             pretrained.copy_to(self.model, self.tokenizer.special)
-        elif start is not None:
-            _take_over(self.model, start, init)
+        elif start:
+            _take_over(self.model, start[0], init)
         self.model.text_embedding.requires_grad_(not loss.freeze_text)
         if tokens.info.codebook_sizes != config.codebook_sizes:
             raise ValueError(
@@ -228,8 +228,10 @@ def _take_over(model: TTSModel, start: TTSModel, name: str) -> None:
     """
     state = start.state_dict()
     if _reading(start.config) != _reading(model.config):
-        state = {key: tensor for key, tensor in state.items() if not key.startswith(("text_embedding.", "move_head."))}
+        fresh = ("text_embedding.", "move_head.")
+        state = {key: tensor for key, tensor in state.items() if not key.startswith(fresh)}
+        state |= {key: tensor for key, tensor in model.state_dict().items() if key.startswith(fresh)}
     try:
-        model.load_state_dict(model.state_dict() | state)
+        model.load_state_dict(state)
     except RuntimeError as error:
         raise CheckpointError(f"{name}: its weights do not fit the settings under model: {error}") from error

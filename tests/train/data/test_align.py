@@ -71,12 +71,12 @@ def test_a_folder_is_aligned_whole(folder, tmp_path, spoken):
     other = write(tmp_path / "other", [("abc", [2, 2, 2]), ("xyz", [2, 2, 2]), ("a" * 20, [1] + [0] * 19)])
     assert align_tokens([folder, other], AlignConfig(epochs=1, dim=16, n_layers=1)) == (121, 2)
     tokens = TokenSet(folder)
-    alignments = read_alignments(folder, [line.n_frames for line in tokens.lines], phonemes=False)
+    alignments = read_alignments(tokens, phonemes=False)
     for line, alignment in zip(tokens.lines, alignments, strict=True):
         assert alignment.text == line.text
         assert len(alignment.durations) == len(line.text)
         assert all(n >= 0 for n in alignment.durations)
-    left_out = read_alignments(other, [line.n_frames for line in TokenSet(other).lines], phonemes=False)
+    left_out = read_alignments(TokenSet(other), phonemes=False)
     assert [a and a.text for a in left_out] == ["abc", None, None]  # too much text for its time; unknown letters
 
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spans import check_spans
 from tokenizers import Tokenizer, models
 
 from codec.tts.text.tokenizer import MIN_VOCAB_SIZE, SPECIAL_TOKENS, BPETokenizer, TextError, check_text
@@ -26,14 +27,7 @@ def test_any_text_comes_back_and_holds_no_marker(bpe, text):
 @given(st.text(max_size=40))
 @settings(deadline=None)
 def test_spans_cover_the_text_in_order(bpe, text):
-    spans = bpe.spans(text)
-    assert len(spans) == len(bpe.encode(text))
-    reached = 0
-    for start, stop in spans:
-        assert start < stop
-        assert reached - 1 <= start <= reached <= stop  # the bytes of one character may be several ids
-        reached = stop
-    assert reached == len(text)
+    check_spans(bpe, text)
 
 
 def test_markers_come_first_and_vanish_in_text(bpe):
