@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
+from codec.quant.fsq import FSQ
 from codec.tts.text.phonemes import as_read
 from train.data.alignment import COMMAND, INDEX, Alignment, durations, write_alignments
 from train.data.tokenize import cut
@@ -54,20 +55,18 @@ class AlignConfig:
 class Speller(nn.Module):
     """Codes `[B, K, T]` -> log-probabilities `[B, T * STEPS_PER_FRAME, n_symbols]` of what is said, by convolutions."""
 
-    top: Tensor
-
     def __init__(self, codebook_sizes: Sequence[int], n_symbols: int, dim: int, n_layers: int) -> None:
         super().__init__()
         semantic, *acoustic = codebook_sizes
         self.semantic = nn.Embedding(semantic, dim)
         self.acoustic = nn.Linear(len(acoustic), dim)
-        self.register_buffer("top", torch.tensor(acoustic, dtype=torch.float32) - 1)
+        self.fsq = FSQ(tuple(acoustic))
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(n_layers))
         self.layers = nn.ModuleList(nn.Conv1d(dim, dim, KERNEL, padding=KERNEL // 2) for _ in range(n_layers))
         self.out = nn.Linear(dim, STEPS_PER_FRAME * n_symbols)
 
     def forward(self, codes: Tensor) -> Tensor:
-        values = 2 * codes[:, 1:].transpose(1, 2) / self.top - 1  # [B, T, K - 1], the levels of each channel
+        values = self.fsq.decode(codes[:, 1:].transpose(1, 2))  # [B, T, K - 1]
         x = self.semantic(codes[:, 0]) + self.acoustic(values)
         for norm, layer in zip(self.norms, self.layers, strict=True):
             x = x + F.gelu(layer(norm(x).transpose(1, 2))).transpose(1, 2)
