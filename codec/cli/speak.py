@@ -42,6 +42,7 @@ Play = Annotated[bool, typer.Option("--play", help="play the speech while it is 
 Language = Annotated[str, typer.Option(help="of the text, for numbers and abbreviations: en, de, nl-BE ...")]
 Seed = Annotated[int, typer.Option(help="the same one gives the same speech")]
 Temperature = Annotated[float | None, typer.Option(help="of the semantic tokens: 0 takes the likeliest", min=0)]
+AcousticTemperature = Annotated[float | None, typer.Option(help="of the acoustic codes: less is plainer", min=0)]
 CfgScale = Annotated[float | None, typer.Option(help="guidance of the acoustic codes: 1 is off")]
 
 S = TypeVar("S")
@@ -57,6 +58,7 @@ def speak(
     language: Language = "en",
     seed: Seed = 0,
     temperature: Temperature = None,
+    acoustic_temperature: AcousticTemperature = None,
     cfg_scale: CfgScale = None,
     device: Device = "cpu",
     dtype: Precision = "float32",
@@ -67,7 +69,8 @@ def speak(
 
         _check_output(out, play)
         sampling = _changed(tts.Sampling(seed=seed), temperature=temperature)
-        sampling = replace(sampling, head=_changed(sampling.head, cfg_scale=cfg_scale))
+        head = _changed(sampling.head, cfg_scale=cfg_scale, temperature=acoustic_temperature)
+        sampling = replace(sampling, head=head)
         is_recording = voice.suffix != VOICE_SUFFIX
         _check_consent(consent, voice, is_recording)
         known = None if is_recording else tts.Voice.load(voice)

@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _arguments(argv)
     try:
         items, left_out = _items(args)
-        sampling = Sampling(temperature=args.temperature, head=HeadSampling(cfg_scale=args.cfg_scale))
+        head = HeadSampling(cfg_scale=args.cfg_scale, temperature=args.acoustic_temperature)
+        sampling = Sampling(temperature=args.temperature, head=head)
         speaking = Speaking(tuple(dict.fromkeys(args.seeds)), args.batch, sampling, args.consent, args.device)
         results = evaluate(args.models, items, args.metrics, args.out, speaking, args.workers, environment())
     except (ValueError, OSError) as error:
@@ -69,7 +70,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--consent", default=Speaking.consent, help=consent)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
     parser.add_argument("--temperature", type=float, default=Sampling.temperature, help="of the semantic codes")
-    parser.add_argument("--cfg-scale", type=float, default=HeadSampling.cfg_scale, help="of the acoustic codes")
+    parser.add_argument("--acoustic-temperature", type=float, default=HeadSampling.temperature, help="of the acoustic ones")
+    parser.add_argument("--cfg-scale", type=float, default=HeadSampling.cfg_scale, help="guidance of the acoustic codes")
     parser.add_argument("--batch", type=int, default=8, help="texts spoken side by side, which is what RTF is of")
     parser.add_argument(
         "--metrics", nargs="+", default=["asr", "speaker", "dnsmos"], metavar="METRIC",

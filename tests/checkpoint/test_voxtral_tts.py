@@ -75,7 +75,7 @@ def test_golden_frames(release, golden):
     points = model.acoustic_head.solve(hidden, golden["golden.x0"], HeadSampling(), alpha)
     frames = model.frame(semantic, model.acoustic_head.round(points[-1]))
     assert torch.equal(frames, golden["golden.codes"])
-    embedded = model.embed(torch.full((1, 4), NONE), frames[None])[0]
+    embedded = model.embed(torch.full((1, 4, 1), NONE), frames[None])[0]
     torch.testing.assert_close(embedded, golden["golden.frame_embedding"], atol=1e-5, rtol=0)
     assert model.layout.offsets == tuple(golden["golden.codebook_offsets"].tolist())
 
@@ -90,7 +90,7 @@ def test_the_first_frames_are_those_of_the_prompt(release):
     heard = [*(voice.T + 2), torch.tensor([1] + [0] * 8)]
     ids = [1, 25, *[NONE] * len(heard), 36, *tokenizer.encode("the"), 35, 25]
     for n in range(3):
-        text = torch.tensor([ids + [NONE] * n])
+        text = torch.tensor([ids + [NONE] * n])[..., None]
         read = torch.full((1, text.shape[1], 9), NONE)
         read[0, 2 : 2 + len(heard)] = torch.stack(heard)
         if n:

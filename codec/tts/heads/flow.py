@@ -58,8 +58,8 @@ class FlowHead(AcousticHead):
         return Path(x0, x1, t)
 
     def draw(self, sampling: HeadSampling, generator: torch.Generator | None = None) -> Tensor:
-        """The start `[acoustic_dim]` of one frame's path."""
-        return torch.randn(self.acoustic_dim, generator=generator)
+        """The start `[acoustic_dim]` of one frame's path, of deviation `sampling.temperature`."""
+        return sampling.temperature * torch.randn(self.acoustic_dim, generator=generator)
 
     def sample(self, h: Tensor, noise: Tensor, sampling: HeadSampling) -> Tensor:
         return self.round(self.solve(h, noise, sampling)[-1])

@@ -67,6 +67,14 @@ def test_rows_do_not_depend_on_each_other(head, golden):
     assert torch.equal(together, torch.cat([head.sample(h[i : i + 1], x0[i : i + 1], ALPHA) for i in range(4)]))
 
 
+def test_temperature_is_the_deviation_of_the_start(head):
+    def draw(temperature):
+        return head.draw(HeadSampling(temperature=temperature), torch.Generator().manual_seed(0))
+
+    assert draw(1.0).any() and not draw(0.0).any()
+    assert torch.equal(draw(0.5), draw(1.0) / 2)
+
+
 def test_the_path_runs_from_noise_to_data():
     x0, x1 = torch.randn(3, 5), torch.randn(3, 5)
     path = Path(x0, x1, torch.tensor([0.0, 0.25, 1.0]))
