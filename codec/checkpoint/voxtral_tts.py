@@ -158,9 +158,9 @@ def params_from_config(fields: dict[str, Any], codec: CodecConfig) -> dict[str, 
     Raises:
         ValueError: the release has no way to say these configurations.
     """
-    variants = {"head": fields["head"], "phonemes": fields["phonemes"], "design": fields["sequence"]["design"]}
-    for name, only in (("head", "flow"), ("phonemes", False), ("design", "prefix")):
-        if variants[name] != only:
+    variants = fields | {"design": fields["sequence"]["design"]}
+    for name, only in (("head", "flow"), ("phonemes", False), ("design", "prefix"), ("acoustic_scale", 1.0)):
+        if variants.get(name, only) != only:
             raise ValueError(f"{name} = {variants[name]!r}: the released layout knows only {only!r}")
     params = voxtral.params_from_config(codec)
     dim = fields["backbone"]["dim"]

@@ -81,13 +81,15 @@ class TTSConfig:
     rope_theta: float = 1e6
     backbone: TransformerConfig = field(default_factory=TransformerConfig)
     head: Literal["flow", "depth", "maskgit"] = "flow"
+    acoustic_scale: float = 1.0  # flow: what values in [-1, 1] are multiplied by, best to a deviation of 1
     head_transformer: TransformerConfig = field(default_factory=lambda: TransformerConfig(n_layers=3))
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
 
     def __post_init__(self) -> None:
         for name in ("semantic_codebook_size", "acoustic_dim", "acoustic_levels", "vocab_size"):
             require(getattr(self, name) >= 2, name, getattr(self, name), "at least 2")
-        require(self.rope_theta > 0, "rope_theta", self.rope_theta, "a positive number")
+        for name in ("rope_theta", "acoustic_scale"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
         require(self.head in HEADS, "head", self.head, f"one of {', '.join(HEADS)}")
         dim = self.head_transformer.dim
         require(dim == self.backbone.dim, "head_transformer.dim", dim, f"backbone.dim = {self.backbone.dim}")
@@ -102,8 +104,10 @@ class TTSConfig:
         return 1 + self.acoustic_dim
 
     def to_json(self) -> str:
-        """All fields; those of the design "aligned" only with it, as fingerprints are older than they are."""
+        """All fields but, as fingerprints are older than they are, unused ones of "aligned" and a scale of 1."""
         fields = dataclasses.asdict(self)
+        if self.acoustic_scale == 1:
+            del fields["acoustic_scale"]
         if self.sequence.design != "aligned":
             for name in ALIGNED_FIELDS:
                 del fields["sequence"][name]

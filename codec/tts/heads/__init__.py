@@ -1,6 +1,7 @@
 """Heads that turn a hidden state into a frame's acoustic codes, interchangeable behind `base.AcousticHead`."""
 
 from collections.abc import Callable
+from functools import partial
 
 from codec.tts.config import TransformerConfig, TTSConfig
 from codec.tts.heads.base import AcousticHead
@@ -12,7 +13,7 @@ from codec.tts.heads.maskgit import MaskGITHead
 def make_head(config: TTSConfig) -> AcousticHead:
     """The head that `config` names, randomly initialised."""
     kinds: dict[str, Callable[[TransformerConfig, int, int], AcousticHead]] = {
-        "flow": FlowHead,
+        "flow": partial(FlowHead, scale=config.acoustic_scale),
         "depth": DepthHead,
         "maskgit": MaskGITHead,
     }

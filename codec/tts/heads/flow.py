@@ -16,13 +16,17 @@ class FlowHead(AcousticHead):
     """Carries noise along a learned velocity to the acoustic values of a frame, which are then rounded to levels.
 
     The network reads three positions, [x_t, t, h], attends to all of them, and gives the velocity at
-    the first. Values are in [-1, 1], level k of L standing for 2k / (L - 1) - 1.
+    the first. Level k of L stands for the value `scale` * (2k / (L - 1) - 1).
+
+    The noise deviates by 1. Values that deviate much less are told from it only near the end of the path, and most
+    of the loss is then about what they are, not about which of them the hidden state asks for: `scale` evens that out.
+    The release has 1.
     """
 
-    def __init__(self, config: TransformerConfig, acoustic_dim: int, n_levels: int) -> None:
+    def __init__(self, config: TransformerConfig, acoustic_dim: int, n_levels: int, scale: float = 1.0) -> None:
         super().__init__()
         dim = config.dim
-        self.acoustic_dim, self.n_levels = acoustic_dim, n_levels
+        self.acoustic_dim, self.n_levels, self.scale = acoustic_dim, n_levels, scale
         self.input_projection = nn.Linear(acoustic_dim, dim, bias=False)
         self.time_projection = nn.Linear(dim, dim, bias=False)
         self.hidden_projection = nn.Linear(dim, dim, bias=False)
@@ -87,12 +91,12 @@ class FlowHead(AcousticHead):
         return scale[:, None] * v + (1 - scale[:, None]) * v0
 
     def values(self, codes: Tensor) -> Tensor:
-        """Codes to values in [-1, 1], float32."""
-        return codes.float() * 2 / (self.n_levels - 1) - 1
+        """Codes to values in [-scale, scale], float32."""
+        return self.scale * (codes.float() * 2 / (self.n_levels - 1) - 1)
 
     def round(self, x: Tensor) -> Tensor:
         """Values to the nearest codes; ties go to the even one."""
-        return torch.round((x.clamp(-1, 1) + 1) / 2 * (self.n_levels - 1)).long()
+        return torch.round(((x / self.scale).clamp(-1, 1) + 1) / 2 * (self.n_levels - 1)).long()
 
 
 class Path:
