@@ -70,8 +70,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--consent", default=Speaking.consent, help=consent)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
     parser.add_argument("--temperature", type=float, default=Sampling.temperature, help="of the semantic codes")
-    parser.add_argument("--acoustic-temperature", type=float, default=HeadSampling.temperature, help="of the acoustic ones")
-    parser.add_argument("--cfg-scale", type=float, default=HeadSampling.cfg_scale, help="guidance of the acoustic codes")
+    parser.add_argument(
+        "--acoustic-temperature", type=float, default=HeadSampling.temperature, help="of the acoustic ones"
+    )
+    parser.add_argument(
+        "--cfg-scale", type=float, default=HeadSampling.cfg_scale, help="guidance of the acoustic codes"
+    )
     parser.add_argument("--batch", type=int, default=8, help="texts spoken side by side, which is what RTF is of")
     parser.add_argument(
         "--metrics", nargs="+", default=["asr", "speaker", "dnsmos"], metavar="METRIC",

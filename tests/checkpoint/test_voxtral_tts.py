@@ -281,6 +281,10 @@ def test_what_the_layout_cannot_say(release, tmp_path):
     with pytest.raises(ValueError, match="tokenizer: a BPETokenizer"):
         export_voxtral(tmp_path / "out", model, BPETokenizer.train([], 300), speaks)
     model.config.sequence.design = "prefix"
+    model.config.acoustic_scale = 4.0
+    with pytest.raises(ValueError, match="acoustic_scale"):
+        export_voxtral(tmp_path / "out", model, tokenizer, speaks)
+    model.config.acoustic_scale = 1.0
     with pytest.raises(ValueError, match="codec: its codebooks"):
         export_voxtral(tmp_path / "out", model, tokenizer, codec.Tokenizer(make_codec("16 kHz")))
     assert not (tmp_path / "out").exists()

@@ -5,6 +5,7 @@ import torch
 
 from codec.tokens.layout import END
 from codec.tts.config import DESIGNS, PRESETS, SequenceConfig, TTSConfig
+from codec.tts.heads import make_head
 from codec.tts.model import TTSBatch, end_frame
 from codec.tts.sequence import NONE
 
@@ -71,6 +72,13 @@ def test_config_round_trip(design):
 def test_a_config_names_no_field_that_is_younger_than_its_design(design):
     config = TTSConfig(sequence=SequenceConfig(design))
     assert ("max_move" in config.to_json()) == (design == "aligned")  # fingerprints are hashes of this
+    assert "acoustic_scale" not in config.to_json()
+
+
+def test_the_scale_of_acoustic_values_is_part_of_the_config():
+    config = TTSConfig(acoustic_scale=4.0)
+    assert TTSConfig.from_json(config.to_json()) == config
+    assert make_head(config).scale == 4.0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from codec.nn.transformer import Block
 from codec.tts.checkpoint import load_tts, save_tts
 from codec.tts.config import TTSConfig
 from codec.tts.generate import FrameLoop, Request, speak
+from codec.tts.heads.flow import FlowHead
 from codec.tts.model import TTSLosses, TTSModel
 from codec.tts.pretrained import HF, read_backbone, read_tokenizer
 from codec.tts.sampling import Sampling
@@ -32,6 +34,7 @@ from train.tasks.base import Validation
 VALID_ROWS = 8  # packed rows that validation losses are measured on
 VALID_AUDIO = 4  # sentences to listen to
 VALID_SEED = 1
+SCALE_CLIPS = 50  # recordings that say how large acoustic values are
 
 
 @dataclass
@@ -112,6 +115,7 @@ class TTSTask:
                 f"{data.train}: tokens of codebooks {tokens.info.codebook_sizes}; the model is for "
                 f"{config.codebook_sizes}: change model.semantic_codebook_size, acoustic_dim or acoustic_levels"
             )
+        _check_scale(self.model, tokens)
         self.dataset = SpeechDataset(tokens, self.tokenizer, config.sequence, data, seed, config.phonemes)
         self.valid = None
         if data.valid:
@@ -218,6 +222,22 @@ class TTSTask:
 def _reading(config: TTSConfig) -> tuple[bool, int, bool]:
     """What text embeddings depend on."""
     return config.phonemes, config.sequence.window, config.sequence.design == "aligned"
+
+
+def _check_scale(model: TTSModel, tokens: TokenSet) -> None:
+    """Warn if the flow head's values are much smaller or larger than its noise, see `FlowHead`."""
+    head = model.acoustic_head
+    if not isinstance(head, FlowHead):
+        return
+    some = np.linspace(0, len(tokens) - 1, min(SCALE_CLIPS, len(tokens))).astype(int)
+    values = head.values(torch.cat([tokens[i].codes[1:] for i in some], dim=1))  # [acoustic_dim, T]
+    deviation = float((values.var(dim=1).mean() + 1e-9).sqrt())
+    if not 0.5 < deviation < 2:
+        warnings.warn(
+            f"model.acoustic_scale = {head.scale:g}: acoustic values of {tokens.folder} deviate by {deviation:.2g}, "
+            f"the noise by 1, so hidden states are hardly learned; better {head.scale / deviation:.2g}",
+            stacklevel=4,
+        )
 
 
 def _take_over(model: TTSModel, start: TTSModel, name: str) -> None:

@@ -111,6 +111,15 @@ def test_the_loss_of_moves_falls(tokens, tmp_path):
     assert metrics["score"] == pytest.approx(-parts, rel=1e-5)
 
 
+def test_a_scale_that_does_not_fit_the_data_is_pointed_out(tokens, recwarn):
+    task = make_task(tokens)
+    assert not [w for w in recwarn if "acoustic_scale" in str(w.message)]
+    config = task.config
+    config.acoustic_scale = 0.01
+    with pytest.warns(UserWarning, match=r"model.acoustic_scale = 0.01: .* deviate by .*; better [12]"):
+        TTSTask(config, task.data, TTSLossConfig(), seed=0)
+
+
 def test_frozen_text_stays(tokens, tmp_path):
     task = make_task(tokens, freeze_text=True)
     before = task.model.text_embedding.weight.clone()

@@ -71,7 +71,8 @@ def test_temperature_is_the_deviation_of_the_start(head):
     def draw(temperature):
         return head.draw(HeadSampling(temperature=temperature), torch.Generator().manual_seed(0))
 
-    assert draw(1.0).any() and not draw(0.0).any()
+    assert draw(1.0).any()
+    assert not draw(0.0).any()
     assert torch.equal(draw(0.5), draw(1.0) / 2)
 
 
@@ -85,9 +86,14 @@ def test_the_path_runs_from_noise_to_data():
     torch.testing.assert_close(path.error(x1 - x0 + 1), torch.full((3,), 5.0))
 
 
-def test_rounding_and_values_are_inverse(head):
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+def test_rounding_and_values_are_inverse(scale):
+    head = FlowHead(
+        TransformerConfig(dim=16, n_layers=1, n_heads=2, n_kv_heads=1, head_dim=8, hidden_dim=16), 8, 21, scale
+    )
     codes = torch.arange(21)[:, None].expand(-1, 8)
     assert torch.equal(head.round(head.values(codes)), codes)
+    assert head.values(codes).abs().max() == scale
     assert torch.equal(head.round(torch.full((1, 8), 7.0)), torch.full((1, 8), 20))  # clamped
 
 
