@@ -46,11 +46,12 @@ from train.ship import save_half
 
 run, out = map(Path, sys.argv[1:])
 save_half(run / "best", out / "half", "tts")
-print("| step | semantic, nats | acoustic | move, nats |\n|---|---|---|---|")
+print("| step | semantic, nats | acoustic | move, nats | explained |\n|---|---|---|---|---|")
 for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
-    if "valid/semantic" in line:  # only the design "aligned" has moves
-        losses = (line.get(f"valid/{name}", float("nan")) for name in ("semantic", "acoustic", "move"))
-        print(f"| {line['step']} |", " | ".join(f"{loss:.3f}" for loss in losses), "|")
+    if "valid/semantic" in line:  # only the design "aligned" has moves, only the flow head explains
+        names = ("semantic", "acoustic", "move", "explained")
+        values = (line.get(f"valid/{name}", float("nan")) for name in names)
+        print(f"| {line['step']} |", " | ".join(f"{value:.3f}" for value in values), "|")
 PY
 tar -C "$out" -cf - half | split -b 15000000 - "$out/best.part-"
 rm -r "$out/half"

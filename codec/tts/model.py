@@ -33,6 +33,16 @@ class TTSBatch:
     moves: Tensor  # [N] int64, ids that the text goes on after each; NONE where that is not predicted
     weights: Tensor  # [N] float32, how much each counts
 
+    @property
+    def is_frame(self) -> Tensor:
+        """Which targets are frames, `[N]` bool, not the end."""
+        return self.targets[:, 0] != END
+
+    @property
+    def codes(self) -> Tensor:
+        """Acoustic codes of the targets, `[N, K - 1]` int64; 0 for the end."""
+        return (self.targets[:, 1:] - IdLayout.n_special).clamp(min=0)
+
 
 @dataclass
 class TTSLosses:
@@ -75,15 +85,19 @@ class TTSModel(nn.Module):
 
     def forward(self, batch: TTSBatch, generator: torch.Generator | None = None) -> TTSLosses:
         """Losses of the predicted frames; `generator` draws what the acoustic head needs."""
-        h = self.backbone(self.embed(batch.text, batch.frames), batch.positions)
-        h = h.flatten(0, 1)[batch.where]  # [N, D]
+        return self.losses(self.hidden(batch), batch, generator)
+
+    def hidden(self, batch: TTSBatch) -> Tensor:
+        """Hidden states `[N, D]` from which frames are predicted."""
+        return self.backbone(self.embed(batch.text, batch.frames), batch.positions).flatten(0, 1)[batch.where]
+
+    def losses(self, h: Tensor, batch: TTSBatch, generator: torch.Generator | None = None) -> TTSLosses:
+        """As `forward`, from the batch's hidden states."""
         semantic = F.cross_entropy(self.semantic_logits(h), batch.targets[:, 0], reduction="none")
-        is_frame = batch.targets[:, 0] != END
-        codes = (batch.targets[:, 1:] - self.layout.n_special).clamp(min=0)
         move = torch.zeros_like(semantic)
         if self.move_head is not None:
             move = F.cross_entropy(self.move_head(h).float(), batch.moves, ignore_index=NONE, reduction="none")
-        return TTSLosses(semantic, self.acoustic_head.loss(h, codes, generator) * is_frame, move)
+        return TTSLosses(semantic, self.acoustic_head.loss(h, batch.codes, generator) * batch.is_frame, move)
 
     def semantic_logits(self, h: Tensor) -> Tensor:
         """Hidden states `[N, D]` -> logits `[N, padded]` float32 of the semantic token, -inf where there is none."""

@@ -166,18 +166,30 @@ class TTSTask:
     @torch.compiler.set_stance("force_eager")
     @torch.no_grad()
     def validate(self) -> Validation:
-        """Losses on the same rows and random numbers each time, and sentences spoken in the voices of the set."""
+        """Losses on the same rows and random numbers each time, and sentences spoken in the voices of the set.
+
+        `explained` is the share of the acoustic values' variance that the hidden states account for. Most of a flow
+        loss is noise that nothing could predict; this says whether the context is used.
+        """
         if self.valid is None:
             return Validation({})
         sums: dict[str, list[float]] = {}
+        head, values, expected = self.model.acoustic_head, [], []
         for i in range(VALID_ROWS):
             batch = self.valid.collate([self.valid[i]]).to(self.model.device)
             generator = torch.Generator(self.model.device).manual_seed(i)
-            losses = self.model(batch, generator)
+            h = self.model.hidden(batch)
+            losses = self.model.losses(h, batch, generator)
+            if isinstance(head, FlowHead):
+                path = head.draw_path(batch.codes[batch.is_frame], generator)
+                values.append(path.x1)
+                expected.append(head.expected(h[batch.is_frame], path.x0))
             for name, value in self._means(losses, batch).items():
                 sums.setdefault(name, []).append(float(value))
         metrics = {name: float(np.mean(values)) for name, values in sums.items()}
         metrics["score"] = -self._total(metrics)
+        if values:
+            metrics["explained"] = _explained(torch.cat(values), torch.cat(expected))
         audio, pictures = self._speak()
         return Validation(metrics, audio, pictures, self._codec.config.sample_rate if self.n_valid else 24_000)
 
@@ -222,6 +234,11 @@ class TTSTask:
 def _reading(config: TTSConfig) -> tuple[bool, int, bool]:
     """What text embeddings depend on."""
     return config.phonemes, config.sequence.window, config.sequence.design == "aligned"
+
+
+def _explained(values: Tensor, expected: Tensor) -> float:
+    """The share of the variance of values `[N, D]` that expected ones account for."""
+    return float(1 - (values - expected).square().sum() / (values - values.mean(0)).square().sum())
 
 
 def _check_scale(model: TTSModel, tokens: TokenSet) -> None:

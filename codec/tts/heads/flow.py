@@ -61,6 +61,13 @@ class FlowHead(AcousticHead):
         x0 = torch.randn(x1.shape, generator=generator, device=x1.device)
         return Path(x0, x1, t)
 
+    def expected(self, h: Tensor, noise: Tensor) -> Tensor:
+        """The mean `[N, acoustic_dim]` of the values that hidden states `[N, dim]` lead to: where noise sets out for.
+
+        At time 0 noise says nothing of the values, so that the best velocity is their mean less the noise.
+        """
+        return noise + self.velocity(noise, torch.zeros(len(h), device=h.device), h).float()
+
     def draw(self, sampling: HeadSampling, generator: torch.Generator | None = None) -> Tensor:
         """The start `[acoustic_dim]` of one frame's path, of deviation `sampling.temperature`."""
         return sampling.temperature * torch.randn(self.acoustic_dim, generator=generator)
@@ -103,7 +110,7 @@ class Path:
     """Straight lines from noise `x0` to data `x1`, both `[N, D]`, each looked at at its own time `t` `[N]`."""
 
     def __init__(self, x0: Tensor, x1: Tensor, t: Tensor) -> None:
-        self.t = t
+        self.x0, self.x1, self.t = x0, x1, t
         self.x = torch.lerp(x0, x1, t[:, None])
         self.target = x1 - x0
 

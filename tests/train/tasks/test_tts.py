@@ -137,6 +137,23 @@ def test_validation_speaks_and_scores(tokens):
     assert make_task(tokens, n_valid=0).validate().metrics == validation.metrics
 
 
+def test_what_the_context_explains_of_the_acoustic_values(tokens, monkeypatch):
+    task = make_task(tokens)
+    assert task.validate().metrics["explained"] < 0.1  # nothing is learned yet
+    assert "explained" not in make_task(tokens, head="depth").validate().metrics
+    known = []  # what the head is asked to expect, in the order of the rows
+    draw = task.model.acoustic_head.draw_path
+
+    def draw_path(codes, generator=None):
+        path = draw(codes, generator)
+        known.append(path.x1)
+        return path
+
+    monkeypatch.setattr(task.model.acoustic_head, "draw_path", draw_path)
+    monkeypatch.setattr(task.model.acoustic_head, "expected", lambda h, noise: known[-1])
+    assert task.validate().metrics["explained"] == 1
+
+
 def test_tokens_of_another_codec_are_refused(tokens):
     config = TTSConfig.from_json(PRESETS["tiny"].to_json())
     config.acoustic_dim = 7

@@ -6,6 +6,7 @@ import torch
 from codec.tts.config import HEADS, TransformerConfig, TTSConfig
 from codec.tts.heads import make_head
 from codec.tts.heads.base import DROP_PROB, HeadSampling, drop_hidden
+from codec.tts.heads.flow import FlowHead
 
 DIM, K, LEVELS = 32, 5, 7
 TRANSFORMER = TransformerConfig(dim=DIM, n_layers=2, n_heads=4, n_kv_heads=2, head_dim=8, hidden_dim=64)
@@ -81,6 +82,10 @@ def test_training_learns_a_frame_by_its_hidden_state(head):
         optimizer.step()
     sampled = head.sample(h, draw(head, 2), HeadSampling(n_steps=4, cfg_scale=1.0, temperature=0.5))
     assert (sampled - codes).abs().max() <= 1
+    if isinstance(head, FlowHead):
+        rows = torch.arange(2).repeat(50)
+        errors = head.expected(h[rows], draw(head, 100)) - head.values(codes[rows])
+        assert errors.square().mean() < 0.15 * head.values(codes).var()
 
 
 def test_dropped_hidden_states_are_zeros():
