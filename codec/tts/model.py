@@ -46,11 +46,12 @@ class TTSBatch:
 
 @dataclass
 class TTSLosses:
-    """What each predicted frame costs, `[N]` float32."""
+    """What each predicted frame costs, `[N]` float32, and from what it is predicted."""
 
     semantic: Tensor  # cross-entropy in nats
     acoustic: Tensor  # of the acoustic head; 0 for END
     move: Tensor  # cross-entropy in nats; 0 where no move is predicted
+    hidden: Tensor  # [N, D], the backbone's hidden states
 
 
 class TTSModel(nn.Module):
@@ -85,19 +86,13 @@ class TTSModel(nn.Module):
 
     def forward(self, batch: TTSBatch, generator: torch.Generator | None = None) -> TTSLosses:
         """Losses of the predicted frames; `generator` draws what the acoustic head needs."""
-        return self.losses(self.hidden(batch), batch, generator)
-
-    def hidden(self, batch: TTSBatch) -> Tensor:
-        """Hidden states `[N, D]` from which frames are predicted."""
-        return self.backbone(self.embed(batch.text, batch.frames), batch.positions).flatten(0, 1)[batch.where]
-
-    def losses(self, h: Tensor, batch: TTSBatch, generator: torch.Generator | None = None) -> TTSLosses:
-        """As `forward`, from the batch's hidden states."""
+        h = self.backbone(self.embed(batch.text, batch.frames), batch.positions)
+        h = h.flatten(0, 1)[batch.where]  # [N, D]
         semantic = F.cross_entropy(self.semantic_logits(h), batch.targets[:, 0], reduction="none")
         move = torch.zeros_like(semantic)
         if self.move_head is not None:
             move = F.cross_entropy(self.move_head(h).float(), batch.moves, ignore_index=NONE, reduction="none")
-        return TTSLosses(semantic, self.acoustic_head.loss(h, batch.codes, generator) * batch.is_frame, move)
+        return TTSLosses(semantic, self.acoustic_head.loss(h, batch.codes, generator) * batch.is_frame, move, h)
 
     def semantic_logits(self, h: Tensor) -> Tensor:
         """Hidden states `[N, D]` -> logits `[N, padded]` float32 of the semantic token, -inf where there is none."""

@@ -174,22 +174,21 @@ class TTSTask:
         if self.valid is None:
             return Validation({})
         sums: dict[str, list[float]] = {}
-        head, values, expected = self.model.acoustic_head, [], []
+        head, acoustic, expected = self.model.acoustic_head, [], []
         for i in range(VALID_ROWS):
             batch = self.valid.collate([self.valid[i]]).to(self.model.device)
             generator = torch.Generator(self.model.device).manual_seed(i)
-            h = self.model.hidden(batch)
-            losses = self.model.losses(h, batch, generator)
+            losses = self.model(batch, generator)
             if isinstance(head, FlowHead):
                 path = head.draw_path(batch.codes[batch.is_frame], generator)
-                values.append(path.x1)
-                expected.append(head.expected(h[batch.is_frame], path.x0))
+                acoustic.append(path.x1)
+                expected.append(head.expected(losses.hidden[batch.is_frame], path.x0))
             for name, value in self._means(losses, batch).items():
                 sums.setdefault(name, []).append(float(value))
         metrics = {name: float(np.mean(values)) for name, values in sums.items()}
         metrics["score"] = -self._total(metrics)
-        if values:
-            metrics["explained"] = _explained(torch.cat(values), torch.cat(expected))
+        if acoustic:
+            metrics["explained"] = _explained(torch.cat(acoustic), torch.cat(expected))
         audio, pictures = self._speak()
         return Validation(metrics, audio, pictures, self._codec.config.sample_rate if self.n_valid else 24_000)
 

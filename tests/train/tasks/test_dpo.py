@@ -209,16 +209,18 @@ def test_a_run_of_one_epoch_goes_on_after_it_stopped(tmp_path, folder):
 @pytest.mark.parametrize("mode", ["ddp", "fsdp"])
 def test_two_processes_train_like_one(tmp_path, folder, mode):
     """Each step has two passes back. Without acoustic losses nothing is drawn at random."""
-    same = ["loss.acoustic=0", "loss.acoustic_beta=0", "trainer.steps=1", "trainer.validate_every=0"]
+    same = ["loss.acoustic=0", "loss.acoustic_beta=0", "trainer.steps=1", "trainer.validate_every=1"]
     assert main.run(settings(folder, tmp_path / "one", *same))
     two = overrides(folder, tmp_path / "two", *same, f"trainer.parallel={mode}")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "train"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     result = subprocess.run([*torchrun, *two], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
-    (a,), (b,) = logged(tmp_path / "one"), logged(tmp_path / "two")
+    (a, a_valid), (b, b_valid) = logged(tmp_path / "one"), logged(tmp_path / "two")
     for name in ("loss/total", "grad_norm/tts"):  # not to the bit: means are over a process's frames
         assert a[name] == pytest.approx(b[name], rel=0.02), name
+    for name in ("valid/semantic", "valid/acoustic", "valid/explained"):
+        assert a_valid[name] == pytest.approx(b_valid[name], rel=0.02), name
 
 
 def test_more_than_an_epoch_is_refused(tmp_path, folder):
