@@ -137,7 +137,9 @@ class Trainer:
                     if isinstance(network, DistributedDataParallel) and i + 1 < c.accumulate:
                         stack.enter_context(network.no_sync())
                 stack.enter_context(self.autocast())
-                losses = task.backward(batch, p.step, 1 / c.accumulate, self._generator(self.world.rank))
+                generator = self._generator(self.world.rank)
+                torch.manual_seed(generator.initial_seed())  # of dropout
+                losses = task.backward(batch, p.step, 1 / c.accumulate, generator)
             for name, value in losses.items():
                 metrics[name] += value / c.accumulate
             p.batch += 1

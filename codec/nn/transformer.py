@@ -45,7 +45,7 @@ class Block(nn.Module):
     """x + attention(norm(x)), then x + feed_forward(norm(x)), each branch scaled when `layer_scale` is given.
 
     The attention is handed in, and with it what it needs: `attention(x, *context)` returns its
-    output and its new state, and `Block` passes both on.
+    output and its new state, and `Block` passes both on. Training may set `dropout.p`, of both branches.
     """
 
     def __init__(
@@ -58,8 +58,9 @@ class Block(nn.Module):
         self.feed_forward = SwiGLU(dim, hidden_dim)
         self.attention_scale = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
         self.feed_forward_scale = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, x: Tensor, *context: Any) -> tuple[Tensor, Any]:
         y, state = self.attention(self.attention_norm(x), *context)
-        x = x + self.attention_scale(y)
-        return x + self.feed_forward_scale(self.feed_forward(self.feed_forward_norm(x))), state
+        x = x + self.dropout(self.attention_scale(y))
+        return x + self.dropout(self.feed_forward_scale(self.feed_forward(self.feed_forward_norm(x)))), state

@@ -40,7 +40,7 @@ def make_prosody() -> Metric:
     Raises:
         MissingBackendError: Praat is not installed. `measure` raises ValueError as `prosody`.
     """
-    _praat()
+    require_praat()
 
     def measure(pair: Pair) -> tuple[float, ...]:
         return astuple(prosody(pair.reference, pair.output, pair.sample_rate))
@@ -72,17 +72,22 @@ def prosody(reference: Waveform, output: Waveform, sample_rate: int = 24_000) ->
     return Prosody(_rms(cents), float(((r > 0) != (x > 0)).mean()), _rms(decibels[1] - decibels[0]))
 
 
-def _praat() -> ModuleType:
+def require_praat() -> ModuleType:
+    """The package `parselmouth`.
+
+    Raises:
+        MissingBackendError: it is not installed.
+    """
     try:
         import parselmouth
     except ImportError as error:
-        raise MissingBackendError("prosody: pip install praat-parselmouth") from error
+        raise MissingBackendError("pitch: pip install praat-parselmouth") from error
     return parselmouth
 
 
 def _pitch(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
     """F0 in Hz of each frame `[T]`, 0 where it is not voiced; equally long waveforms have the same frames."""
-    sound = _praat().Sound(waveform.astype(np.float64), sample_rate)
+    sound = require_praat().Sound(waveform.astype(np.float64), sample_rate)
     low, high = PITCH_RANGE
     return sound.to_pitch_ac(HOP, low, pitch_ceiling=high).selected_array["frequency"]
 

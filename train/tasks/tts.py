@@ -49,11 +49,14 @@ class TTSLossConfig:
     acoustic: float = 0.3
     move: float = 1.0  # of the design "aligned"
     freeze_text: bool = False  # leave the text embeddings as they are, those of a language model
+    dropout: float = 0.0  # share of what a branch of a block gives that training replaces by zeros
 
     def __post_init__(self) -> None:
         for name in ("semantic", "acoustic", "move"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout = {self.dropout}: expected a number from 0 to below 1")
 
 
 class TTSTask:
@@ -110,6 +113,9 @@ class TTSTask:
         elif start:
             _take_over(self.model, start[0], init)
         self.model.text_embedding.requires_grad_(not loss.freeze_text)
+        for module in self.model.modules():
+            if isinstance(module, Block):
+                module.dropout.p = loss.dropout
         if tokens.info.codebook_sizes != config.codebook_sizes:
             raise ValueError(
                 f"{data.train}: tokens of codebooks {tokens.info.codebook_sizes}; the model is for "

@@ -62,12 +62,19 @@ def test_both_losses_fall(tokens, tmp_path, design, head):
 
 
 def test_a_resumed_run_is_an_undisturbed_one(tokens, tmp_path):
-    whole, stopped, resumed = (make_task(tokens) for _ in range(3))
+    whole, stopped, resumed = (make_task(tokens, dropout=0.2) for _ in range(3))
     train(whole, tmp_path / "whole", 10)
     train(stopped, tmp_path / "stopped", 10, stop_at=4)
     train(resumed, tmp_path / "stopped", 10)
     for name, p in whole.model.state_dict().items():
         assert torch.equal(p, resumed.model.state_dict()[name]), name
+
+
+def test_dropout_is_part_of_training_alone(tokens):
+    kept, dropped = make_task(tokens), make_task(tokens, dropout=0.2)
+    assert losses(kept) != losses(dropped)
+    kept.model.eval(), dropped.model.eval()
+    assert losses(kept) == losses(dropped)
 
 
 def test_an_export_speaks(tokens, tmp_path):
