@@ -30,6 +30,13 @@ _NAMES = {
     "acoustic_head.norm.weight": "acoustic_transformer.norm.weight",
     "acoustic_head.output.weight": "acoustic_transformer.acoustic_codebook_output.weight",
 }
+_VARIANT = {
+    "head": "flow",
+    "phonemes": False,
+    "design": "prefix",
+    "acoustic_reads_semantic": False,
+    "acoustic_scale": 1.0,
+}
 _STACKS = {"backbone.layers.": "layers.", "acoustic_head.layers.": "acoustic_transformer.layers."}
 # A head for text, which speech does not use, and a constant that some files hold.
 _IGNORED = ("output.weight", "acoustic_transformer.time_embedding.inv_freq")
@@ -159,7 +166,7 @@ def params_from_config(fields: dict[str, Any], codec: CodecConfig) -> dict[str, 
         ValueError: the release has no way to say these configurations.
     """
     variants = fields | {"design": fields["sequence"]["design"]}
-    for name, only in (("head", "flow"), ("phonemes", False), ("design", "prefix"), ("acoustic_scale", 1.0)):
+    for name, only in _VARIANT.items():
         if variants.get(name, only) != only:
             raise ValueError(f"{name} = {variants[name]!r}: the released layout knows only {only!r}")
     params = voxtral.params_from_config(codec)

@@ -14,7 +14,6 @@ T = TypeVar("T")
 
 DESIGNS = ("prefix", "interleaved", "dual", "aligned")
 HEADS = ("flow", "depth", "maskgit")
-ALIGNED_FIELDS = ("behind", "ahead", "max_move")  # of `SequenceConfig`
 PADDING = 128  # rows of the embedding table and the semantic head come in multiples of this, as in the release
 
 
@@ -81,6 +80,7 @@ class TTSConfig:
     rope_theta: float = 1e6
     backbone: TransformerConfig = field(default_factory=TransformerConfig)
     head: Literal["flow", "depth", "maskgit"] = "flow"
+    acoustic_reads_semantic: bool = False  # whether the head reads the semantic token too, not hidden states alone
     acoustic_scale: float = 1.0  # flow: what values in [-1, 1] are multiplied by, best to a deviation of 1
     head_transformer: TransformerConfig = field(default_factory=lambda: TransformerConfig(n_layers=3))
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
@@ -104,14 +104,7 @@ class TTSConfig:
         return 1 + self.acoustic_dim
 
     def to_json(self) -> str:
-        """All fields but, as fingerprints are older than they are, unused ones of "aligned" and a scale of 1."""
-        fields = dataclasses.asdict(self)
-        if self.acoustic_scale == 1:
-            del fields["acoustic_scale"]
-        if self.sequence.design != "aligned":
-            for name in ALIGNED_FIELDS:
-                del fields["sequence"][name]
-        return json.dumps(fields, indent=2)
+        return json.dumps(dataclasses.asdict(self), indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> TTSConfig:

@@ -192,6 +192,9 @@ class FrameLoop:
             [s.semantic for s in streams.values()],
             torch.stack([torch.rand(2, generator=s.generator) for s in streams.values()]),
         )
+        everywhere = torch.full((len(h),), END, device=h.device)
+        everywhere[slots.to(h.device)] = semantic.to(h.device)
+        h = self.model.condition(h, everywhere)
         codes = torch.empty(len(self.streams), self.model.config.acoustic_dim, dtype=torch.int64)
         groups: dict[HeadSampling, list[int]] = {}
         for slot, s in streams.items():

@@ -51,7 +51,7 @@ class TTSLosses:
     semantic: Tensor  # cross-entropy in nats
     acoustic: Tensor  # of the acoustic head; 0 for END
     move: Tensor  # cross-entropy in nats; 0 where no move is predicted
-    hidden: Tensor  # [N, D], the backbone's hidden states
+    condition: Tensor  # [N, D], what the acoustic head reads
 
 
 class TTSModel(nn.Module):
@@ -67,6 +67,10 @@ class TTSModel(nn.Module):
         self.backbone = Backbone(config.backbone, config.rope_theta)
         self.semantic_head = nn.Linear(dim, padded(config.semantic_codebook_size + self.layout.n_special), bias=False)
         self.acoustic_head = make_head(config)
+        self.semantic_condition = None
+        if config.acoustic_reads_semantic:
+            norm = nn.RMSNorm(dim, config.backbone.norm_eps)
+            self.semantic_condition = nn.Sequential(norm, nn.Linear(dim, dim, bias=False))
         aligned = config.sequence.design == "aligned"
         self.move_head = nn.Linear(dim, config.sequence.max_move + 1, bias=False) if aligned else None
         self.apply(_init)
@@ -92,7 +96,9 @@ class TTSModel(nn.Module):
         move = torch.zeros_like(semantic)
         if self.move_head is not None:
             move = F.cross_entropy(self.move_head(h).float(), batch.moves, ignore_index=NONE, reduction="none")
-        return TTSLosses(semantic, self.acoustic_head.loss(h, batch.codes, generator) * batch.is_frame, move, h)
+        condition = self.condition(h, batch.targets[:, 0])
+        acoustic = self.acoustic_head.loss(condition, batch.codes, generator) * batch.is_frame
+        return TTSLosses(semantic, acoustic, move, condition)
 
     def semantic_logits(self, h: Tensor) -> Tensor:
         """Hidden states `[N, D]` -> logits `[N, padded]` float32 of the semantic token, -inf where there is none."""
@@ -100,6 +106,16 @@ class TTSModel(nn.Module):
         absent = torch.ones(logits.shape[1], dtype=torch.bool, device=h.device)
         absent[END : self.config.semantic_codebook_size + self.layout.n_special] = False
         return logits.masked_fill(absent, -torch.inf)
+
+    def condition(self, h: Tensor, semantic: Tensor) -> Tensor:
+        """What the acoustic head reads, `[N, D]`, of hidden states `[N, D]` and the semantic tokens `[N]` beside it.
+
+        Hidden states alone, as in the paper, unless `acoustic_reads_semantic`: then a frame's acoustic values fit the
+        token that was drawn for it, not all that might have been.
+        """
+        if self.semantic_condition is None:
+            return h
+        return h + self.semantic_condition(self.audio_embedding(semantic + self.layout.offsets[0]))
 
     def frame(self, semantic: Tensor, codes: Tensor) -> Tensor:
         """Semantic tokens `[N]` and acoustic codes `[N, acoustic_dim]` as frames `[N, K]`; those of END are code 0."""

@@ -15,10 +15,11 @@ def text_tokenizer():
 def make_model():
     """Tiny voice models of any design, seeded, whose tokens vary."""
 
-    def make(design: str = "prefix", head: str = "flow", seed: int = 0) -> TTSModel:
+    def make(design: str = "prefix", head: str = "flow", seed: int = 0, reads: bool = False) -> TTSModel:
         config = TTSConfig.from_json(PRESETS["tiny"].to_json())
         config.sequence.design = design
         config.head = head
+        config.acoustic_reads_semantic = reads
         torch.manual_seed(seed)
         model = TTSModel(config).eval().requires_grad_(False)
         for p in model.parameters():

@@ -1,5 +1,6 @@
 """The frame loop: caching, batching, slots, and where it stops."""
 
+import itertools
 import warnings
 from dataclasses import replace
 
@@ -10,7 +11,9 @@ from codec.tokens.layout import END
 from codec.tts.config import DESIGNS
 from codec.tts.generate import CAPACITY, FrameLoop
 from codec.tts.heads.base import HeadSampling
+from codec.tts.model import end_frame
 from codec.tts.sampling import Sampling
+from codec.tts.sequence import NONE, speech, voice_prefix, window
 
 GREEDY = Sampling(temperature=0, max_frames=12, min_frames=11)
 
@@ -45,6 +48,27 @@ def test_batch_equals_single(make_model, text_tokenizer, voice_codes, design):
         alone = FrameLoop(model, text_tokenizer.special)
         alone.start(0, alone.prefix(voice_codes[:, : 10 * (slot + 1)]), ids, sampling)
         assert torch.equal(run(alone)[0], batched[slot])
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_frames_are_those_of_the_whole_sequence_at_once(make_model, text_tokenizer, voice_codes, reads):
+    model, special, ids = make_model(reads=reads), text_tokenizer.special, text_tokenizer.encode("the lazy dog")
+    loop = FrameLoop(model, special, 2)
+    loop.start(1, loop.prefix(voice_codes), ids, GREEDY)
+    codes = run(loop, (1,))[0]  # [K, T]
+    steps = [*voice_prefix(special, voice_codes.shape[1] + 1)]
+    steps += itertools.islice(speech(model.config.sequence, special, iter(ids)), len(ids) + 1 + codes.shape[1])
+    end = end_frame(len(codes))[None]
+    heard = torch.cat([voice_codes.T + 2, end, codes.T + 2])
+    frames = torch.full((1, len(steps), len(codes)), NONE)
+    frames[0, torch.tensor([step.hears for step in steps])] = heard[:-1]
+    h = model.backbone(model.embed(window(steps, 1)[None], frames))[0, torch.tensor([step.predicts for step in steps])]
+    semantic = codes[0] + 2
+    assert torch.equal(model.semantic_logits(h).argmax(1), semantic)
+    generator = torch.Generator().manual_seed(GREEDY.seed)
+    noise = [(torch.rand(2, generator=generator), model.acoustic_head.draw(GREEDY.head, generator))[1] for _ in h]
+    expected = model.acoustic_head.sample(model.condition(h, semantic), torch.stack(noise), GREEDY.head)
+    assert torch.equal(expected.T, codes[1:])
 
 
 def test_a_request_can_join_later_and_slots_are_used_again(make_model, text_tokenizer, voice_codes):

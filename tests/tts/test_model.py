@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from codec.tokens.layout import END
-from codec.tts.config import DESIGNS, PRESETS, SequenceConfig, TTSConfig
+from codec.tts.config import DESIGNS, PRESETS, TTSConfig
 from codec.tts.heads import make_head
 from codec.tts.model import TTSBatch, end_frame
 from codec.tts.sequence import NONE
@@ -61,18 +61,20 @@ def test_losses_are_those_of_the_heads(make_model):
     assert (losses.acoustic[:4] > 0).all()
 
 
+def test_a_head_that_reads_the_semantic_token_knows_which_it_is(make_model):
+    plain, reading = make_model(), make_model(reads=True)
+    h, semantic = torch.randn(2, 64).repeat(2, 1), torch.tensor([3, 3, 4, 4])
+    assert plain.condition(h, semantic) is h
+    a, b = reading.condition(h, semantic).chunk(2)
+    assert ((a - b).abs() > 1e-3).all()
+    torch.testing.assert_close(a[0] - b[0], a[1] - b[1])  # of the token alone
+
+
 @pytest.mark.parametrize("design", DESIGNS)
 def test_config_round_trip(design):
     config = TTSConfig.from_json(PRESETS["tiny"].to_json())
     config.sequence.design = design
     assert TTSConfig.from_json(config.to_json()) == config
-
-
-@pytest.mark.parametrize("design", DESIGNS)
-def test_a_config_names_no_field_that_is_younger_than_its_design(design):
-    config = TTSConfig(sequence=SequenceConfig(design))
-    assert ("max_move" in config.to_json()) == (design == "aligned")  # fingerprints are hashes of this
-    assert "acoustic_scale" not in config.to_json()
 
 
 def test_the_scale_of_acoustic_values_is_part_of_the_config():

@@ -174,8 +174,8 @@ class TTSTask:
     def validate(self) -> Validation:
         """Losses on the same rows and random numbers each time, and sentences spoken in the voices of the set.
 
-        `explained` is the share of the acoustic values' variance that the hidden states account for. Most of a flow
-        loss is noise that nothing could predict; this says whether the context is used.
+        `explained` is the share of the acoustic values' variance that what the acoustic head reads accounts for. Most
+        of a flow loss is noise that nothing could predict; this says whether the context is used.
         """
         if self.valid is None:
             return Validation({})
@@ -188,7 +188,7 @@ class TTSTask:
             if isinstance(head, FlowHead):
                 path = head.draw_path(batch.codes[batch.is_frame], generator)
                 acoustic.append(path.x1)
-                expected.append(head.expected(losses.hidden[batch.is_frame], path.x0))
+                expected.append(head.expected(losses.condition[batch.is_frame], path.x0))
             for name, value in self._means(losses, batch).items():
                 sums.setdefault(name, []).append(float(value))
         metrics = {name: float(np.mean(values)) for name, values in sums.items()}

@@ -23,10 +23,11 @@ def tokens(tmp_path_factory):
     return write_tokens(tmp_path_factory.mktemp("tokens"))
 
 
-def make_task(tokens, design="prefix", head="flow", init="random", n_valid=0, **loss):
+def make_task(tokens, design="prefix", head="flow", init="random", n_valid=0, reads=False, **loss):
     config = TTSConfig.from_json(PRESETS["tiny"].to_json())
     config.sequence = SequenceConfig(design, n_text=4, n_frames=4, delay=2)
     config.head = head
+    config.acoustic_reads_semantic = reads
     data = SpeechDataConfig(str(tokens), str(tokens), row_steps=160, batch_size=2, num_workers=0)
     return TTSTask(config, data, TTSLossConfig(**loss), seed=0, init=init, n_valid=n_valid)
 
@@ -52,8 +53,9 @@ def train(task, folder, steps, stop_at=None):
 
 
 @pytest.mark.parametrize(("design", "head"), [*((d, "flow") for d in DESIGNS), *(("prefix", h) for h in HEADS[1:])])
-def test_both_losses_fall(tokens, tmp_path, design, head):
-    task = make_task(tokens, design, head)
+@pytest.mark.parametrize("reads", [False, True])
+def test_both_losses_fall(tokens, tmp_path, design, head, reads):
+    task = make_task(tokens, design, head, reads=reads)
     before = losses(task)
     train(task, tmp_path / "run", 60)
     after = losses(task)
