@@ -36,6 +36,7 @@ class Progress:
     n_rollbacks: int = 0
     best: float = float("-inf")  # best value of the validation metric so far
     n_averaged: int = 0
+    seconds: float = 0.0  # of training, validation included
 
 
 def full_state(network: nn.Module) -> dict[str, Tensor]:

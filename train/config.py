@@ -18,8 +18,8 @@ class OptimConfig:
     """AdamW, gradient clipping, learning-rate schedule and weight averaging.
 
     The learning rate rises over `warmup_steps`, stays, and falls along a half cosine to `final_lr`
-    times its peak over the last `decay_share` of the steps: 1.0 is the usual cosine, 0.2 a plateau
-    that can be prolonged.
+    times its peak over the last `decay_share` of the run, in steps or minutes: 1.0 is the usual cosine,
+    0.2 a plateau that can be prolonged.
     """
 
     lr: float = 1e-3
@@ -48,7 +48,7 @@ class TrainerConfig:
     """How long, how often, and on what."""
 
     steps: int = 10_000
-    minutes: float = 0.0  # ends the run, validated, after so much time since its start; 0: no limit
+    minutes: float = 0.0  # of training in all, over all starts of the run, if that is less than `steps`; 0: no limit
     accumulate: int = 1  # batches per step
     device: str = "auto"  # auto: a GPU if there is one
     precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16: mixed, by autocast

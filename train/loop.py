@@ -91,12 +91,12 @@ class Trainer:
         batches = self.task.batches(p.batch, self.world.rank, self.world.size)
         sums: dict[str, float | Tensor] = defaultdict(float)
         n_summed, n_bad, since = 0, 0, time.perf_counter()
-        deadline = since + 60 * c.minutes if c.minutes else math.inf
-        late = False
-        while p.step < c.steps and not late and not any_of(self.stop, self.world.device):
-            lr = learning_rate(p.step, c.steps, self.optim)
+        before = since - p.seconds
+        while (passed := self._passed()) < 1 and not any_of(self.stop, self.world.device):
+            lr = learning_rate(p.step, passed, self.optim)
             metrics = self._step(batches, lr)
             p.step += 1
+            p.seconds = time.perf_counter() - before
             if metrics is None:
                 p.n_bad_steps, n_bad = p.n_bad_steps + 1, n_bad + 1
                 log.say(f"step {p.step}: NaN or infinite gradients; skipped, {p.n_bad_steps} so far")
@@ -115,14 +115,21 @@ class Trainer:
                 log.log(p.step, means)
                 sums.clear()
                 n_summed, since = 0, time.perf_counter()
-            late = any_of(time.perf_counter() > deadline, self.world.device)
-            if c.validate_every and (p.step % c.validate_every == 0 or p.step == c.steps or late):
+            if c.validate_every and (p.step % c.validate_every == 0 or self._passed() >= 1):
                 self.validate(log)
                 since = time.perf_counter()
             if p.step % c.save_every == 0:
                 self.save()
         if p.step % c.save_every:
             self.save()
+
+    def _passed(self) -> float:
+        """The share of the run that is over, by steps or by time, whichever is more; 1 or more at its end."""
+        c, p = self.config, self.progress
+        shares = {"steps": p.step / c.steps}
+        if c.minutes:
+            shares["minutes"] = p.seconds / (60 * c.minutes)
+        return max(mean_of(shares, self.world.device).values())
 
     def _step(self, batches: Any, lr: float) -> dict[str, Any] | None:
         """One step over `accumulate` batches; None if its gradients were not finite and it was skipped."""

@@ -22,12 +22,11 @@ def make_optimizer(network: nn.Module, config: OptimConfig) -> torch.optim.AdamW
     return torch.optim.AdamW([g for g in groups if g["params"]], config.lr, config.betas, fused=True)
 
 
-def learning_rate(step: int, n_steps: int, config: OptimConfig) -> float:
-    """The learning rate of step 0 .. `n_steps` - 1; see `OptimConfig`."""
+def learning_rate(step: int, passed: float, config: OptimConfig) -> float:
+    """The learning rate of a step 0, 1, ..., when a share `passed` in [0, 1] of the run is over; see `OptimConfig`."""
     warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
-    n_decay = config.decay_share * n_steps
-    passed = max(0.0, step - (n_steps - n_decay)) / n_decay if n_decay else 0.0
-    fall = config.final_lr + (1 - config.final_lr) * (1 + math.cos(math.pi * passed)) / 2
+    fallen = max(0.0, passed - (1 - config.decay_share)) / config.decay_share if config.decay_share else 0.0
+    fall = config.final_lr + (1 - config.final_lr) * (1 + math.cos(math.pi * fallen)) / 2
     return config.lr * warm * fall
 
 

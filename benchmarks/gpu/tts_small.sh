@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Train the voice model `small` on one GPU for about eight minutes a call.
+# Train the voice model `small` on one GPU, for MINUTES (7) in all, of which a call takes at most 8.5.
 #
 #     bash benchmarks/gpu/tts_small.sh OUTPUT_FOLDER TRAIN DEV [RUN_FOLDER] [setting=value ...]
 #
-# TRAIN and DEV are folders of token shards (`python -m train.data.tokenize`, then `python -m train.data.align
-# --phonemes`), or such folders as .tar.gz. The run goes on from RUN_FOLDER's last checkpoint if there is one, else from
+# TRAIN and DEV are folders of token shards (`python -m train.data.tokenize --lock-pitch`, then `python -m
+# train.data.align --phonemes`), or such folders as .tar.gz. The run goes on from the last checkpoint in RUN_FOLDER, else from
 # scratch; `model.init=FOLDER` starts from a checkpoint. OUTPUT_FOLDER gets metrics.jsonl, config.yaml, and the best
 # weights in half precision, in pieces of less than 16 MB: `cat best.part-* | tar x`.
 set -euo pipefail
@@ -34,8 +34,8 @@ unpacked() { # a folder of shards, out of an archive if it is one
     esac
 }
 
-timeout -s TERM 530 "$python" -m train experiment=tts_small_gpu data.train="$(unpacked "$train" train)" \
-    data.valid="$(unpacked "$dev" dev)" run_dir="$run" logger=disabled trainer.minutes="${MINUTES:-7.5}" "$@"
+timeout -s TERM 510 "$python" -m train experiment=tts_small_gpu data.train="$(unpacked "$train" train)" \
+    data.valid="$(unpacked "$dev" dev)" run_dir="$run" logger=disabled trainer.minutes="${MINUTES:-7}" "$@"
 
 cp "$run/metrics.jsonl" "$run/config.yaml" "$out"
 "$python" - "$run" "$out" <<'PY'

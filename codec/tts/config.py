@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 DESIGNS = ("prefix", "interleaved", "dual", "aligned")
 HEADS = ("flow", "depth", "maskgit")
+ALIGNED_FIELDS = ("behind", "ahead", "max_move")  # of `SequenceConfig`
+LATER_FIELDS = ("acoustic_reads_semantic", "acoustic_scale")  # of `TTSConfig`
 PADDING = 128  # rows of the embedding table and the semantic head come in multiples of this, as in the release
 
 
@@ -104,7 +106,15 @@ class TTSConfig:
         return 1 + self.acoustic_dim
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        """All fields but, as fingerprints are older than they are, later ones that are not used."""
+        fields = dataclasses.asdict(self)
+        for name in LATER_FIELDS:
+            if fields[name] == getattr(type(self), name):
+                del fields[name]
+        if self.sequence.design != "aligned":
+            for name in ALIGNED_FIELDS:
+                del fields["sequence"][name]
+        return json.dumps(fields, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> TTSConfig:

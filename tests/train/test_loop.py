@@ -160,10 +160,18 @@ def test_a_signal_saves_and_ends(tmp_path, number):
 
 def test_a_run_can_be_given_minutes(tmp_path):
     task = LineTask()
-    trainer = make(tmp_path, task, steps=10**9, minutes=0.01, validate_every=10**9)
+    limits = {"steps": 10**9, "minutes": 0.01, "validate_every": 10**9}
+    trainer = make(tmp_path, task, **limits)
     assert fit(trainer)
     assert 0 < trainer.progress.step < 10**9
     assert [name for name, _ in task.exported] == ["best", "last"]
+    rates = [line["lr"] for line in lines(tmp_path) if "lr" in line]
+    assert rates[0] == pytest.approx(0.3, rel=0.1)
+    assert rates[-1] < 0.1 * rates[0]  # in time
+    again = make(tmp_path, **limits)
+    assert again.progress.seconds >= 0.6
+    assert fit(again)
+    assert again.progress.step == trainer.progress.step  # nothing is left of its time
 
 
 def test_validation_uses_the_average_and_keeps_the_best(tmp_path):

@@ -12,14 +12,14 @@ from train.optim import WeightAverage, learning_rate, make_optimizer
 
 def test_cosine_over_the_whole_run():
     config = OptimConfig(lr=1.0, warmup_steps=0, decay_share=1.0, final_lr=0.1)
-    assert learning_rate(0, 100, config) == pytest.approx(1.0)
-    assert learning_rate(50, 100, config) == pytest.approx(0.55)
-    assert learning_rate(100, 100, config) == pytest.approx(0.1)
+    assert learning_rate(0, 0.0, config) == pytest.approx(1.0)
+    assert learning_rate(50, 0.5, config) == pytest.approx(0.55)
+    assert learning_rate(100, 1.0, config) == pytest.approx(0.1)
 
 
 def test_plateau_then_fall():
     config = OptimConfig(lr=1.0, warmup_steps=10, decay_share=0.2)
-    rates = [learning_rate(step, 100, config) for step in range(100)]
+    rates = [learning_rate(step, step / 100, config) for step in range(100)]
     assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
     assert set(rates[10:80]) == {1.0}
     assert rates[90] == pytest.approx(0.5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from codec.tokens.layout import END
-from codec.tts.config import DESIGNS, PRESETS, TTSConfig
+from codec.tts.config import DESIGNS, PRESETS, SequenceConfig, TTSConfig
 from codec.tts.heads import make_head
 from codec.tts.model import TTSBatch, end_frame
 from codec.tts.sequence import NONE
@@ -75,6 +75,13 @@ def test_config_round_trip(design):
     config = TTSConfig.from_json(PRESETS["tiny"].to_json())
     config.sequence.design = design
     assert TTSConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_a_config_names_no_later_field_that_is_not_used(design):
+    config = TTSConfig(sequence=SequenceConfig(design))
+    assert ("max_move" in config.to_json()) == (design == "aligned")  # fingerprints are hashes of this
+    assert "acoustic" not in config.to_json().replace("acoustic_dim", "").replace("acoustic_levels", "")
 
 
 def test_the_scale_of_acoustic_values_is_part_of_the_config():
