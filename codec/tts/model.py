@@ -67,13 +67,14 @@ class TTSModel(nn.Module):
         self.backbone = Backbone(config.backbone, config.rope_theta)
         self.semantic_head = nn.Linear(dim, padded(config.semantic_codebook_size + self.layout.n_special), bias=False)
         self.acoustic_head = make_head(config)
-        self.semantic_condition = None
-        if config.acoustic_reads_semantic:
-            norm = nn.RMSNorm(dim, config.backbone.norm_eps)
-            self.semantic_condition = nn.Sequential(norm, nn.Linear(dim, dim, bias=False))
         aligned = config.sequence.design == "aligned"
         self.move_head = nn.Linear(dim, config.sequence.max_move + 1, bias=False) if aligned else None
         self.apply(_init)
+        self.semantic_condition: nn.Sequential | None = None
+        if config.acoustic_reads_semantic:
+            projection = nn.Linear(dim, dim, bias=False)
+            nn.init.zeros_(projection.weight)  # nothing is added at first
+            self.semantic_condition = nn.Sequential(nn.RMSNorm(dim, config.backbone.norm_eps), projection)
 
     @property
     def device(self) -> torch.device:

@@ -53,6 +53,8 @@ def test_batch_equals_single(make_model, text_tokenizer, voice_codes, design):
 @pytest.mark.parametrize("reads", [False, True])
 def test_frames_are_those_of_the_whole_sequence_at_once(make_model, text_tokenizer, voice_codes, reads):
     model, special, ids = make_model(reads=reads), text_tokenizer.special, text_tokenizer.encode("the lazy dog")
+    if reads:
+        model.semantic_condition[1].weight.normal_()
     loop = FrameLoop(model, special, 2)
     loop.start(1, loop.prefix(voice_codes), ids, GREEDY)
     codes = run(loop, (1,))[0]  # [K, T]

@@ -65,6 +65,8 @@ def test_a_head_that_reads_the_semantic_token_knows_which_it_is(make_model):
     plain, reading = make_model(), make_model(reads=True)
     h, semantic = torch.randn(2, 64).repeat(2, 1), torch.tensor([3, 3, 4, 4])
     assert plain.condition(h, semantic) is h
+    assert torch.equal(reading.condition(h, semantic), h)
+    reading.semantic_condition[1].weight.normal_()
     a, b = reading.condition(h, semantic).chunk(2)
     assert ((a - b).abs() > 1e-3).all()
     torch.testing.assert_close(a[0] - b[0], a[1] - b[1])  # of the token alone

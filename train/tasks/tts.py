@@ -263,12 +263,14 @@ def _check_scale(model: TTSModel, tokens: TokenSet) -> None:
 
 
 def _take_over(model: TTSModel, start: TTSModel, name: str) -> None:
-    """Give a model the weights of another, but not those that read another kind of text.
+    """Give a model the weights of another, but not those that read another kind of text, or what the other lacks.
 
     Raises:
         CheckpointError: they have other shapes.
     """
     state = start.state_dict()
+    if start.semantic_condition is None:
+        state |= {key: tensor for key, tensor in model.state_dict().items() if key.startswith("semantic_condition.")}
     if _reading(start.config) != _reading(model.config):
         fresh = ("text_embedding.", "move_head.")
         state = {key: tensor for key, tensor in state.items() if not key.startswith(fresh)}
