@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 DESIGNS = ("prefix", "interleaved", "dual", "aligned")
 HEADS = ("flow", "depth", "maskgit")
-ALIGNED_FIELDS = ("behind", "ahead", "max_move")  # of `SequenceConfig`
+ALIGNED_FIELDS = ("behind", "ahead", "max_move", "hears")  # of `SequenceConfig`
 LATER_FIELDS = ("acoustic_reads_semantic", "acoustic_scale")  # of `TTSConfig`
 PADDING = 128  # rows of the embedding table and the semantic head come in multiples of this, as in the release
 
@@ -50,6 +50,7 @@ class SequenceConfig:
     behind: int = 2  # aligned: text ids that are read before the one that is spoken ...
     ahead: int = 5  # ... and after it
     max_move: int = 4  # aligned: ids that the text goes on from one frame to the next, at most
+    hears: bool = True  # aligned: whether frames depend on those before them; without, errors do not add up
 
     def __post_init__(self) -> None:
         require(self.design in DESIGNS, "design", self.design, f"one of {', '.join(DESIGNS)}")
@@ -111,9 +112,11 @@ class TTSConfig:
         for name in LATER_FIELDS:
             if fields[name] == getattr(type(self), name):
                 del fields[name]
+        if self.sequence.hears:
+            del fields["sequence"]["hears"]
         if self.sequence.design != "aligned":
             for name in ALIGNED_FIELDS:
-                del fields["sequence"][name]
+                fields["sequence"].pop(name, None)
         return json.dumps(fields, indent=2)
 
     @classmethod

@@ -8,7 +8,8 @@ position and whether a frame is predicted there. `ids` are those of the text; RE
     interleaved  n ids, m frames, n ids, m frames, ... frames    for text that arrives piece by piece
     dual         at each position one id and one frame, the frames some positions later than the ids
     aligned      at each position one frame, the id that is spoken next and those around it; beside each frame
-                 the model predicts how many ids the text goes on, as VALL-E R does (arXiv 2406.07855)
+                 the model predicts how many ids the text goes on, as VALL-E R does (arXiv 2406.07855); the frames
+                 need not be heard (`SequenceConfig.hears`), as the place in the text is known without them
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def _aligned(text: Iterator[int], last: int, config: SequenceConfig, moves: Iter
         after = read[place + 1 :] + [NONE] * (place + 1 + config.ahead - len(read))
         before = read[place - config.behind : place]
         yield Step(read[place], (*after, *before), hears, predicts=True, may_end=read[place] == last)
-        hears = True
+        hears = config.hears
         place += next(moves)
 
 
