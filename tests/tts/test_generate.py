@@ -73,6 +73,22 @@ def test_frames_are_those_of_the_whole_sequence_at_once(make_model, text_tokeniz
     assert torch.equal(expected.T, codes[1:])
 
 
+def test_what_is_not_heard_changes_nothing(make_model, text_tokenizer, voice_codes):
+    model, ids = make_model("aligned"), text_tokenizer.encode("the lazy dog")
+
+    def speak(noise):
+        loop = FrameLoop(model, text_tokenizer.special)
+        sampling = Sampling(max_frames=12, min_frames=11, head=HeadSampling(temperature=noise))
+        loop.start(0, loop.prefix(voice_codes), ids, sampling)
+        return run(loop)[0]
+
+    for hears in (True, False):
+        model.config.sequence.hears = hears
+        one, other = speak(0.0), speak(2.0)
+        assert not torch.equal(one[1:], other[1:])
+        assert torch.equal(one[0], other[0]) != hears
+
+
 def test_a_request_can_join_later_and_slots_are_used_again(make_model, text_tokenizer, voice_codes):
     model, ids = make_model(), text_tokenizer.encode("the quick fox")
     loop = FrameLoop(model, text_tokenizer.special, 2)

@@ -76,6 +76,7 @@ def test_a_head_that_reads_the_semantic_token_knows_which_it_is(make_model):
 def test_config_round_trip(design):
     config = TTSConfig.from_json(PRESETS["tiny"].to_json())
     config.sequence.design = design
+    config.sequence.hears = design != "aligned"
     assert TTSConfig.from_json(config.to_json()) == config
 
 
@@ -83,6 +84,7 @@ def test_config_round_trip(design):
 def test_a_config_names_no_later_field_that_is_not_used(design):
     config = TTSConfig(sequence=SequenceConfig(design))
     assert ("max_move" in config.to_json()) == (design == "aligned")  # fingerprints are hashes of this
+    assert "hears" not in config.to_json()
     assert "acoustic" not in config.to_json().replace("acoustic_dim", "").replace("acoustic_levels", "")
 
 

@@ -1,5 +1,6 @@
 """How voice, text and frames share a sequence."""
 
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -56,6 +57,8 @@ def test_aligned_text_goes_on_as_it_is_moved():
     assert [s.hears for s in steps] == [False, True, True, True, True]
     assert all(s.predicts for s in steps)
     assert [s.may_end for s in steps] == [False, False, False, True, True]
+    deaf = list(islice(speech(replace(config, hears=False), SPECIAL, [100, 101, 102], iter([0, 2, 3, 4])), 5))
+    assert deaf == [s._replace(hears=False) for s in steps]
 
 
 @given(st.lists(st.integers(100, 200), min_size=1, max_size=20), st.lists(st.integers(0, 4)), st.data())
