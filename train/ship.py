@@ -83,7 +83,7 @@ def ship(run: Path, out: Path, description: str, data: str, results: str) -> Non
         facts=_codec_facts(config) if task == "codec" else _tts_facts(config), fingerprint=fingerprint,
         batch=f"{size} clips of {settings.data.crop_s:g} s" if task == "codec" else f"{size} packed rows",
         steps=progress["step"], seed=settings.seed, commit=start["commit"][:12],
-        command="python -m train " + " ".join(map(_without_folders, start["command"][1:])), init=settings.model.init,
+        command="python -m train " + " ".join(map(_without_folders, start["command"][1:])), init=_shown(settings.model.init),
         data=data, results=results,
     )  # fmt: skip
     with atomic_file(out / "README.md") as new:
@@ -105,7 +105,12 @@ def _tts_facts(c: TTSConfig) -> str:
 def _without_folders(setting: str) -> str:
     """`data.train=/where/it/was/train.jsonl` as `data.train=train.jsonl`: where things were is nobody's business."""
     name, _, value = setting.partition("=")
-    return f"{name}={Path(value).name}" if value.startswith("/") else setting
+    return f"{name}={_shown(value)}" if value else setting
+
+
+def _shown(value: str) -> str:
+    """A path without its folders."""
+    return Path(value).name if value.startswith("/") else value
 
 
 def main() -> int:
