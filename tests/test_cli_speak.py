@@ -153,7 +153,7 @@ def test_stdin_that_is_no_text(data, message, pipe, folder):
         (["--seed", 1], {"seed": 1}),
         (["--temperature", 0], {"temperature": 0.0}),
         (["--cfg-scale", 3], {"head": codec.tts.HeadSampling(cfg_scale=3.0)}),
-        (["--acoustic-temperature", 0.5], {"head": codec.tts.HeadSampling(temperature=0.5)}),
+        (["--acoustic-temperature", 0.9], {"head": codec.tts.HeadSampling(temperature=0.9)}),
     ],
 )
 def test_options_change_the_speech(options, sampling, run, tts):

@@ -83,8 +83,8 @@ def ship(run: Path, out: Path, description: str, data: str, results: str) -> Non
         facts=_codec_facts(config) if task == "codec" else _tts_facts(config), fingerprint=fingerprint,
         batch=f"{size} clips of {settings.data.crop_s:g} s" if task == "codec" else f"{size} packed rows",
         steps=progress["step"], seed=settings.seed, commit=start["commit"][:12],
-        command="python -m train " + " ".join(map(_without_folders, start["command"][1:])), init=_shown(settings.model.init),
-        data=data, results=results,
+        command="python -m train " + " ".join(map(_without_folders, start["command"][1:])),
+        init=_shown(settings.model.init), data=data, results=results,
     )  # fmt: skip
     with atomic_file(out / "README.md") as new:
         new.write_text(card)
@@ -108,9 +108,9 @@ def _without_folders(setting: str) -> str:
     return f"{name}={_shown(value)}" if value else setting
 
 
-def _shown(value: str) -> str:
+def _shown(value: str | None) -> str:
     """A path without its folders."""
-    return Path(value).name if value.startswith("/") else value
+    return Path(value).name if value and value.startswith("/") else str(value)
 
 
 def main() -> int:

@@ -7,7 +7,10 @@ import pytest
 import codec.tts
 
 CLIP = Path(__file__).parents[2] / "eval/bench12/kathleen_arctic_a0316_1592709666.flac"
-SHORT, LONG = "The door was open.", "The door was open, and nobody in the whole house had heard him come down the stairs."
+SHORT, LONG = (
+    "The door was open.",
+    "The door was open, and nobody in the whole house had heard him come down the stairs.",
+)
 
 
 @pytest.fixture(scope="module")

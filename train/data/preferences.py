@@ -60,7 +60,7 @@ class PreferenceConfig:
 
     def sampling(self, seed: int, n_frames: int) -> Sampling:
         """Settings of a candidate whose text was recorded in `n_frames` frames."""
-        head = HeadSampling(cfg_scale=self.cfg_scale)
+        head = HeadSampling(cfg_scale=self.cfg_scale, temperature=1.0)  # speeches are to differ
         return Sampling(self.temperature, seed=seed, max_frames=2 * n_frames + 25, head=head)
 
 

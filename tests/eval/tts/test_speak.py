@@ -17,7 +17,7 @@ from eval.run import Lines
 from eval.tts.speak import Speaker
 from eval.tts.voices import Voices
 
-SHORT = Sampling(max_frames=5)
+SHORT = Sampling(temperature=0.9, max_frames=5)
 
 
 @pytest.fixture
