@@ -15,7 +15,7 @@ T = TypeVar("T")
 DESIGNS = ("prefix", "interleaved", "dual", "aligned")
 HEADS = ("flow", "depth", "maskgit")
 ALIGNED_FIELDS = ("behind", "ahead", "max_move", "hears")  # of `SequenceConfig`
-LATER_FIELDS = ("acoustic_reads_semantic", "acoustic_scale")  # of `TTSConfig`
+LATER_FIELDS = ("acoustic_reads_semantic", "acoustic_scale", "max_voice_frames")  # of `TTSConfig`
 PADDING = 128  # rows of the embedding table and the semantic head come in multiples of this, as in the release
 
 
@@ -80,6 +80,7 @@ class TTSConfig:
     acoustic_levels: int = 21
     vocab_size: int = 512  # of the text
     phonemes: bool = False  # whether text is read as phonemes, which needs espeak-ng and phonemizer
+    max_voice_frames: int = 0  # of a voice, those at its start, that are read, as many as in training; 0: all
     rope_theta: float = 1e6
     backbone: TransformerConfig = field(default_factory=TransformerConfig)
     head: Literal["flow", "depth", "maskgit"] = "flow"
@@ -91,6 +92,7 @@ class TTSConfig:
     def __post_init__(self) -> None:
         for name in ("semantic_codebook_size", "acoustic_dim", "acoustic_levels", "vocab_size"):
             require(getattr(self, name) >= 2, name, getattr(self, name), "at least 2")
+        require(self.max_voice_frames >= 0, "max_voice_frames", self.max_voice_frames, "0 or more")
         for name in ("rope_theta", "acoustic_scale"):
             require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
         require(self.head in HEADS, "head", self.head, f"one of {', '.join(HEADS)}")

@@ -1,6 +1,7 @@
 """Text to speech as users call it."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -51,6 +52,17 @@ def test_packets_make_the_whole_and_are_frames(make_tts, voice, design):
     # Decoded at once, as one piece: there is no seam between sentences.
     together = tts.speak_batch([TEXT], [voice], [SHORT])[0]
     torch.testing.assert_close(together, whole, atol=1e-5, rtol=0)
+
+
+def test_no_more_of_a_voice_is_read_than_in_training(make_tts, voice):
+    tts, short = make_tts(), replace(voice, codes=voice.codes[:, :20])
+    tts.model.config.max_voice_frames = 20
+    assert torch.equal(tts.speak(TEXT, voice, SHORT), tts.speak(TEXT, replace_source(short), SHORT))
+
+
+def replace_source(voice):
+    """The voice as if of another recording, so that nothing cached is taken for it."""
+    return replace(voice, provenance=replace(voice.provenance, sha256="0" * 64))
 
 
 @pytest.mark.parametrize("design", DESIGNS)

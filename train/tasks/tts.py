@@ -106,6 +106,7 @@ class TTSTask:
                 self.tokenizer = BPETokenizer.train(filter(None, texts), config.vocab_size)
         config.vocab_size = self.tokenizer.vocab_size
         config.codec, config.codec_fingerprint = tokens.info.codec, tokens.info.fingerprint
+        config.max_voice_frames = round(data.reference_s[1] * tokens.info.frame_rate)
         self.config = config
         self.model = TTSModel(config)
         if init.startswith(HF):
