@@ -126,10 +126,11 @@ class Trainer:
     def _passed(self) -> float:
         """The share of the run that is over, by steps or by time, whichever is more; 1 or more at its end."""
         c, p = self.config, self.progress
-        shares = {"steps": p.step / c.steps}
-        if c.minutes:
-            shares["minutes"] = p.seconds / (60 * c.minutes)
-        return max(mean_of(shares, self.world.device).values())
+        by_steps = p.step / c.steps
+        if not c.minutes:
+            return by_steps
+        seconds = mean_of({"seconds": p.seconds}, self.world.device)["seconds"]  # one for all ranks
+        return max(by_steps, seconds / (60 * c.minutes))
 
     def _step(self, batches: Any, lr: float) -> dict[str, Any] | None:
         """One step over `accumulate` batches; None if its gradients were not finite and it was skipped."""

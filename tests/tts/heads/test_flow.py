@@ -55,9 +55,8 @@ def test_guidance_of_one_is_the_conditional_velocity(head, golden):
 
 def test_midpoint_is_closer_to_the_exact_path(head, golden):
     def end(solver, n_steps):
-        return head.solve(golden["hidden"], golden["x0"], HeadSampling(n_steps=n_steps, cfg_scale=1.2, solver=solver))[
-            -1
-        ]
+        sampling = HeadSampling(n_steps=n_steps, cfg_scale=1.2, solver=solver)
+        return head.solve(golden["hidden"], golden["x0"], sampling)[-1]
 
     exact = end("midpoint", 200)
     assert (end("midpoint", 8) - exact).abs().max() < (end("euler", 8) - exact).abs().max() / 3
