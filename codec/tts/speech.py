@@ -194,7 +194,7 @@ class TTS:
         if ids is None:
             return False
         if request.heard:
-            prefix = loop.prefix(torch.cat([self._codes(request.voice), torch.stack(request.heard, dim=1)], dim=1))
+            prefix = loop.prefix(request.voice.codes, torch.stack(request.heard, dim=1))
             request.sampling = replace(request.sampling, seed=request.sampling.seed + 1)
         else:
             prefix = self._prefix(loop, request.voice)
@@ -208,13 +208,8 @@ class TTS:
         if key not in self._prefixes:
             if len(self._prefixes) == MAX_PREFIXES:
                 del self._prefixes[next(iter(self._prefixes))]
-            self._prefixes[key] = loop.prefix(self._codes(voice))
+            self._prefixes[key] = loop.prefix(voice.codes)
         return self._prefixes[key]
-
-    def _codes(self, voice: Voice) -> Tensor:
-        """Those of a voice that the model reads, `[K, T]`."""
-        return voice.codes[:, : self.model.config.max_voice_frames or None]
-
 
 def load(
     name: str | Path = DEFAULT,

@@ -7,12 +7,14 @@ spells the text says where each character begins. It knows nothing but these rec
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import jiwer
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -30,6 +32,11 @@ from train.data.tokens import TokenLine, TokenSet, write_index
 BLANK = 0  # among the symbols; characters follow
 STEPS_PER_FRAME = 4  # of CTC: 50 Hz at 12.5 frames per second, above the rate of characters
 KERNEL = 5  # frames that a layer sees
+# What keeps a network from knowing the recordings by heart: it would spell them wherever it liked.
+DROPOUT = 0.25
+SEMANTIC_DROPOUT = 0.3  # share of frames whose semantic code it does not see ...
+FRAME_DROPOUT = 0.06  # ... and of those that it sees nothing of, nor of the next
+NOISE = 0.1  # deviation of what is added to acoustic values in [-1, 1]
 MAX_GRAD_NORM = 5.0
 
 
@@ -59,18 +66,32 @@ class Speller(nn.Module):
         super().__init__()
         semantic, *acoustic = codebook_sizes
         self.semantic = nn.Embedding(semantic, dim)
+        nn.init.normal_(self.semantic.weight, std=0.3)
         self.acoustic = nn.Linear(len(acoustic), dim)
         self.fsq = FSQ(tuple(acoustic))
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(n_layers))
         self.layers = nn.ModuleList(nn.Conv1d(dim, dim, KERNEL, padding=KERNEL // 2) for _ in range(n_layers))
+        self.dropout = nn.Dropout(DROPOUT)
         self.out = nn.Linear(dim, STEPS_PER_FRAME * n_symbols)
 
     def forward(self, codes: Tensor) -> Tensor:
         values = self.fsq.decode(codes[:, 1:].transpose(1, 2))  # [B, T, K - 1]
-        x = self.semantic(codes[:, 0]) + self.acoustic(values)
+        semantic = self.dropout(self.semantic(codes[:, 0]))
+        if self.training:
+            semantic = semantic * _kept(semantic, SEMANTIC_DROPOUT)
+            values = values + NOISE * torch.randn_like(values)
+        x = semantic + self.acoustic(values)
+        if self.training:
+            kept = _kept(x, FRAME_DROPOUT)
+            x = x * kept * F.pad(kept[:, :-1], (0, 0, 1, 0), value=True)
         for norm, layer in zip(self.norms, self.layers, strict=True):
-            x = x + F.gelu(layer(norm(x).transpose(1, 2))).transpose(1, 2)
+            x = x + self.dropout(F.gelu(layer(norm(x).transpose(1, 2)))).transpose(1, 2)
         return self.out(x).unflatten(2, (STEPS_PER_FRAME, -1)).flatten(1, 2).log_softmax(2)
+
+
+def _kept(x: Tensor, share: float) -> Tensor:
+    """`[B, T, 1]` bool for `[B, T, D]`: false at a random share of frames."""
+    return torch.rand(*x.shape[:2], 1, device=x.device) >= share
 
 
 @dataclass(frozen=True)
@@ -83,11 +104,17 @@ class Spelled:
     codes: Tensor  # [K, T] int64
 
 
-def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> tuple[int, int]:
-    """Align all utterances of token folders, with a network that learns from the first, and write that beside them.
+@dataclass(frozen=True)
+class Aligned:
+    """What became of a folder."""
 
-    Returns the numbers of utterances aligned and left out: without text, with more of it than the time holds, or with
-    characters that the first folder lacks.
+    n_aligned: int  # utterances
+    n_left_out: int  # without text, with more of it than the time holds, or with characters that the first folder lacks
+    cer: float  # errors of the network per character where it is not told the text; nan if nothing was aligned
+
+
+def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> list[Aligned]:
+    """Align all utterances of token folders, with a network that learns from the first, and write that beside them.
 
     Raises:
         ValueError: a folder cannot be used, or the first has nothing to align.
@@ -97,30 +124,40 @@ def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> tuple[in
     if len({tokens.info.fingerprint for tokens in sets}) > 1:
         raise ValueError(f"{', '.join(map(str, folders))}: made by several codecs; align those of one together")
     texts = [[_text(line, config.phonemes) for line in tokens.lines] for tokens in sets]
-    alphabet = {c: 1 + i for i, c in enumerate(sorted(set().union(*texts[0])))}
+    characters = ["", *sorted(set().union(*texts[0]))]  # by symbol
+    alphabet = {c: symbol for symbol, c in enumerate(characters) if symbol != BLANK}
     spelled = [list(_spelled(*both, alphabet)) for both in zip(sets, texts, strict=True)]
     if not spelled[0]:
         raise ValueError(f"{folders[0]}: no recording with a text that fits into its time")
-    model = fit(spelled[0], sets[0].info.codebook_sizes, len(alphabet) + 1, config)
+    model = fit(spelled[0], sets[0].info.codebook_sizes, len(characters), config)
+    results = []
     for tokens, utterances in zip(sets, spelled, strict=True):
         alignments: list[Alignment | None] = [None] * len(tokens)
+        heard = []
         for u in tqdm(utterances, f"aligning {tokens.folder}", disable=None):
-            frames = [step // STEPS_PER_FRAME for step in starts(model, u)]
+            log_probs = _log_probs(model, u)
+            frames = [step // STEPS_PER_FRAME for step in starts(log_probs, u.symbols)]
             alignments[u.index] = Alignment(u.text, durations(frames, u.codes.shape[1]))
+            heard.append("".join(characters[symbol] for symbol in likeliest(log_probs)))
         (tokens.folder / INDEX).unlink(missing_ok=True)  # until all are of one kind again
         for number, (start, stop) in enumerate(pairwise(tokens.shard_edges)):
             write_alignments(tokens.folder, number, alignments[start:stop])
         write_index(tokens.folder, asdict(config) | {"n_shards": len(tokens.shard_edges) - 1}, INDEX)
-    n_aligned = sum(map(len, spelled))
-    return n_aligned, sum(map(len, sets)) - n_aligned
+        cer = float(jiwer.cer([u.text for u in utterances], heard)) if utterances else math.nan
+        results.append(Aligned(len(utterances), len(tokens) - len(utterances), cer))
+    return results
 
 
 def fit(spelled: Sequence[Spelled], codebook_sizes: Sequence[int], n_symbols: int, config: AlignConfig) -> Speller:
-    """A network that spells these utterances."""
-    rng = np.random.default_rng(config.seed)
+    """A network that spells these utterances; the same seed gives the same one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = Speller(codebook_sizes, n_symbols, config.dim, config.n_layers).to(config.device)
+        return _fit(spelled, codebook_sizes, n_symbols, config)
+
+
+def _fit(spelled: Sequence[Spelled], codebook_sizes: Sequence[int], n_symbols: int, config: AlignConfig) -> Speller:
+    rng = np.random.default_rng(config.seed)
+    model = Speller(codebook_sizes, n_symbols, config.dim, config.n_layers).to(config.device)
     batches = list(_batches(spelled, config.batch_frames))
     optimizer = torch.optim.AdamW(model.parameters(), config.lr, weight_decay=0.01)
     n_steps = config.epochs * len(batches)
@@ -143,13 +180,22 @@ def fit(spelled: Sequence[Spelled], codebook_sizes: Sequence[int], n_symbols: in
     return model.eval()
 
 
-@torch.inference_mode()
-def starts(model: Speller, utterance: Spelled) -> list[int]:
-    """The CTC step in which each character begins."""
-    log_probs, _ = _spell(model, [utterance])
-    path, _ = torchaudio.functional.forced_align(log_probs.cpu(), utterance.symbols[None].int(), blank=BLANK)
+def starts(log_probs: Tensor, symbols: Tensor) -> list[int]:
+    """The CTC step in which each of the symbols `[N]` begins, by log-probabilities `[S, n_symbols]`."""
+    path, _ = torchaudio.functional.forced_align(log_probs[None], symbols[None].int(), blank=BLANK)
     before = F.pad(path[0, :-1], (1, 0), value=BLANK)
     return ((path[0] != BLANK) & (path[0] != before)).nonzero()[:, 0].tolist()
+
+
+def likeliest(log_probs: Tensor) -> list[int]:
+    """Symbols by log-probabilities `[S, n_symbols]`, step by step."""
+    return [symbol for symbol in log_probs.argmax(1).unique_consecutive().tolist() if symbol != BLANK]
+
+
+@torch.inference_mode()
+def _log_probs(model: Speller, utterance: Spelled) -> Tensor:
+    """`[S, n_symbols]` on the CPU."""
+    return _spell(model, [utterance])[0][0].cpu()
 
 
 def _spell(model: Speller, batch: Sequence[Spelled]) -> tuple[Tensor, Tensor]:
@@ -194,11 +240,13 @@ def main() -> int:
     args = vars(parser.parse_args())
     tokens = args.pop("tokens")
     try:
-        n_aligned, n_left_out = align_tokens(tokens, AlignConfig(**args))
+        results = align_tokens(tokens, AlignConfig(**args))
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{n_aligned} utterances aligned, {n_left_out} left out")
+    for folder, result in zip(tokens, results, strict=True):
+        told = f"{result.n_aligned} utterances aligned, {result.n_left_out} left out"
+        print(f"{folder}: {told}; untold, {result.cer:.0%} of characters are spelled wrong")
     return 0
 
 

@@ -26,6 +26,7 @@ from codec.tts.checkpoint import load_tts
 from codec.tts.generate import Candidate, FrameLoop, Request, speak
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
+from codec.tts.text.phonemes import as_read
 from eval.metrics.asr import plain
 from eval.metrics.base import Spoken
 from train.data.pairs import COMMAND, Pair, PairLine, arrange_spoken, read_lines, write_pairs
@@ -40,9 +41,10 @@ class PreferenceConfig:
 
     n_candidates: int = 4  # speeches of a text
     n_texts: int = 0  # at most, drawn at random; 0: all
-    reference_s: tuple[float, float] = (3.0, 6.0)  # seconds of the voice
-    temperature: float = 0.9
-    cfg_scale: float = 1.2
+    reference_s: tuple[float, float] = (1.0, 3.0)  # seconds of the voice
+    temperature: float = Sampling.temperature  # this and the next two: what the model speaks with
+    acoustic_temperature: float = HeadSampling.temperature
+    cfg_scale: float = HeadSampling.cfg_scale
     weights: dict[str, float] = field(default_factory=dict)  # of the measures' ranks, where not as in `WEIGHTS`
     asr: str = "pocketsphinx"
     speaker: str = "resemblyzer"
@@ -56,11 +58,11 @@ class PreferenceConfig:
         for name, low in (("n_candidates", 2), ("n_texts", 0), ("seed", 0), ("shard_texts", 1), ("n_slots", 1)):
             if getattr(self, name) < low:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected at least {low}")
-        self.sampling(0, 1)  # which checks the temperature
+        self.sampling(0, 1)  # which checks the temperatures
 
     def sampling(self, seed: int, n_frames: int) -> Sampling:
         """Settings of a candidate whose text was recorded in `n_frames` frames."""
-        head = HeadSampling(cfg_scale=self.cfg_scale, temperature=1.0)  # speeches are to differ
+        head = HeadSampling(cfg_scale=self.cfg_scale, temperature=self.acoustic_temperature)
         return Sampling(self.temperature, seed=seed, max_frames=2 * n_frames + 25, head=head)
 
 
@@ -141,6 +143,7 @@ class PairMaker:
             "n_candidates": c.n_candidates,
             "reference_s": c.reference_s,
             "temperature": c.temperature,
+            "acoustic_temperature": c.acoustic_temperature,
             "cfg_scale": c.cfg_scale,
             "seed": c.seed,
             "shard_texts": c.shard_texts,
@@ -157,8 +160,9 @@ class PairMaker:
             bar.update()
 
     def _voice(self, target: int) -> Tensor:
-        """Codes `[K, R]` of the voice for a text: the same whenever asked for."""
-        return self.speech.reference(target, np.random.default_rng((self.config.seed, target)))
+        """Codes `[K, R]` of the voice for a text, as much as the model reads: the same whenever asked for."""
+        voice = self.speech.reference(target, np.random.default_rng((self.config.seed, target)))
+        return voice[:, : self.tts.config.max_voice_frames or None]
 
     def _decode(self, codes: Tensor) -> Tensor:
         """Codes `[K, T]` as a waveform `[L]`."""
@@ -177,8 +181,9 @@ class PairMaker:
         about = self.tts.config.sequence, self.tokenizer, voice, text
         whole = [c for c in candidates if arrange_spoken(*about, c.codes, c.ended, c.moves) is not None]
         reference, *outputs = (self._decode(codes) for codes in (voice, *(c.codes for c in whole)))
-        rate, language = self.codec.config.sample_rate, line.language or ""
-        speeches = [Spoken(reference, output, rate, text, language) for output in outputs]
+        rate = self.codec.config.sample_rate
+        words = as_read(line.text or "", line.language or "en", phonemes=False)  # recognisers hear no phonemes
+        speeches = [Spoken(reference, output, rate, words, line.language or "") for output in outputs]
         scores = [{name: measure.score(speech) for name, measure in self.measures.items()} for speech in speeches]
         chosen = choose(self.measures, scores, [c.ended for c in whole])
         if chosen is None:
@@ -200,6 +205,7 @@ def main() -> int:
     parser.add_argument("--n-texts", type=int, default=d.n_texts, help="texts at most, drawn at random; 0: all")
     parser.add_argument("--reference-s", type=float, nargs=2, default=d.reference_s, help="seconds of the voice")
     parser.add_argument("--temperature", type=float, default=d.temperature, help="of semantic tokens")
+    parser.add_argument("--acoustic-temperature", type=float, default=d.acoustic_temperature, help="of acoustic codes")
     parser.add_argument("--cfg-scale", type=float, default=d.cfg_scale, help="of the flow head")
     weights = " ".join(f"{name}={weight:g}" for name, weight in WEIGHTS.items())
     parser.add_argument("--weights", type=_weight, nargs="+", default=[], help=f"of ranks, 0: leave out; {weights}")

@@ -8,7 +8,7 @@ import torch
 
 from codec.tts.config import PRESETS
 from train.data import align
-from train.data.align import AlignConfig, Spelled, align_tokens, fit, starts
+from train.data.align import AlignConfig, Spelled, align_tokens, fit, likeliest, starts
 from train.data.alignment import read_alignments
 from train.data.tokens import TokenSet, TokenUtterance, write_index, write_shard
 
@@ -59,17 +59,22 @@ def test_characters_are_found_where_they_are(spoken):
         symbols = torch.tensor(["-abcde".index(c) for c in text])
         spelled.append(Spelled(i, text, symbols, say(text, lasts).long()))
     model = fit(spelled[:100], SIZES, 6, AlignConfig(epochs=60, batch_frames=100, dim=32, n_layers=1))
-    inside = []  # whether a character is found while it lasts
+    inside, spelled_right = [], []  # whether a character is found while it lasts; whether a word needs no telling
     for u, (_, lasts) in zip(spelled[100:], spoken[100:], strict=True):
         edges = pairwise(accumulate(lasts, initial=0))
-        frames = [step // align.STEPS_PER_FRAME for step in starts(model, u)]
+        log_probs = align._log_probs(model, u)
+        frames = [step // align.STEPS_PER_FRAME for step in starts(log_probs, u.symbols)]
+        spelled_right.append(likeliest(log_probs) == u.symbols.tolist())
         inside += [begin <= frame < end for frame, (begin, end) in zip(frames, edges, strict=True)]
     assert sum(inside) / len(inside) > 0.9
+    assert sum(spelled_right) / len(spelled_right) > 0.8
 
 
 def test_a_folder_is_aligned_whole(folder, tmp_path, spoken):
     other = write(tmp_path / "other", [("abc", [2, 2, 2]), ("xyz", [2, 2, 2]), ("a" * 20, [1] + [0] * 19)])
-    assert align_tokens([folder, other], AlignConfig(epochs=1, dim=16, n_layers=1)) == (121, 2)
+    results = align_tokens([folder, other], AlignConfig(epochs=1, dim=16, n_layers=1))
+    assert [(r.n_aligned, r.n_left_out) for r in results] == [(120, 0), (1, 2)]
+    assert all(r.cer > 0 for r in results)  # after one epoch
     tokens = TokenSet(folder)
     alignments = read_alignments(tokens, phonemes=False)
     for line, alignment in zip(tokens.lines, alignments, strict=True):

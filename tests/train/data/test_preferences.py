@@ -3,12 +3,14 @@
 import itertools
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from tiny import make_codec
 from tiny_tts import TEXTS, write_tokens, write_tts
+from tqdm import tqdm
 
 from codec.tokenizer import Tokenizer
 from codec.tts.checkpoint import load_tts
@@ -17,7 +19,7 @@ from codec.tts.sampling import Sampling
 from eval.metrics.base import Column, Metric
 from train.data import preferences, ranking
 from train.data.pairs import PairSet
-from train.data.preferences import PreferenceConfig, Request, main, speak, write_preferences
+from train.data.preferences import PairMaker, PreferenceConfig, Request, main, speak, write_preferences
 from train.data.tokens import TokenSet
 
 N_SPOKEN = len(TEXTS) - 1  # one has no words
@@ -91,6 +93,27 @@ def test_a_pair_is_what_the_model_says_in_the_voice_of_another_recording(finishe
         assert any(torch.equal(codes.long(), other) for other in said)
 
 
+def test_words_are_compared_with_words_where_the_model_reads_phonemes(monkeypatch, folders):
+    maker = PairMaker(*folders, make_config())
+    monkeypatch.setattr(maker.speech, "text", lambda target: "\u0283" * (target + 1))
+    heard = []
+
+    def measure(pair):
+        heard.append(pair.text)
+        return ERRORS.measure(pair)
+
+    errors = Metric("asr", ERRORS.columns, measure)
+    maker.measures = {name: replace(measure, metric=errors) for name, measure in maker.measures.items()}
+    list(maker.pairs([1], tqdm(disable=True)))
+    assert set(heard) == {"three four five"}
+
+
+def test_no_more_of_a_voice_is_paired_than_the_model_reads(monkeypatch, folders):
+    maker = PairMaker(*folders, make_config())
+    monkeypatch.setattr(maker.tts.config, "max_voice_frames", 3)
+    assert {pair.voice.shape[1] for pair in maker.pairs(maker.targets, tqdm(disable=True))} == {3}
+
+
 def contains(codes, piece):
     n = piece.shape[1]
     return any(torch.equal(codes[:, i : i + n], piece) for i in range(codes.shape[1] - n + 1))
@@ -147,7 +170,7 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch, folders, finished):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("n_candidates", 4), ("temperature", 0.8), ("cfg_scale", 1.5), ("reference_s", (0.3, 0.5))],
+    [("n_candidates", 4), ("acoustic_temperature", 0.8), ("cfg_scale", 1.5), ("reference_s", (0.3, 0.5))],
 )
 def test_a_folder_made_otherwise_is_refused(folders, finished, name, value):
     before = contents(finished)
