@@ -166,6 +166,7 @@ def metric_columns(metrics: Sequence[str]) -> dict[str, dict[str, Column]]:
     askers = Counter(column.key for spec in metrics for column in make_metric(spec).columns)
 
     def distinct(column: Column, spec: str) -> Column:
+        column = replace(column, measured_by=f"{spec.partition('=')[0]}, {make_metric(spec).version}")
         if askers[column.key] == 1:
             return column
         return replace(column, key=f"{column.key}:{spec}", title=f"{column.title} ({spec})")

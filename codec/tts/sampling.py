@@ -25,7 +25,7 @@ class Sampling:
         ValueError: a field is out of range; the message names it.
     """
 
-    temperature: float = 0.4  # of the semantic token and of moves in the text; 0 takes the likeliest
+    temperature: float = 0.2  # of the semantic token and of moves in the text; 0 takes the likeliest
     top_k: int = 100  # 0: all
     top_p: float = 0.95  # 1: all
     repetition_share: float = 0.4  # 1: no guard

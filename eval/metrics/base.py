@@ -22,6 +22,7 @@ class Column:
     higher_is_better: bool
     decimals: int = 2
     unit: str = ""
+    measured_by: str = ""  # metric and version, in the results of a run
 
 
 @dataclass(frozen=True)

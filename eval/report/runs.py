@@ -39,8 +39,8 @@ def gather(folders: Sequence[Path]) -> Runs:
     A system whose name a folder before it has is called FOLDER/NAME.
 
     Raises:
-        ValueError: a folder is no run, no recording is shared, a shared one differs, or nothing is measured;
-            the message names which.
+        ValueError: a folder is no run, no recording is shared, a shared one differs, a column was measured in
+            several ways, or nothing is measured; the message names which.
     """
     runs = {folder: Results.load(folder) for folder in folders}
     recordings = _shared({folder: results.recordings for folder, results in runs.items()})
@@ -49,7 +49,7 @@ def gather(folders: Sequence[Path]) -> Runs:
     columns: dict[str, Column] = {}
     systems: list[SystemResult] = []
     for folder, results in runs.items():
-        columns = {c.key: c for c in results.columns} | columns
+        columns = _joined(columns, results.columns, folder)
         for system in results.systems:
             name = f"{folder}/{system.system}" if system.system in sources else system.system
             sources[name] = Source(folder, system.system)
@@ -68,6 +68,18 @@ def restrict(system: SystemResult, ids: Collection[str]) -> SystemResult:
     """The same system with the values of some recordings only; rate, speed and failures stay those of all."""
     kept = {key: {i: v for i, v in column.items() if i in ids} for key, column in system.values.items()}
     return replace(system, values=kept)
+
+
+def _joined(columns: dict[str, Column], more: Sequence[Column], folder: Path) -> dict[str, Column]:
+    """Columns by key, with those of another folder behind them."""
+    for column in more:
+        ours = columns.get(column.key, column).measured_by
+        if ours and column.measured_by and ours != column.measured_by:
+            raise ValueError(
+                f"{folder}: {column.title} is by {column.measured_by}, before it by {ours}: numbers of different "
+                "measures are not to be compared; run python -m eval on all of the folders with the same one"
+            )
+    return columns | {column.key: column for column in more if column.key not in columns}
 
 
 def _shared(recordings: dict[Path, list[Recording]]) -> list[Recording]:

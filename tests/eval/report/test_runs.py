@@ -46,6 +46,14 @@ def test_what_cannot_be_joined(run, tmp_path):
     theirs.save(other)
     with pytest.raises(ValueError, match="no recording is in all of them"):
         gather([run, other])
+    ours = Results.load(run)
+    ours.columns = [replace(c, measured_by="asr:pocketsphinx, 1") for c in ours.columns]
+    (tmp_path / "ours").mkdir()
+    ours.save(tmp_path / "ours")
+    ours.columns = [replace(c, measured_by="asr:whisper, 2") for c in ours.columns]
+    ours.save(other)
+    with pytest.raises(ValueError, match=r"other: .* is by asr:whisper, 2, before it by asr:pocketsphinx, 1"):
+        gather([tmp_path / "ours", other])
     theirs.columns = []
     theirs.save(other)
     with pytest.raises(ValueError, match="other: no metric is measured"):
