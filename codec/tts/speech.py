@@ -211,6 +211,7 @@ class TTS:
             self._prefixes[key] = loop.prefix(voice.codes)
         return self._prefixes[key]
 
+
 def load(
     name: str | Path = DEFAULT,
     device: str | torch.device = "cpu",
