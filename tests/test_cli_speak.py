@@ -151,7 +151,7 @@ def test_stdin_that_is_no_text(data, message, pipe, folder):
     ("options", "sampling"),
     [
         (["--seed", 1], {"seed": 1}),
-        (["--temperature", 0], {"temperature": 0.0}),
+        (["--temperature", 2], {"temperature": 2.0}),
         (["--cfg-scale", 3], {"head": codec.tts.HeadSampling(cfg_scale=3.0)}),
         (["--acoustic-temperature", 0.9], {"head": codec.tts.HeadSampling(temperature=0.9)}),
     ],
