@@ -41,7 +41,7 @@ class PreferenceConfig:
 
     n_candidates: int = 4  # speeches of a text
     n_texts: int = 0  # at most, drawn at random; 0: all
-    reference_s: tuple[float, float] = (1.0, 3.0)  # seconds of the voice
+    reference_s: tuple[float, float] = (3.0, 6.0)  # seconds of the voice; no more of it is read than in training
     temperature: float = Sampling.temperature  # this and the next two: what the model speaks with
     acoustic_temperature: float = HeadSampling.temperature
     cfg_scale: float = HeadSampling.cfg_scale
