@@ -92,10 +92,10 @@ class FrameLoop:
         return [slot for slot, stream in enumerate(self.streams) if stream is None]
 
     @torch.inference_mode()
-    def prefix(self, voice: Tensor, heard: Tensor | None = None) -> Prefix:
-        """Read a voice's codes `[K, T]`, no more of them than in training, and those `[K, T']` heard just before."""
-        codes = voice[:, : self.model.config.max_voice_frames or None]
-        codes = codes if heard is None else torch.cat([codes, heard], dim=1)
+    def prefix(self, voice: Tensor, before: Tensor | None = None) -> Prefix:
+        """Read a voice's codes `[K, T]`, no more of them than in training, and those `[K, T']` spoken just before."""
+        codes = self.model.heard(voice)
+        codes = codes if before is None else torch.cat([codes, before], dim=1)
         tokens = torch.cat([codes.T.cpu() + self.model.layout.n_special, end_frame(len(codes))[None]])
         steps = list(voice_prefix(self.special, len(tokens)))
         text, frames = self._blank(1, len(steps))

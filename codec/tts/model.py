@@ -123,6 +123,10 @@ class TTSModel(nn.Module):
         codes = codes.masked_fill(semantic[:, None] == END, 0)
         return torch.cat([semantic[:, None], codes + self.layout.n_special], dim=1)
 
+    def heard(self, voice: Tensor) -> Tensor:
+        """What is read of a voice's codes `[K, T]`: no more than in training, see `TTSConfig.max_voice_frames`."""
+        return voice[:, : self.config.max_voice_frames or None]
+
     def init_state(self, batch_size: int, capacity: int) -> State:
         """The state of fresh streams; see `Backbone.init_state`."""
         return self.backbone.init_state(batch_size, capacity)

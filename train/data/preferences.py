@@ -161,8 +161,7 @@ class PairMaker:
 
     def _voice(self, target: int) -> Tensor:
         """Codes `[K, R]` of the voice for a text, as much as the model reads: the same whenever asked for."""
-        voice = self.speech.reference(target, np.random.default_rng((self.config.seed, target)))
-        return voice[:, : self.tts.config.max_voice_frames or None]
+        return self.tts.heard(self.speech.reference(target, np.random.default_rng((self.config.seed, target))))
 
     def _decode(self, codes: Tensor) -> Tensor:
         """Codes `[K, T]` as a waveform `[L]`."""
