@@ -5,8 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
+
+# The first version's fields, for good: those of `CodecConfig` that came later are not named here, see `used_fields`.
+FIRST_FIELDS = (
+    "sample_rate", "patch_size", "proj_kernel_size", "dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim",
+    "strides", "kernel_sizes", "windows", "encoder_layers", "decoder_layers",
+    "norm_eps", "qk_norm_eps", "layer_scale_init", "proj_weight_norm",
+    "semantic_codebook_size", "semantic_dim", "semantic_init",
+    "semantic_decay", "semantic_revive_below", "semantic_quantize_prob",
+    "acoustic_dim", "acoustic_levels", "acoustic_quantize_prob", "acoustic_noise_prob", "quantizer_dropout",
+)  # fmt: skip
 
 
 @dataclass
@@ -163,6 +174,10 @@ class CodecConfig:
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2)
 
+    def identity(self) -> str:
+        """What fingerprints are made of: JSON of the `used_fields`."""
+        return json.dumps(used_fields(self, FIRST_FIELDS), indent=2)
+
     @classmethod
     def from_json(cls, text: str) -> CodecConfig:
         """Parse `to_json`'s output; absent fields take their defaults.
@@ -189,6 +204,16 @@ def require(condition: bool, name: str, value: object, expected: str) -> None:
     """The check of a setting; raises ValueError that names it."""
     if not condition:
         raise ValueError(f"{name} = {value!r}: expected {expected}")
+
+
+def used_fields(config: Any, first: Collection[str]) -> dict[str, Any]:
+    """The fields of a config that identify it: those in `first`, and later ones that differ from their default.
+
+    So a new field leaves older configs' identities as they were. Its default must not change afterwards.
+    """
+    defaults = dataclasses.asdict(type(config)())
+    fields = dataclasses.asdict(config)
+    return {name: value for name, value in fields.items() if name in first or value != defaults[name]}
 
 
 _SCALABLE: dict[str, Any] = {"quantizer_dropout": 0.5}

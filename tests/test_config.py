@@ -1,5 +1,7 @@
 """The configuration: what it refuses, what it derives, and that JSON keeps it."""
 
+import dataclasses
+import hashlib
 import json
 import math
 
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codec.config import PRESETS, CodecConfig, preset
+from codec.config import FIRST_FIELDS, PRESETS, CodecConfig, preset, used_fields
 
 STAGES = ("strides", "kernel_sizes", "windows", "encoder_layers", "decoder_layers")
 
@@ -49,6 +51,34 @@ def test_any_valid_config_survives_json(changes):
     assert config.num_codebooks == len(config.codebook_sizes) == 1 + config.acoustic_dim
     assert config.frame_rate * config.hop_length == pytest.approx(config.sample_rate)
     assert config.bitrate() == pytest.approx(sum(map(math.log2, config.codebook_sizes)) * config.frame_rate)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("voxtral", "7457341c19e9b5ef"), ("small", "11f7ce5c23e8e310"), ("tiny", "83bc2f1b905fb8aa")]
+)
+def test_identities_never_change(name, expected):
+    """They are part of the fingerprints of all codecs that were ever saved."""
+    assert hashlib.sha256(preset(name).identity().encode()).hexdigest()[:16] == expected
+
+
+def test_a_later_field_is_part_of_the_identity_once_it_is_used():
+    later = dataclasses.make_dataclass(
+        "Later", [("strength", float, 0.5), ("sizes", tuple, (1, 2))], bases=(CodecConfig,)
+    )
+    before = preset("small").identity()
+    assert later(**PRESETS["small"]).identity() == before
+    assert later(**PRESETS["small"], strength=0.5, sizes=[1, 2]).identity() == before
+    used = later(**PRESETS["small"], strength=0.25, sizes=(1, 3))
+    assert json.loads(used.identity()) == json.loads(before) | {"strength": 0.25, "sizes": [1, 3]}
+    assert later.from_json(used.to_json()) == used
+    assert later.from_json(used.to_json()).identity() == used.identity()
+
+
+@given(valid_changes())
+def test_what_is_left_out_of_the_identity_is_default(changes):
+    config = preset("tiny", **changes)
+    assert CodecConfig.from_json(config.identity()) == config
+    assert used_fields(config, FIRST_FIELDS).keys() >= set(FIRST_FIELDS)
 
 
 @pytest.mark.parametrize(

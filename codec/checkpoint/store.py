@@ -18,9 +18,11 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 class Config(Protocol):
-    """What describes a model, as JSON."""
+    """What describes a model, as JSON: all of it, and the part that tells it from others."""
 
     def to_json(self) -> str: ...
+
+    def identity(self) -> str: ...
 
     @classmethod
     def from_json(cls, text: str) -> Config: ...
@@ -99,8 +101,11 @@ def check_tensors(where: str | Path, expected: dict[str, Tensor], state: dict[st
 
 
 def fingerprint(config: Config, state: dict[str, Tensor]) -> str:
-    """16 hex digits that identify a codec: SHA-256 over its config and every tensor's name, type, shape and bytes."""
-    digest = hashlib.sha256(config.to_json().encode())
+    """16 hex digits that identify a model: SHA-256 over its config's identity and all of its tensors.
+
+    Of tensors, their names, types, shapes and bytes count.
+    """
+    digest = hashlib.sha256(config.identity().encode())
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

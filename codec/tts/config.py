@@ -8,15 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_type_hints
 
-from codec.config import require
+from codec.config import require, used_fields
 
 T = TypeVar("T")
 
 DESIGNS = ("prefix", "interleaved", "dual", "aligned")
 HEADS = ("flow", "depth", "maskgit")
-ALIGNED_FIELDS = ("behind", "ahead", "max_move", "hears")  # of `SequenceConfig`
-LATER_FIELDS = ("acoustic_reads_semantic", "acoustic_scale", "max_voice_frames")  # of `TTSConfig`
 PADDING = 128  # rows of the embedding table and the semantic head come in multiples of this, as in the release
+
+# The first versions' fields, for good: those that came later are not named here, see `used_fields`.
+FIRST_FIELDS = (
+    "codec", "codec_fingerprint", "semantic_codebook_size", "acoustic_dim", "acoustic_levels",
+    "vocab_size", "phonemes", "rope_theta", "backbone", "head", "head_transformer", "sequence",
+)  # fmt: skip
+FIRST_TRANSFORMER_FIELDS = ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "norm_eps")
+FIRST_SEQUENCE_FIELDS = ("design", "n_text", "n_frames", "delay")
+FIRST_ALIGNED_FIELDS = (*FIRST_SEQUENCE_FIELDS, "behind", "ahead", "max_move")  # of the design that came with them
 
 
 @dataclass
@@ -109,16 +116,15 @@ class TTSConfig:
         return 1 + self.acoustic_dim
 
     def to_json(self) -> str:
-        """All fields but, as fingerprints are older than they are, later ones that are not used."""
-        fields = dataclasses.asdict(self)
-        for name in LATER_FIELDS:
-            if fields[name] == getattr(type(self), name):
-                del fields[name]
-        if self.sequence.hears:
-            del fields["sequence"]["hears"]
-        if self.sequence.design != "aligned":
-            for name in ALIGNED_FIELDS:
-                fields["sequence"].pop(name, None)
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    def identity(self) -> str:
+        """What fingerprints are made of: JSON of the `used_fields`, those of the parts included."""
+        fields = used_fields(self, FIRST_FIELDS)
+        for name in ("backbone", "head_transformer"):
+            fields[name] = used_fields(getattr(self, name), FIRST_TRANSFORMER_FIELDS)
+        is_aligned = self.sequence.design == "aligned"
+        fields["sequence"] = used_fields(self.sequence, FIRST_ALIGNED_FIELDS if is_aligned else FIRST_SEQUENCE_FIELDS)
         return json.dumps(fields, indent=2)
 
     @classmethod

@@ -1,5 +1,6 @@
 """Checkpoints: exact round trips, and no damage that passes unnoticed."""
 
+import dataclasses
 import json
 import shutil
 
@@ -60,6 +61,14 @@ def test_fingerprint_sees_every_part(tokenizer):
         store.fingerprint(make_codec(norm_eps=0.5).config, state),
     ]
     assert len({tokenizer.fingerprint, *others}) == 5
+
+
+def test_fingerprint_outlives_new_fields(saved):
+    """A checkpoint of today loads in a library whose config has a field more."""
+    kind = dataclasses.make_dataclass("Later", [("strength", float, 0.5)], bases=(codec.CodecConfig,))
+    config, state, fingerprint = store.read_checkpoint(saved, kind)
+    assert fingerprint == store.load_checkpoint(saved)[2]
+    assert store.fingerprint(dataclasses.replace(config, strength=0.25), state) != fingerprint
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS])

@@ -1,10 +1,14 @@
 """The TTS network: embeddings, masks, and its training losses."""
 
+import hashlib
+import json
+from dataclasses import make_dataclass, replace
+
 import pytest
 import torch
 
 from codec.tokens.layout import END
-from codec.tts.config import DESIGNS, PRESETS, SequenceConfig, TTSConfig
+from codec.tts.config import DESIGNS, PRESETS, SequenceConfig, TransformerConfig, TTSConfig
 from codec.tts.heads import make_head
 from codec.tts.model import TTSBatch, end_frame
 from codec.tts.sequence import NONE
@@ -78,14 +82,43 @@ def test_config_round_trip(design):
     config.sequence.design = design
     config.sequence.hears = design != "aligned"
     assert TTSConfig.from_json(config.to_json()) == config
+    assert TTSConfig.from_json(config.identity()) == config
 
 
+@pytest.mark.parametrize(
+    ("sequence", "changes", "expected"),
+    [
+        (SequenceConfig("prefix"), {}, "e801093a00331546"),
+        (SequenceConfig("interleaved"), {}, "be3e52853d020e43"),
+        (SequenceConfig("dual"), {}, "3d18344165d4242a"),
+        (SequenceConfig("aligned"), {}, "a10fae54dec8df60"),
+        (SequenceConfig("aligned", hears=False), {}, "2b7736c2b31e02db"),
+        (SequenceConfig("dual"), {"acoustic_scale": 4.0, "max_voice_frames": 38}, "0a0d749bc20eb451"),
+        (SequenceConfig("prefix"), {"acoustic_reads_semantic": True, "phonemes": True}, "0a1a3d337c7a4ec4"),
+    ],
+)
+def test_identities_never_change(sequence, changes, expected):
+    """They are part of the fingerprints of all models that were ever saved."""
+    config = TTSConfig(sequence=sequence, **changes)
+    assert hashlib.sha256(config.identity().encode()).hexdigest()[:16] == expected
+
+
+@pytest.mark.parametrize("part", ["", "backbone", "head_transformer", "sequence"])
 @pytest.mark.parametrize("design", DESIGNS)
-def test_a_config_names_no_later_field_that_is_not_used(design):
+def test_a_later_field_is_part_of_the_identity_once_it_is_used(part, design):
     config = TTSConfig(sequence=SequenceConfig(design))
-    assert ("max_move" in config.to_json()) == (design == "aligned")  # fingerprints are hashes of this
-    assert "hears" not in config.to_json()
-    assert "acoustic" not in config.to_json().replace("acoustic_dim", "").replace("acoustic_levels", "")
+    kind = {"": TTSConfig, "sequence": SequenceConfig}.get(part, TransformerConfig)
+    later = make_dataclass("Later", [("strength", float, 0.5)], bases=(kind,))
+
+    def extended(**changes):
+        old = getattr(config, part) if part else config
+        new = later(**vars(old), **changes)
+        return replace(config, **{part: new}) if part else new
+
+    assert extended().identity() == config.identity()
+    fields = json.loads(config.identity())
+    (fields[part] if part else fields)["strength"] = 0.25
+    assert json.loads(extended(strength=0.25).identity()) == fields
 
 
 def test_the_scale_of_acoustic_values_is_part_of_the_config():
