@@ -48,6 +48,10 @@ class CodecConfig:
     qk_norm_eps: float = 1e-6
     layer_scale_init: float = 0.01
     proj_weight_norm: bool = True  # how the released layout stores the two projections
+    front: Literal["patches", "spectrum"] = "patches"  # what the encoder sees of the waveform
+    head: Literal["patches", "source_filter"] = "patches"  # what makes the waveform of the decoder's output
+    envelope_bands: int = 64  # source_filter: of the spectrum ...
+    periodicity_bands: int = 12  # ... and of the mixture of pulses and noise
 
     semantic_codebook_size: int = 8192
     semantic_dim: int = 256
@@ -103,10 +107,12 @@ class CodecConfig:
     def _check_values(self) -> None:
         positive = (
             "sample_rate patch_size proj_kernel_size dim hidden_dim n_heads n_kv_heads head_dim "
-            "norm_eps qk_norm_eps semantic_dim acoustic_dim"
+            "norm_eps qk_norm_eps semantic_dim acoustic_dim envelope_bands periodicity_bands"
         )
         for name in positive.split():
             require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
+        for name, choices in (("front", ("patches", "spectrum")), ("head", ("patches", "source_filter"))):
+            require(getattr(self, name) in choices, name, getattr(self, name), " or ".join(choices))
         good = self.n_heads % self.n_kv_heads == 0
         require(good, "n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
         require(self.semantic_codebook_size >= 2, "semantic_codebook_size", self.semantic_codebook_size, "at least 2")
@@ -222,6 +228,22 @@ PRESETS: dict[str, dict[str, Any]] = {
     "voxtral": {},
     "base": {"dim": 512, "hidden_dim": 2048, "n_heads": 8, "n_kv_heads": 8, "head_dim": 64, **_SCALABLE},
     "small": {"dim": 256, "hidden_dim": 1024, "n_heads": 4, "n_kv_heads": 4, "head_dim": 64, **_SCALABLE},
+    "source_filter": {
+        "dim": 384,
+        "hidden_dim": 1024,
+        "n_heads": 6,
+        "n_kv_heads": 6,
+        "head_dim": 64,
+        "front": "spectrum",
+        "head": "source_filter",
+        "proj_kernel_size": 5,
+        "strides": (4, 2, 1),
+        "kernel_sizes": (8, 4, 3),
+        "windows": (16, 16, 16),
+        "encoder_layers": (0, 2, 3),
+        "decoder_layers": (3, 2, 0),
+        **_SCALABLE,
+    },
     "tiny": {
         "dim": 32,
         "hidden_dim": 64,

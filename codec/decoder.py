@@ -7,12 +7,16 @@ from torch import Tensor, nn
 
 from codec.config import CodecConfig
 from codec.nn.conv import PROJ_PADDING, CausalConv1d, CausalConvTranspose1d
-from codec.nn.stack import CausalStack
-from codec.nn.state import State
+from codec.nn.source_filter import Controls, PitchReader, SourceFilter
+from codec.nn.stack import CausalStack, edge_tails
+from codec.nn.state import Span, State
 
 
 class Decoder(nn.Module):
-    """Convolution -> stages of (transformer, transposed convolution) -> convolution -> patches -> waveform."""
+    """Convolution -> stages of (transformer, transposed convolution) -> convolution -> patches -> waveform.
+
+    With the head `source_filter`, what the last convolution gives are controls, from which the head makes the patches.
+    """
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
@@ -24,18 +28,52 @@ class Decoder(nn.Module):
             if i + 1 < len(strides) and (kernel_sizes[i + 1], strides[i + 1]) != (1, 1):
                 conv = CausalConvTranspose1d(config.dim, config.dim, kernel_sizes[i + 1], strides[i + 1])
                 self.stack.add(conv, up=strides[i + 1])
-        self.stack.add(CausalConv1d(config.dim, config.patch_size, config.proj_kernel_size, padding=PROJ_PADDING))
+        self.patches_per_frame = config.patches_per_frame
+        self.head: SourceFilter | None = None
+        if config.head == "source_filter":
+            bands = config.envelope_bands, config.periodicity_bands
+            self.head = SourceFilter(config.patch_size, config.sample_rate, *bands)
+            self.pitch = PitchReader(config.latent_dim, config.patches_per_frame)
+        out_dim = config.patch_size if self.head is None else self.head.in_dim
+        self.stack.add(CausalConv1d(config.dim, out_dim, config.proj_kernel_size, padding=PROJ_PADDING))
+
+    def init_state(self, batch_size: int) -> State:
+        """The state of `batch_size` fresh streams."""
+        state = self.stack.init_state(batch_size)
+        return state if self.head is None else [*state, *edge_tails(batch_size, state[0].device, self.pitch, self.head)]
 
     def forward(self, z: Tensor, state: State, length: Tensor | None = None) -> tuple[Tensor, State]:
         """Decode the next chunk of each stream.
 
         Args:
             z: latents `[B, T, D]`.
-            state: of `stack.init_state` or of the previous chunk.
+            state: of `init_state` or of the previous chunk.
             length: `[B]` int64, real frames of the chunk, for streams that end in it; None: all.
 
         Returns:
             Waveform `[B, T * hop_length]`, not limited to [-1, 1], and the state.
         """
-        x, state = self.stack(z, state, length)
-        return rearrange(x, "b t p -> b (t p)"), state
+        if self.head is None:
+            x, state = self.stack(z, state, length)
+            return rearrange(x, "b t p -> b (t p)"), state
+        x, log_f0, new_state = self._drive(z, state, length)
+        y, tail = self.head(x, log_f0, state[-1], Span(state[0] * self.patches_per_frame, None))
+        return rearrange(y, "b t p -> b (t p)"), [*new_state, tail]
+
+    def trace(self, z: Tensor, sounds: bool) -> tuple[Tensor | None, Controls | None]:
+        """Whole latents `[B, T, D]` to the waveform `[B, T * hop_length]` and the controls it is made from.
+
+        A head source_filter makes no waveform unless it `sounds`; other decoders have no controls.
+        """
+        state = self.init_state(len(z))
+        if self.head is None:
+            return self.forward(z, state)[0], None
+        x, log_f0, _ = self._drive(z, state, None)
+        y = self.head(x, log_f0, state[-1], Span(state[0], None))[0] if sounds else None
+        return None if y is None else rearrange(y, "b t p -> b (t p)"), self.head.controls(x, log_f0)
+
+    def _drive(self, z: Tensor, state: State, length: Tensor | None) -> tuple[Tensor, Tensor, State]:
+        """What drives a head, `[B, T, in_dim]` and the pitch `[B, T]`, and the state without the head's."""
+        x, new_state = self.stack(z, state[:-2], length)
+        log_f0, tail = self.pitch(z, state[-2], Span(state[0], None))
+        return x, log_f0, [*new_state, tail]

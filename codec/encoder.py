@@ -7,19 +7,21 @@ from torch import Tensor, nn
 
 from codec.config import CodecConfig
 from codec.nn.conv import PROJ_PADDING, CausalConv1d
-from codec.nn.stack import CausalStack
-from codec.nn.state import State
+from codec.nn.spectrum import SpectrumFront
+from codec.nn.stack import CausalStack, edge_tails
+from codec.nn.state import Span, State
 
 
 class Encoder(nn.Module):
-    """Patches -> convolution -> stages of (transformer, strided convolution) -> latents."""
+    """Patches or their spectra -> convolution -> stages of (transformer, strided convolution) -> latents."""
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
         self.patch_size = config.patch_size
+        self.front = SpectrumFront(config.patch_size, config.sample_rate) if config.front == "spectrum" else None
+        in_dim = config.patch_size if self.front is None else self.front.dim
         self.stack = CausalStack(config, config.patches_per_frame)
-        kernel_size = config.proj_kernel_size
-        self.stack.add(CausalConv1d(config.patch_size, config.dim, kernel_size, padding=PROJ_PADDING))
+        self.stack.add(CausalConv1d(in_dim, config.dim, config.proj_kernel_size, padding=PROJ_PADDING))
         stages = list(zip(config.encoder_layers, config.windows, config.kernel_sizes, config.strides, strict=True))
         for i, (n_layers, window, kernel_size, stride) in enumerate(stages):
             last = i == len(stages) - 1
@@ -28,12 +30,17 @@ class Encoder(nn.Module):
                 out_dim = config.latent_dim if last else config.dim
                 self.stack.add(CausalConv1d(config.dim, out_dim, kernel_size, stride), down=stride)
 
+    def init_state(self, batch_size: int) -> State:
+        """The state of `batch_size` fresh streams."""
+        state = self.stack.init_state(batch_size)
+        return state if self.front is None else [*state, *edge_tails(batch_size, state[0].device, self.front)]
+
     def forward(self, waveform: Tensor, state: State, length: Tensor | None = None) -> tuple[Tensor, State]:
         """Encode the next chunk of each stream.
 
         Args:
             waveform: `[B, T * hop_length]` float, zeros after the end of a stream.
-            state: of `stack.init_state` or of the previous chunk.
+            state: of `init_state` or of the previous chunk.
             length: `[B]` int64, real samples of the chunk, for streams that end in it; None: all.
 
         Returns:
@@ -41,4 +48,8 @@ class Encoder(nn.Module):
         """
         x = rearrange(waveform, "b (t p) -> b t p", p=self.patch_size)
         n_patches = None if length is None else (length + self.patch_size - 1) // self.patch_size
-        return self.stack(x, state, n_patches)
+        if self.front is None:
+            return self.stack(x, state, n_patches)
+        features, tail = self.front(x, state[-1], Span(state[0] * self.stack.steps_per_frame, n_patches))
+        z, state = self.stack(features, state[:-1], n_patches)
+        return z, [*state, tail]

@@ -38,7 +38,7 @@ class EncodeGraph(nn.Module):
         # Spare frames: they fill the reflect padding, and keep torch.export from treating one frame as special.
         lead = self.config.lead_frames
         waveform = F.pad(waveform, (0, (n_frames + lead) * hop_length - n_samples))
-        z, _ = self.encoder(waveform, self.encoder.stack.init_state(batch_size), lengths)
+        z, _ = self.encoder(waveform, self.encoder.init_state(batch_size), lengths)
         return self.quantizer.encode(z).narrow(2, 0, n_frames)
 
 
@@ -54,14 +54,14 @@ class DecodeGraph(nn.Module):
         lead = self.config.lead_frames - 1
         lengths = torch.full((batch_size,), n_frames, device=codes.device) if lead else None
         z = F.pad(self.quantizer.decode(codes), (0, 0, 0, lead))
-        waveform, _ = self.decoder(z, self.decoder.stack.init_state(batch_size), lengths)
+        waveform, _ = self.decoder(z, self.decoder.init_state(batch_size), lengths)
         return waveform.narrow(1, 0, n_frames * self.config.hop_length)
 
 
 class EncodeStep(nn.Module):
     """Chunk `[B, T * hop_length]` and the state -> (codes `[B, K, T]`, *state).
 
-    The state is the flat list of `Encoder.stack.init_state`. The first chunk of a stream must hold at
+    The state is the flat list of `Encoder.init_state`. The first chunk of a stream must hold at
     least `config.lead_frames` frames.
     """
 
@@ -75,7 +75,7 @@ class EncodeStep(nn.Module):
 
 
 class DecodeStep(nn.Module):
-    """Codes `[B, n_q, T]` and the state of `Decoder.stack.init_state` -> (waveform `[B, T * hop_length]`, *state).
+    """Codes `[B, n_q, T]` and the state of `Decoder.init_state` -> (waveform `[B, T * hop_length]`, *state).
 
     The first chunk of a stream must hold at least `config.lead_frames` frames.
     """

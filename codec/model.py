@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from codec.config import CodecConfig
 from codec.decoder import Decoder
 from codec.encoder import Encoder
+from codec.nn.source_filter import Controls
 from codec.quant.result import Quantized
 from codec.quant.split import SplitQuantizer
 
@@ -32,9 +33,10 @@ class MissingEncoderError(RuntimeError):
 class CodecOutput:
     """A training pass: the reconstruction, and the latents on both sides of the quantizer."""
 
-    waveform: Tensor  # [B, L]
+    waveform: Tensor | None  # [B, L]
     latents: Tensor  # [B, T, D]
     quantized: Quantized
+    controls: Controls | None  # of the head `source_filter`
 
 
 class Codec(nn.Module):
@@ -77,10 +79,10 @@ class Codec(nn.Module):
         return next(self.decoder.parameters()).dtype
 
     def cast(self, dtype: torch.dtype) -> Codec:
-        """Give encoder and decoder weights this type, in place; the quantizer stays float32."""
+        """Give encoder and decoder weights this type, in place; the quantizer, front and head stay float32."""
         for part in (self._encoder, self.decoder):
             if part is not None:
-                part.to(dtype)
+                part.stack.to(dtype)
         return self
 
     def latents(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -122,14 +124,18 @@ class Codec(nn.Module):
         """Latents `[B, T, D]` -> waveforms `[B, T * hop_length]`; `lengths` as of `decode`."""
         return self._run(self.decoder, z, 1, lengths)[:, : z.shape[1] * self.config.hop_length]
 
-    def forward(self, waveform: Tensor, generator: torch.Generator | None = None) -> CodecOutput:
+    def forward(self, waveform: Tensor, generator: torch.Generator | None = None, sounds: bool = True) -> CodecOutput:
         """One training pass over `[B, L]`, L a multiple of `config.hop_length`.
 
-        `generator`, on the same device, draws the quantizers' choices.
+        Args:
+            waveform: `[B, L]` float.
+            generator: draws the quantizers' choices; on the same device.
+            sounds: whether the waveform is needed; without, a head source_filter only gives its controls.
         """
-        latents = self.latents(waveform)
+        latents, _ = self.encoder(waveform, self.encoder.init_state(len(waveform)))
         quantized = self.quantizer(latents, generator)
-        return CodecOutput(self.synthesize(quantized.z), latents, quantized)
+        output, controls = self.decoder.trace(quantized.z, sounds)
+        return CodecOutput(output, latents, quantized, controls)
 
     def _run(self, part: Encoder | Decoder, x: Tensor, unit: int, lengths: Tensor | None) -> Tensor:
         """Pass `x` `[B, L, ...]`, `unit` rows to a frame, through `part` in chunks, filled up to whole frames."""
@@ -138,8 +144,8 @@ class Codec(nn.Module):
         size = max(-(-n_rows // unit), lead) * unit
         if lengths is None and size > n_rows:
             lengths = torch.full((batch_size,), n_rows, device=x.device)
-        x = F.pad(x, (0, 0) * (x.ndim - 2) + (0, size - n_rows)).to(self.dtype)
-        state = part.stack.init_state(batch_size)
+        x = F.pad(x, (0, 0) * (x.ndim - 2) + (0, size - n_rows))
+        state = part.init_state(batch_size)
         chunk_size = max(lead, CHUNK_FRAMES // batch_size) * unit
         outputs = []
         for start in range(0, size, chunk_size):

@@ -13,20 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.audio.io import to_mono
+from codec.decoder import Decoder
+from codec.encoder import Encoder
 from codec.model import CHUNK_FRAMES, Codec
-from codec.nn.stack import CausalStack
 from codec.nn.state import merge
 from codec.tokens.tokens import Tokens, check_codes, pad_codes
 
 
 class _Streams:
-    """B independent streams through one stack, `unit` rows of input to a frame."""
+    """B independent streams through one part of the codec, `unit` rows of input to a frame."""
 
-    def __init__(self, codec: Codec, stack: CausalStack, batch_size: int, unit: int, empty: Tensor) -> None:
+    def __init__(self, codec: Codec, part: Encoder | Decoder, batch_size: int, unit: int, empty: Tensor) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size = {batch_size}: expected at least 1")
         self.codec, self.batch_size, self.unit = codec, batch_size, unit
-        self.state = stack.init_state(batch_size)
+        self.state = part.init_state(batch_size)
         self.started = torch.zeros(batch_size, dtype=torch.bool)
         self.pending = [empty] * batch_size  # input rows that fill no frame yet
 
@@ -111,7 +112,7 @@ class EncoderStream(_Streams):
 
     def __init__(self, codec: Codec, batch_size: int = 1, fingerprint: str = "") -> None:
         empty = torch.zeros(0, device=codec.device)
-        super().__init__(codec, codec.encoder.stack, batch_size, codec.config.hop_length, empty)
+        super().__init__(codec, codec.encoder, batch_size, codec.config.hop_length, empty)
         self.fingerprint = fingerprint
 
     def push(self, samples: Tensor | NDArray | Sequence[Tensor | NDArray]) -> Tokens:
@@ -148,7 +149,7 @@ class EncoderStream(_Streams):
         return Tokens(codes, lengths, c.sample_rate, c.hop_length, self.fingerprint)
 
     def _step(self, chunk: Tensor, length: Tensor | None) -> Tensor:
-        z, self.state = self.codec.encoder(chunk.to(self.codec.dtype), self.state, length)
+        z, self.state = self.codec.encoder(chunk, self.state, length)
         return self.codec.quantizer.encode(z).transpose(1, 2)  # [B, n, K]
 
     def _nothing(self) -> Tensor:
@@ -165,7 +166,7 @@ class DecoderStream(_Streams):
 
     def __init__(self, codec: Codec, batch_size: int = 1) -> None:
         empty = torch.zeros(0, codec.config.latent_dim, device=codec.device)
-        super().__init__(codec, codec.decoder.stack, batch_size, 1, empty)
+        super().__init__(codec, codec.decoder, batch_size, 1, empty)
         self.owed = [0] * batch_size  # samples that pushed tokens stand for and that have not come out
 
     def push(self, tokens: Tokens | Tensor) -> list[Tensor]:
@@ -207,7 +208,7 @@ class DecoderStream(_Streams):
             self.owed[i] = 0
 
     def _step(self, chunk: Tensor, length: Tensor | None) -> Tensor:
-        waveform, self.state = self.codec.decoder(chunk.to(self.codec.dtype), self.state, length)
+        waveform, self.state = self.codec.decoder(chunk, self.state, length)
         return waveform.unflatten(1, (-1, self.codec.config.hop_length))  # [B, n, hop]
 
     def _nothing(self) -> Tensor:

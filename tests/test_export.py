@@ -56,11 +56,11 @@ def test_export_step(codec):
     waveform = 0.3 * torch.randn(2, 3 * codec.config.hop_length)
     codes = codec.encode(waveform)
     chunks = waveform.split(codec.config.hop_length, dim=1)
-    for step, stack, inputs, want in (
-        (EncodeStep(codec), codec.encoder.stack, chunks, codes),
-        (DecodeStep(codec), codec.decoder.stack, codes.split(1, dim=2), codec.decode(codes)),
+    for step, part, inputs, want in (
+        (EncodeStep(codec), codec.encoder, chunks, codes),
+        (DecodeStep(codec), codec.decoder, codes.split(1, dim=2), codec.decode(codes)),
     ):
-        state = stack.init_state(2)
+        state = part.init_state(2)
         program = torch.export.export(step, (inputs[0], *state)).module()
         outputs = []
         for chunk in inputs:

@@ -138,7 +138,7 @@ def test_codes_do_not_depend_on_the_chunk_length(any_codec, monkeypatch, chunk_f
 def test_state_has_fixed_shapes():
     """One step can be captured as a graph: the state going in and coming out has the same flat layout."""
     codec = make_codec()
-    before = codec.encoder.stack.init_state(2)
+    before = codec.encoder.init_state(2)
     for n_frames in (1, 3, CHUNK_FRAMES):
         _, after = codec.encoder(torch.zeros(2, n_frames * codec.config.hop_length), before)
         assert [(s.shape, s.dtype) for s in after] == [(s.shape, s.dtype) for s in before]

@@ -33,6 +33,17 @@ CONFIGS = {
         "encoder_layers": (1, 1),
         "decoder_layers": (1, 1),
     },
+    "source filter": {
+        "front": "spectrum",
+        "head": "source_filter",
+        "envelope_bands": 16,
+        "periodicity_bands": 4,
+        "strides": (4, 2, 1),
+        "kernel_sizes": (8, 4, 3),
+        "windows": (3, 5, 4),
+        "encoder_layers": (0, 1, 1),
+        "decoder_layers": (1, 1, 0),
+    },
     "16 kHz": {
         "sample_rate": 16_000,
         "patch_size": 160,

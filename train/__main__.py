@@ -24,6 +24,7 @@ from train.data.speech import SpeechDataConfig
 from train.dist import init_world
 from train.log import Logger, RunLogger
 from train.loop import Trainer, TrainingError
+from train.memory import keep_freed_memory
 from train.tasks.codec import CodecLossConfig, CodecTask
 from train.tasks.dpo import DPOLossConfig, DPOTask
 from train.tasks.tts import TTSLossConfig, TTSTask
@@ -92,6 +93,7 @@ def run(settings: dict[str, Any]) -> bool:
     config = shared.trainer
     folder = Path(settings["run_dir"])
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     world = init_world(config.device)
     task = TASKS[settings["task"]].from_settings(settings, config.validate_clips if config.validate_every else 0)
     trainer = Trainer(task, config, shared.optim, settings["seed"], folder, world)

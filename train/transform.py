@@ -5,16 +5,26 @@ random weights that chain garbles the waveform, and training spends its first ho
 convolution of the encoder keeps the principal components of its newest inputs, measured on speech, and the decoder
 mirrors it with the transposed matrices: a Karhunen-Loeve transform in stages. The strongest components become the
 acoustic channels, so the waveform of the lowest harmonics passes from the first step on.
+
+With a spectrum in front and a source-filter head, it is the principal components of the head's controls that are
+coded, as far as the encoder's features tell them by linear regression.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from einops import rearrange
 from torch import Tensor
 
+from codec.decoder import Decoder
+from codec.encoder import Encoder
 from codec.model import Codec
 from codec.nn.conv import CausalConv1d, CausalConvTranspose1d
+from codec.nn.source_filter import Controls, SourceFilter
+from codec.nn.spectrum import WINDOWS, SpectrumFront
+from codec.nn.state import Span
 
 # Each frequency is amplified by its level in speech to the power of -FLATTEN, and the reverse at the output: 0 would
 # leave nothing but the loudest harmonics among the strongest components, 1 nothing but noise.
@@ -22,30 +32,120 @@ FLATTEN = 0.5
 # Standard deviations of fresh latents. tanh is still nearly linear for acoustic ones; 256 semantic ones then weigh less
 # together, and the commitment loss, a sum over them, does not drown the others.
 ACOUSTIC_STD, SEMANTIC_STD = 0.6, 0.1
+# What counts how much among the controls of a head, each of deviation 1.
+PERIODICITY_WEIGHT, PITCH_WEIGHT = 0.3, 2.5
+CORRELATION_WEIGHT = 0.5  # of the features of an encoder that are no log powers
+RIDGE = 1e-3  # of the regression from features to controls, as a share of their power
 
 
 @torch.no_grad()
 def start_as_transform(codec: Codec, waveform: Tensor) -> None:
-    """Set the convolutions of a fresh codec, in place, by speech `[B, L]` of at least some hundred frames.
+    """Set the convolutions of a fresh codec of patches, in place, by speech `[B, L]` of at least some hundred frames.
 
     Taps that see older inputs start at 0, as do the decoder's weights of semantic channels; the encoder's
     semantic rows stay random. Everything is learned from here on.
     """
-    encoder = [layer for layer in codec.encoder.stack.layers if isinstance(layer, CausalConv1d)]
-    decoder = [
-        layer for layer in codec.decoder.stack.layers if isinstance(layer, CausalConv1d | CausalConvTranspose1d)
-    ][::-1]
+    down, up = _convolutions(codec.encoder), _convolutions(codec.decoder)[::-1]
     x = rearrange(waveform, "b (t p) -> b t p", p=codec.config.patch_size)
     x = x[x.square().mean(dim=(1, 2)) > 0]
-    flat = _flattening(x)  # [P, P]
-    for i, (down, up) in enumerate(zip(encoder[:-1], decoder[:-1], strict=True)):
-        x = x.unflatten(1, (-1, down.stride)).flatten(2)  # [B, T / stride, stride * D]
-        before, after = (flat, torch.linalg.inv(flat)) if i == 0 else (torch.eye(x.shape[2]),) * 2
-        basis = principal_components(x @ before.T, len(down.weight))  # [D', stride * D]
-        _set_newest(down, basis @ before)
-        _set_newest(up, after @ basis.T)
-        x = x @ (basis @ before).T
-    _split(codec, encoder[-1], decoder[-1], x)
+    x, stages = _narrow(x, _shapes(down), _flattening(x))
+    for inwards, outwards, (narrow, widen) in zip(down, up, stages, strict=False):
+        _set_newest(inwards, narrow)
+        _set_newest(outwards, widen)
+    _split(codec, down[-1], up[-1], x)
+
+
+@torch.no_grad()
+def start_as_vocoder(codec: Codec, waveform: Tensor, controls: Controls) -> None:
+    """Set the means, deviations and convolutions of a fresh codec with front and head, in place, by speech.
+
+    Args:
+        codec: of front `spectrum` and head `source_filter`.
+        waveform: `[B, L]`, at least some hundred frames.
+        controls: measured on it, see `train.losses.controls`.
+    """
+    encoder, decoder = codec.encoder, codec.decoder
+    front, head = encoder.front, decoder.head
+    if front is None or head is None:
+        raise ValueError("a start as a vocoder needs front = spectrum and head = source_filter; or give init=random")
+    patches = rearrange(waveform, "b (t p) -> b t p", p=codec.config.patch_size)
+    state = encoder.init_state(len(waveform))
+    features, _ = front(patches, state[-1], Span(state[0], None))
+    _standardise(front, features * front.deviation + front.mean)
+    features, _ = front(patches, state[-1], Span(state[0], None))
+    wanted = torch.cat([controls.gain, controls.periodicity], dim=2)
+    _standardise(head, wanted)
+    wanted = (wanted - head.mean) / head.deviation
+    decoder.pitch.mean.copy_(controls.log_f0.mean())
+    pitch = controls.log_f0 - decoder.pitch.mean
+    pitch_weight = PITCH_WEIGHT / pitch.std()
+
+    weight = features.new_full((features.shape[2],), CORRELATION_WEIGHT)
+    weight[: sum(n for _, n in WINDOWS)] = 1
+    down, up = _convolutions(encoder), _convolutions(decoder)[::-1]
+    x, stages = _narrow(features, _shapes(down), torch.diag(weight))
+    for layer, (narrow, _) in zip(down, stages, strict=False):
+        _set_newest(layer, narrow)
+    weight = torch.ones(head.in_dim)
+    weight[-controls.periodicity.shape[2] :] = PERIODICITY_WEIGHT
+    y, stages = _narrow(wanted, [(_stride(layer), layer.weight.shape[-1]) for layer in up[:-1]], torch.diag(weight))
+    for layer, (_, widen) in zip(up, stages, strict=False):
+        _set_newest(layer, widen)
+    y = torch.cat([y, pitch_weight * pitch.unflatten(1, (y.shape[1], -1))], dim=2).float()  # [B, T, D + patches]
+
+    x, y = x.flatten(0, 1), y.flatten(0, 1)
+    basis = principal_components(y, codec.config.acoustic_dim)  # [k, D + patches]
+    scale = ACOUSTIC_STD / (y @ basis.T).std(0).clamp(min=1e-6)
+    gram = (x.T @ x).double()
+    gram.diagonal().add_(RIDGE * gram.trace() / len(gram))
+    regression = torch.linalg.solve(gram, (x.T @ (y @ basis.T * scale)).double()).T.float()  # [k, D]
+    n, pitch_rows = codec.config.semantic_dim, decoder.pitch.linear.weight
+    inmost = down[-1].weight
+    inmost[:, :-1] = 0
+    inmost[:n] *= SEMANTIC_STD / (x @ inmost[:n, -1].T).std()
+    inmost[n:, -1] = regression
+    envelope, pitch = (basis / scale[:, None]).T.split([y.shape[1] - len(pitch_rows), len(pitch_rows)])
+    up[-1].weight.zero_()
+    up[-1].weight.flatten(0, -3)[:, -1, n:] = envelope
+    pitch_rows.zero_()
+    pitch_rows[:, n:] = pitch / pitch_weight
+
+
+def _convolutions(part: Encoder | Decoder) -> list[CausalConv1d | CausalConvTranspose1d]:
+    return [layer for layer in part.stack.layers if isinstance(layer, CausalConv1d | CausalConvTranspose1d)]
+
+
+def _standardise(layer: SpectrumFront | SourceFilter, x: Tensor) -> None:
+    """Take the means and deviations of `x` `[..., D]` as those of a front or head."""
+    layer.mean.copy_(x.flatten(0, -2).mean(0))
+    layer.deviation.copy_(x.flatten(0, -2).std(0).clamp(min=1e-3))
+
+
+def _stride(layer: CausalConv1d | CausalConvTranspose1d) -> int:
+    return layer.stride if isinstance(layer, CausalConv1d) else len(layer.weight)
+
+
+def _shapes(down: Sequence[CausalConv1d | CausalConvTranspose1d]) -> list[tuple[int, int]]:
+    """Strides and output widths of an encoder's convolutions, but for the innermost."""
+    return [(_stride(layer), len(layer.weight)) for layer in down[:-1]]
+
+
+def _narrow(
+    x: Tensor, shapes: Sequence[tuple[int, int]], scaling: Tensor
+) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """Principal components of `x` `[B, T, D]`, scaled first, in stages of given strides and widths, inwards.
+
+    Returns what is left, and for each stage the matrix inwards `[D', stride * D]` and its reverse.
+    """
+    before, after = scaling, torch.linalg.inv(scaling)
+    matrices: list[tuple[Tensor, Tensor]] = []
+    for stride, dim in shapes:
+        x = x.unflatten(1, (-1, stride)).flatten(2)  # [B, T / stride, stride * D]
+        before, after = (before, after) if not matrices else (torch.eye(x.shape[2]),) * 2
+        basis = principal_components(x @ before.T, dim)
+        matrices.append((basis @ before, after @ basis.T))
+        x = x @ matrices[-1][0].T
+    return x, matrices
 
 
 def principal_components(x: Tensor, n: int) -> Tensor:
@@ -76,7 +176,9 @@ def _set_newest(layer: CausalConv1d | CausalConvTranspose1d, matrix: Tensor) -> 
         layer.weight[:, :, -1] = rearrange(matrix, "(s o) i -> s o i", s=len(layer.weight))
 
 
-def _split(codec: Codec, down: CausalConv1d, up: CausalConv1d | CausalConvTranspose1d, x: Tensor) -> None:
+def _split(
+    codec: Codec, down: CausalConv1d | CausalConvTranspose1d, up: CausalConv1d | CausalConvTranspose1d, x: Tensor
+) -> None:
     """The innermost convolutions, for `x` `[B, T, D]` sorted by strength: acoustic channels take the strongest."""
     n = codec.config.semantic_dim
     std = x.flatten(0, 1).std(0)

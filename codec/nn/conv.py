@@ -38,6 +38,7 @@ class CausalConv1d(nn.Module):
         self.tail_shape = (kernel_size - stride, in_dim)
 
     def forward(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
+        x = x.to(tail.dtype)
         overlap = self.tail_shape[0]
         end = span.padding(x)
         if self.padding == "reflect":

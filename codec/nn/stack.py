@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from codec.config import CodecConfig
 from codec.nn.attention import WindowAttention
 from codec.nn.conv import CausalConv1d, CausalConvTranspose1d
+from codec.nn.source_filter import PitchReader, SourceFilter
+from codec.nn.spectrum import SpectrumFront
 from codec.nn.state import Span, State
 from codec.nn.transformer import Block
 
@@ -61,3 +63,8 @@ class CausalStack(nn.Module):
             tails[i] = tail.clone()  # a view would keep the whole chunk in memory
             span = span.scaled(*scale)
         return x, [seen + n_frames, *tails]
+
+
+def edge_tails(batch_size: int, device: torch.device, *layers: SpectrumFront | PitchReader | SourceFilter) -> State:
+    """Tails of the layers of a front or head, which stay float32, for `batch_size` fresh streams."""
+    return [torch.zeros(batch_size, *layer.tail_shape, device=device) for layer in layers]

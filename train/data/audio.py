@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,9 @@ from torch import Tensor
 from codec.audio.io import AudioError
 from eval.testsets import Utterance
 from train.data.augment import AugmentConfig, augment, change_speed
+from train.data.companions import HOPS_PER_SECOND, companion_path, read_companion, require_companions
 from train.data.media import open_recording
+from train.losses.heard import Heard
 
 MAX_ATTEMPTS = 20
 
@@ -28,6 +31,7 @@ class DataConfig:
     crop_s: float = 2.88
     batch_size: int = 8  # clips over all ranks, before accumulation
     num_workers: int = 1  # processes per rank; 0 reads in the training process
+    companions: str = ""  # folder with pitch and what Whisper hears: see `train.data.companions`
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
@@ -46,6 +50,8 @@ class Clip:
     waveform: NDArray[np.float32]  # [length], not padded
     text: str | None  # what is said, if the clip is the whole utterance
     n_skipped: int  # unusable files met on the way
+    f0: NDArray[np.float32] | None = None  # [hops] Hz in the middle of each 10 ms, 0 without a voice
+    heard: Heard | None = None  # by Whisper
 
 
 @dataclass
@@ -54,14 +60,24 @@ class Batch:
     lengths: Tensor  # [B] int64, in samples
     texts: list[str | None]  # [B]
     n_skipped: int
+    f0: Tensor | None = None  # [B, hops] Hz in the middle of each 10 ms, 0 without a voice; None without companions
+    heard: list[Heard | None] | None = None  # by Whisper in each clip, None for nothing; None without companions
 
     def to(self, device: torch.device | str) -> Batch:
-        waveform, lengths = (x.to(device, non_blocking=True) for x in (self.waveform, self.lengths))
-        return replace(self, waveform=waveform, lengths=lengths)
+        return self._map(lambda x: x.to(device, non_blocking=True), lambda heard: heard.to(device))
 
     def pin_memory(self) -> Batch:
         """Called by torch's loader, so that `to` need not wait."""
-        return replace(self, waveform=self.waveform.pin_memory(), lengths=self.lengths.pin_memory())
+        return self._map(Tensor.pin_memory, Heard.pin_memory)
+
+    def _map(self, tensor: Callable[[Tensor], Tensor], heard: Callable[[Heard], Heard]) -> Batch:
+        return replace(
+            self,
+            waveform=tensor(self.waveform),
+            lengths=tensor(self.lengths),
+            f0=None if self.f0 is None else tensor(self.f0),
+            heard=None if self.heard is None else [item and heard(item) for item in self.heard],
+        )
 
 
 class CropDataset:
@@ -83,7 +99,10 @@ class CropDataset:
         crop_s = self.crop_length / sample_rate
         counts = [max(1, round((utterance.duration_s or 0) / crop_s)) for utterance in utterances]
         self.units = np.repeat(np.arange(len(utterances)), counts)  # [epoch length], one utterance each
+        if config.companions:
+            require_companions(config.companions, utterances)
         self.utterances, self.sample_rate, self.augment, self.seed = utterances, sample_rate, config.augment, seed
+        self.companions = config.companions
         self._epoch, self._order = -1, self.units
         self._warned: set[str] = set()
 
@@ -102,12 +121,13 @@ class CropDataset:
             # A file that cannot be used is replaced by any other: the order of the epoch stays as it is.
             utterance = self.utterances[self.units[rng.integers(self.epoch_length)] if attempt else self.unit(i)]
             try:
-                waveform, is_whole = self._read(utterance, rng)
+                cut = self._read(utterance, rng)
             except AudioError as error:
                 self._warn(utterance.path, error)
                 continue
-            waveform = augment(waveform, self.sample_rate, self.augment, rng)
-            return Clip(waveform, utterance.text if is_whole else None, attempt)
+            waveform = augment(cut.waveform, self.sample_rate, self.augment, rng)
+            text = utterance.text if cut.is_whole else None
+            return Clip(waveform, text, attempt, *self._accompany(utterance, cut))
         bad = ", ".join(sorted(self._warned)[:3])
         raise AudioError(f"item {i}: {MAX_ATTEMPTS} files in a row cannot be used (such as {bad}); check the data")
 
@@ -117,7 +137,14 @@ class CropDataset:
         for row, clip in zip(waveform, clips, strict=True):
             row[: len(clip.waveform)] = torch.from_numpy(clip.waveform)
         lengths = torch.tensor([len(clip.waveform) for clip in clips])
-        return Batch(waveform, lengths, [clip.text for clip in clips], sum(clip.n_skipped for clip in clips))
+        batch = Batch(waveform, lengths, [clip.text for clip in clips], sum(clip.n_skipped for clip in clips))
+        if not self.companions:
+            return batch
+        f0 = torch.zeros(len(clips), -(-self.crop_length * HOPS_PER_SECOND // self.sample_rate))
+        for row, clip in zip(f0, clips, strict=True):
+            assert clip.f0 is not None
+            row[: len(clip.f0)] = torch.from_numpy(clip.f0)
+        return replace(batch, f0=f0, heard=_share([clip.heard for clip in clips]))
 
     def unit(self, i: int) -> int:
         """Which utterance item i is taken from."""
@@ -127,16 +154,45 @@ class CropDataset:
             self._epoch = epoch
         return int(self._order[position])
 
-    def _read(self, utterance: Utterance, rng: np.random.Generator) -> tuple[NDArray[np.float32], bool]:
+    def _read(self, utterance: Utterance, rng: np.random.Generator) -> _Cut:
         with open_recording(utterance.path, self.sample_rate) as recording:
             speed = rng.uniform(*self.augment.speed)
             length = round(self.crop_length * speed)
             spare = recording.n_samples - length
             start = int(rng.integers(spare + 1)) if spare > 0 else 0
             x = recording.read(start, min(length, recording.n_samples))
-        return change_speed(x, speed, self.sample_rate)[: self.crop_length], spare <= 0
+        return _Cut(change_speed(x, speed, self.sample_rate)[: self.crop_length], start, speed, spare <= 0)
+
+    def _accompany(self, utterance: Utterance, cut: _Cut) -> tuple[NDArray[np.float32] | None, Heard | None]:
+        """Pitch `[hops]` of a clip and what is heard in it, if there are companions."""
+        if not self.companions:
+            return None, None
+        companion = read_companion(companion_path(self.companions, utterance))
+        clip = companion.crop(cut.start / self.sample_rate, len(cut.waveform) / self.sample_rate, cut.speed)
+        return clip.f0, clip.heard
 
     def _warn(self, path: str, error: AudioError) -> None:
         if path not in self._warned:
             self._warned.add(path)
             warnings.warn(f"skipped {error}", stacklevel=2)
+
+
+class _Cut(NamedTuple):
+    """What is read of a recording, before it is augmented."""
+
+    waveform: NDArray[np.float32]  # [length], at `speed`
+    start: int  # in the recording, in samples
+    speed: float
+    is_whole: bool
+
+
+def _share(items: Sequence[Heard | None]) -> list[Heard | None]:
+    """The same, in three blocks of memory: a worker passes each on as an open file, and those are few."""
+    there = [item for item in items if item]
+    if not there:
+        return list(items)
+    tokens = torch.cat([item.tokens for item in there]).split([len(item.tokens) for item in there])
+    states = torch.cat([item.states for item in there]).split([len(item.states) for item in there])
+    flat = torch.cat([item.attention.flatten() for item in there]).split([item.attention.numel() for item in there])
+    shared = (Heard(t, s, a.view(len(t), -1)) for t, s, a in zip(tokens, states, flat, strict=True))
+    return [item and next(shared) for item in items]

@@ -13,8 +13,6 @@ BLANK_BIAS = 4.0
 class CTCHead(SpellingHead):
     """A `SpellingHead` in training: as it starts, and its loss."""
 
-    needs_text = True
-
     def __init__(self, dim: int, hop_length: int, steps_per_frame: int = 4) -> None:
         super().__init__(dim, hop_length, steps_per_frame)
         # Most steps are blank. If the bias did not say so from the start, the embedding would grow to say it.

@@ -7,15 +7,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
 from codec.config import CodecConfig
 from train.losses.ctc import CTCHead
-
-if TYPE_CHECKING:
-    from train.losses.whisper import WhisperHead
+from train.losses.heard import Heard, WhisperHead
 
 
 @dataclass
@@ -28,7 +26,8 @@ class DistillConfig:
 
     kind: Literal["none", "ctc", "whisper"] = "ctc"
     steps_per_frame: int = 4  # CTC: steps in every frame; must exceed characters per frame, about 1.2 at 12.5 Hz
-    whisper: str = ""  # Whisper: folder or hub name of the teacher, of any size
+    whisper: str = ""  # Whisper: folder or hub name of a teacher, of any size, that listens to every batch
+    width: int = 0  # Whisper: of the states that data.companions hold, 512 of base; in place of a teacher
     max_text_tokens: int = 128  # Whisper: where decoding stops; speech has about 4 tokens a second
 
     def __post_init__(self) -> None:
@@ -37,6 +36,13 @@ class DistillConfig:
         for name in ("steps_per_frame", "max_text_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} = {getattr(self, name)!r}: expected at least 1")
+        if self.width < 0:
+            raise ValueError(f"width = {self.width!r}: expected 0 or more")
+        if self.whisper and self.width:
+            raise ValueError(
+                f"whisper = {self.whisper!r} and width = {self.width}: give whisper for a teacher that listens, or "
+                "width to learn from data.companions"
+            )
 
 
 class Distillation(nn.Module):
@@ -44,15 +50,22 @@ class Distillation(nn.Module):
 
     As such items count, a batch gives the same loss however it is spread over processes and steps.
 
-    A head maps (embedding, waveform, lengths, texts) to one loss per item, leaving out items with
-    nothing to learn. It says by `needs_text` whether items without a transcript are among them.
+    A head maps (embedding, waveform, lengths, and texts or what is heard) to one loss per item, leaving out items
+    with nothing to learn.
     """
 
     def __init__(self, head: CTCHead | WhisperHead | None = None) -> None:
         super().__init__()
         self.head = head
 
-    def forward(self, embedding: Tensor, waveform: Tensor, lengths: Tensor, texts: list[str | None]) -> Tensor:
+    def forward(
+        self,
+        embedding: Tensor,
+        waveform: Tensor,
+        lengths: Tensor,
+        texts: list[str | None],
+        heard: list[Heard | None] | None = None,
+    ) -> Tensor:
         """The scalar loss, 0 if no item counts.
 
         Args:
@@ -60,15 +73,22 @@ class Distillation(nn.Module):
             waveform: `[B, L]` or `[B, 1, L]`, at the codec's sample rate.
             lengths: `[B]` samples of the waveform that are real.
             texts: B transcripts; None where what is said is not known.
+            heard: by a Whisper in each item, None for nothing; without the list, a Whisper head listens itself.
+
+        Raises:
+            ValueError: of a Whisper head: see `WhisperHead.forward`.
         """
         # Connected to every parameter even if no item counts: DDP waits for all gradients.
         loss = embedding.new_zeros(()) + sum(0 * p.sum() for p in self.parameters())
         if self.head is None:
             return loss
-        keep = [i for i, text in enumerate(texts) if text is not None or not self.head.needs_text]
+        if isinstance(self.head, WhisperHead):
+            losses = self.head(embedding, waveform.flatten(1), lengths, heard)
+            return loss + losses.sum() / len(texts)
+        keep = [i for i, text in enumerate(texts) if text is not None]
         if not keep:
             return loss
-        kept_texts = [texts[i] or "" for i in keep]
+        kept_texts = [text for text in texts if text is not None]
         losses = self.head(embedding[keep], waveform[keep].flatten(1), lengths[keep], kept_texts)
         return loss + losses.sum() / len(texts)
 
@@ -83,10 +103,11 @@ def make_distillation(config: DistillConfig, codec_config: CodecConfig) -> Disti
     if config.kind == "ctc":
         return Distillation(CTCHead(dim, codec_config.hop_length, config.steps_per_frame))
     if config.kind == "whisper":
-        from train.losses.whisper import WhisperHead  # transformers is optional and slow to load
+        sizes = dim, codec_config.sample_rate, codec_config.hop_length
+        if config.width:
+            return Distillation(WhisperHead(config.width, *sizes))
+        from train.losses.whisper import Listener  # transformers is optional and slow to load
 
-        head = WhisperHead(
-            config.whisper, dim, codec_config.sample_rate, codec_config.hop_length, config.max_text_tokens
-        )
-        return Distillation(head)
+        listener = Listener(config.whisper, codec_config.sample_rate, config.max_text_tokens)
+        return Distillation(WhisperHead(listener.width, *sizes, listener))
     return Distillation()

@@ -34,14 +34,16 @@ from train.data.manifest import read_manifest
 from train.discriminators import DiscriminatorConfig, Discriminators, split_maps
 from train.dist import gather_batch, share
 from train.losses.adversarial import discriminator_hinge, feature_distance, generator_hinge
+from train.losses.controls import ControlLoss
 from train.losses.ctc import CTCHead
 from train.losses.distill import DistillConfig, make_distillation
 from train.losses.reconstruction import ReconstructionLoss
 from train.tasks.base import Validation
-from train.transform import start_as_transform
+from train.transform import start_as_transform, start_as_vocoder
 
 VALID_SECONDS = 8.0
-LOSSES = ("waveform", "stft", "log_mel", "feature", "adversarial", "commit", "range", "semantic")
+CONTROLS = ("envelope", "motion", "periodicity", "pitch")  # losses of the head source_filter
+LOSSES = ("waveform", "stft", "log_mel", "feature", "adversarial", "commit", "range", "semantic", *CONTROLS)
 RANGE = 2.0  # of acoustic latents before tanh; the outermost of 21 levels begins at 1.8
 VALID_AUDIO = 4  # clips to listen to
 START_CLIPS = 128  # that a fresh codec's transform is measured on
@@ -56,6 +58,9 @@ class CodecLossConfig:
     log_mel * L_mel and range * L_range, not decaying, and adversarial * generator hinge. L_range is the
     mean square by which acoustic latents exceed `RANGE`, where tanh is nearly flat and learning stops.
 
+    A codec with the head source_filter also learns the controls of its voice, see `train.losses.controls`, and may
+    do so alone until `waveform_start`: until then no waveform is made, which is several times as fast.
+
     Raises:
         ValueError: a field is out of range; the message names it.
     """
@@ -69,6 +74,11 @@ class CodecLossConfig:
     commit: float = 0.1
     range: float = 0.0
     semantic: float = 1.0
+    envelope: float = 0.0
+    motion: float = 0.0
+    periodicity: float = 0.0
+    pitch: float = 0.0
+    waveform_start: int = 0  # first step with losses on the waveform
     fft_sizes: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # of stft and log_mel, in samples
     adversarial_start: int = 0  # first step with discriminators
     vq_starts: tuple[int, ...] = (200,)  # steps at which the semantic codebook is placed on latents; unused before
@@ -78,7 +88,7 @@ class CodecLossConfig:
 
     def __post_init__(self) -> None:
         self.fft_sizes = tuple(self.fft_sizes)
-        for name in (*LOSSES, "adversarial_start"):
+        for name in (*LOSSES, "adversarial_start", "waveform_start"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
         if not 0 < self.decay <= 1:
@@ -92,6 +102,10 @@ class CodecLossConfig:
     @property
     def has_discriminators(self) -> bool:
         return self.feature > 0 or self.adversarial > 0
+
+    @property
+    def has_controls(self) -> bool:
+        return any(getattr(self, name) > 0 for name in CONTROLS)
 
 
 class CodecTask:
@@ -129,9 +143,14 @@ class CodecTask:
             self.clips = valid_clips(data.valid, codec_config.sample_rate, n_valid, VALID_SECONDS)
         torch.manual_seed(seed)
         self.codec = Codec(codec_config)
+        self.controls = self._make_controls()
         if init == "transform":
-            clips = [self.dataset[i] for i in range(START_CLIPS)]
-            start_as_transform(self.codec, self.dataset.collate(clips).waveform)
+            start = self.dataset.collate([self.dataset[i] for i in range(START_CLIPS)])
+            if self.controls is None:
+                start_as_transform(self.codec, start.waveform)
+            else:
+                assert start.f0 is not None
+                start_as_vocoder(self.codec, start.waveform, self.controls.measure(start.waveform, start.f0)[0])
         elif init != "random":
             load_weights(self.codec, init)
         self.distillation = make_distillation(loss.distill, codec_config)
@@ -143,6 +162,18 @@ class CodecTask:
         self.reconstruction = ReconstructionLoss(codec_config.sample_rate, loss.fft_sizes)
         self._new_latents: list[Tensor] = []  # [B, T, D] of the batches of this step
         self._codes: list[Tensor] = []  # [B, K, T] likewise
+
+    def _make_controls(self) -> ControlLoss | None:
+        if self.config.head != "source_filter":
+            if self.loss.has_controls:
+                raise ValueError(f"loss: {', '.join(CONTROLS)} are of the head source_filter; set them to 0")
+            return None
+        if not self.data.companions:
+            raise ValueError(
+                "data.companions = '': the head source_filter learns pitch; make a folder of it with "
+                "python -m train.data.companions MANIFEST --out FOLDER, and give it"
+            )
+        return ControlLoss(self.config)
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any], n_valid: int) -> CodecTask:
@@ -163,21 +194,29 @@ class CodecTask:
 
     def backward(self, batch: Batch, step: int, scale: float, generator: torch.Generator) -> dict[str, Tensor]:
         """Gradients of one batch for all networks, in one pass over each."""
-        self.reconstruction.to(batch.waveform.device)
-        output: CodecOutput = self.parallel["codec"](batch.waveform, generator)
+        weights = self._weights(step)
+        sounds = any(weights[name] for name in ("waveform", "stft", "log_mel", "feature", "adversarial"))
+        output: CodecOutput = self.parallel["codec"](batch.waveform, generator, sounds)
         self._new_latents.append(output.latents.detach().float())
         self._codes.append(output.quantized.codes)
         with torch.autocast(batch.waveform.device.type, enabled=False):
-            waveform, target = output.waveform.float(), batch.waveform
-            parts = self.reconstruction(waveform, target)
+            target, parts = batch.waveform, {}
+            if output.waveform is not None:
+                parts = self.reconstruction.to(target.device)(output.waveform.float(), target)
+            if self.controls is not None:
+                assert output.controls is not None
+                assert batch.f0 is not None
+                parts |= self.controls.to(target.device)(output.controls, target, batch.f0)
             embedding = output.quantized.z[..., : self.config.semantic_dim]
-            parts["semantic"] = self.parallel["distillation"](embedding, target, batch.lengths, batch.texts)
+            parts["semantic"] = self.parallel["distillation"](
+                embedding, target, batch.lengths, batch.texts, batch.heard
+            )
         parts["commit"] = output.quantized.commit_loss
         acoustic = output.latents[..., self.config.semantic_dim :].float()
         parts["range"] = (acoustic.abs() - RANGE).relu().square().mean()
-        weights = self._weights(step)
         if weights["feature"] or weights["adversarial"]:
-            parts["discriminator"], adversarial = self._adversarial(waveform, target, scale)
+            assert output.waveform is not None
+            parts["discriminator"], adversarial = self._adversarial(output.waveform.float(), target, scale)
             parts |= adversarial
         total = sum(weights[name] * parts[name] for name in weights if name in parts)
         (scale * total).backward()
@@ -190,8 +229,10 @@ class CodecTask:
         c, since = self.loss, step - self.loss.adversarial_start
         g = c.decay ** max(0, since)
         weights = {"waveform": g * c.waveform, "stft": g * c.stft, "log_mel": c.log_mel}
-        weights |= {"commit": c.commit, "range": c.range, "semantic": c.semantic}
         weights |= {"feature": c.feature * (since >= 0), "adversarial": c.adversarial * (since >= 0)}
+        if step < c.waveform_start:
+            weights = dict.fromkeys(weights, 0.0)
+        weights |= {name: getattr(c, name) for name in ("commit", "range", "semantic", *CONTROLS)}
         return weights
 
     def _adversarial(self, output: Tensor, target: Tensor, scale: float) -> tuple[Tensor, dict[str, Tensor]]:
@@ -235,7 +276,9 @@ class CodecTask:
         )
         batches = islice(self.batches(0, rank, size), n_batches)
         device = self.codec.device
-        return torch.cat([gather_batch(self.parallel["codec"](b.to(device).waveform).latents.float()) for b in batches])
+        return torch.cat(
+            [gather_batch(self.parallel["codec"](b.to(device).waveform, None, False).latents.float()) for b in batches]
+        )
 
     @torch.compiler.set_stance("force_eager")  # every clip has its own length, and compiling takes a minute
     @torch.no_grad()
@@ -252,6 +295,7 @@ class CodecTask:
             size = -(-len(waveform) // self.config.hop_length) * self.config.hop_length
             padded = F.pad(waveform, (0, size - len(waveform))).to(self.codec.device)
             result: CodecOutput = self.parallel["codec"](padded[None])
+            assert result.waveform is not None
             output = result.waveform[0, : len(waveform)].float().cpu()
             codes.append(result.quantized.codes)
             if isinstance(head, CTCHead) and (text := normalise(text or "")):

@@ -9,11 +9,14 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from codec.audio.io import AudioError
 from eval.testsets import Utterance
 from train.data.audio import MAX_ATTEMPTS, CropDataset, DataConfig
 from train.data.augment import AugmentConfig
+from train.data.companions import companion_path, find_pitch, write_companions
+from train.data.loader import make_loader
 from train.data.manifest import read_manifest
 
 RATE, HOP = 24_000, 1_920
@@ -21,8 +24,31 @@ DATA = Path(__file__).parents[2] / "data"
 PLAIN = AugmentConfig(gain_db=(0, 0))
 
 
-def crops(utterances, crop_s=0.8, seed=0, augment=PLAIN):
-    return CropDataset(utterances, RATE, HOP, DataConfig("unused", crop_s=crop_s, augment=augment), seed)
+def crops(utterances, crop_s=0.8, seed=0, augment=PLAIN, companions=""):
+    config = DataConfig("unused", crop_s=crop_s, augment=augment, companions=str(companions))
+    return CropDataset(utterances, RATE, HOP, config, seed)
+
+
+def slowed(speed):
+    return AugmentConfig(gain_db=(0, 0), speed=(speed, speed))
+
+
+@pytest.fixture(scope="module")
+def sung(tmp_path_factory):
+    """Three seconds of vibrato in which a word is spoken every 0.2 s, number i at 0.2 i s; and a folder about them."""
+    folder = tmp_path_factory.mktemp("sung")
+    f0 = 180 * 2 ** (np.sin(2 * np.pi * 4 * np.arange(3 * RATE) / RATE) / 6)
+    cycles = np.cumsum(f0) / RATE
+    voice = sum(np.cos(2 * np.pi * k * cycles) / k for k in range(1, 7)) / 5
+    soundfile.write(folder / "sung.wav", voice, RATE, subtype="FLOAT")
+    utterances = read_manifest(folder)
+    write_companions([folder], folder / "companions")
+    tokens = torch.arange(15)
+    heard = {"tokens": tokens.int(), "states": tokens[:, None].repeat(1, 4).half()}
+    heard["attention"] = torch.eye(15).repeat_interleave(10, dim=1).half()
+    f0_found = torch.from_numpy(find_pitch(voice.astype(np.float32), RATE))
+    save_file({"f0": f0_found} | heard, companion_path(folder / "companions", utterances[0]))
+    return utterances, folder / "companions"
 
 
 def test_items_do_not_depend_on_order():
@@ -104,6 +130,94 @@ def test_only_whole_utterances_carry_text(tmp_path):
     for waveform, length in zip(batch.waveform, batch.lengths, strict=True):
         assert (waveform[:length] == 0.25).all()
         assert (waveform[length:] == 0).all()
+
+
+@pytest.mark.parametrize("speed", [1.0, 0.8, 1.25])
+def test_pitch_of_a_crop_is_that_of_its_samples(sung, speed):
+    utterances, folder = sung
+    dataset = crops(utterances, 1.2, augment=slowed(speed), companions=folder)
+    starts = set()
+    for i in range(5):
+        clip = dataset[i]
+        assert clip.f0.shape == (120,)
+        assert clip.f0.dtype == np.float32
+        expected = find_pitch(clip.waveform, RATE)
+        inner = slice(5, -5)  # Praat knows nothing of what comes before and after
+        assert (clip.f0[inner] > 0).all()
+        assert 1200 * np.abs(np.log2(clip.f0[inner] / expected[inner])).mean() < 6  # 10 ms off are some 30
+        starts.add(float(clip.f0[0]))
+    assert len(starts) == 5
+
+
+@pytest.mark.parametrize("speed", [1.0, 0.8, 1.25])
+def test_what_is_heard_in_a_crop_is_said_in_it(sung, speed):
+    """The vibrato tells where the crop begins: it repeats every 0.25 s, and words every 0.2 s."""
+    utterances, folder = sung
+    dataset = crops(utterances, 1.2, augment=slowed(speed), companions=folder)
+    whole = soundfile.read(utterances[0].path, dtype="float32")[0]
+    for i in range(5):
+        rng = np.random.default_rng((0, i, 0))
+        rng.uniform()
+        start_s = rng.integers(len(whole) - round(dataset.crop_length * speed) + 1) / RATE
+        clip = dataset[i]
+        if speed == 1:
+            np.testing.assert_array_equal(clip.waveform[:99], whole[round(start_s * RATE) :][:99])
+        middles = 0.2 * clip.heard.tokens + 0.1
+        assert (middles > start_s - 0.03).all()
+        assert (middles < start_s + 1.2 * speed + 0.03).all()
+        assert len(middles) >= 6 * speed - 1.5
+        attention = clip.heard.attention
+        assert attention.shape == (len(middles), 60)
+        read = (attention * (torch.arange(60) + 0.5)).sum(1) / attention.sum(1) / 50 * speed + start_s
+        torch.testing.assert_close(read[1:-1], middles[1:-1], atol=0.012, rtol=0)
+        assert clip.heard.states[:, 0].tolist() == clip.heard.tokens.tolist()
+
+
+def test_batches_carry_companions(sung, tmp_path):
+    utterances, folder = sung
+    soundfile.write(tmp_path / "short.wav", 0.1 * np.sin(np.arange(12_100) / 20), RATE)
+    utterances = utterances + read_manifest(tmp_path)
+    write_companions([tmp_path], folder)
+    dataset = crops(utterances, 1.2, companions=folder)
+    clips = [dataset[i] for i in range(9)]
+    whose = [dataset.unit(i) for i in range(9)]
+    batch = dataset.collate(clips).to("cpu")
+    assert batch.f0.shape == (9, 120)
+    assert batch.f0.dtype == torch.float32
+    assert {0, 1} == set(whose)
+    for unit, clip, f0, heard in zip(whose, clips, batch.f0, batch.heard, strict=True):
+        np.testing.assert_array_equal(f0[: len(clip.f0)], clip.f0)
+        assert not f0[len(clip.f0) :].any()
+        assert (heard is None) == (clip.heard is None) == (unit == 1)
+        if unit:
+            assert len(clip.f0) == 51
+            assert clip.f0[5:-5].min() > 0
+        else:
+            assert all(getattr(heard, name).equal(getattr(clip.heard, name)) for name in vars(heard))
+    storages = {heard.states.untyped_storage().data_ptr() for heard in batch.heard if heard}
+    assert len(storages) == 1
+    without = crops(utterances, 1.2)
+    np.testing.assert_array_equal(without[3].waveform, clips[3].waveform)
+    plain = without.collate([without[i] for i in range(2)]).to("cpu")
+    assert plain.f0 is None
+    assert plain.heard is None
+
+
+def test_workers_pass_companions_on(sung):
+    utterances, folder = sung
+    dataset = crops(utterances, 1.2, companions=folder)
+    batches = [next(make_loader(dataset, 4, 0, num_workers=n)) for n in (0, 1)]
+    assert batches[0].f0.equal(batches[1].f0)
+    for one, other in zip(*(batch.heard for batch in batches), strict=True):
+        assert one.attention.equal(other.attention)
+
+
+def test_missing_companions_are_named_at_the_start(sung, tmp_path):
+    utterances, folder = sung
+    with pytest.raises(
+        ValueError, match=r"none for 3 recordings, the first is .*flac; run python -m train\.data\.comp"
+    ):
+        crops([*utterances, *read_manifest(DATA)], companions=folder)
 
 
 def test_a_16_khz_file_is_resampled(tmp_path):

@@ -1,0 +1,179 @@
+"""A head for the decoder: a voice from pulses and noise, filtered, in place of waveform patches.
+
+For each patch the network gives the envelope of the spectrum and how periodic each band of it is; the codes give the
+pitch. What follows has no weights: pulses at that pitch, noise from a fixed table, and two filters, each interpolated
+from the patch before to this one. Phase comes from the oscillator and the filters, so no code has to carry it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from codec.audio.bands import band_middles, envelope_basis, minimum_phase
+from codec.nn.state import Span, full_precision
+
+FFT_S = 0.0425  # the window that filters work on, with a patch at its end; their responses may last for the rest of it
+NOISE_PATCHES = 512  # after which the noise repeats: 5 s
+PITCH_HZ = (50.0, 600.0)
+PHASE_STEPS = 2**24  # to a cycle: whole numbers that float32 holds, whose sums do not depend on chunks
+
+
+class Controls(NamedTuple):
+    """What drives the synthesis, as it is at the end of each patch."""
+
+    gain: Tensor  # [B, T, n_bands] natural log of the amplitude density; white noise of variance 1 has 0
+    periodicity: Tensor  # [B, T, n_periodic] logit of the share of the power that is periodic
+    log_f0: Tensor  # [B, T] float64, octaves above 1 Hz
+
+
+class PitchReader(nn.Module):
+    """Latents `[B, T, D]` to the pitch `[B, T * n_patches]`, log2 of Hz: a linear layer, and a small network beside it.
+
+    The phase of the voice is the sum of its pitch over the whole past: a rounding error that depended on the chunks of
+    a stream would grow with it. Latents after the quantizer have none, so the pitch comes from those of this frame
+    and the last alone, in float64.
+    """
+
+    mean: Tensor  # scalar, of speech; set by a fresh start
+
+    def __init__(self, dim: int, n_patches: int, hidden_dim: int = 64) -> None:
+        super().__init__()
+        self.linear = nn.Linear(dim, n_patches, bias=False)
+        self.hidden = nn.Linear(2 * dim, hidden_dim)
+        self.out = nn.Linear(hidden_dim, n_patches, bias=False)
+        nn.init.zeros_(self.out.weight)
+        self.register_buffer("mean", torch.tensor(7.3))
+        self.tail_shape = (1, dim)
+
+    def forward(self, z: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
+        with full_precision(z):
+            z = z.double()
+            past = torch.where(span.fresh, z[:, :1], tail.double())
+            before = torch.cat([past, z[:, :-1]], dim=1)
+            hidden = F.linear(torch.cat([before, z], dim=2), self.hidden.weight.double(), self.hidden.bias.double())
+            y = F.linear(z, self.linear.weight.double()) + F.linear(hidden.tanh(), self.out.weight.double())
+            return (y + self.mean).flatten(1), z[:, -1:].float()
+
+
+class SourceFilter(nn.Module):
+    """Controls `[B, T, in_dim]`, standardised, and the pitch `[B, T]` to patches `[B, T, patch_size]`.
+
+    Exact in streams: the state is the phase, the last pulses, pitch and controls. No gradient passes the oscillator:
+    pitch is learned from pitch. Always float32, the pitch float64.
+    """
+
+    mean: Tensor  # [in_dim], of the controls of speech; set by a fresh start
+    deviation: Tensor  # [in_dim]
+    magnitude: Tensor  # [n_bands, F], of gains
+    phase: Tensor  # [n_bands, F], of gains
+    spread: Tensor  # [n_periodic, n_bands]
+    noise: Tensor  # [NOISE_PATCHES, F, 2], spectra of the noise around each patch
+
+    def __init__(self, patch_size: int, sample_rate: int, n_bands: int, n_periodic: int) -> None:
+        super().__init__()
+        self.patch_size, self.sample_rate = patch_size, sample_rate
+        self.sizes = (n_bands, n_periodic)
+        self.in_dim = sum(self.sizes)
+        n_fft = 1 << (round(FFT_S * sample_rate) - 1).bit_length()
+        self.n_past = n_fft - patch_size  # samples of the sources before a patch
+        self.tail_shape = (self.n_past + self.in_dim + 3, 1)  # pulses, controls, pitch in two parts, phase
+
+        middles = band_middles(n_bands, sample_rate)
+        envelope = envelope_basis(middles, np.fft.rfftfreq(n_fft, 1 / sample_rate))
+        self._register("magnitude", envelope.T)
+        self._register("phase", minimum_phase(envelope).T)
+        wide = band_middles(n_periodic, sample_rate)
+        self._register("spread", envelope_basis(wide, middles).T)  # from its bands to those of the envelope
+        noise = torch.from_numpy(_noise(NOISE_PATCHES * patch_size)).float()
+        around = torch.cat([noise[-self.n_past :], noise]).unfold(0, n_fft, patch_size)
+        self.register_buffer("noise", torch.view_as_real(torch.fft.rfft(around)), persistent=False)
+        self.register_buffer("mean", torch.zeros(self.in_dim))
+        self.register_buffer("deviation", torch.ones(self.in_dim))
+
+    def _register(self, name: str, values: np.ndarray) -> None:
+        self.register_buffer(name, torch.from_numpy(values).float().contiguous(), persistent=False)
+
+    def controls(self, x: Tensor, log_f0: Tensor) -> Controls:
+        """Standardised controls `[B, T, in_dim]` and the pitch as quantities."""
+        gain, periodicity = (x.float() * self.deviation + self.mean).split(self.sizes, dim=2)
+        return Controls(gain, periodicity, log_f0)
+
+    def forward(self, x: Tensor, log_f0: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
+        with full_precision(x):
+            x, log_f0, fresh = x.float(), log_f0.detach(), span.fresh[..., 0]
+            pulses, before, pitch, phase = tail[..., 0].split((self.n_past, self.in_dim, 2, 1), dim=1)
+            before = torch.where(fresh, x[:, 0], before)
+            pitch = torch.where(fresh, log_f0[:, :1], pitch.double().sum(1, keepdim=True))
+            x, log_f0 = torch.cat([before[:, None], x], dim=1), torch.cat([pitch, log_f0], dim=1)
+            gain, periodicity, _ = self.controls(x, log_f0)
+            new_pulses, phase = self._oscillate(log_f0, phase.masked_fill(fresh, 0))
+            pulses = torch.cat([pulses.masked_fill(fresh, 0), new_pulses], dim=1)
+            y = self._filter(gain, periodicity @ self.spread, pulses, span)
+            high = log_f0[:, -1:].float()
+            pitch = torch.cat([high, (log_f0[:, -1:] - high).float()], dim=1)
+            tail = torch.cat([pulses[:, -self.n_past :], x[:, -1], pitch, phase], dim=1)[..., None]
+        return y, tail
+
+    def _oscillate(self, log_f0: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
+        """Pulses `[B, T * P]` for pitches `[B, 1 + T]` from the phase `[B, 1]`, in steps, on; and the phase after them.
+
+        A pulse train of power 1 for each Hz of band: all cosines that fit, summed in closed form, the last one fading
+        in.
+        """
+        size, rate = self.patch_size, self.sample_rate
+        f0 = log_f0.clamp(*(math.log2(f) for f in PITCH_HZ)).exp2()
+        f, step = f0[:, :-1, None].float(), f0.diff(dim=1)[..., None].float()  # [B, T, 1]; f rises by step in a patch
+        cycles = (f0[:, 1:] + f0[:, :-1]) * (size / (2 * rate))
+        turned = (cycles * PHASE_STEPS).round().long().cumsum(1)
+        starts = torch.cat([phase.long(), phase.long() + turned], dim=1) % PHASE_STEPS
+        n = torch.arange(size, device=f.device)
+        now = f + step * (n / size)  # [B, T, P] Hz
+        at = starts[:, :-1, None] / PHASE_STEPS + (f + step * (n / (2 * size))) * (n / rate)  # cycles
+        half = math.pi * (at - at.round())
+        half = torch.where(half.abs() < 1e-4, 1e-4, half)  # the quotient below is even and flat around 0
+        n_cosines = (0.98 * rate / 2) / now
+        whole = n_cosines.floor()
+        pulses = ((2 * whole + 1) * half).sin() / (2 * half.sin()) - 0.5
+        pulses = pulses + (n_cosines - whole) * ((2 * whole + 2) * half).cos()
+        return (pulses * (4 * now / rate).sqrt()).flatten(1), starts[:, -1:].float()
+
+    def _filter(self, gain: Tensor, periodicity: Tensor, pulses: Tensor, span: Span) -> Tensor:
+        """Patches `[B, T, P]` of both sources, through filters that change from those before to those of a patch."""
+        steps, size = gain.shape[1] - 1, self.patch_size
+        voice = torch.view_as_real(torch.fft.rfft(pulses.unfold(1, self.n_past + size, size)))
+        patches = span.seen[:, None] + torch.arange(steps, device=gain.device)
+        noise = self.noise[patches % NOISE_PATCHES]  # [B, T, F, 2]
+        voice_filter = self._response(gain + F.logsigmoid(periodicity) / 2)  # [B, 1 + T, F, 2]
+        noise_filter = self._response(gain + F.logsigmoid(-periodicity) / 2)
+        before, after = (
+            torch.fft.irfft(torch.view_as_complex(_product(voice, h) + _product(noise, g)))[..., -size:]
+            for h, g in ((voice_filter[:, :-1], noise_filter[:, :-1]), (voice_filter[:, 1:], noise_filter[:, 1:]))
+        )
+        return torch.lerp(before, after, (torch.arange(size, device=gain.device) + 0.5) / size)
+
+    def _response(self, gain: Tensor) -> Tensor:
+        """Log gains `[B, T, n_bands]` to the minimum-phase filter of that envelope, `[B, T, F, 2]`."""
+        magnitude, phase = (gain @ self.magnitude).exp(), gain @ self.phase
+        return torch.stack([magnitude * phase.cos(), magnitude * phase.sin()], dim=-1)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Of complex numbers `[..., 2]`."""
+    return torch.stack(
+        [a[..., 0] * b[..., 0] - a[..., 1] * b[..., 1], a[..., 0] * b[..., 1] + a[..., 1] * b[..., 0]], -1
+    )
+
+
+def _noise(n: int) -> np.ndarray:
+    """`[n]` white, of variance 1, the same on every machine: hashed positions, uniform."""
+    x = np.arange(1, n + 1, dtype=np.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # splitmix64
+        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
+    x ^= x >> np.uint64(31)
+    return (x.astype(np.float64) / 2**64 - 0.5) * math.sqrt(12)

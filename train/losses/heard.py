@@ -1,0 +1,138 @@
+"""Learning from what a Whisper heard: tokens of text, each with its place in the audio and its meaning there.
+
+Nothing here needs the Whisper itself, as what it heard may come from files (`train.data.companions`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from train.losses.whisper import Listener
+
+POSITIONS_PER_SECOND = 50  # of every Whisper's encoder
+_MEDIAN_WIDTH = 7  # positions of 20 ms, as in Whisper's own word timestamps
+_MIN_INSIDE = 0.6  # share of a token's attention that must lie in a crop; its tails are long
+
+
+@dataclass
+class Heard:
+    """What the teacher decoded from one item: L tokens of text, special ones left out."""
+
+    tokens: Tensor  # [L] int64
+    states: Tensor  # [L, width] float32, last decoder layer where it predicts each token
+    attention: Tensor  # [L, P] float32, rows over the item's encoder positions; see `token_attention`
+
+    def to(self, device: torch.device | str) -> Heard:
+        return Heard(*(x.to(device, non_blocking=True) for x in (self.tokens, self.states, self.attention)))
+
+    def pin_memory(self) -> Heard:
+        return Heard(*(x.pin_memory() for x in (self.tokens, self.states, self.attention)))
+
+    def crop(self, start_s: float, speed: float, n_positions: int) -> Heard | None:
+        """What is heard in `n_positions` of a clip that begins at `start_s` and is played `speed` times as fast.
+
+        A token counts if most of its attention lies inside. None if no token does.
+        """
+        start = start_s * POSITIONS_PER_SECOND
+        position = torch.arange(self.attention.shape[-1])
+        inside = (start + n_positions * speed - position).clamp(0, 1) - (start - position).clamp(0, 1)  # shares
+        is_inside = self.attention @ inside > _MIN_INSIDE * self.attention.sum(-1)
+        if not is_inside.any():
+            return None
+        middle = start + (torch.arange(n_positions) + 0.5) * speed
+        return Heard(self.tokens[is_inside], self.states[is_inside], _read_at(self.attention[is_inside], middle - 0.5))
+
+
+def token_attention(weights: Tensor) -> Tensor:
+    """Cross-attention `[H, L, P]` of the chosen heads -> where each token is, `[L, P]`.
+
+    Normalised over the tokens, median-filtered along time, averaged over the heads. The norm is a
+    sum, so that weights stay positive and one token alone is no division by zero.
+    """
+    weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-20)
+    padded = F.pad(weights, (_MEDIAN_WIDTH // 2,) * 2, mode="replicate")
+    return padded.unfold(-1, _MEDIAN_WIDTH, 1).median(-1).values.mean(0)
+
+
+def to_frames(attention: Tensor, positions_per_frame: float, n_frames: int) -> Tensor:
+    """Rows `[L, P]` over encoder positions -> A `[L, n_frames]`, read linearly at the middle of each frame.
+
+    Rows sum to 1, which the paper does not ask for: the cosine ignores their scale, and a weighted
+    mean of frames is easier to reason about than a sum.
+    """
+    middle = torch.arange(n_frames, device=attention.device) + 0.5
+    frames = _read_at(attention, middle * positions_per_frame - 0.5)
+    frames = frames + 1e-8  # a token seen nowhere is everywhere
+    return frames / frames.sum(-1, keepdim=True)
+
+
+class WhisperHead(nn.Module):
+    """1 - mean_l cos(sum_f A_lf W z_f, h_l), with W the one trained layer.
+
+    Args:
+        width: of the teacher's states h.
+        dim: of the embedding z.
+        sample_rate: of waveforms, in Hz.
+        hop_length: samples per frame of the embedding.
+        listener: the teacher, for batches that do not say what is heard in them.
+    """
+
+    def __init__(self, width: int, dim: int, sample_rate: int, hop_length: int, listener: Listener | None = None):
+        super().__init__()
+        # No module, so that it stays out of parameters(), state_dict(), train() and DDP.
+        self.listener = listener
+        self.sample_rate, self.hop_length = sample_rate, hop_length
+        self.project = nn.Linear(dim, width, bias=False)
+
+    def forward(
+        self, embedding: Tensor, waveform: Tensor, lengths: Tensor, heard: list[Heard | None] | None = None
+    ) -> Tensor:
+        """Losses `[n]`, each in [0, 2], of the n <= B items in which any text is heard.
+
+        Args:
+            embedding: `[B, T, D]`, semantic channels after the VQ.
+            waveform: `[B, L]`.
+            lengths: `[B]` samples.
+            heard: in each item, None for nothing; without the list the teacher listens.
+
+        Raises:
+            ValueError: an item is longer than Whisper can hear, or what is heard does not fit the settings.
+        """
+        items = self._listen(waveform, lengths) if heard is None else heard
+        losses = []
+        projected = self.project(embedding).float()
+        positions_per_frame = self.hop_length / self.sample_rate * POSITIONS_PER_SECOND
+        for z, item, length in zip(projected, items, lengths.tolist(), strict=True):
+            if item is None or not len(item.states):
+                continue
+            if item.states.shape[-1] != self.project.out_features:
+                raise ValueError(
+                    f"width = {self.project.out_features}: what was heard has states of {item.states.shape[-1]}; set "
+                    "loss.distill.width to that, or make the companions with the Whisper in loss.distill.whisper"
+                )
+            n_frames = min(-(-length // self.hop_length), len(z))
+            token_z = to_frames(item.attention, positions_per_frame, n_frames) @ z[:n_frames]
+            losses.append(1 - F.cosine_similarity(token_z, item.states, dim=-1).mean())
+        return torch.stack(losses) if losses else projected.new_zeros(0)
+
+    def _listen(self, waveform: Tensor, lengths: Tensor) -> list[Heard]:
+        if self.listener is None:
+            raise ValueError(
+                "kind = 'whisper' with width and without whisper learns from companions, and the batch has none: "
+                "set data.companions to a folder made with --whisper, or whisper to a teacher that listens"
+            )
+        return self.listener.listen(waveform, lengths)
+
+
+def _read_at(rows: Tensor, places: Tensor) -> Tensor:
+    """`[L, P]` read linearly at fractional positions `[N]`; beyond the ends, what is there."""
+    last = rows.shape[-1] - 1
+    places = places.clamp(0, last)
+    left = places.long()
+    return torch.lerp(rows[:, left], rows[:, (left + 1).clamp(max=last)], (places - left).to(rows.dtype))
