@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,12 +19,17 @@ from train.losses.reconstruction import complex_stft
 class DiscriminatorConfig:
     """The paper's eight resolutions and 256 channels; small runs take fewer of both.
 
+    A step may show the discriminators less: some resolutions, drawn for each, and a crop of each clip. The gradient is
+    that of the whole loss in the mean, at a fraction of the cost.
+
     Raises:
         ValueError: a field is out of range; the message names it.
     """
 
     fft_sizes: tuple[int, ...] = (2296, 1418, 876, 542, 334, 206, 126, 76)  # samples
     channels: int = 256
+    n_sampled: int = 0  # resolutions in a step; 0: all
+    crop_s: float = 0.0  # of each clip in a step; 0: all of it
 
     def __post_init__(self) -> None:
         self.fft_sizes = tuple(self.fft_sizes)
@@ -31,6 +37,10 @@ class DiscriminatorConfig:
             raise ValueError(f"fft_sizes = {self.fft_sizes}: expected one or more sizes of at least 16 samples")
         if self.channels < 1:
             raise ValueError(f"channels = {self.channels}: expected at least 1")
+        if not 0 <= self.n_sampled <= len(self.fft_sizes):
+            raise ValueError(f"n_sampled = {self.n_sampled}: expected 0 to {len(self.fft_sizes)}, the number of sizes")
+        if self.crop_s < 0:
+            raise ValueError(f"crop_s = {self.crop_s}: expected 0 or more")
 
 
 class STFTDiscriminator(nn.Module):
@@ -67,9 +77,14 @@ class Discriminators(nn.Module):
         super().__init__()
         self.discriminators = nn.ModuleList(STFTDiscriminator(size, config.channels) for size in config.fft_sizes)
 
-    def forward(self, waveform: Tensor) -> Maps:
-        """Waveforms `[B, L]` -> the activations of each discriminator."""
-        return [discriminator(waveform) for discriminator in self.discriminators]
+    def forward(self, waveform: Tensor, chosen: Sequence[int] | None = None) -> Maps:
+        """Waveforms `[B, L]` -> the activations of each discriminator, or of those with the numbers in `chosen`."""
+        chosen = range(len(self.discriminators)) if chosen is None else chosen
+        maps = [self.discriminators[i](waveform) for i in chosen]
+        # Connected to every parameter: DDP waits for all gradients.
+        idle = [p for i, d in enumerate(self.discriminators) if i not in chosen for p in d.parameters()]
+        maps[0][-1] = maps[0][-1] + sum(0 * p.sum() for p in idle)
+        return maps
 
 
 def split_maps(maps: Maps) -> tuple[Maps, Maps]:

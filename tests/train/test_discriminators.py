@@ -36,6 +36,16 @@ def test_halves_of_a_batch():
                 torch.testing.assert_close(m, n, atol=1e-5, rtol=1e-4)
 
 
+def test_chosen_ones_are_those_of_all_and_the_others_have_no_gradient():
+    discriminators = Discriminators(SMALL)
+    x = torch.randn(2, 2400)
+    (some,) = discriminators(x, [1])
+    torch.testing.assert_close(some, discriminators(x)[1])
+    some[-1].sum().backward()
+    assert not any(p.grad.any() for p in discriminators.discriminators[0].parameters())
+    assert any(p.grad.any() for p in discriminators.discriminators[1].parameters())
+
+
 def test_it_learns_to_tell_noise_from_tones():
     torch.manual_seed(0)
     discriminators = Discriminators(SMALL)
@@ -53,7 +63,15 @@ def test_it_learns_to_tell_noise_from_tones():
     assert losses[-1] < 0.5 * losses[0]
 
 
-@pytest.mark.parametrize(("changes", "named"), [({"fft_sizes": ()}, "fft_sizes"), ({"channels": 0}, "channels")])
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"fft_sizes": ()}, "fft_sizes"),
+        ({"channels": 0}, "channels"),
+        ({"n_sampled": 9}, "n_sampled"),
+        ({"crop_s": -1.0}, "crop_s"),
+    ],
+)
 def test_bad_settings(changes, named):
     with pytest.raises(ValueError, match=named):
         DiscriminatorConfig(**changes)

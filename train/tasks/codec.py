@@ -216,7 +216,8 @@ class CodecTask:
         parts["range"] = (acoustic.abs() - RANGE).relu().square().mean()
         if weights["feature"] or weights["adversarial"]:
             assert output.waveform is not None
-            parts["discriminator"], adversarial = self._adversarial(output.waveform.float(), target, scale)
+            shown = self._show(output.waveform.float(), target, generator)
+            parts["discriminator"], adversarial = self._adversarial(*shown, self._choose(step), scale)
             parts |= adversarial
         total = sum(weights[name] * parts[name] for name in weights if name in parts)
         (scale * total).backward()
@@ -235,13 +236,28 @@ class CodecTask:
         weights |= {name: getattr(c, name) for name in ("commit", "range", "semantic", *CONTROLS)}
         return weights
 
-    def _adversarial(self, output: Tensor, target: Tensor, scale: float) -> tuple[Tensor, dict[str, Tensor]]:
+    def _show(self, output: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A crop of a reconstruction and its original, each `[B, L]`, the same of all items."""
+        length = round(self.loss.discriminator.crop_s * self.config.sample_rate) or target.shape[1]
+        spare = max(0, target.shape[1] - length)
+        start = int(torch.randint(spare + 1, (), generator=generator, device=target.device))
+        return output[:, start : start + length], target[:, start : start + length]
+
+    def _choose(self, step: int) -> list[int]:
+        """The discriminators of a step, the same on every rank."""
+        n = len(self.loss.discriminator.fft_sizes)
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(step))
+        return sorted(order[: self.loss.discriminator.n_sampled or n].tolist())
+
+    def _adversarial(
+        self, output: Tensor, target: Tensor, chosen: list[int], scale: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The discriminators' loss, its gradients taken; and the codec's losses, which leave theirs alone."""
-        real, fake = split_maps(self.parallel["discriminators"](torch.cat([target, output.detach()])))
+        real, fake = split_maps(self.parallel["discriminators"](torch.cat([target, output.detach()]), chosen))
         loss = discriminator_hinge(real, fake)
         (scale * loss).backward()
         frozen = {name: p.detach() for name, p in self.discriminators.named_parameters()}
-        maps = functional_call(self.discriminators, frozen, (output,))
+        maps = functional_call(self.discriminators, frozen, (output, chosen))
         return loss, {"feature": feature_distance(real, maps), "adversarial": generator_hinge(maps)}
 
     def after_step(self, step: int, generator: torch.Generator) -> dict[str, Any]:

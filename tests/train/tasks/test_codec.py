@@ -161,3 +161,16 @@ def test_without_transcripts_no_head_is_exported(tmp_path):
         task = make(feature=0.0, distill=DistillConfig(kind))
         task.export(tmp_path / "best", task.codec.state_dict())
     assert sorted(p.name for p in (tmp_path / "best").iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_discriminators_may_be_shown_a_crop_and_some_resolutions():
+    """Which ones is a matter of the step alone; the crop is the same of original and reconstruction."""
+    task = make(discriminator=DiscriminatorConfig((126, 76, 64), 2, n_sampled=2, crop_s=0.1))
+    assert task._choose(3) == task._choose(3)
+    assert {tuple(task._choose(n)) for n in range(30)} == {(0, 1), (0, 2), (1, 2)}
+    x = torch.arange(12_000.0).expand(3, -1)
+    a, b = task._show(x, x, torch.Generator().manual_seed(0))
+    assert a.shape == (3, 2400)
+    assert torch.equal(a, b)
+    assert torch.equal(a[0].diff(), torch.ones(2399))
+    assert step(task)["loss/feature"] > 0
