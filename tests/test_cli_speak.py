@@ -171,20 +171,88 @@ def test_language(run, tts):
     assert not torch.equal(english, german)
 
 
+def test_a_text_is_enough(run, tts):
+    for text in (TEXT, "Again."):  # the second replaces the first
+        result = run(text)
+        assert result.exit_code == 0, result.stderr
+        assert result.stdout == ""
+        assert result.stderr.splitlines()[:2] == ["voice: kathleen (en-US), CC0-1.0", "to: speech.wav"]
+        voice = tts.voice("kathleen")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            spoken = tts.speak(text, voice, codec.tts.Sampling()).clamp(-1, 1)
+        torch.testing.assert_close(read_audio("speech.wav", None, RATE), spoken, atol=1e-4, rtol=0)
+        fields = json.loads(read_comment("speech.wav"))
+        assert (fields["consent"], fields["voice_sha256"]) == (voice.provenance.consent, voice.provenance.sha256)
+
+
+@pytest.mark.parametrize("content", ["a recording", "a text"])
+def test_only_speech_is_replaced_unasked(content, run, folder):
+    path = folder / "speech.wav"
+    path.write_bytes((folder / "ref.wav").read_bytes() if content == "a recording" else b"text")
+    before = path.read_bytes()
+    result = run(TEXT)
+    assert result.exit_code == 2
+    assert "speech.wav exists and is not of this command: give --out FILE" in result.stderr
+    assert path.read_bytes() == before
+    assert run(TEXT, "-o", "speech.wav").exit_code == 0
+
+
+def test_language_and_shipped_voice_choose_each_other(run, tts):
+    texts = {}
+    for args in (["--language", "de"], ["--voice", "kerstin"], ["--language", "en", "--voice", "kerstin"]):
+        result = run("15", *OUT, *args)
+        assert result.exit_code == 0, result.stderr
+        assert result.stderr.splitlines()[0] == "voice: kerstin (de-DE), CC0-1.0"
+        assert "to:" not in result.stderr
+        texts[" ".join(args)] = read_audio("x.wav", None, RATE)
+    german, named, english = texts.values()
+    assert torch.equal(german, named)
+    assert not torch.equal(german, english)
+
+
+def test_a_file_wins_over_a_shipped_voice_of_its_name(run, folder):
+    (folder / "kathleen").write_bytes((folder / "ref.wav").read_bytes())
+    result = run(TEXT, *OUT, "--voice", "kathleen")
+    assert result.exit_code == 2
+    assert "--consent: say who agreed to the use of the voice in kathleen" in result.stderr
+    result = run(TEXT, *OUT, "--voice", "kathleen", "--consent", NOTE)
+    assert result.exit_code == 0
+    assert "CC0" not in result.stderr
+    assert json.loads(read_comment("x.wav"))["consent"] == NOTE
+    assert run(TEXT, *OUT).stderr.startswith("voice: kathleen (en-US), CC0-1.0")  # nobody named the file
+
+
+def test_voices_are_listed():
+    result = CliRunner().invoke(codec.cli.app, ["voices"])
+    assert result.exit_code == 0
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert [row[:3] for row in rows] == [[v.name, v.language, v.licence] for v in codec.tts.shipped_voices()]
+    assert ["kathleen", "en-US", "CC0-1.0"] in [row[:3] for row in rows]
+
+
 OUT, VOICE = ["-o", "x.wav"], ["--voice", "ada.safetensors"]
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([TEXT, *VOICE], "nowhere to speak to: give --out FILE, --out - or --play"),
+        (
+            [TEXT, "--voice", "kathlen", *OUT],
+            "voice 'kathlen': no such file, and no shipped voice; take one of kathleen",
+        ),
+        ([TEXT, "--voice", "kathleen", "--consent", NOTE, *OUT], "--consent: kathleen has the note"),
+        ([TEXT, "--consent", NOTE, *OUT], "--consent: kathleen has the note"),
+        ([TEXT, "--language", "fr", *OUT], "language 'fr': no shipped voice speaks it"),
+        ([TEXT, "--language", "tlh", *OUT], "language 'tlh' is not known"),
         ([TEXT, *VOICE, "-o", "x.mp3"], "--out x.mp3: expected a name in .wav, .flac, .ogg"),
         ([TEXT, *VOICE, "-o", "none/x.wav"], "--out none/x.wav: there is no folder none"),
         ([TEXT, "--voice", "ref.wav", *OUT], "--consent: say who agreed to the use of the voice in ref.wav"),
         ([TEXT, "--voice", "ref.wav", "--consent", " ", *OUT], "--consent: say who agreed"),
         ([TEXT, *VOICE, "--consent", NOTE, *OUT], "--consent: ada.safetensors has the note"),
-        ([TEXT, "--voice", "none.safetensors", *OUT], "none.safetensors: not a voice file"),
-        ([TEXT, "--voice", "none.wav", "--consent", NOTE, *OUT], "none.wav: no such file"),
+        ([TEXT, "--voice", "none.safetensors", *OUT], "voice 'none.safetensors': no such file"),
+        ([TEXT, "--voice", "bad.safetensors", *OUT], "bad.safetensors: not a voice file"),
+        ([TEXT, "--voice", "none.wav", "--consent", NOTE, *OUT], "or a recording of 3 to 30 s"),
         ([TEXT, "--voice", "short.wav", "--consent", NOTE, *OUT], "short.wav: 1.00 s"),
         (["", *VOICE, *OUT], "text: empty"),
         (["👍", *VOICE, *OUT], "no letter or digit"),
@@ -196,6 +264,7 @@ OUT, VOICE = ["-o", "x.wav"], ["--voice", "ada.safetensors"]
 )
 def test_refusals(args, message, run, folder):
     soundfile.write("short.wav", np.random.default_rng(0).normal(0, 0.1, RATE), RATE)
+    (folder / "bad.safetensors").write_text("{}")
     before = sorted(folder.iterdir())
     result = run(*args)
     assert result.exit_code == 2, result.stderr

@@ -1,4 +1,4 @@
-"""The command `codec`: encode, decode, roundtrip, info, stream, speak, export-onnx, export-voxtral."""
+"""The command `codec`: encode, decode, roundtrip, info, stream, speak, voices, export-onnx, export-voxtral."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ app.command()(files.roundtrip)
 app.command()(models.info)
 app.command()(stream.stream)
 app.command()(speak.speak)
+app.command()(speak.voices)
 app.command("export-onnx")(models.to_onnx)
 app.command("export-voxtral")(models.to_voxtral)
 

@@ -1,20 +1,20 @@
-"""The command speak: text to speech in a voice, to a file, to standard output while it is made, or aloud."""
+"""The command speak: text to speech in a voice, to a file, to standard output while made, or aloud; and voices."""
 
 from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import torch
 import typer
 from torch import Tensor
 from tqdm import tqdm
 
-from codec.audio.io import write_audio
+from codec.audio.io import AudioError, read_comment, write_audio
 from codec.audio.play import player
 from codec.audio.wav import stream_header
 from codec.checkpoint.hub import DEFAULT
@@ -30,16 +30,25 @@ from codec.cli.common import (
     write_stdout,
 )
 
+if TYPE_CHECKING:
+    from codec.tts import ShippedVoice
+
 VOICE_SUFFIX = ".safetensors"
 PIPE = "-"  # in place of a text or a file
 SUFFIXES = (".wav", ".flac", ".ogg")  # of files that can say whose voice it is
+SPEECH = "speech.wav"  # what is written when no option says where to
 
 Text = Annotated[str, typer.Argument(help="what to say; - reads standard input and speaks as the text arrives")]
-From = Annotated[Path, typer.Option("--voice", "-v", help="recording of 3 to 30 s, or voice file (.safetensors)")]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--voice", "-v", help="recording of 3 to 30 s, voice file, or one of `codec voices`; by language if none"
+    ),
+]
 Consent = Annotated[str, typer.Option(help="who agreed to the use of the recorded voice, and how; kept in the output")]
-Output = Annotated[str | None, typer.Option("--out", "-o", help="file (.wav, .flac, .ogg), or - for WAV to stdout")]
+Output = Annotated[str | None, typer.Option("--out", "-o", help=f"file, or - for WAV to stdout; default: {SPEECH}")]
 Play = Annotated[bool, typer.Option("--play", help="play the speech while it is made")]
-Language = Annotated[str, typer.Option(help="of the text, for numbers and abbreviations: en, de, nl-BE ...")]
+Language = Annotated[str | None, typer.Option(help="of the text: en, de, nl-BE ...; of the shipped voice if none")]
 Seed = Annotated[int, typer.Option(help="the same one gives the same speech")]
 Temperature = Annotated[float | None, typer.Option(help="of the semantic tokens: 0 takes the likeliest", min=0)]
 AcousticTemperature = Annotated[float | None, typer.Option(help="of the acoustic codes: less is plainer", min=0)]
@@ -50,12 +59,12 @@ S = TypeVar("S")
 
 def speak(
     text: Text,
-    voice: From,
+    voice: From = None,
     consent: Consent = "",
     out: Output = None,
     play: Play = False,
     model: Model = DEFAULT,
-    language: Language = "en",
+    language: Language = None,
     seed: Seed = 0,
     temperature: Temperature = None,
     acoustic_temperature: AcousticTemperature = None,
@@ -63,45 +72,83 @@ def speak(
     device: Device = "cpu",
     dtype: Precision = "float32",
 ) -> None:
-    """Text to speech in the voice of a recording; the output says so, and who agreed."""
+    """Text to speech, in a shipped voice or that of a recording; the output says so, and who agreed."""
     try:
         from codec import tts  # here, as the other commands do without its packages
+        from codec.tts.shipped import named, voice_for
 
-        _check_output(out, play)
+        target = _target(out, play)
         sampling = _changed(tts.Sampling(seed=seed), temperature=temperature)
         head = _changed(sampling.head, cfg_scale=cfg_scale, temperature=acoustic_temperature)
         sampling = replace(sampling, head=head)
-        is_recording = voice.suffix != VOICE_SUFFIX
-        _check_consent(consent, voice, is_recording)
-        known = None if is_recording else tts.Voice.load(voice)
+        shipped = voice_for(language or "en") if voice is None else named(voice)
+        language = language or (shipped.language if shipped else "en")
+        path, note = _reference(shipped, str(voice), consent)
+        known = tts.Voice.load(path) if path.suffix == VOICE_SUFFIX else None
     except (ImportError, ValueError) as error:
         fail(error)
     network = open_model(tts.load, model, device, dtype)
     try:
-        speaker = known or network.voice(voice, consent)
+        speaker = known or network.voice(path, note)
         with show_warnings():
             packets = network.stream(_arriving() if text == PIPE else text, speaker, sampling, language)
-            _deliver(packets, network.sample_rate, out, play, tts.provenance_comment(speaker))
+            if shipped:
+                typer.echo(f"voice: {shipped}, {shipped.licence}", err=True)
+            if target != out:
+                typer.echo(f"to: {target}", err=True)
+            _deliver(packets, network.sample_rate, target, play, tts.provenance_comment(speaker))
     except (ImportError, ValueError, RuntimeError, OSError) as error:
         fail(error)
 
 
-def _check_output(out: str | None, play: bool) -> None:
+def voices() -> None:
+    """The voices that come with this package: name, language, licence, source."""
+    try:
+        from codec.tts import shipped_voices
+    except ImportError as error:
+        fail(error)
+    for voice in shipped_voices():
+        typer.echo(f"{voice.name:<14}{voice.language:<8}{voice.licence:<10}{voice.source}")
+
+
+def _target(out: str | None, play: bool) -> str | None:
+    """The file to write, or `PIPE`; None where the speech is only played.
+
+    Raises:
+        ValueError: it cannot be written, or nobody said to replace what is there.
+    """
     if out is None and not play:
-        raise ValueError("nowhere to speak to: give --out FILE, --out - or --play")
+        if Path(SPEECH).exists() and not _is_spoken(SPEECH):
+            raise ValueError(f"{SPEECH} exists and is not of this command: give --out FILE, --out - or --play")
+        return SPEECH
     if out is None or out == PIPE:
-        return
+        return out
     if Path(out).suffix.lower() not in SUFFIXES:
         raise ValueError(f"--out {out}: expected a name in {', '.join(SUFFIXES)}; these hold the note about the voice")
     if not Path(out).parent.is_dir():
         raise ValueError(f"--out {out}: there is no folder {Path(out).parent}; create it first")
+    return out
 
 
-def _check_consent(consent: str, voice: Path, is_recording: bool) -> None:
+def _is_spoken(path: str) -> bool:
+    """Whether a file was written by this command."""
+    from codec.tts.voices import NOTICE
+
+    with suppress(AudioError):
+        return NOTICE in read_comment(path)
+    return False
+
+
+def _reference(shipped: ShippedVoice | None, voice: str, consent: str) -> tuple[Path, str]:
+    """The recording or voice file of a voice, and who agreed to its use, unless the voice file says so."""
+    path = shipped.clip if shipped else Path(voice)
+    is_recording = not shipped and path.suffix != VOICE_SUFFIX
     if is_recording and not consent.strip():
         raise ValueError(f"--consent: say who agreed to the use of the voice in {voice}, and how")
     if consent and not is_recording:
-        raise ValueError(f"--consent: {voice} has the note that it was made with; leave the option out")
+        name = shipped.name if shipped else voice
+        raise ValueError(f"--consent: {name} has the note that it was made with; leave the option out")
+    return path, shipped.consent if shipped else consent
 
 
 def _changed(settings: S, **changes: float | None) -> S:

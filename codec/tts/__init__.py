@@ -2,8 +2,20 @@
 
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
+from codec.tts.shipped import ShippedVoice, shipped_voices
 from codec.tts.speech import TTS, load
 from codec.tts.text.tokenizer import TextError
 from codec.tts.voices import Voice, VoiceError, provenance_comment
 
-__all__ = ["TTS", "HeadSampling", "Sampling", "TextError", "Voice", "VoiceError", "load", "provenance_comment"]
+__all__ = [
+    "TTS",
+    "HeadSampling",
+    "Sampling",
+    "ShippedVoice",
+    "TextError",
+    "Voice",
+    "VoiceError",
+    "load",
+    "provenance_comment",
+    "shipped_voices",
+]

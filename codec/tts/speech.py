@@ -21,10 +21,11 @@ from codec.tts.config import PRESETS
 from codec.tts.generate import FrameLoop, Prefix
 from codec.tts.model import TTSModel
 from codec.tts.sampling import Sampling
+from codec.tts.shipped import named
 from codec.tts.text import feed
 from codec.tts.text.languages import primary_language
 from codec.tts.text.tokenizer import BPETokenizer, TextError, TextTokenizer, check_text
-from codec.tts.voices import Voice, make_voice
+from codec.tts.voices import Voice, VoiceError, make_voice
 
 WEIGHTS = Path(__file__).parent / "weights"  # of the default model, installed with the library
 CONTEXT_FRAMES = 25  # of what was said last, which the next sequence hears after the voice
@@ -82,9 +83,24 @@ class TTS:
         """Of all waveforms, in Hz."""
         return self.codec.config.sample_rate
 
-    def voice(self, audio: Audio, consent: str, sample_rate: int | None = None) -> Voice:
-        """The voice of a recording; see `codec.tts.voices.make_voice`. Keep it with `Voice.save`."""
-        return make_voice(self.codec, audio, consent, sample_rate)
+    def voice(self, audio: Audio, consent: str = "", sample_rate: int | None = None) -> Voice:
+        """A shipped voice by its name, or the voice of a recording. Keep it with `Voice.save`.
+
+        Args:
+            audio: a name in `codec.tts.shipped_voices`, or a recording, as for `codec.tts.voices.make_voice`;
+                a file of that name is taken rather than the shipped voice.
+            consent: who agreed to the use of a recorded voice, and how; shipped ones have their own note.
+            sample_rate: of samples, in Hz.
+
+        Raises:
+            VoiceError: neither a file nor a name, or as of `make_voice`.
+        """
+        shipped = named(audio)
+        if shipped is None:
+            return make_voice(self.codec, audio, consent, sample_rate)
+        if consent:
+            raise VoiceError(f"consent: the shipped voice {shipped.name} has its own note; leave it out")
+        return make_voice(self.codec, shipped.clip, shipped.consent)
 
     def speak(self, text: str, voice: Voice, sampling: Sampling | None = None, language: str = "en") -> Tensor:
         """A text, of any length, as a waveform `[L]` float32; arguments and errors as of `stream`."""

@@ -26,6 +26,7 @@ WINDOW_SECONDS = 0.02  # over which the level is measured
 SILENT_RMS = 1e-3  # -60 dBFS: a recording that is quieter as a whole holds no voice
 SILENT_DB = -40.0  # a window is silent when it is that far below the loudest one
 MAX_CONSENT_BYTES = 1500  # as JSON: the comment of a .wav file must hold it
+NOTICE = "synthetic speech, made by codec37 in the voice of a reference recording"
 
 
 class VoiceError(AudioError):
@@ -161,7 +162,7 @@ def make_voice(tokenizer: Tokenizer, audio: Audio, consent: str, sample_rate: in
 def provenance_comment(voice: Voice) -> str:
     """The line of JSON for the metadata of an audio file that is spoken with a voice."""
     fields = {
-        "notice": "synthetic speech, made by codec37 in the voice of a reference recording",
+        "notice": NOTICE,
         "created": _now(),
         "voice_sha256": voice.provenance.sha256,
         "voice_created": voice.provenance.created,

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Train `small` on one GPU with discriminators, from the shipped weights, for about eight minutes.
+# Train the codec that ships on one GPU, from the shipped weights, for about eight minutes.
 #
-#     bash benchmarks/gpu/codec_small.sh OUTPUT_FOLDER TRAIN DEV [RUN_FOLDER] [setting=value ...]
+#     bash benchmarks/gpu/codec.sh OUTPUT_FOLDER TRAIN DEV COMPANIONS [RUN_FOLDER] [setting=value ...]
 #
-# TRAIN and DEV are manifests, folders or tar shards. The run goes on from RUN_FOLDER's last checkpoint if there is
+# TRAIN and DEV are manifests, folders or tar shards, COMPANIONS the folder of `train.data.companions`. The run goes on from RUN_FOLDER's last checkpoint if there is
 # one, else from the weights in codec/weights if they are there, else from scratch. OUTPUT_FOLDER gets metrics.jsonl,
 # config.yaml, and the best weights in half precision, in pieces of less than 16 MB: `cat best.part-* | tar x`.
 set -euo pipefail
 
-out=${1:?usage: codec_small.sh OUTPUT_FOLDER TRAIN DEV [RUN_FOLDER] [setting=value ...]}
+out=${1:?usage: codec.sh OUTPUT_FOLDER TRAIN DEV COMPANIONS [RUN_FOLDER] [setting=value ...]}
 train=$(realpath "${2:?TRAIN is missing}")
 dev=$(realpath "${3:?DEV is missing}")
-run=${4:-$out/run}
-shift $(($# < 4 ? $# : 4))
+companions=$(realpath "${4:?COMPANIONS is missing}")
+run=${5:-$out/run}
+shift $(($# < 5 ? $# : 5))
 mkdir -p "$out"
 out=$(realpath "$out")
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -23,8 +24,8 @@ init=transform
 
 "$python" -c 'import hydra, pesq, pystoi, librosa, soundfile, soxr, jiwer, einops, torchaudio, matplotlib, safetensors, tqdm'
 
-timeout -s TERM 530 "$python" -m train experiment=codec_small_gpu data.train="$train" data.valid="$dev" \
-    run_dir="$run" model.init="$init" logger=disabled trainer.minutes="${MINUTES:-7.5}" "$@"
+timeout -s TERM 530 "$python" -m train experiment=codec_source_filter_gpu data.train="$train" data.valid="$dev" \
+    data.companions="$companions" run_dir="$run" model.init="$init" logger=disabled trainer.minutes="${MINUTES:-7.5}" "$@"
 
 cp "$run/metrics.jsonl" "$run/config.yaml" "$out"
 "$python" - "$run" "$out" <<'PY'
