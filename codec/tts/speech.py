@@ -28,6 +28,7 @@ from codec.tts.text.tokenizer import BPETokenizer, TextError, TextTokenizer, che
 from codec.tts.voices import Voice, VoiceError, make_voice
 
 WEIGHTS = Path(__file__).parent / "weights"  # of the default model, installed with the library
+OWN_CODEC = "codec"  # folder beside a model's weights
 CONTEXT_FRAMES = 25  # of what was said last, which the next sequence hears after the voice
 MAX_SLOTS = 16  # requests that are spoken side by side
 MAX_PREFIXES = 16  # voices that are remembered as the backbone read them
@@ -236,6 +237,8 @@ def load(
 ) -> TTS:
     """Load a voice model and the codec that it speaks through.
 
+    That is the one in a folder `codec/` beside the model's weights, if there is one, else the one that its config names.
+
     Args:
         name: "default" for the one that comes with this package, a checkpoint folder (ours, or the released
             Voxtral layout), a hub id, or a preset of `codec.tts.config`, with random weights and a warning.
@@ -251,6 +254,7 @@ def load(
         raise ValueError(f"dtype = {dtype}: expected a floating type")
     model: TTSModel
     text_tokenizer: TextTokenizer
+    own_codec: Path | None = None
     if str(name) in PRESETS and not Path(name).exists():
         warnings.warn(f"preset {name!r} is untrained: its weights are random and it babbles", stacklevel=2)
         with torch.random.fork_rng(devices=[]):
@@ -258,6 +262,8 @@ def load(
             model, text_tokenizer = TTSModel(PRESETS[str(name)]), BPETokenizer.train([], PRESETS[str(name)].vocab_size)
         model.to(dtype)
     else:
-        model, text_tokenizer = load_tts(resolve(name, WEIGHTS), dtype)
-    codec = codecs.load(model.config.codec, device)
+        folder = resolve(name, WEIGHTS)
+        model, text_tokenizer = load_tts(folder, dtype)
+        own_codec = folder / OWN_CODEC if (folder / OWN_CODEC).is_dir() else None
+    codec = codecs.load(own_codec or model.config.codec, device)
     return TTS(model.requires_grad_(False).to(device), text_tokenizer, codec, mode)

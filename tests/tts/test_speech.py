@@ -162,6 +162,16 @@ def test_saved_models_speak_the_same(make_tts, voice, tmp_path):
     assert torch.equal(again.speak(TEXT, voice, SHORT), tts.speak(TEXT, voice, SHORT))
 
 
+def test_a_model_may_bring_its_codec(make_tts, tmp_path):
+    tts = make_tts()
+    config = replace(tts.model.config, codec="somewhere/else")
+    save_tts(tmp_path / "model", config, tts.model.state_dict(), tts.text_tokenizer)
+    with pytest.raises(CheckpointError, match="somewhere/else"):
+        codec.tts.load(tmp_path / "model")
+    tts.codec.save(tmp_path / "model" / "codec")
+    assert codec.tts.load(tmp_path / "model").codec.fingerprint == tts.codec.fingerprint
+
+
 def test_damaged_checkpoints_are_named(make_tts, tmp_path):
     tts = make_tts()
     folder = tmp_path / "model"
