@@ -6,14 +6,11 @@ Nothing here needs the Whisper itself, as what it heard may come from files (`tr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from train.losses.whisper import Listener
 
 POSITIONS_PER_SECOND = 50  # of every Whisper's encoder
 _MEDIAN_WIDTH = 7  # positions of 20 ms, as in Whisper's own word timestamps
@@ -72,6 +69,12 @@ def to_frames(attention: Tensor, positions_per_frame: float, n_frames: int) -> T
     return frames / frames.sum(-1, keepdim=True)
 
 
+class Teacher(Protocol):
+    """What listens to batches: `train.losses.whisper.Listener`."""
+
+    def listen(self, waveform: Tensor, lengths: Tensor) -> list[Heard]: ...
+
+
 class WhisperHead(nn.Module):
     """1 - mean_l cos(sum_f A_lf W z_f, h_l), with W the one trained layer.
 
@@ -83,7 +86,7 @@ class WhisperHead(nn.Module):
         listener: the teacher, for batches that do not say what is heard in them.
     """
 
-    def __init__(self, width: int, dim: int, sample_rate: int, hop_length: int, listener: Listener | None = None):
+    def __init__(self, width: int, dim: int, sample_rate: int, hop_length: int, listener: Teacher | None = None):
         super().__init__()
         # No module, so that it stays out of parameters(), state_dict(), train() and DDP.
         self.listener = listener

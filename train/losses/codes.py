@@ -1,0 +1,49 @@
+"""How far latents are from being quantized to given codes, by a quantizer that stays as it is."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from codec.quant.split import SplitQuantizer
+
+SHARPNESS = 4.0  # how much likelier an entry is than its nearest neighbour for a latent that lies on it, in nats
+N_MEASURED = 1024  # entries whose nearest neighbours are looked for
+
+
+class CodesLoss(nn.Module):
+    """Semantic plus mean acoustic loss of latents, each in nats.
+
+    Semantic: the cross-entropy of the entry under softmax_j(-|z - e_j|^2 / t), where t makes a latent on an entry
+    `SHARPNESS` nats likelier to be it than its nearest neighbour.
+
+    Acoustic: x in front of the tanh belongs between borders a and b, where rounding goes over to the next level:
+    softplus((x - b) / s) + softplus((a - x) / s). That is the cross-entropy of the level when a logistic variable of
+    scale s, half the distance of levels, is added to x. The outermost levels have one border.
+    """
+
+    entries: Tensor  # [N, D]
+    half_norms: Tensor  # [N]
+    steps: Tensor  # [acoustic_dim]
+
+    def __init__(self, quantizer: SplitQuantizer) -> None:
+        super().__init__()
+        entries = quantizer.semantic.embedding.detach().clone()
+        some = entries[:N_MEASURED]
+        distances = torch.cdist(some, entries).fill_diagonal_(float("inf"))
+        self.temperature = float(distances.amin(1).square().median().clamp(min=1e-6)) / SHARPNESS
+        self.register_buffer("entries", entries, persistent=False)
+        self.register_buffer("half_norms", entries.square().sum(1) / 2, persistent=False)
+        self.register_buffer("steps", quantizer.acoustic.steps.clone(), persistent=False)
+
+    def forward(self, latents: Tensor, codes: Tensor) -> Tensor:
+        """The scalar loss of latents `[B, T, D]`, float32, that should have codes `[B, K, T]`."""
+        semantic, acoustic = latents.split([self.entries.shape[1], len(self.steps)], dim=2)
+        logits = (F.linear(semantic, self.entries) - self.half_norms) * (2 / self.temperature)
+        semantic_loss = F.cross_entropy(logits.flatten(0, 1), codes[:, 0].flatten())
+        value, scale = codes[:, 1:].mT * 2 / self.steps - 1, 1 / self.steps
+        above = (value + scale).clamp(max=1).atanh()  # infinite beyond the highest level
+        below = (value - scale).clamp(min=-1).atanh()
+        outside = F.softplus((acoustic - above) / scale) + F.softplus((below - acoustic) / scale)
+        return semantic_loss + outside.mean()
