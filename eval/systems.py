@@ -15,8 +15,8 @@ from eval.baselines.base import SAMPLE_RATE, Coded, System, resample
 from eval.baselines.codec2 import Codec2
 from eval.baselines.files import Files
 from eval.baselines.huggingface import Dac, Encodec, Mimi
+from eval.baselines.lyra import Lyra
 from eval.baselines.opus import Opus
-from eval.baselines.pretrained import Pretrained
 from eval.baselines.snac import Snac
 from eval.baselines.speex import Speex
 
@@ -44,7 +44,10 @@ BASELINES: dict[str, Callable[[], System]] = {
     "opus-24": partial(Opus, 24),
 }
 
-PRETRAINED: dict[str, type[Pretrained]] = {kind.family: kind for kind in (Encodec, Dac, Mimi, Snac)}
+PRETRAINED: dict[str, Callable[[str, str, int | None, str], System]] = {
+    **{kind.family: kind for kind in (Encodec, Dac, Mimi, Snac)},
+    "lyra": lambda name, source, n_q, device: Lyra(name, source, n_q),  # whatever the device, it runs on the CPU
+}
 
 FILES = "files="  # leads the folder of outputs made elsewhere
 
@@ -84,8 +87,8 @@ def make_system(spec: str, device: str = "cpu") -> System | Files:
 
     Args:
         spec: a name in `ANCHORS` or `BASELINES`; a name in `PRETRAINED`, maybe with its weights as in
-            `mimi=FOLDER_OR_HUB_ID`; or a checkpoint folder, hub id or preset of ours. A number of codebooks may
-            follow the last two: `mimi:8`. `files=FOLDER` are outputs made elsewhere (see `Files`).
+            `mimi=FOLDER_OR_HUB_ID` or `lyra=FOLDER`; or a checkpoint folder, hub id or preset of ours. A number of
+            codebooks may follow the last two: `mimi:8`. `files=FOLDER` are outputs made elsewhere (see `Files`).
         device: of neural codecs.
 
     Raises:
