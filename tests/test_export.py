@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tiny import make_codec
 
 from codec.config import preset
 from codec.export import DecodeStep, EncodeStep, export_decoder, export_encoder, export_onnx
@@ -10,8 +11,10 @@ from codec.model import Codec
 CASES = [(1, 1), (2, 1), (2, 3), (1, 16), (3, 2), (4, 21)]  # batch size, frames; the example has (2, 3)
 
 
-@pytest.fixture(scope="module")
-def codec():
+@pytest.fixture(scope="module", params=["patches", "source filter"])
+def codec(request):
+    if request.param == "source filter":
+        return make_codec("source filter")
     torch.manual_seed(0)
     return Codec(preset("tiny")).eval().requires_grad_(False)
 

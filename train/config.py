@@ -54,6 +54,7 @@ class TrainerConfig:
     precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16: mixed, by autocast
     compile: bool = False
     parallel: Literal["ddp", "fsdp"] = "ddp"  # when started by torchrun
+    freeze: tuple[str, ...] = ()  # parts of the main network that stay as they are, see `train.freeze`
     log_every: int = 20
     validate_every: int = 1_000  # 0: never
     validate_clips: int = 16
@@ -63,6 +64,8 @@ class TrainerConfig:
     max_bad_steps: int = 5  # NaN or infinite gradients in a row before going back to the last checkpoint
 
     def __post_init__(self) -> None:
+        require(not isinstance(self.freeze, str), "freeze", self.freeze, "a list, such as [encoder,quantizer]")
+        self.freeze = tuple(self.freeze)
         for name in ("steps", "accumulate", "log_every", "save_every", "keep_last", "max_bad_steps"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("minutes", "validate_every", "validate_clips"):

@@ -20,6 +20,7 @@ from train import checkpoint
 from train.checkpoint import Progress
 from train.config import OptimConfig, TrainerConfig
 from train.dist import World, any_of, barrier, mean_of, parallelize
+from train.freeze import freeze
 from train.log import Logger
 from train.optim import WeightAverage, learning_rate, make_optimizer
 from train.tasks.base import Task
@@ -41,6 +42,10 @@ class Trainer:
         seed: of everything random.
         folder: the run's.
         world: this process among all.
+
+    Raises:
+        ValueError: `config.freeze` names what the main network does not have.
+        CheckpointError: the folder or its last checkpoint cannot be used.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Trainer:
     ) -> None:
         self.task, self.config, self.optim, self.seed = task, config, optim, seed
         self.folder, self.checkpoints, self.world = folder, folder / "checkpoints", world
+        freeze(task.networks[task.main], config.freeze)
         checkpoint.check_folder(self.checkpoints, (config.keep_last + 1) * checkpoint.size_of(task.networks))
         for network in task.networks.values():
             network.to(world.device).train()
@@ -223,6 +229,11 @@ class Trainer:
             checkpoint.load_state(network, parts[f"network.{name}"])
             if name in self.optimizers:
                 checkpoint.load_optimizer_state(network, self.optimizers[name], parts[f"optimizer.{name}"])
+        for key, p in self.task.networks[self.task.main].named_parameters():
+            if not p.requires_grad:  # it may have learned until now: its average is at once what it stays at
+                self.optimizers[self.task.main].state.pop(p, None)
+                if self.average is not None:
+                    self.average.tensors[key].copy_(p.detach())
 
     def _roll_back(self, log: Logger) -> Progress:
         p = self.progress

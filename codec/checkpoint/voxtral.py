@@ -189,6 +189,9 @@ def params_from_config(config: CodecConfig) -> dict[str, Any]:
     Raises:
         ValueError: the release has no way to say this configuration.
     """
+    for name in ("front", "head"):
+        if (value := getattr(config, name)) != "patches":
+            raise ValueError(f"{name} = {value!r}: the released layout knows only 'patches'")
     if len(set(config.levels)) > 1:
         raise ValueError(f"acoustic_levels = {config.levels}: the released layout knows one number for all")
     args: dict[str, Any] = {

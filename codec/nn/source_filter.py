@@ -73,6 +73,7 @@ class SourceFilter(nn.Module):
     magnitude: Tensor  # [n_bands, F], of gains
     phase: Tensor  # [n_bands, F], of gains
     spread: Tensor  # [n_periodic, n_bands]
+    inverse: Tensor  # [F * 2, patch_size], of spectra to the patch at their end
     noise: Tensor  # [NOISE_PATCHES, F, 2], spectra of the noise around each patch
 
     def __init__(self, patch_size: int, sample_rate: int, n_bands: int, n_periodic: int) -> None:
@@ -90,6 +91,8 @@ class SourceFilter(nn.Module):
         self._register("phase", minimum_phase(envelope).T)
         wide = band_middles(n_periodic, sample_rate)
         self._register("spread", envelope_basis(wide, middles).T)  # from its bands to those of the envelope
+        parts = np.multiply.outer(np.eye(n_fft // 2 + 1), [1, 1j]).swapaxes(1, 2)  # [F, 2, F]
+        self._register("inverse", np.fft.irfft(parts)[..., -patch_size:].reshape(-1, patch_size))
         noise = torch.from_numpy(_noise(NOISE_PATCHES * patch_size)).float()
         around = torch.cat([noise[-self.n_past :], noise]).unfold(0, n_fft, patch_size)
         self.register_buffer("noise", torch.view_as_real(torch.fft.rfft(around)), persistent=False)
@@ -114,7 +117,7 @@ class SourceFilter(nn.Module):
             gain, periodicity, _ = self.controls(x, log_f0)
             new_pulses, phase = self._oscillate(log_f0, phase.masked_fill(fresh, 0))
             pulses = torch.cat([pulses.masked_fill(fresh, 0), new_pulses], dim=1)
-            y = self._filter(gain, periodicity @ self.spread, pulses, span)
+            y = self._filter(gain, periodicity.contiguous() @ self.spread, pulses, span)
             high = log_f0[:, -1:].float()
             pitch = torch.cat([high, (log_f0[:, -1:] - high).float()], dim=1)
             tail = torch.cat([pulses[:, -self.n_past :], x[:, -1], pitch, phase], dim=1)[..., None]
@@ -127,14 +130,14 @@ class SourceFilter(nn.Module):
         in.
         """
         size, rate = self.patch_size, self.sample_rate
-        f0 = log_f0.clamp(*(math.log2(f) for f in PITCH_HZ)).exp2()
+        f0 = log_f0.exp2().clamp(*PITCH_HZ)
         f, step = f0[:, :-1, None].float(), f0.diff(dim=1)[..., None].float()  # [B, T, 1]; f rises by step in a patch
-        cycles = (f0[:, 1:] + f0[:, :-1]) * (size / (2 * rate))
+        cycles = (f0[:, 1:] + f0[:, :-1]) * size / (2 * rate)  # ONNX files round factors to float32; these are whole
         turned = (cycles * PHASE_STEPS).round().long().cumsum(1)
         starts = torch.cat([phase.long(), phase.long() + turned], dim=1) % PHASE_STEPS
-        n = torch.arange(size, device=f.device)
+        n = torch.arange(size, device=f.device, dtype=f.dtype)
         now = f + step * (n / size)  # [B, T, P] Hz
-        at = starts[:, :-1, None] / PHASE_STEPS + (f + step * (n / (2 * size))) * (n / rate)  # cycles
+        at = starts[:, :-1, None].to(f.dtype) / PHASE_STEPS + (f + step * (n / (2 * size))) * (n / rate)  # cycles
         half = math.pi * (at - at.round())
         half = torch.where(half.abs() < 1e-4, 1e-4, half)  # the quotient below is even and flat around 0
         n_cosines = (0.98 * rate / 2) / now
@@ -152,10 +155,16 @@ class SourceFilter(nn.Module):
         voice_filter = self._response(gain + F.logsigmoid(periodicity) / 2)  # [B, 1 + T, F, 2]
         noise_filter = self._response(gain + F.logsigmoid(-periodicity) / 2)
         before, after = (
-            torch.fft.irfft(torch.view_as_complex(_product(voice, h) + _product(noise, g)))[..., -size:]
+            self._patch(_product(voice, h) + _product(noise, g))
             for h, g in ((voice_filter[:, :-1], noise_filter[:, :-1]), (voice_filter[:, 1:], noise_filter[:, 1:]))
         )
-        return torch.lerp(before, after, (torch.arange(size, device=gain.device) + 0.5) / size)
+        return torch.lerp(before, after, (torch.arange(size, device=gain.device, dtype=gain.dtype) + 0.5) / size)
+
+    def _patch(self, spectra: Tensor) -> Tensor:
+        """Spectra `[B, T, F, 2]` to the patch at the end of each, `[B, T, P]`."""
+        if torch.compiler.is_compiling():  # ONNX Runtime knows this transform only of late, and slowly
+            return spectra.flatten(2) @ self.inverse
+        return torch.fft.irfft(torch.view_as_complex(spectra))[..., -self.patch_size :]
 
     def _response(self, gain: Tensor) -> Tensor:
         """Log gains `[B, T, n_bands]` to the minimum-phase filter of that envelope, `[B, T, F, 2]`."""

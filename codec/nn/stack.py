@@ -67,4 +67,4 @@ class CausalStack(nn.Module):
 
 def edge_tails(batch_size: int, device: torch.device, *layers: SpectrumFront | PitchReader | SourceFilter) -> State:
     """Tails of the layers of a front or head, which stay float32, for `batch_size` fresh streams."""
-    return [torch.zeros(batch_size, *layer.tail_shape, device=device) for layer in layers]
+    return [torch.zeros(batch_size, *layer.tail_shape, device=device, dtype=torch.float32) for layer in layers]

@@ -111,6 +111,8 @@ def test_without_encoder(folder, source):
     ("changes", "message"),
     [
         ({"acoustic_levels": (5, 8, 3), "acoustic_dim": 3}, "acoustic_levels"),
+        ({"front": "spectrum"}, "front"),
+        ({"head": "source_filter"}, "head"),
         ({"windows": (16, 9, 4, 2)}, "windows"),
         ({"windows": (16, 8, 4, 4)}, "windows"),
     ],

@@ -10,7 +10,7 @@ import train.__main__  # noqa: F401  registers the base settings
 from codec.config import CodecConfig, preset
 from codec.tts.config import TTSConfig
 from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping
-from train.data.audio import DataConfig
+from train.data.made import MadeDataConfig
 from train.data.pairs import PreferenceDataConfig
 from train.data.speech import SpeechDataConfig
 from train.tasks.codec import CodecLossConfig
@@ -21,7 +21,7 @@ CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 COMMON = {"optim": OptimConfig, "trainer": TrainerConfig, "logger": LoggerConfig}
 CLASSES = {
-    "codec": {**COMMON, "data": DataConfig, "loss": CodecLossConfig, "model": CodecConfig},
+    "codec": {**COMMON, "data": MadeDataConfig, "loss": CodecLossConfig, "model": CodecConfig},
     "tts": {**COMMON, "data": SpeechDataConfig, "loss": TTSLossConfig, "model": TTSConfig},
     "dpo": {**COMMON, "data": PreferenceDataConfig, "loss": DPOLossConfig},  # the model is that of a checkpoint
 }
@@ -36,7 +36,8 @@ def settings(*overrides):
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiments_are_valid(experiment):
     s = settings(f"experiment={experiment}", "data.train=somewhere")
-    s["model"].pop("init")
+    for name in ("init", "init_encoder"):
+        s["model"].pop(name, None)
     for group, cls in CLASSES[s["task"]].items():
         from_mapping(cls, s[group], group)
 
@@ -60,3 +61,15 @@ def test_every_field_can_be_overridden(experiment, group):
     for name, value in base[group].items():
         if isinstance(value, bool | int | float):
             settings(f"experiment={experiment}", f"{group}.{name}={value}")
+
+
+@pytest.mark.parametrize(("experiment", "learns"), [("encoder_only", "encoder"), ("decoder_only", "decoder")])
+def test_parts_are_trained_for_any_architecture(experiment, learns):
+    """The released one too: the settings of the experiment stay on top of the chosen losses."""
+    s = settings(f"experiment={experiment}", "data.train=somewhere", "model=voxtral", "loss=reconstruction")
+    assert s["model"]["init"] == "CHECKPOINT"  # no such folder: it has to be given
+    assert set(s["trainer"]["freeze"]) == {"encoder", "quantizer", "decoder"} - {learns}
+    assert s["model"]["dim"] == 1024
+    assert (s["loss"]["waveform"], s["loss"]["semantic"], s["loss"]["pitch"]) == (30.0, 0.0, 0.0)
+    assert s["model"]["semantic_quantize_prob"] == 1.0
+    assert s["loss"]["distill"]["kind"] == "none"

@@ -13,6 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 import codec
+from codec.checkpoint.store import save_checkpoint
+from codec.config import preset
+from codec.model import Codec
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -123,6 +126,25 @@ def test_two_processes_train_like_one(tmp_path, mode):
     assert [line["step"] for line in resumed] == list(range(1, 9))
 
 
+@pytest.mark.parametrize(("mode", "part"), [("ddp", "encoder"), ("fsdp", "encoder"), ("fsdp", "decoder")])
+def test_two_processes_train_a_part(tmp_path, mode, part):
+    """The encoder learns from pairs that the decoder makes, too."""
+    torch.manual_seed(0)
+    start = Codec(preset("tiny"))
+    save_checkpoint(tmp_path / "init", start.config, start.state_dict())
+    others = {"encoder", "quantizer", "decoder"} - {part}
+    settings = [*SHORT, f"trainer.freeze=[{','.join(others)}]", f"model.init={tmp_path / 'init'}"]
+    settings += [f"trainer.parallel={mode}", "trainer.steps=4", "optim.lr=1e-3"]
+    settings += ["+data.made_share=0.5"] if part == "encoder" else []
+    lines = train(tmp_path / "run", *settings, processes=2)
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert all(("loss/codes" in line) == (part == "encoder") for line in lines)
+    after = last_tensors(tmp_path / "run")
+    for name, tensor in start.state_dict().items():
+        learns = name.removeprefix("_").startswith(part)
+        assert torch.equal(after[f"network.codec/{name}"], tensor) != learns, name
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -132,6 +154,7 @@ def test_two_processes_train_like_one(tmp_path, mode):
         (["experiment=codec_tiny_cpu", "optim.lr=-1"], "lr = -1"),
         (["experiment=codec_tiny_cpu", "task=poems"], "task = 'poems': expected one of codec"),
         (["experiment=codec_tiny_cpu", "model.init=nowhere"], "nowhere"),
+        (["experiment=codec_tiny_cpu", "trainer.freeze=[encodr]"], "the parts of the network are encoder, quantizer"),
     ],
 )
 def test_mistakes_end_in_one_line(tmp_path, settings, message):

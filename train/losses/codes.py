@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from codec.quant.split import SplitQuantizer
 
-SHARPNESS = 4.0  # how much likelier an entry is than its nearest neighbour for a latent that lies on it, in nats
+SHARPNESS = 2.0  # how much likelier an entry is than its nearest neighbour for a latent that lies on it, in nats
 N_MEASURED = 1024  # entries whose nearest neighbours are looked for
 
 

@@ -15,12 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from codec.checkpoint.store import check_tensors, fingerprint, load_checkpoint, save_checkpoint
+from codec.checkpoint.store import fingerprint, save_checkpoint
 from codec.config import CodecConfig
 from codec.files import atomic_folder
 from codec.model import Codec, CodecOutput
 from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
+from codec.tokenizer import load
 from eval.ctc import save_head
 from eval.metrics.base import Pair
 from eval.metrics.registry import DEFAULT
@@ -30,20 +31,24 @@ from eval.spelling import normalise
 from train.config import from_mapping
 from train.data.audio import Batch, CropDataset, DataConfig
 from train.data.loader import ValidClip, make_loader, valid_clips
+from train.data.made import MadeDataConfig
 from train.data.manifest import read_manifest
 from train.discriminators import DiscriminatorConfig, Discriminators, split_maps
 from train.dist import gather_batch, share
+from train.freeze import is_frozen
 from train.losses.adversarial import discriminator_hinge, feature_distance, generator_hinge
 from train.losses.controls import ControlLoss
 from train.losses.ctc import CTCHead
 from train.losses.distill import DistillConfig, make_distillation
 from train.losses.reconstruction import ReconstructionLoss
+from train.start import FRESH, fresh_start, take_weights
 from train.tasks.base import Validation
+from train.tasks.made import MadePairs
 from train.transform import start_as_transform, start_as_vocoder
 
 VALID_SECONDS = 8.0
 CONTROLS = ("envelope", "motion", "periodicity", "pitch")  # losses of the head source_filter
-LOSSES = ("waveform", "stft", "log_mel", "feature", "adversarial", "commit", "range", "semantic", *CONTROLS)
+LOSSES = ("waveform", "stft", "log_mel", "feature", "adversarial", "commit", "range", "semantic", "codes", *CONTROLS)
 RANGE = 2.0  # of acoustic latents before tanh; the outermost of 21 levels begins at 1.8
 VALID_AUDIO = 4  # clips to listen to
 START_CLIPS = 128  # that a fresh codec's transform is measured on
@@ -57,6 +62,8 @@ class CodecLossConfig:
     with g = decay^steps, counted from `adversarial_start`; and what the paper does without:
     log_mel * L_mel and range * L_range, not decaying, and adversarial * generator hinge. L_range is the
     mean square by which acoustic latents exceed `RANGE`, where tanh is nearly flat and learning stops.
+
+    codes * L_codes is that of pairs which a decoder made for its encoder, see `train.tasks.made`.
 
     A codec with the head source_filter also learns the controls of its voice, see `train.losses.controls`, and may
     do so alone until `waveform_start`: until then no waveform is made, which is several times as fast.
@@ -74,6 +81,7 @@ class CodecLossConfig:
     commit: float = 0.1
     range: float = 0.0
     semantic: float = 1.0
+    codes: float = 0.1
     envelope: float = 0.0
     motion: float = 0.0
     periodicity: float = 0.0
@@ -116,8 +124,10 @@ class CodecTask:
         data: what to train and validate on.
         loss: which losses count how much.
         seed: of the data's order and crops.
-        init: weights to start from: `transform` (see `train.transform`), `random`, or those of a checkpoint folder.
+        init: weights to start from: `transform` (see `train.transform`), `random`, or those of a checkpoint.
         n_valid: clips to validate on.
+        init_encoder: `transform` or `random` for a fresh encoder beside the other weights of a checkpoint. One without
+            an encoder gets a `transform`.
 
     Raises:
         ValueError: unusable data or settings; the message names them.
@@ -134,6 +144,7 @@ class CodecTask:
         seed: int,
         init: str = "transform",
         n_valid: int = 16,
+        init_encoder: str = "",
     ) -> None:
         self.config, self.data, self.loss = codec_config, data, loss
         utterances = read_manifest(data.train)
@@ -141,18 +152,24 @@ class CodecTask:
         self.clips: list[ValidClip] = []
         if n_valid and data.valid:
             self.clips = valid_clips(data.valid, codec_config.sample_rate, n_valid, VALID_SECONDS)
+        original = None if init in FRESH else load(init).model
+        start = fresh_start(init, init_encoder, original)
         torch.manual_seed(seed)
         self.codec = Codec(codec_config)
         self.controls = self._make_controls()
-        if init == "transform":
-            start = self.dataset.collate([self.dataset[i] for i in range(START_CLIPS)])
+        if start == "transform":
+            some = self.dataset.collate([self.dataset[i] for i in range(START_CLIPS)])
             if self.controls is None:
-                start_as_transform(self.codec, start.waveform)
+                start_as_transform(self.codec, some.waveform)
             else:
-                assert start.f0 is not None
-                start_as_vocoder(self.codec, start.waveform, self.controls.measure(start.waveform, start.f0)[0])
-        elif init != "random":
-            load_weights(self.codec, init)
+                assert some.f0 is not None
+                start_as_vocoder(self.codec, some.waveform, self.controls.measure(some.waveform, some.f0)[0])
+        if original is not None:
+            take_weights(self.codec, original, init, with_encoder=not start)
+        self.has_unlike_encoder = original is not None and bool(start)  # unlike what its decoder was trained with
+        self.made: MadePairs | None = None
+        if isinstance(data, MadeDataConfig) and data.made_share:
+            self.made = MadePairs(original, codec_config, data)
         self.distillation = make_distillation(loss.distill, codec_config)
         self.networks: dict[str, nn.Module] = {"codec": self.codec, "distillation": self.distillation}
         if loss.has_discriminators:
@@ -179,21 +196,28 @@ class CodecTask:
     def from_settings(cls, settings: dict[str, Any], n_valid: int) -> CodecTask:
         """From the groups `model`, `data` and `loss` of a run's settings, and its `seed`."""
         model = dict(settings["model"])
-        init = model.pop("init")
+        init, init_encoder = model.pop("init"), model.pop("init_encoder", "")
         return cls(
             CodecConfig(**model),
-            from_mapping(DataConfig, settings["data"], "data"),
+            from_mapping(MadeDataConfig, settings["data"], "data"),
             from_mapping(CodecLossConfig, settings["loss"], "loss"),
             settings["seed"],
             init,
             n_valid,
+            init_encoder,
         )
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[Batch]:
-        return make_loader(self.dataset, self.data.batch_size, start, rank, world_size, self.data.num_workers)
+        if self.has_unlike_encoder and is_frozen(self.codec.encoder):
+            raise ValueError(
+                "trainer.freeze: a fresh encoder beside the decoder of model.init has to learn first, with "
+                "experiment=encoder_only"
+            )
+        n_made = 0 if self.made is None else world_size * self.made.per_process(self.codec, world_size)
+        return make_loader(self.dataset, self.data.batch_size - n_made, start, rank, world_size, self.data.num_workers)
 
     def backward(self, batch: Batch, step: int, scale: float, generator: torch.Generator) -> dict[str, Tensor]:
-        """Gradients of one batch for all networks, in one pass over each."""
+        """Gradients of one batch for all networks, in one pass over each; made pairs are another batch."""
         weights = self._weights(step)
         sounds = any(weights[name] for name in ("waveform", "stft", "log_mel", "feature", "adversarial"))
         output: CodecOutput = self.parallel["codec"](batch.waveform, generator, sounds)
@@ -219,6 +243,9 @@ class CodecTask:
             shown = self._show(output.waveform.float(), target, generator)
             parts["discriminator"], adversarial = self._adversarial(*shown, self._choose(step), scale)
             parts |= adversarial
+        if self.made is not None:
+            n_made = self.made.per_process(self.codec, share()[1])
+            parts["codes"] = self.made.loss(self.parallel["codec"], n_made, generator)
         total = sum(weights[name] * parts[name] for name in weights if name in parts)
         (scale * total).backward()
         parts["total"] = total
@@ -233,7 +260,7 @@ class CodecTask:
         weights |= {"feature": c.feature * (since >= 0), "adversarial": c.adversarial * (since >= 0)}
         if step < c.waveform_start:
             weights = dict.fromkeys(weights, 0.0)
-        weights |= {name: getattr(c, name) for name in ("commit", "range", "semantic", *CONTROLS)}
+        weights |= {name: getattr(c, name) for name in ("commit", "range", "semantic", "codes", *CONTROLS)}
         return weights
 
     def _show(self, output: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -261,7 +288,7 @@ class CodecTask:
         return loss, {"feature": feature_distance(real, maps), "adversarial": generator_hinge(maps)}
 
     def after_step(self, step: int, generator: torch.Generator) -> dict[str, Any]:
-        """Place the semantic codebook when its time has come, and move it with every other step."""
+        """Place the semantic codebook when its time has come, move it with every other step; not if it is frozen."""
         latents = torch.cat([gather_batch(z) for z in self._new_latents])
         codes = torch.cat(self._codes)
         self._new_latents.clear()
@@ -270,11 +297,13 @@ class CodecTask:
         n = self.config.semantic_dim
         metrics: dict[str, Any] = {"latents/semantic_std": latents[..., :n].std()}
         metrics["latents/acoustic_std"] = latents[..., n:].std()
+        frozen = is_frozen(quantizer.semantic)
         overdue = step > min(self.loss.vq_starts) and not quantizer.semantic.started  # its step was skipped
-        if step in self.loss.vq_starts or overdue:
+        if not frozen and (step in self.loss.vq_starts or overdue):
             quantizer.start(self._many_latents(), generator)
         elif quantizer.semantic.started:
-            metrics["codebook/revived"] = quantizer.learn(latents, generator)
+            if not frozen:
+                metrics["codebook/revived"] = quantizer.learn(latents, generator)
             metrics["codebook/00_perplexity"] = quantizer.semantic.perplexity
             stats = codebook_stats(codes, self.config.codebook_sizes)
             for k in range(1, self.config.num_codebooks):  # a batch is too small to judge the semantic one by
@@ -303,7 +332,7 @@ class CodecTask:
 
         Where there are transcripts and a CTC head, `cer` is what the head reads from the semantic codes.
         """
-        jobs, codes, texts = [], [], []
+        jobs, codes, texts, waveforms = [], [], [], []
         head = self.distillation.head
         audio: dict[str, Tensor] = {}
         pictures: dict[str, Any] = {}
@@ -314,6 +343,7 @@ class CodecTask:
             assert result.waveform is not None
             output = result.waveform[0, : len(waveform)].float().cpu()
             codes.append(result.quantized.codes)
+            waveforms.append(padded[None])
             if isinstance(head, CTCHead) and (text := normalise(text or "")):
                 logits = head.logits(result.quantized.z[..., : self.config.semantic_dim].float())
                 texts.append((text, head.decode(logits, torch.tensor([len(waveform)]))[0]))
@@ -327,6 +357,8 @@ class CodecTask:
             stats = codebook_stats(torch.cat(codes, dim=2), self.config.codebook_sizes)
             metrics["semantic_perplexity"] = float(stats.perplexity[0])
             metrics["failed"] = len(failures(scored))
+        if self.made is not None:
+            metrics |= self.made.agreement(self.parallel["codec"], waveforms, codes, self.codec.device)
         if texts:
             metrics["cer"] = jiwer.cer([text for text, _ in texts], [read for _, read in texts])
         return Validation(metrics, audio, pictures, self.config.sample_rate)
@@ -342,15 +374,3 @@ class CodecTask:
         for module in self.codec.modules():
             if isinstance(module, Block):
                 module.compile(dynamic=False)
-
-
-def load_weights(codec: Codec, folder: str) -> None:
-    """Take the weights of a checkpoint with the same architecture.
-
-    Raises:
-        CheckpointError: it cannot be read, or is of another architecture.
-    """
-    _, state, _ = load_checkpoint(folder)
-    ours = codec.state_dict()
-    check_tensors(f"model.init = {folder!r}", ours, state)
-    codec.load_state_dict({name: t.to(ours[name].dtype) for name, t in state.items()})

@@ -1,0 +1,47 @@
+"""Parts of a network that training leaves as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+
+def freeze(network: nn.Module, names: Sequence[str]) -> None:
+    """Freeze modules, with all that is in them: their parameters get no gradients.
+
+    What else learns, such as a codebook, must ask `is_frozen`.
+
+    Args:
+        network: which has the modules.
+        names: dotted, such as `decoder.stack.layers.0`; an attribute `_encoder` goes by its public name, `encoder`.
+
+    Raises:
+        ValueError: there is no such module, or nothing is left to train; the message lists what there is.
+    """
+    for name in names:
+        for module in _find(network, name).requires_grad_(False).modules():
+            module.__dict__["frozen"] = True
+    if names and not any(p.requires_grad for p in network.parameters()):
+        raise ValueError(f"trainer.freeze = {list(names)}: nothing is left to train of {_parts(network)}; freeze less")
+
+
+def is_frozen(module: nn.Module) -> bool:
+    """Whether `freeze` was told of this module, or of one that it is part of."""
+    return "frozen" in module.__dict__
+
+
+def _find(network: nn.Module, name: str) -> nn.Module:
+    module, path = network, ""
+    for part in name.split("."):
+        children = dict(module.named_children())
+        found = children.get(part, children.get(f"_{part}"))
+        if found is None:
+            where = path or "the network"
+            raise ValueError(f"trainer.freeze: no {name!r}; the parts of {where} are {_parts(module) or 'none'}")
+        module, path = found, f"{path}.{part}" if path else part
+    return module
+
+
+def _parts(module: nn.Module) -> str:
+    return ", ".join(name.removeprefix("_") for name, _ in module.named_children())

@@ -1,0 +1,109 @@
+"""Learning an encoder from its decoder: speech that the decoder of a checkpoint makes of codes, to be found again.
+
+For a decoder whose encoder nobody has, these pairs are the only ones in which the right codes are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+import torch
+from torch import Tensor
+
+from codec.config import CodecConfig
+from codec.model import Codec, CodecOutput
+from train.data.made import CodeSource, MadeDataConfig, RandomCodes, TokenCodes
+from train.freeze import is_frozen
+from train.losses.codes import CodesLoss
+
+N_VALID = 16  # made clips that validation measures
+# Fields of a config that a decoder in use does not depend on.
+FREE = {
+    "front", "encoder_layers", "layer_scale_init", "proj_weight_norm",
+    "semantic_init", "semantic_decay", "semantic_revive_below", "semantic_quantize_prob",
+    "acoustic_quantize_prob", "acoustic_noise_prob", "quantizer_dropout",
+}  # fmt: skip
+
+
+class MadePairs:
+    """Pairs of codes and speech by a codec that stays as it is, and what an encoder learns from them.
+
+    Args:
+        original: the codec of `model.init`, in eval mode; it may have no encoder. None if there is no checkpoint.
+        config: of the codec that learns, whose decoder is the same.
+        data: how many pairs, and what of.
+
+    Raises:
+        ValueError: unusable token shards, no checkpoint, or its decoder is another one.
+    """
+
+    def __init__(self, original: Codec | None, config: CodecConfig, data: MadeDataConfig) -> None:
+        if original is None:
+            raise ValueError(f"data.made_share = {data.made_share}: give the checkpoint that makes pairs as model.init")
+        ours, theirs = asdict(config), asdict(original.config)
+        for name, value in theirs.items():
+            if ours[name] != value and name not in FREE:
+                raise ValueError(f"model.{name} = {ours[name]}: model.init has {value}; its decoder needs the same")
+        self.original, self.data = original, data
+        self.n_frames = round(data.crop_s * config.frame_rate)
+        self.distance = CodesLoss(original.quantizer)
+        self.source: CodeSource
+        if data.made_tokens:
+            self.source = TokenCodes(data.made_tokens, config.codebook_sizes, data.made_mix)
+        else:
+            self.source = RandomCodes(original.quantizer.semantic.cluster_usage, config.levels)
+
+    def per_process(self, codec: Codec, world_size: int) -> int:
+        """How many made clips of a batch each process has.
+
+        Raises:
+            ValueError: they cannot be shared equally, or the decoder of the codec that learns will not stay the same.
+        """
+        what = f"data.made_share = {self.data.made_share}"
+        if not (is_frozen(codec.decoder) and is_frozen(codec.quantizer)):
+            raise ValueError(f"{what}: what makes the pairs must stay as it is; set trainer.freeze=[decoder,quantizer]")
+        if self.data.n_made % world_size:
+            raise ValueError(f"{what}: {self.data.n_made} clips of a batch, for {world_size} processes; give another")
+        return self.data.n_made // world_size
+
+    @torch.no_grad()
+    def draw(self, n: int, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Codes `[n, K, T]` and the speech `[n, L]` that the decoder makes of them, on `device`."""
+        codes = self.source.draw(n, self.n_frames, torch.Generator().manual_seed(seed)).to(device)
+        original = self.original.to(device)
+        z = original.quantizer.decode(codes)
+        return codes, original.decoder(z, original.decoder.init_state(n))[0].float()
+
+    def loss(self, codec: Callable[..., CodecOutput], n: int, generator: torch.Generator) -> Tensor:
+        """How far the latents of `n` made clips, by the codec that learns, are from their codes: see `CodesLoss`."""
+        codes, waveform = self.draw(n, generator.initial_seed(), generator.device)
+        latents = codec(waveform, generator, False).latents
+        with torch.autocast(latents.device.type, enabled=False):
+            return self.distance.to(latents.device)(latents.float(), codes)
+
+    @torch.no_grad()
+    def agreement(
+        self,
+        codec: Callable[..., CodecOutput],
+        waveforms: Sequence[Tensor],
+        codes: Sequence[Tensor],
+        device: torch.device,
+    ) -> dict[str, float]:
+        """Shares of codes that are right, all and semantic ones; the codec is in eval mode.
+
+        `made_codes_equal` and `made_semantic_equal` are of made clips, the same each time. If the original has an
+        encoder, `codes_equal` and `semantic_equal` compare codes `[1, K, T]` that the codec gave recordings `[1, L]`
+        with those of that encoder.
+        """
+        made, waveform = self.draw(N_VALID, 0, device)
+        metrics = _equal(codec(waveform).quantized.codes, made, "made_")
+        if self.original.has_encoder and waveforms:
+            theirs = torch.cat([self.original.encode(x) for x in waveforms], dim=2)
+            metrics |= _equal(torch.cat(list(codes), dim=2), theirs)
+        return metrics
+
+
+def _equal(ours: Tensor, theirs: Tensor, prefix: str = "") -> dict[str, float]:
+    equal = (ours == theirs).float()
+    return {f"{prefix}codes_equal": float(equal.mean()), f"{prefix}semantic_equal": float(equal[:, 0].mean())}
