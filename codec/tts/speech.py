@@ -237,7 +237,7 @@ def load(
 ) -> TTS:
     """Load a voice model and the codec that it speaks through.
 
-    That is the one in a folder `codec/` beside the model's weights, if there is one, else the one that its config names.
+    That is the one in a folder `codec/` beside the model's weights, if there is one, else the one its config names.
 
     Args:
         name: "default" for the one that comes with this package, a checkpoint folder (ours, or the released
