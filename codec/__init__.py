@@ -4,7 +4,7 @@ Shapes in comments and docstrings: B batch, L samples, T frames or steps, D widt
 K codebooks (n_q of them in use), N entries.
 """
 
-from codec.audio.io import AudioError
+from codec.audio.error import AudioError
 from codec.checkpoint.store import CheckpointError
 from codec.config import CodecConfig, preset
 from codec.model import Codec, MissingEncoderError

@@ -1,19 +1,45 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders: found in depth, and written whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+ESCAPE = "backslashreplace"  # for errors in text files: what a file's name has that is no UTF-8, as JSON escapes it
+_PREFIX = ".new-"  # short, as the names of users may be as long as a file system allows
+_MAX_SUFFIX = 32
+
+
+def find_files(folder: Path) -> list[Path]:
+    """Sorted paths of all files in a folder, in depth, also behind symbolic links; what a link repeats is left out."""
+    files: list[Path] = []
+    seen: set[str] = set()
+    starts = [folder]
+    while starts:  # what is there in itself comes before what is linked to
+        links = []
+        for start in starts:
+            for place, folders, names in os.walk(start, onerror=_warn):
+                real = os.path.realpath(place)
+                if real in seen:
+                    folders.clear()
+                    continue
+                seen.add(real)
+                files += [Path(place, name) for name in names]
+                links += [path for name in folders if (path := Path(place, name)).is_symlink()]
+        starts = sorted(links)
+    return sorted(files)
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, synced and renamed to it on success, removed on failure."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    """A temporary path beside `path`, of its suffix, synced and renamed to it on success, removed on failure."""
+    suffix = path.suffix if len(path.suffix) <= _MAX_SUFFIX else ""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=suffix)
     os.close(handle)
     new = Path(name)
     try:
@@ -30,7 +56,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder that takes the place of `folder` on success and is removed on failure."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_PREFIX))
     old = new.with_name(new.name + "-old")
     try:
         yield new
@@ -47,6 +73,11 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _warn(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # it went while its folder was searched
+        warnings.warn(f"{error.filename}: cannot be searched ({error.strerror})", stacklevel=3)
 
 
 def _sync(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from codec.config import CodecConfig
 from codec.decoder import Decoder
 from codec.encoder import Encoder
 from codec.nn.source_filter import Controls
+from codec.nn.stack import CausalStack
 from codec.quant.result import Quantized
 from codec.quant.split import SplitQuantizer
 
@@ -83,6 +85,19 @@ class Codec(nn.Module):
         for part in (self._encoder, self.decoder):
             if part is not None:
                 part.stack.to(dtype)
+        return self
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Codec:
+        """Change types as `cast` does, whoever asks: `half()`, `double()`, `to(torch.bfloat16)`."""
+
+        def move(tensor: Tensor) -> Tensor:
+            new = fn(tensor)
+            return new if new.dtype == tensor.dtype else tensor.to(new.device)
+
+        for part in (self._encoder, self.decoder):
+            for child in () if part is None else part.children():
+                child._apply(fn if isinstance(child, CausalStack) else move)
+        self.quantizer._apply(move)
         return self
 
     def latents(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -38,7 +38,6 @@ class _Streams:
             self.started[i] = False
         self.state[0] = self.state[0] * self.started.to(self.state[0].device)
 
-    @torch.inference_mode()
     def _drain(self) -> list[Tensor]:
         """Process every frame that is pending; returns the outputs `[n_i, ...]` of each stream."""
         outputs: list[list[Tensor]] = [[] for _ in range(self.batch_size)]
@@ -56,7 +55,6 @@ class _Streams:
                 outputs[i].append(y[i])
             self.started |= active
 
-    @torch.inference_mode()
     def _finish(self, stream: int | None) -> list[Tensor]:
         """Process what is pending as the end of the streams, and reset them."""
         outputs = [self._nothing() for _ in range(self.batch_size)]
@@ -111,10 +109,11 @@ class EncoderStream(_Streams):
     """
 
     def __init__(self, codec: Codec, batch_size: int = 1, fingerprint: str = "") -> None:
-        empty = torch.zeros(0, device=codec.device)
+        empty = torch.zeros(0, device=codec.device, dtype=torch.float32)
         super().__init__(codec, codec.encoder, batch_size, codec.config.hop_length, empty)
         self.fingerprint = fingerprint
 
+    @torch.no_grad()
     def push(self, samples: Tensor | NDArray | Sequence[Tensor | NDArray]) -> Tokens:
         """Add samples at `config.sample_rate` and get the frames they complete.
 
@@ -136,6 +135,7 @@ class EncoderStream(_Streams):
         frames = self._drain()
         return self._tokens(frames, [len(f) * self.unit for f in frames])
 
+    @torch.no_grad()
     def flush(self, stream: int | None = None) -> Tokens:
         """End stream number `stream` (all by default): get its incomplete last frame, if any, and reset it."""
         chosen = self._chosen(stream)
@@ -165,11 +165,12 @@ class DecoderStream(_Streams):
     """
 
     def __init__(self, codec: Codec, batch_size: int = 1) -> None:
-        empty = torch.zeros(0, codec.config.latent_dim, device=codec.device)
+        empty = torch.zeros(0, codec.config.latent_dim, device=codec.device, dtype=torch.float32)
         super().__init__(codec, codec.decoder, batch_size, 1, empty)
         self.owed = [0] * batch_size  # samples that pushed tokens stand for and that have not come out
 
-    def push(self, tokens: Tokens | Tensor) -> list[Tensor]:
+    @torch.no_grad()
+    def push(self, tokens: Tokens | Tensor | NDArray) -> list[Tensor]:
         """Add frames and get their samples.
 
         Args:
@@ -183,12 +184,12 @@ class DecoderStream(_Streams):
             ValueError: wrong batch size, or codes out of range.
         """
         c = self.codec.config
-        if isinstance(tokens, Tensor):
+        if not isinstance(tokens, Tokens):
             tokens = Tokens.of_codes(tokens, c.sample_rate, c.hop_length)
         if len(tokens) != self.batch_size:
             raise ValueError(f"tokens: {len(tokens)} items; expected {self.batch_size}, one per stream")
         check_codes(tokens.codes, c.codebook_sizes)
-        z = self.codec.quantizer.decode(tokens.codes.long().to(self.codec.device))
+        z = self.codec.quantizer.decode(tokens.codes.to(self.codec.device))
         for i, n_frames in enumerate(tokens.lengths.tolist()):
             self.pending[i] = torch.cat([self.pending[i], z[i, :n_frames]])
             self.owed[i] += int(tokens.n_samples[i])
@@ -196,6 +197,7 @@ class DecoderStream(_Streams):
         self.owed = [n - len(w) for n, w in zip(self.owed, waveforms, strict=True)]
         return waveforms
 
+    @torch.no_grad()
     def flush(self, stream: int | None = None) -> list[Tensor]:
         """End stream number `stream` (all by default): get what a short start still held back, and reset it."""
         owed = self.owed.copy()
@@ -212,4 +214,4 @@ class DecoderStream(_Streams):
         return waveform.unflatten(1, (-1, self.codec.config.hop_length))  # [B, n, hop]
 
     def _nothing(self) -> Tensor:
-        return torch.zeros(0, self.codec.config.hop_length, device=self.codec.device)
+        return torch.zeros(0, self.codec.config.hop_length, device=self.codec.device, dtype=torch.float32)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from codec.audio.io import Audio, read_audio
+from codec.audio.error import AudioError
+from codec.audio.io import Audio, is_pair, read_audio
 from codec.checkpoint import store, voxtral
 from codec.checkpoint.hub import DEFAULT, resolve
 from codec.config import PRESETS, CodecConfig, preset
@@ -48,23 +51,27 @@ class Tokenizer:
         """Ids for a language model over all codebooks, as in the released model."""
         return IdLayout(self.config.codebook_sizes)
 
-    @torch.inference_mode()
-    def encode(self, audio: Audio | Sequence[Audio], sample_rate: int | None = None) -> Tokens:
+    @torch.no_grad()
+    def encode(self, audio: Audio | Sequence[Audio], sample_rate: float | None = None) -> Tokens:
         """Encode one recording or a list of recordings of any lengths.
 
         Args:
-            audio: a path, or samples `[L]` or `[channels, L]` (float, int16 or int32; channels are
-                averaged), or a list of these.
-            sample_rate: of samples, in Hz; any. Paths have their own.
+            audio: a path, or a file open for reading bytes; or samples `[L]` or `[channels, L]` (float, int16 or
+                int32; channels are averaged); or (samples, sample_rate); or an item of a column of the package
+                `datasets`; or a list of these.
+            sample_rate: of bare samples, in Hz. All others have their own.
 
         Returns:
-            Tokens, an item for each recording, equal to what it gives alone.
+            Tokens, an item for each recording, equal to what it gives alone. No gradient passes; one does through
+            `model`.
 
         Raises:
             AudioError: unusable audio. MissingEncoderError: the checkpoint has no encoder.
         """
         self.model.encoder  # noqa: B018  raises before files are read
-        recordings = audio if isinstance(audio, list | tuple) else [audio]
+        if isinstance(audio, Iterator) and not hasattr(audio, "read"):
+            raise AudioError(f"audio: {type(audio).__name__}; give the recordings as a list: encode(list(...))")
+        recordings = audio if isinstance(audio, list | tuple) and not is_pair(audio) else [audio]
         if not recordings:
             raise ValueError("audio: an empty list; give at least one recording")
         target = self.config.sample_rate
@@ -78,18 +85,19 @@ class Tokenizer:
         codes.masked_fill_(past[:, None], 0)
         return tokens
 
-    @torch.inference_mode()
-    def decode(self, tokens: Tokens | Tensor) -> list[Tensor]:
+    @torch.no_grad()
+    def decode(self, tokens: Tokens | Tensor | NDArray) -> list[Tensor]:
         """Decode tokens, or codes `[B, n_q, T]`, of any number of codebooks.
 
         Returns:
-            One waveform `[L_i]` float32 for each item, cut to its own length; not limited to [-1, 1].
+            One waveform `[L_i]` float32 for each item, cut to its own length; not limited to [-1, 1]. No gradient
+            passes; one does through `model`.
 
         Raises:
             ValueError: codes out of range, or made by another codec.
         """
         c = self.config
-        if isinstance(tokens, Tensor):
+        if not isinstance(tokens, Tokens):
             tokens = Tokens.of_codes(tokens, c.sample_rate, c.hop_length)
         if tokens.fingerprint not in ("", self.fingerprint):
             raise ValueError(
@@ -98,10 +106,10 @@ class Tokenizer:
             )
         check_codes(tokens.codes, c.codebook_sizes)
         if not tokens.codes.shape[2]:
-            return [torch.zeros(0) for _ in range(len(tokens))]
+            return [torch.zeros(0, dtype=torch.float32) for _ in range(len(tokens))]
         device = self.model.device
         lengths = None if len(tokens) == 1 else tokens.lengths.to(device)
-        waveforms = self.model.decode(tokens.codes.long().to(device), lengths).float()
+        waveforms = self.model.decode(tokens.codes.to(device), lengths).float()
         return [w[: int(n)] for w, n in zip(waveforms, tokens.n_samples, strict=True)]
 
     def encoder_stream(self, batch_size: int = 1) -> EncoderStream:
@@ -144,17 +152,29 @@ def load(
     """
     if not dtype.is_floating_point:
         raise ValueError(f"dtype = {dtype}: expected a floating type")
-    if str(name) in PRESETS and not Path(name).exists():
-        warnings.warn(f"preset {name!r} is untrained: its weights are random and it decodes to noise", stacklevel=2)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            model, fingerprint = Codec(preset(str(name))), None
-    else:
-        model, fingerprint = _load_folder(resolve(name))
+    with _float32():
+        if str(name) in PRESETS and not Path(name).exists():
+            warnings.warn(f"preset {name!r} is untrained: its weights are random and it decodes to noise", stacklevel=2)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                model, fingerprint = Codec(preset(str(name))), None
+        else:
+            model, fingerprint = _load_folder(resolve(name))
     tokenizer = Tokenizer(model.requires_grad_(False), fingerprint)
     _ = tokenizer.fingerprint  # before rounding to `dtype`, which keeps the codec's identity
     model.cast(dtype).to(device)
     return tokenizer
+
+
+@contextmanager
+def _float32() -> Iterator[None]:
+    """In it, new tensors are float32, whatever `torch.set_default_dtype` was told."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 def _load_folder(folder: Path) -> tuple[Codec, str | None]:

@@ -14,6 +14,12 @@ from eval.metrics.perceptual import estoi, pesq_wb
 from eval.metrics.signal import mel_distance
 from eval.pictures import spectrogram_pair
 
+METRICS = (
+    ("PESQ-WB", pesq_wb, "1 to 4.6"),
+    ("ESTOI", estoi, "at most 1"),
+    ("mel dist", mel_distance, "at least 0"),
+)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m eval.demo", description=__doc__)
@@ -21,10 +27,10 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for the tokens, the reconstruction and the picture")
     parser.add_argument("--model", default=DEFAULT, help="checkpoint folder, hub id or preset")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
     tokenizer = load(args.model)
     config, stem = tokenizer.config, args.out / args.clip.stem
     original = read_audio(args.clip, None, config.sample_rate)
+    args.out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     tokens = tokenizer.encode(original, config.sample_rate)
     encoded = time.perf_counter()
@@ -43,9 +49,11 @@ def main() -> None:
     print(f"            {' '.join(str(code) for code in tokens.codes[0, :, 0].tolist())}")
     print(f"bitrate     {config.bitrate() / 1000:.2f} kbit/s")
     print(f"time        encode {1000 * (encoded - start):.0f} ms, decode {1000 * (decoded - encoded):.0f} ms")
-    print(f"PESQ-WB     {pesq_wb(*pair):.2f} (1.0 to 4.6)")
-    print(f"ESTOI       {estoi(*pair):.3f} (at most 1)")
-    print(f"mel dist    {mel_distance(*pair):.3f} (at least 0)")
+    for name, metric, scale in METRICS:
+        try:
+            print(f"{name:<12}{metric(*pair):.3f} ({scale})")
+        except ValueError as error:  # of a clip too short for it
+            print(f"{name:<12}not measured: {error}")
     print(f"written     {', '.join(str(stem.with_suffix(s)) for s in ('.tokens', '.wav', '.png'))}")
 
 

@@ -23,10 +23,11 @@ def spectrogram_pair(original: Tensor, reconstruction: Tensor, sample_rate: int)
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, 1, sharex=True, sharey=True)
     window = torch.hann_window(FFT_SIZE)
-    levels = [
-        torch.stft(x.float(), FFT_SIZE, FFT_SIZE // 4, window=window, return_complex=True).abs().clamp(min=1e-6).log10()
+    levels = [  # with silence around: mirrored padding takes more samples than a short clip has
+        torch.stft(x.float(), FFT_SIZE, FFT_SIZE // 4, window=window, pad_mode="constant", return_complex=True)
         for x in (original, reconstruction)
     ]
+    levels = [x.abs().clamp(min=1e-6).log10() for x in levels]
     top = 20 * float(levels[0].max())
     for axis, level, title in zip(axes, levels, ("original", "reconstruction"), strict=True):
         axis.imshow(

@@ -119,5 +119,5 @@ def file_of(folder: Path, kind: str, system: str, recording: str) -> Path:
 
 def _file_name(text: str) -> str:
     """Any text as a name that is not hidden and stays in its folder."""
-    name = quote(text, safe="")
+    name = quote(text, safe="", errors="surrogateescape")
     return "%2E" + name[1:] if name.startswith(".") else name

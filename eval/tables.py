@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from codec.files import atomic_file
+from codec.files import ESCAPE, atomic_file
 from eval.metrics.base import Column
 from eval.results import Results, SystemResult
 from eval.stats import Interval
@@ -38,7 +38,7 @@ def write(folder: Path, results: Results) -> None:
     """Write `table.md`, and `table.csv` with a line for every system and recording; each whole or not at all."""
     for name, text in (("table.md", markdown(results)), ("table.csv", _csv(results))):
         with atomic_file(folder / name) as new:
-            new.write_text(text, encoding="utf-8")
+            new.write_text(text, encoding="utf-8", errors=ESCAPE)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codec.audio.io import AUDIO_SUFFIXES
+from codec.files import find_files
 
 _REMEDY = "correct or delete the line, or write the manifest again with python -m train.data.manifest"
 _LABELS = ("text", "speaker", "language", "source")
@@ -36,8 +37,21 @@ def read_lines(path: Path) -> list[Utterance]:
         ValueError: a bad line, named with its number.
         OSError: the file cannot be read.
     """
-    with path.open(encoding="utf-8") as file:
-        return [_parse(line, path, number) for number, line in enumerate(file, 1) if line.strip()]
+    lines = read_text(path).split("\n")  # texts may hold other ends of lines
+    return [_parse(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def read_text(path: Path) -> str:
+    """A text file in UTF-8, with the mark that editors on Windows begin it with or without.
+
+    Raises:
+        ValueError: it is no UTF-8; the message names the file.
+        OSError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: no UTF-8 ({error}); save it as UTF-8") from error
 
 
 def labels(fields: dict[str, Any]) -> dict[str, str]:
@@ -62,7 +76,7 @@ def read_testset(source: str | Path, ids: str | Path | None = None) -> list[Utte
             raise ValueError(f"{source}: id {utterance.id} occurs twice; ids name files of results")
         found[utterance.id] = utterance
     if ids is not None:
-        wanted = dict.fromkeys(Path(ids).read_text(encoding="utf-8").split())
+        wanted = dict.fromkeys(read_text(Path(ids)).split())
         if absent := [name for name in wanted if name not in found]:
             raise ValueError(f"{ids}: {len(absent)} ids are not in {source}, the first is {absent[0]}")
         found = {name: found[name] for name in wanted}
@@ -72,7 +86,7 @@ def read_testset(source: str | Path, ids: str | Path | None = None) -> list[Utte
 
 
 def _scan(folder: Path) -> list[Utterance]:
-    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES)
+    files = (path for path in find_files(folder) if path.suffix.lower() in AUDIO_SUFFIXES)
     return [Utterance(str(path), id=str(path.relative_to(folder))) for path in files]
 
 

@@ -1,7 +1,10 @@
 """The command line, as a user sees it: files that appear, messages, exit statuses."""
 
 import io
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -147,15 +150,133 @@ def test_no_files(inputs, run):
     assert "no files found" in result.stderr
 
 
+def test_inputs_that_differ_by_their_suffix_keep_it(run, tokenizer):
+    for i, name in enumerate(("x/u.ogg", "x/u.mp3", "x/v.wav", "x/deep/u.wav")):
+        write_tone(name, 0.2 + 0.1 * i)
+    assert run("encode", "x").exit_code == 0
+    written = {str(path) for path in Path("x").rglob("*.tokens")}
+    assert written == {"x/u.ogg.tokens", "x/u.mp3.tokens", "x/v.tokens", "x/deep/u.tokens"}
+    assert torch.equal(Tokens.load("x/u.ogg.tokens").codes, tokenizer.encode("x/u.ogg").codes)
+    assert "skipped 4 of 4" in run("encode", "x").stderr
+    assert run("roundtrip", "x", "-o", "back").exit_code == 0
+    assert {path.name for path in Path("back").rglob("*")} == {
+        "u.ogg.codec.wav",
+        "u.mp3.codec.wav",
+        "v.codec.wav",
+        "deep",
+        "u.codec.wav",
+    }
+
+
 def test_two_inputs_for_one_output(run, tmp_path):
-    for name in ("x/a.wav", "y/a.wav", "x/a.flac"):
+    for name in ("x/a.wav", "y/a.wav", "y/b.wav"):
         write_tone(name)
-    for inputs in (["x/a.wav", "y/a.wav", "-o", "out"], ["x"]):
-        result = run("encode", *inputs)
-        assert result.exit_code == 2
-        assert "would both become" in result.stderr
-    assert not list(tmp_path.rglob("*.tokens"))
+    result = run("encode", "x/a.wav", "y", "-o", "out")
+    assert result.exit_code == 1
+    assert "error: y/a.wav and x/a.wav would both become out/a.wav.tokens; the first is left out" in result.stderr
+    assert sorted(path.name for path in tmp_path.rglob("*.tokens")) == ["a.wav.tokens", "b.tokens"]
     assert run("encode", "x/a.wav", "x/a.wav").exit_code == 0  # named twice, done once
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+@pytest.mark.parametrize("command", ["decode", "roundtrip"])
+def test_what_was_not_decoded_here_is_never_replaced(command, overwrite, run):
+    """As by `codec encode speech.wav`, then `codec decode speech.tokens`."""
+    write_tone("speech.wav")
+    write_tone("other.wav")
+    assert run("encode", "speech.wav", "other.wav").exit_code == 0
+    target = "speech.wav" if command == "decode" else "speech.codec.wav"
+    if command == "roundtrip":
+        write_tone(target, hertz=500)
+    before = Path(target).read_bytes()
+    source = {"decode": "speech.tokens", "roundtrip": "speech.wav"}[command]
+    result = run(command, source, *overwrite)
+    assert result.exit_code == 1
+    assert f"{target} exists and was not decoded by codec, so it stays; give a folder with --out" in result.stderr
+    assert "skipped" not in result.stderr
+    assert Path(target).read_bytes() == before
+    Path("text").mkdir()
+    Path("text", target).write_text("a text")
+    assert run(command, source, "-o", "text", *overwrite).exit_code == 1
+    assert Path("text", target).read_text() == "a text"
+
+
+@pytest.mark.parametrize("command", ["decode", "roundtrip"])
+def test_what_was_decoded_here_is_redone_on_request(command, run):
+    write_tone("in/speech.wav")
+    run("encode", "in", "-o", "tokens")
+    source = "tokens" if command == "decode" else "in"
+    for extra, message in (([], ""), ([], "skipped 1 of 1"), (["--overwrite"], "")):
+        result = run(command, source, "-o", "out", *extra)
+        assert result.exit_code == 0
+        assert message in result.stderr
+
+
+def test_names_of_any_kind(run, tmp_path):
+    """Names that are not UTF-8, and those that are as long as can be, are files like others."""
+    names = ["caf\udce9.wav", "\udce9/é.wav", "ü.wav", "line\nbreak.wav", 245 * "x" + ".wav"]
+    for i, name in enumerate(names):
+        write_tone("plain.wav", 0.1 + 0.05 * i)
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True, parents=True)
+        shutil.move("plain.wav", os.path.join("in", name))
+    result = run("encode", "in", "-o", "out")
+    assert result.exit_code == 0, result.stderr
+    for i, name in enumerate(names):
+        tokens = Tokens.load(Path("out", name).with_suffix(".tokens"))
+        assert tokens.n_samples.tolist() == [round((0.1 + 0.05 * i) * 24_000)]
+    assert run("decode", "out", "-o", "back").exit_code == 0
+    assert run("roundtrip", "back", "-o", "again").exit_code == 0
+    assert len([path for path in Path("again").rglob("*") if path.is_file()]) == len(names)
+
+
+def test_a_name_that_gets_too_long_is_one_error(run):
+    write_tone("good.wav")
+    write_tone(251 * "x" + ".wav")
+    result = run("encode", ".")
+    assert result.exit_code == 1
+    assert result.stderr.count("error:") == 1
+    assert "File name too long" in result.stderr
+    assert Path("good.tokens").exists()
+
+
+def test_names_that_the_locale_does_not_know(model, tmp_path):
+    shutil.copy(CLIP, tmp_path / "über.flac")
+    environment = {
+        **os.environ,
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONPATH": os.getcwd(),
+    }
+    command = [sys.executable, "-c", "from codec.cli import main; main()", "encode", ".", "--model", str(model)]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    assert len(Tokens.load(tmp_path / "über.tokens")) == 1
+
+
+def test_linked_folders_and_files(run, tmp_path):
+    write_tone("elsewhere/deep/a.wav")
+    write_tone("in/b.wav")
+    write_tone("in/real/c.wav")
+    Path("in/link").symlink_to(tmp_path / "elsewhere")
+    Path("in/linked.wav").symlink_to(tmp_path / "elsewhere/deep/a.wav")
+    Path("in/again").symlink_to("real")  # the same files by another name
+    Path("in/round").symlink_to(".")
+    assert run("encode", "in", "-o", "out").exit_code == 0
+    written = {str(path.relative_to("out")) for path in Path("out").rglob("*.tokens")}
+    assert written == {"b.tokens", "linked.tokens", "real/c.tokens", "link/deep/a.tokens"}
+    Path("way").symlink_to("in")
+    assert run("encode", "way", "-o", "out2").exit_code == 0
+    assert {str(path.relative_to("out2")) for path in Path("out2").rglob("*.tokens")} == written
+
+
+def test_warnings_name_the_file(run):
+    content = bytearray(write_tone("a.wav").read_bytes())
+    content[4:8] = content[40:44] = bytes(4)
+    Path("a.wav").write_bytes(content)
+    result = run("encode", "a.wav")
+    assert result.exit_code == 0
+    assert result.stderr.count("warning: a.wav: the header was never finished") == 1
+    assert Tokens.load("a.tokens").n_samples.tolist() == [7200]
 
 
 @pytest.mark.parametrize(
@@ -182,9 +303,9 @@ def test_n_q(run, tokenizer):
     full = tokenizer.encode("a.wav")
     assert run("encode", "a.wav", "--n-q", 3).exit_code == 0
     assert torch.equal(Tokens.load("a.tokens").codes, full.codes[:, :3])
-    assert run("decode", "a.tokens", "--n-q", 1, "--overwrite").exit_code == 0
+    assert run("decode", "a.tokens", "--n-q", 1, "-o", "out").exit_code == 0
     expected = tokenizer.decode(full.prefix(1))[0].clamp(-1, 1)
-    got = read_audio("a.wav", None, 24_000)
+    got = read_audio("out/a.wav", None, 24_000)
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)
     for n_q in (0, 99):
         result = run("encode", "a.wav", "--n-q", n_q, "--overwrite")

@@ -36,6 +36,7 @@ ACOUSTIC_STD, SEMANTIC_STD = 0.6, 0.1
 PERIODICITY_WEIGHT, PITCH_WEIGHT = 0.3, 2.5
 CORRELATION_WEIGHT = 0.5  # of the features of an encoder that are no log powers
 RIDGE = 1e-3  # of the regression from features to controls, as a share of their power
+_REMEDY = "look at the recordings of data.train, or start from random weights with model.init=random"
 
 
 @torch.no_grad()
@@ -44,7 +45,11 @@ def start_as_transform(codec: Codec, waveform: Tensor) -> None:
 
     Taps that see older inputs start at 0, as do the decoder's weights of semantic channels; the encoder's
     semantic rows stay random. Everything is learned from here on.
+
+    Raises:
+        ValueError: the clips are silent, or too few to start from.
     """
+    _require_sound(waveform)
     down, up = _convolutions(codec.encoder), _convolutions(codec.decoder)[::-1]
     x = rearrange(waveform, "b (t p) -> b t p", p=codec.config.patch_size)
     x = x[x.square().mean(dim=(1, 2)) > 0]
@@ -53,6 +58,7 @@ def start_as_transform(codec: Codec, waveform: Tensor) -> None:
         _set_newest(inwards, narrow)
         _set_newest(outwards, widen)
     _split(codec, down[-1], up[-1], x)
+    _require_finite(codec)
 
 
 @torch.no_grad()
@@ -63,11 +69,15 @@ def start_as_vocoder(codec: Codec, waveform: Tensor, controls: Controls) -> None
         codec: of front `spectrum` and head `source_filter`.
         waveform: `[B, L]`, at least some hundred frames.
         controls: measured on it, see `train.losses.controls`.
+
+    Raises:
+        ValueError: the codec has another front or head, or the clips are silent, or too few to start from.
     """
     encoder, decoder = codec.encoder, codec.decoder
     front, head = encoder.front, decoder.head
     if front is None or head is None:
         raise ValueError("a start as a vocoder needs front = spectrum and head = source_filter; or give init=random")
+    _require_sound(waveform)
     patches = rearrange(waveform, "b (t p) -> b t p", p=codec.config.patch_size)
     state = encoder.init_state(len(waveform))
     features, _ = front(patches, state[-1], Span(state[0], None))
@@ -109,6 +119,18 @@ def start_as_vocoder(codec: Codec, waveform: Tensor, controls: Controls) -> None
     up[-1].weight.flatten(0, -3)[:, -1, n:] = envelope
     pitch_rows.zero_()
     pitch_rows[:, n:] = pitch / pitch_weight
+    _require_finite(codec)
+
+
+def _require_sound(waveform: Tensor) -> None:
+    n_silent = int((waveform == 0).all(1).sum())
+    if n_silent == len(waveform):
+        raise ValueError(f"waveform: all {n_silent} clips to start from are silent; {_REMEDY}")
+
+
+def _require_finite(codec: Codec) -> None:
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in codec.state_dict().values()):
+        raise ValueError(f"waveform: the clips to start from are too few, or hold no speech; {_REMEDY}")
 
 
 def _convolutions(part: Encoder | Decoder) -> list[CausalConv1d | CausalConvTranspose1d]:

@@ -21,7 +21,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} HF_HUB_OFFLINE=1
 python=${PYTHON:-python3}
 
-"$python" -c 'import hydra, tokenizers, num2words, einops, safetensors, tqdm, soundfile, soxr, matplotlib'
+"$python" -c 'import hydra, babel, tokenizers, num2words, einops, safetensors, tqdm, soundfile, soxr, matplotlib'
 
 unpacked() { # a folder of shards, out of an archive if it is one
     case $1 in

@@ -4,7 +4,7 @@
 #     bash benchmarks/gpu/tts_speed.sh OUTPUT_FOLDER
 #
 # Needs a CUDA GPU with 24 GB, and torch (with CUDA), einops, safetensors, numpy, soundfile, soxr, tqdm,
-# huggingface-hub, tokenizers, num2words. Downloads nothing.
+# huggingface-hub, babel, tokenizers, num2words. Downloads nothing.
 set -euo pipefail
 
 out=${1:?usage: tts_speed.sh OUTPUT_FOLDER}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import io
+import os
+import warnings
+from collections.abc import Mapping
 from contextlib import suppress
+from numbers import Real
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -13,25 +18,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from codec.audio.error import AudioError
+from codec.audio.sound import check_rate, check_samples, native_path, open_sound
 from codec.files import atomic_file
 
-Audio = str | Path | NDArray | Tensor
+Samples = NDArray | Tensor
+Audio = str | Path | BinaryIO | Samples | tuple[Samples, float] | Mapping[str, Any]
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")  # of files that folders are searched for
 MAX_CHANNELS = 64  # more than this is an array given as [samples, channels]
-_UNKNOWN_LENGTH = 2**63 - 1  # in libsndfile
+_BLOCK = 2**16  # samples; libsndfile crashes on a minute or more of Ogg Vorbis at once
 _FULL_SCALE = {torch.int16: 2.0**15, torch.int32: 2.0**31}
+_KINDS = "a path, an open file, an array or tensor, (samples, sample_rate), or a dict of the package datasets"
 
 
-class AudioError(ValueError):
-    """Audio that cannot be used; the message names the file or argument and what to do."""
-
-
-def read_audio(audio: Audio, sample_rate: int | None, target_rate: int, name: str = "audio") -> Tensor:
+def read_audio(audio: Audio, sample_rate: float | None, target_rate: int, name: str = "audio") -> Tensor:
     """Any audio as mono float32 samples `[L]` at `target_rate`.
 
     Args:
-        audio: a path, or samples `[L]` or `[channels, L]`: float in about [-1, 1], int16 or int32.
-        sample_rate: of the samples, in Hz; not needed for a path.
+        audio: a path, or a file open for reading bytes; or samples `[L]` or `[channels, L]`: float in about [-1, 1],
+            int16 or int32; or a pair of samples and their rate; or an item of a column of the package `datasets`.
+        sample_rate: of bare samples, in Hz; all others have their own.
         target_rate: in Hz.
         name: what to call it in errors; a path is called by its own name.
 
@@ -39,16 +45,17 @@ def read_audio(audio: Audio, sample_rate: int | None, target_rate: int, name: st
         AudioError: empty, not finite, unreadable, truncated, of an unusable type or shape, or
             without a sample rate.
     """
-    if isinstance(audio, str | Path):
-        name = str(audio)
-        audio, sample_rate = _read_file(Path(audio))
-    elif sample_rate is None:
-        raise AudioError(f"{name}: samples need their sample_rate in Hz")
-    if sample_rate <= 0:
-        raise AudioError(f"sample_rate = {sample_rate}: expected a positive number of Hz")
-    mono = to_mono(audio, name)
-    if not len(mono):
-        raise AudioError(f"{name}: empty; give at least one sample")
+    source, sample_rate = _unpack(audio, sample_rate)
+    if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
+        mono, sample_rate = _read_file(source, name)
+    else:
+        samples = _to_tensor(source, name)
+        if sample_rate is None:
+            raise AudioError(f"{name}: samples need their sample_rate in Hz")
+        sample_rate = check_rate(sample_rate)
+        mono = to_mono(samples, name)
+        if not len(mono):
+            raise AudioError(f"{name}: empty; give at least one sample")
     if sample_rate == target_rate:
         return mono
     resampled = soxr.resample(mono.numpy(force=True), sample_rate, target_rate, quality="VHQ")
@@ -57,13 +64,19 @@ def read_audio(audio: Audio, sample_rate: int | None, target_rate: int, name: st
     return torch.from_numpy(resampled).to(mono.device)
 
 
-def to_mono(samples: NDArray | Tensor, name: str = "audio") -> Tensor:
-    """Samples `[L]` or `[channels, L]` as the mean over channels `[L]` float32, checked to be finite.
+def is_pair(audio: object) -> bool:
+    """Whether this is one recording, as samples and their rate, and not several."""
+    return isinstance(audio, tuple) and len(audio) == 2 and isinstance(audio[1], Real) and np.ndim(audio[0]) > 0
+
+
+def to_mono(samples: Audio, name: str = "audio") -> Tensor:
+    """Samples `[L]` or `[channels, L]` as the mean over channels `[L]` float32, checked to be those of a recording.
 
     Raises:
-        AudioError: wrong type or shape, or NaN or infinite samples.
+        AudioError: no array or tensor, wrong type or shape, NaN or infinite samples, or integers that were turned into
+            floats.
     """
-    x = torch.as_tensor(np.ascontiguousarray(samples) if isinstance(samples, np.ndarray) else samples)
+    x = _to_tensor(samples, name)
     if x.dtype in _FULL_SCALE:
         x = x.float() / _FULL_SCALE[x.dtype]
     elif not x.is_floating_point():
@@ -71,11 +84,18 @@ def to_mono(samples: NDArray | Tensor, name: str = "audio") -> Tensor:
     if x.ndim not in (1, 2) or (x.ndim == 2 and not 1 <= x.shape[0] <= MAX_CHANNELS):
         shape = tuple(x.shape)
         raise AudioError(f"{name}: shape {shape}; expected [samples] or [channels, samples], a list for a batch")
+    if x.ndim == 2 and len(x) > 2:
+        warnings.warn(
+            f"{name}: {len(x)} rows are taken for the channels of one recording, and averaged; a batch is a list of "
+            "recordings",
+            stacklevel=3,
+        )
     x = x.float()
     x = x if x.ndim == 1 else x.mean(0)
-    if not bool(torch.isfinite(x).all()):
-        first = int((~torch.isfinite(x)).nonzero()[0])
-        raise AudioError(f"{name}: sample {first} is NaN or infinite; clean the recording first")
+    try:
+        check_samples(x)
+    except AudioError as error:
+        raise AudioError(f"{name}: {error}") from error
     return x
 
 
@@ -92,14 +112,16 @@ def write_audio(path: str | Path, waveform: Tensor, sample_rate: int, comment: s
         AudioError: the suffix is no format that soundfile writes, or the format does not hold the comment.
     """
     path = Path(path)
-    if path.suffix[1:].upper() not in soundfile.available_formats():
+    format = path.suffix[1:].upper()
+    if format not in soundfile.available_formats():
         raise AudioError(f"{path}: unknown audio format {path.suffix!r}; use .wav or .flac")
     with atomic_file(path) as new:
-        with soundfile.SoundFile(new, "w", sample_rate, channels=1) as file:
+        with soundfile.SoundFile(native_path(new), "w", sample_rate, channels=1, format=format) as file:
             if comment:
                 with suppress(soundfile.SoundFileError):  # formats without comments refuse, others drop long ones
                     file.comment = comment
-            file.write(waveform.float().clamp(-1, 1).numpy(force=True))
+            for block in waveform.float().clamp(-1, 1).split(_BLOCK):
+                file.write(block.numpy(force=True))
         if comment and read_comment(new) != comment:
             size = len(comment.encode())
             raise AudioError(f"{path}: the format does not hold a comment of {size} bytes; use .flac, or shorten it")
@@ -112,43 +134,44 @@ def read_comment(path: str | Path) -> str:
         AudioError: unreadable as audio.
     """
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(native_path(path)) as file:
             return file.comment
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioError(f"{path}: cannot be read as audio ({error})") from error
 
 
-def _read_file(path: Path) -> tuple[NDArray, int]:
-    """Samples `[channels, L]` float32 and their rate."""
-    if not path.is_file():
-        raise AudioError(f"{path}: no such file")
-    try:
-        with soundfile.SoundFile(path) as file:
-            if file.frames == _UNKNOWN_LENGTH:
-                raise AudioError(f"{path}: the header does not give the length (written to a pipe?); convert it again")
-            samples = file.read(dtype="float32", always_2d=True)
-            is_cut = _has_cut_chunk(file.extra_info) or len(samples) < file.frames
-            is_cut |= file.format == "OGG" and not _ogg_is_complete(path)
-    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-        raise AudioError(f"{path}: cannot be read as audio ({error}); it is damaged or no audio file") from error
-    if is_cut:
-        raise AudioError(f"{path}: the file is truncated ({len(samples)} samples are there); copy it again")
-    return samples.T, file.samplerate
+def _unpack(audio: Audio, sample_rate: float | None) -> tuple[Any, Any]:
+    """What holds the samples, and their rate as far as it is known."""
+    if isinstance(audio, tuple) and is_pair(audio):
+        return audio
+    if not isinstance(audio, Mapping):
+        return audio, sample_rate
+    if audio.get("array") is not None and audio.get("sampling_rate") is not None:
+        return np.asarray(audio["array"]), audio["sampling_rate"]
+    if audio.get("bytes") is not None:  # not decoded
+        return io.BytesIO(audio["bytes"]), None
+    return audio.get("path", audio), None
 
 
-def _has_cut_chunk(log: str) -> bool:
-    """Whether libsndfile found less in a chunk than its header says; a writer to a pipe says about 2 or 4 GiB."""
-    sizes = re.findall(r"(\d+) \(should be", log)
-    return any(int(size) < 0x7FFF0000 for size in sizes)
+def _read_file(file: str | Path | BinaryIO, name: str) -> tuple[Tensor, int]:
+    """Samples `[L]` and their rate."""
+    if isinstance(file, str | os.PathLike):
+        opened = open_sound(file)
+    else:
+        content = file.read()
+        if not isinstance(content, bytes):
+            raise AudioError(f"{name}: gives {type(content).__name__}; open the file for bytes, as open(path, 'rb')")
+        opened = open_sound(memoryview(content), name)
+    with opened as sound:
+        return torch.from_numpy(sound.read()), sound.sample_rate
 
 
-def _ogg_is_complete(path: Path) -> bool:
-    """Whether the last page is whole and marked as the end; libsndfile reads up to a cut and keeps silent."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 2**17))  # a page has less than 64 KiB
-        _, mark, page = file.read().rpartition(b"OggS")
-    if not mark or len(page) < 23:
-        return False
-    flags, n_segments = page[1], page[22]
-    segment_sizes = page[23 : 23 + n_segments]
-    return bool(flags & 4) and len(page) >= 23 + n_segments + sum(segment_sizes)
+def _to_tensor(samples: Audio, name: str) -> Tensor:
+    """The same values; torch knows neither other byte orders nor negative strides, and warns of read-only memory."""
+    if isinstance(samples, Tensor):
+        return samples
+    if not isinstance(samples, np.ndarray | np.generic):
+        raise AudioError(f"{name}: {type(samples).__name__}; expected {_KINDS}")
+    x = np.asarray(samples)
+    x = x.astype(x.dtype.newbyteorder("="), order="C", copy=False)
+    return torch.from_numpy(x if x.flags.writeable else x.copy())

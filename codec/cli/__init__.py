@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import torch
 import typer
 
@@ -22,4 +25,6 @@ app.command("export-voxtral")(models.to_voxtral)
 def main() -> None:
     """Entry point of the command."""
     torch.set_flush_denormal(True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are not UTF-8 are printed as they are
     app()

@@ -45,9 +45,11 @@ def open_model(load: Callable[[str, str, torch.dtype], T], model: str, device: s
 def show_warnings() -> Iterator[None]:
     """Write warnings to stderr at the end, one to a line."""
     with warnings.catch_warnings(record=True) as caught:
-        yield
-    for warning in caught:
-        typer.echo(f"warning: {warning.message}", err=True)
+        try:
+            yield
+        finally:
+            for warning in caught:
+                typer.echo(f"warning: {warning.message}", err=True)
 
 
 def read_stdin() -> Iterator[bytes]:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple, NoReturn
 
-import soundfile
 import typer
+from torch import Tensor
 from tqdm import tqdm
 
-from codec.audio.io import AUDIO_SUFFIXES, write_audio
+from codec.audio.error import AudioError
+from codec.audio.io import AUDIO_SUFFIXES, read_comment, write_audio
+from codec.audio.sound import open_sound
 from codec.checkpoint.hub import DEFAULT
-from codec.cli.common import Device, Model, Precision, fail, open_tokenizer
+from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, show_warnings
+from codec.files import find_files
+from codec.tokenizer import Tokenizer
 from codec.tokens.tokens import SUFFIX, Tokens
 
 BATCH_SECONDS = 60.0  # of audio, padding counted, that are encoded together
+MARK = "decoded by codec "  # in the metadata of audio files, before the fingerprint: these may be written over
 
 Inputs = Annotated[list[str], typer.Argument(help="files, folders (searched in depth) or glob patterns")]
 Output = Annotated[Path | None, typer.Option("--out", "-o", help="folder for outputs; beside each input by default")]
@@ -47,7 +55,8 @@ def encode(
         for i, job in enumerate(jobs):
             tokens[i].save(job.target)
 
-    _run(_batches(_jobs(inputs, AUDIO_SUFFIXES, out, SUFFIX, overwrite)), work)
+    jobs, failures = _jobs(inputs, AUDIO_SUFFIXES, out, SUFFIX, overwrite)
+    _run(_batches(jobs), work, failures)
 
 
 def decode(
@@ -59,15 +68,15 @@ def decode(
     dtype: Precision = "float32",
     overwrite: Overwrite = False,
 ) -> None:
-    """.tokens files to NAME.wav."""
+    """.tokens files to NAME.wav; recordings of that name stay as they are."""
     tokenizer = open_tokenizer(model, device, dtype)
 
     def work(jobs: list[Job]) -> None:
         for job in jobs:
-            waveform = tokenizer.decode(_prefix(Tokens.load(job.source), n_q))[0]
-            write_audio(job.target, waveform, tokenizer.config.sample_rate)
+            _write(job.target, tokenizer.decode(_prefix(Tokens.load(job.source), n_q))[0], tokenizer)
 
-    _run([[job] for job in _jobs(inputs, (SUFFIX,), out, ".wav", overwrite)], work)
+    jobs, failures = _jobs(inputs, (SUFFIX,), out, ".wav", overwrite)
+    _run([[job] for job in jobs], work, failures)
 
 
 def roundtrip(
@@ -85,36 +94,76 @@ def roundtrip(
     def work(jobs: list[Job]) -> None:
         waveforms = tokenizer.decode(_prefix(tokenizer.encode([job.source for job in jobs]), n_q))
         for job, waveform in zip(jobs, waveforms, strict=True):
-            write_audio(job.target, waveform, tokenizer.config.sample_rate)
+            _write(job.target, waveform, tokenizer)
 
-    _run(_batches(_jobs(inputs, AUDIO_SUFFIXES, out, ".codec.wav", overwrite)), work)
+    jobs, failures = _jobs(inputs, AUDIO_SUFFIXES, out, ".codec.wav", overwrite)
+    _run(_batches(jobs), work, failures)
 
 
-def _jobs(inputs: list[str], suffixes: tuple[str, ...], out: Path | None, suffix: str, overwrite: bool) -> list[Job]:
-    """What there is to do: every input once, without outputs that exist, each with a target of its own."""
-    jobs: dict[Path, Job] = {}
-    for source, relative in dict(_find(inputs, suffixes)).items():
-        if source.name.endswith(suffix):
-            continue  # the output of an earlier roundtrip
-        target = (source if out is None else out / relative).with_suffix(suffix)
-        if target in jobs:
-            fail(f"{source} and {jobs[target].source} would both become {target}; encode them into different folders")
-        jobs[target] = Job(source, target)
-    if not jobs:
+def _jobs(
+    inputs: list[str], suffixes: tuple[str, ...], out: Path | None, suffix: str, overwrite: bool
+) -> tuple[list[Job], list[str]]:
+    """What there is to do, without outputs that exist; and what cannot be done, in words."""
+    jobs, failures = _targets(inputs, suffixes, out, suffix)
+    fresh, n_skipped = [], 0
+    for job in jobs:
+        exists = os.path.exists(job.target)  # unlike that of Path, it takes names that are too long
+        if exists and suffix != SUFFIX and not _is_ours(job.target):
+            failures.append(
+                f"{job.source}: {job.target} exists and was not decoded by codec, so it stays; give a folder with --out"
+            )
+        elif exists and not overwrite:
+            n_skipped += 1
+        else:
+            fresh.append(job)
+    if n_skipped:
+        total = f"{n_skipped} of {len(jobs)}"
+        typer.echo(f"skipped {total} files whose outputs exist (--overwrite redoes them)", err=True)
+    return fresh, failures
+
+
+def _targets(
+    inputs: list[str], suffixes: tuple[str, ...], out: Path | None, suffix: str
+) -> tuple[list[Job], list[str]]:
+    """Every input once, with a target of its own; inputs that differ by their suffix keep it in the target's name."""
+    sources = {source: relative for source, relative in _find(inputs, suffixes) if not source.name.endswith(suffix)}
+    if not sources:
         fail(f"no files found in {' '.join(inputs)}: looked for {' '.join(suffixes)}")
-    fresh = [job for job in jobs.values() if overwrite or not job.target.exists()]
-    if skipped := len(jobs) - len(fresh):
-        typer.echo(f"skipped {skipped} of {len(jobs)} files whose outputs exist (--overwrite redoes them)", err=True)
-    return fresh
+    places = {source: source if out is None else out / relative for source, relative in sources.items()}
+    times = Counter(place.with_suffix(suffix) for place in places.values())
+    jobs: dict[Path, Job] = {}
+    failures = []
+    for source, place in places.items():
+        target = place.with_suffix(suffix)
+        if times[target] > 1:
+            target = place.with_name(place.name + suffix)
+        if target in jobs:
+            both = f"{source} and {jobs[target].source} would both become {target}"
+            failures.append(f"{both}; the first is left out, give it another folder with --out")
+        else:
+            jobs[target] = Job(source, target)
+    return list(jobs.values()), failures
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return read_comment(path).startswith(MARK)
+    except AudioError:
+        return False
+
+
+def _write(path: Path, waveform: Tensor, tokenizer: Tokenizer) -> None:
+    write_audio(path, waveform, tokenizer.config.sample_rate, MARK + tokenizer.fingerprint)
 
 
 def _find(inputs: list[str], suffixes: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
     """Every input file and its path below the folder or pattern that named it."""
     for name in inputs:
         path = Path(name)
-        if path.is_dir():
-            yield from ((f, f.relative_to(path)) for f in sorted(path.rglob("*")) if f.suffix.lower() in suffixes)
-        elif path.exists() or not glob.has_magic(name):
+        if os.path.isdir(path):
+            with show_warnings():
+                yield from ((f, f.relative_to(path)) for f in find_files(path) if f.suffix.lower() in suffixes)
+        elif os.path.exists(path) or not glob.has_magic(name):
             yield path, Path(path.name)
         else:
             yield from ((Path(f), Path(Path(f).name)) for f in sorted(glob.glob(name, recursive=True)))
@@ -133,21 +182,27 @@ def _batches(jobs: list[Job]) -> list[list[Job]]:
 
 def _duration(path: Path) -> float:
     try:
-        return soundfile.info(path).duration
-    except (soundfile.SoundFileError, RuntimeError, OSError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # encoding it says the same
+            with open_sound(path) as sound:
+                return sound.n_samples / sound.sample_rate
+    except AudioError:
         return float("inf")  # a batch of its own; encoding it says what is wrong
 
 
-def _run(batches: list[list[Job]], work: Callable[[list[Job]], None]) -> NoReturn:
+def _run(batches: list[list[Job]], work: Callable[[list[Job]], None], failures: list[str]) -> NoReturn:
     """Do all batches, the files of a failing one singly; name the files that fail, and exit with 1 if any did."""
-    n_failed = 0
+    n_failed = len(failures)
+    for failure in failures:
+        typer.echo(f"error: {failure}", err=True)
     with tqdm(total=sum(map(len, batches)), unit="file", disable=None) as bar:
         while batches:
             batch = batches.pop(0)
             try:
                 for job in batch:
                     job.target.parent.mkdir(parents=True, exist_ok=True)
-                work(batch)
+                with show_warnings():
+                    work(batch)
             except (ValueError, RuntimeError, OSError) as error:
                 if len(batch) > 1:
                     batches = [[job] for job in batch] + batches

@@ -88,7 +88,7 @@ class SplitQuantizer(nn.Module):
     def _draw(self, batch: int, device: torch.device, generator: torch.Generator | None) -> _Draw:
         """Per sample: whether the VQ applies, the FSQ mode, and the codebooks that are kept."""
         c = self.config
-        use_vq, treatment, drop, kept = torch.rand(4, batch, generator=generator, device=device)
+        use_vq, treatment, drop, kept = torch.rand(4, batch, generator=generator, device=device, dtype=torch.float32)
         mode = (treatment >= c.acoustic_quantize_prob).long()
         mode += treatment >= c.acoustic_quantize_prob + c.acoustic_noise_prob
         n_kept = 1 + (kept * c.acoustic_dim).long()

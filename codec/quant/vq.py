@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codec.nn.state import full_precision
+
 # Smallest usage a sum is divided by. The authors' serving code has 1e-5; one port uses 1e-8,
 # which moves rows that are hardly used by orders of magnitude.
 USAGE_FLOOR = 1e-5
@@ -26,7 +28,7 @@ class CodebookStats:
 class VQ(nn.Module):
     """Nearest-neighbour codebook `[N, D]`, entry = embedding_sum / cluster_usage, learned without gradients.
 
-    Always float32. `start` places the entries on data; `update` moves them and replaces dead ones.
+    Always float32, also under autocast. `start` places the entries on data; `update` moves them and replaces dead ones.
     """
 
     embedding_sum: Tensor  # [N, D]
@@ -62,7 +64,8 @@ class VQ(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Index `[...]` int64 of the entry nearest to each vector of `x` `[..., D]`; the first of equals."""
-        return (self.half_norms - F.linear(x, self.embedding)).argmin(-1)
+        with full_precision(x):
+            return (self.half_norms - F.linear(x, self.embedding)).argmin(-1)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Entries `[..., D]` for codes `[...]` in 0 .. N - 1."""
@@ -78,7 +81,9 @@ class VQ(nn.Module):
         centres = _pick(x, len(self.embedding), generator)
         counts = torch.ones(len(centres), device=x.device)
         for _ in range(KMEANS_STEPS if self.kmeans else 0):
-            counts, sums = self._assign(x, (centres.square().sum(1) / 2 - x @ centres.T).argmin(1))
+            with full_precision(x):
+                nearest = (centres.square().sum(1) / 2 - x @ centres.T).argmin(1)
+            counts, sums = self._assign(x, nearest)
             centres = torch.where((counts > 0)[:, None], sums / counts.clamp(min=1)[:, None], centres)
         self.cluster_usage.copy_(counts.clamp(min=1) * len(centres) / len(x))
         self.embedding_sum.copy_(centres * self.cluster_usage[:, None])

@@ -52,7 +52,7 @@ class IdLayout:
         Raises:
             ValueError: codes out of range, or special codes asked for beyond `n_special`.
         """
-        check_shape(codes, self.codebook_sizes)
+        codes = check_shape(codes, self.codebook_sizes)
         batch, n_q, n_frames = codes.shape
         lengths = codes.new_full((batch,), n_frames) if lengths is None else lengths
         needed = 2 if end else int(bool((lengths < n_frames).any()))
@@ -60,7 +60,7 @@ class IdLayout:
             raise ValueError(f"n_special = {self.n_special}: padding needs 1 special code, an END frame 2")
         frames = torch.arange(n_frames + end, device=codes.device)
         past = (frames >= lengths[:, None])[:, None]  # [B, 1, T]
-        codes = torch.nn.functional.pad(codes.long(), (0, int(end))).masked_fill(past, 0)
+        codes = torch.nn.functional.pad(codes, (0, int(end))).masked_fill(past, 0)
         check_codes(codes, self.codebook_sizes)
         ids = (codes + self.n_special).masked_fill(past, EMPTY)
         if end:
@@ -75,8 +75,8 @@ class IdLayout:
         Raises:
             ValueError: an id belongs to another codebook, or is special within an item.
         """
-        check_shape(ids, self.codebook_sizes)
-        codes = ids.long() - self._offsets(ids.shape[1], ids) - self.n_special
+        ids = check_shape(ids, self.codebook_sizes)
+        codes = ids - self._offsets(ids.shape[1], ids) - self.n_special
         special = (codes[:, 0] < 0) & (codes[:, 0] >= -self.n_special)
         ended = special.cumsum(1) > 0
         codes = codes.masked_fill(ended[:, None], 0)

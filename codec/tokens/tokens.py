@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from codec.files import atomic_file
@@ -20,6 +23,8 @@ SUFFIX = ".tokens"
 @dataclass(frozen=True)
 class Tokens:
     """Codes of B utterances of different lengths.
+
+    Tensors or arrays of any integer type will do, and become int64.
 
     Raises:
         ValueError: shapes or types do not fit; the message names the field.
@@ -32,8 +37,10 @@ class Tokens:
     fingerprint: str = ""  # of the codec that made them; "" decodes with any
 
     def __post_init__(self) -> None:
-        if self.codes.ndim != 3 or self.codes.is_floating_point() or not len(self.codes):
-            raise ValueError(f"codes: {self.codes.dtype} {tuple(self.codes.shape)}; expected integers [B >= 1, K, T]")
+        object.__setattr__(self, "codes", to_integers(self.codes))
+        if self.codes.ndim != 3 or not len(self.codes):
+            raise ValueError(f"codes: shape {tuple(self.codes.shape)}; expected integers [B >= 1, K, T]")
+        object.__setattr__(self, "n_samples", to_integers(self.n_samples, "n_samples"))
         if self.n_samples.shape != (len(self.codes),):
             shape = tuple(self.n_samples.shape)
             raise ValueError(f"n_samples: shape {shape}; expected [{len(self.codes)}], one per item")
@@ -41,15 +48,18 @@ class Tokens:
             raise ValueError(
                 f"sample_rate = {self.sample_rate}, hop_length = {self.hop_length}: expected positive numbers"
             )
-        if self.n_samples.is_floating_point() or int(self.n_samples.min()) < 0:
+        if int(self.n_samples.min()) < 0:
             raise ValueError(f"n_samples: {self.n_samples.tolist()}; expected integers of at least 0")
         longest, n_frames = int(self.n_samples.max()), self.codes.shape[2]
         if longest > n_frames * self.hop_length:
             raise ValueError(f"n_samples: {longest} samples are more than {n_frames} frames hold")
 
     @classmethod
-    def of_codes(cls, codes: Tensor, sample_rate: int, hop_length: int) -> Tokens:
+    def of_codes(cls, codes: Tensor | NDArray, sample_rate: int, hop_length: int) -> Tokens:
         """Bare codes `[B, n_q, T]` as T whole frames of each item, for any codec."""
+        codes = to_integers(codes)
+        if codes.ndim != 3:
+            raise ValueError(f"codes: shape {tuple(codes.shape)}; expected integers [B, n_q, T]")
         n_samples = torch.full((len(codes),), codes.shape[-1] * hop_length)
         return cls(codes, n_samples, sample_rate, hop_length)
 
@@ -144,13 +154,30 @@ class Tokens:
             ValueError: the file is missing, damaged or holds something else; the message names it.
         """
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                rates = int(metadata["sample_rate"]), int(metadata["hop_length"])
-                tokens = cls(file.get_tensor("codes"), file.get_tensor("n_samples"), *rates, metadata["fingerprint"])
-                return replace(tokens, codes=tokens.codes.long())
+            content = Path(path).read_bytes()
+            tensors = load(content)
+            metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+            rates = int(metadata["sample_rate"]), int(metadata["hop_length"])
+            return cls(tensors["codes"], tensors["n_samples"], *rates, metadata["fingerprint"])
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise ValueError(f"{path}: not a tokens file, or a damaged one ({error})") from error
+
+
+def to_integers(values: Tensor | NDArray, name: str = "codes") -> Tensor:
+    """A tensor or array of any integer type and byte order as int64.
+
+    Raises:
+        ValueError: something else; the message names it.
+    """
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
+        return torch.from_numpy(values.astype(np.int64))
+    if not isinstance(values, Tensor):
+        what = f"array of {values.dtype}" if isinstance(values, np.ndarray) else type(values).__name__
+        remedy = "torch.tensor makes one of a list of numbers, Tokens.stack a batch of a list of Tokens"
+        raise ValueError(f"{name}: {what}; expected a tensor or array of integers: {remedy}")
+    if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
+        raise ValueError(f"{name}: {values.dtype} {tuple(values.shape)}; expected integers")
+    return values.long()
 
 
 def pad_codes(rows: Sequence[Tensor]) -> Tensor:
@@ -159,13 +186,13 @@ def pad_codes(rows: Sequence[Tensor]) -> Tensor:
     return torch.stack([torch.nn.functional.pad(row, (0, longest - row.shape[1])) for row in rows])
 
 
-def check_codes(codes: Tensor, codebook_sizes: Sequence[int]) -> None:
-    """Check codes `[B, n_q, T]` against the sizes of their codebooks.
+def check_codes(codes: Tensor | NDArray, codebook_sizes: Sequence[int]) -> Tensor:
+    """Codes `[B, n_q, T]` as int64, checked against the sizes of their codebooks.
 
     Raises:
         ValueError: not integers, an impossible number of codebooks, or a code out of range.
     """
-    check_shape(codes, codebook_sizes)
+    codes = check_shape(codes, codebook_sizes)
     n_q = codes.shape[1]
     sizes = torch.tensor(codebook_sizes[:n_q], device=codes.device)[:, None]
     bad = (codes < 0) | (codes >= sizes)
@@ -175,19 +202,22 @@ def check_codes(codes: Tensor, codebook_sizes: Sequence[int]) -> None:
             f"codes[{item}, {book}, {frame}] = {int(codes[item, book, frame])}: codebook {book} has codes 0 to "
             f"{codebook_sizes[book] - 1}; shifted ids go through IdLayout.from_ids first"
         )
+    return codes
 
 
-def check_shape(codes: Tensor, codebook_sizes: Sequence[int]) -> None:
-    """Check type and shape of codes or ids `[B, n_q, T]`, not their values.
+def check_shape(codes: Tensor | NDArray, codebook_sizes: Sequence[int]) -> Tensor:
+    """Codes or ids `[B, n_q, T]` as int64, checked for type and shape, not for their values.
 
     Raises:
         ValueError: not integers, or an impossible number of codebooks.
     """
-    if codes.ndim != 3 or codes.is_floating_point() or codes.dtype == torch.bool:
-        raise ValueError(f"codes: {codes.dtype} {tuple(codes.shape)}; expected integers [B, n_q, T]")
+    codes = to_integers(codes)
+    if codes.ndim != 3:
+        raise ValueError(f"codes: shape {tuple(codes.shape)}; expected integers [B, n_q, T]")
     n_q = codes.shape[1]
     if not 1 <= n_q <= len(codebook_sizes):
         raise ValueError(f"codes: {n_q} codebooks; this codec takes 1 to {len(codebook_sizes)}")
+    return codes
 
 
 def _check_same(parts: Sequence[Tokens], key: Callable[[Tokens], object]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from codec.config import require, used_fields
+from codec.tts.text.languages import LANGUAGES
 
 T = TypeVar("T")
 
@@ -87,6 +88,7 @@ class TTSConfig:
     acoustic_levels: int = 21
     vocab_size: int = 512  # of the text
     phonemes: bool = False  # whether text is read as phonemes, which needs espeak-ng and phonemizer
+    languages: list[str] = field(default_factory=list)  # that it learned to read, as "en"; none: all that are known
     max_voice_frames: int = 0  # of a voice, those at its start, that are read, as many as in training; 0: all
     rope_theta: float = 1e6
     backbone: TransformerConfig = field(default_factory=TransformerConfig)
@@ -99,6 +101,8 @@ class TTSConfig:
     def __post_init__(self) -> None:
         for name in ("semantic_codebook_size", "acoustic_dim", "acoustic_levels", "vocab_size"):
             require(getattr(self, name) >= 2, name, getattr(self, name), "at least 2")
+        known = all(language in LANGUAGES for language in self.languages)
+        require(known, "languages", self.languages, f"some of {', '.join(LANGUAGES)}")
         require(self.max_voice_frames >= 0, "max_voice_frames", self.max_voice_frames, "0 or more")
         for name in ("rope_theta", "acoustic_scale"):
             require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
@@ -121,6 +125,7 @@ class TTSConfig:
     def identity(self) -> str:
         """What fingerprints are made of: JSON of the `used_fields`, those of the parts included."""
         fields = used_fields(self, FIRST_FIELDS)
+        fields.pop("languages", None)  # say what the weights are for, not what they are
         for name in ("backbone", "head_transformer"):
             fields[name] = used_fields(getattr(self, name), FIRST_TRANSFORMER_FIELDS)
         is_aligned = self.sequence.design == "aligned"

@@ -23,14 +23,16 @@ from codec.tts.model import TTSModel
 from codec.tts.sampling import Sampling
 from codec.tts.shipped import named
 from codec.tts.text import feed
-from codec.tts.text.languages import primary_language
-from codec.tts.text.tokenizer import BPETokenizer, TextError, TextTokenizer, check_text
+from codec.tts.text.languages import LANGUAGES, primary_language
+from codec.tts.text.phonemes import check_phonemes
+from codec.tts.text.tokenizer import BPETokenizer, TextError, TextTokenizer
 from codec.tts.voices import Voice, VoiceError, make_voice
 
 WEIGHTS = Path(__file__).parent / "weights"  # of the default model, installed with the library
 OWN_CODEC = "codec"  # folder beside a model's weights
 CONTEXT_FRAMES = 25  # of what was said last, which the next sequence hears after the voice
 MAX_SLOTS = 16  # requests that are spoken side by side
+SETTLING_FRAMES = 8  # of silence, after which the codec's codes of it no longer change
 MAX_PREFIXES = 16  # voices that are remembered as the backbone read them
 
 
@@ -46,12 +48,13 @@ class Speech:
 class _Request:
     """One text in one voice, spoken in one or more sequences."""
 
-    sequences: Iterator[Iterable[int]]
+    sequences: Iterator[Iterable[int] | feed.Silence]
     voice: Voice
     sampling: Sampling
     spoke: bool = False  # whether there was anything to say
     heard: list[Tensor] = field(default_factory=list)  # codes [K] of its last frames
     was_cut: bool = False
+    n_silent: int = 0  # frames before the next sequence
 
 
 class TTS:
@@ -78,6 +81,7 @@ class TTS:
             )
         self.model, self.text_tokenizer, self.codec, self.mode = model.eval(), text_tokenizer, codec, mode
         self._prefixes: dict[str, Prefix] = {}
+        self._silent: Tensor | None = None  # codes [K] of a frame, once they are needed
 
     @property
     def sample_rate(self) -> int:
@@ -145,29 +149,35 @@ class TTS:
         Args:
             text: all of it, or an iterable of pieces, cut anywhere, which may still be on their way. Pieces are
                 read word by word, and a model begins with the first words, one of the design "prefix" once it
-                has a sentence. All of it is read by sentences, which knows more of how a word is pronounced.
+                has a sentence; they say the same words. Markdown, HTML and SSML are read without their marks.
             voice: who speaks.
             sampling: how frames are drawn; the same seed gives the same speech.
-            language: of the text, a BCP-47 tag; for numbers and abbreviations.
+            language: of the text, a BCP-47 tag, of those that the model learned (`TTSConfig.languages`).
 
         Returns:
             An iterator over waveforms `[hop_length]` float32. Long text is spoken sentence by sentence, each hearing
             the end of the one before; memory does not grow with it.
 
         Raises:
-            TextError: nothing to say. ValueError: an unknown language, or a voice of another codec.
+            TextError: nothing to say, or no text. ValueError: a language that is not known or that the model does not
+                read, or a voice of another codec. ImportError, OSError: what reads phonemes is not installed.
         """
         return self._packets(self._request(text, voice, sampling or Sampling(), language))
 
     def _request(self, text: str | Iterable[str], voice: Voice, sampling: Sampling, language: str) -> _Request:
-        by_sentence = isinstance(text, str) or self.model.config.sequence.design == "prefix"
-        if isinstance(text, str):
-            check_text(text)
-            text = [text]
-        primary_language(language)
-        voice.check(self.model.config.codebook_sizes, self.codec.fingerprint)
+        config = self.model.config
+        pieces = feed.text_pieces(text)
+        if primary_language(language) not in (config.languages or LANGUAGES):
+            known = ", ".join(config.languages)
+            raise ValueError(
+                f"language {language!r}: this model reads {known}; give one of them, or load another model"
+            )
+        if config.phonemes:
+            check_phonemes(language)
+        by_sentence = isinstance(text, str) or config.sequence.design == "prefix"
+        voice.check(config.codebook_sizes, self.codec.fingerprint)
         ids_of = feed.sentence_ids if by_sentence else feed.word_ids
-        ids = ids_of(text, language, self.text_tokenizer, self.model.config.phonemes)
+        ids = ids_of(pieces, language, self.text_tokenizer, config.phonemes)
         return _Request(iter(ids), voice, sampling)
 
     def _packets(self, request: _Request) -> Iterator[Tensor]:
@@ -193,6 +203,7 @@ class TTS:
                     number = waiting.popleft() if number is None else number
                     if self._begin(loop, slot, requests[number]):
                         running[slot] = number
+                        yield from ((number, codes) for codes in self._silence(requests[number]))
                         break
                     number = None
             if not running:
@@ -208,6 +219,9 @@ class TTS:
     def _begin(self, loop: FrameLoop, slot: int, request: _Request) -> bool:
         """Start the request's next sequence, if there is one."""
         ids = next(request.sequences, None)
+        while isinstance(ids, feed.Silence):
+            request.n_silent += round(ids.seconds * self.codec.config.frame_rate)
+            ids = next(request.sequences, None)
         if ids is None:
             return False
         if request.heard:
@@ -218,6 +232,16 @@ class TTS:
         loop.start(slot, prefix, ids, request.sampling)
         request.spoke = True
         return True
+
+    def _silence(self, request: _Request) -> list[Tensor]:
+        """Codes `[K]` of the silent frames that the text asks for; none where the codec cannot encode them."""
+        n_silent, request.n_silent = request.n_silent, 0
+        if not n_silent or not self.codec.model.has_encoder:
+            return []
+        if self._silent is None:
+            quiet = torch.zeros(SETTLING_FRAMES * self.codec.config.hop_length)
+            self._silent = self.codec.encode(quiet, self.sample_rate).codes[0, :, -1].cpu()
+        return [self._silent] * n_silent
 
     def _prefix(self, loop: FrameLoop, voice: Voice) -> Prefix:
         """The voice as the backbone read it, perhaps earlier."""

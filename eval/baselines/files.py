@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path, PurePosixPath
 
 from torch import Tensor
 
 from codec.audio.io import AUDIO_SUFFIXES, read_audio
+from codec.files import find_files
 from eval.baselines.base import SAMPLE_RATE
 
 
@@ -32,11 +34,11 @@ class Files:
         self.name, self.folder = name, folder
         self.paths: dict[str, list[Path]] = {}  # by name without suffix
         digest = hashlib.sha256()
-        for path in sorted(folder.rglob("*")):
+        for path in find_files(folder):
             if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
                 relative = path.relative_to(folder)
                 self.paths.setdefault(relative.with_suffix("").as_posix(), []).append(path)
-                digest.update(f"{relative.as_posix()}\n".encode() + hashlib.sha256(path.read_bytes()).digest())
+                digest.update(os.fsencode(f"{relative.as_posix()}\n") + hashlib.sha256(path.read_bytes()).digest())
         if not self.paths:
             raise ValueError(f"{name}: no audio files in {folder}; expected ID.wav, or another format, per recording")
         self.version = digest.hexdigest()[:16]

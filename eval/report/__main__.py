@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codec.files import atomic_file
+from codec.files import ESCAPE, atomic_file
 from eval.report.content import content
 from eval.report.media import media
 from eval.report.page import ASSETS, render
@@ -28,7 +28,7 @@ def write_report(folders: Sequence[Path]) -> Path:
     text = render(ASSETS / "report.html", [ASSETS / "report.css"], scripts, content(runs), media(runs))
     path = folders[0] / PAGE
     with atomic_file(path) as new:
-        new.write_text(text, encoding="utf-8")
+        new.write_text(text, encoding="utf-8", errors=ESCAPE)
     return path
 
 

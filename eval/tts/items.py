@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.testsets import Utterance, read_testset
+from eval.testsets import Utterance, read_testset, read_text
 
 VOICE_SUFFIX = ".safetensors"  # of voice files; other files are recordings
 
@@ -70,7 +70,7 @@ def of_lines(path: Path, voices: Path, language: str) -> list[Item]:
         ValueError: no line, no voice, or two voices of one name.
         OSError: a file cannot be read.
     """
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.strip() for line in read_text(path).splitlines()]
     texts = {f"line {number}": line for number, line in enumerate(lines, 1) if line}
     if not texts:
         raise ValueError(f"{path}: no text in it; expected a line for each thing to say")

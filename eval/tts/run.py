@@ -13,7 +13,7 @@ import numpy as np
 
 from codec.audio.io import AudioError, read_audio
 from codec.checkpoint.store import fingerprint
-from codec.files import atomic_file
+from codec.files import ESCAPE, atomic_file
 from codec.tts.sampling import Sampling
 from codec.tts.speech import TTS, load
 from codec.tts.text.languages import primary_tag
@@ -129,7 +129,11 @@ class _Run:
 
     def save_lines(self) -> None:
         with atomic_file(self.out / "results.jsonl") as new:
-            new.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in self.lines), "utf-8")
+            new.write_text(
+                "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in self.lines),
+                encoding="utf-8",
+                errors=ESCAPE,
+            )
 
     def _add_bounds(self, tts: TTS, wanted: list[tuple[Item, Reference]]) -> None:
         """The recordings, and what the model's codec makes of them, unless they are there already."""

@@ -1,5 +1,9 @@
 """Audio in every shape a user brings it, and refusals that say what is wrong with the rest."""
 
+import io
+import os
+import warnings
+
 import numpy as np
 import pytest
 import soundfile
@@ -26,7 +30,11 @@ def test_dtypes_mean_the_same_waveform(dtype, kind):
 @pytest.mark.parametrize("n_channels", [1, 2, 8])
 def test_channels_are_averaged(n_channels, tmp_path):
     channels = np.stack([tone() * i / n_channels for i in range(n_channels)])
-    torch.testing.assert_close(read_audio(channels, RATE, RATE), torch.from_numpy(channels.mean(0)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.testing.assert_close(read_audio(channels, RATE, RATE, "x"), torch.from_numpy(channels.mean(0)))
+    said = [f"x: {n_channels} rows are taken for the channels of one recording"] if n_channels > 2 else []
+    assert [str(w.message).split(",")[0] for w in caught] == said  # they may be a batch
     soundfile.write(tmp_path / "x.wav", channels.T, RATE, subtype="FLOAT")
     torch.testing.assert_close(read_audio(tmp_path / "x.wav", None, RATE), torch.from_numpy(channels.mean(0)))
 
@@ -68,13 +76,68 @@ BAD[17] = np.nan
         (np.zeros((1, 1, 9), np.float32), RATE, r"shape \(1, 1, 9\)"),
         (np.float32(1), RATE, r"shape \(\)"),
         (tone(), None, "clip: samples need their sample_rate"),
-        (tone(), 0, "sample_rate = 0"),
-        (tone(), -1, "sample_rate = -1"),
+        *(
+            (tone(), rate, f"sample_rate = {rate!r}: expected a number of Hz")
+            for rate in (0, -1, np.nan, np.inf, -np.inf)
+        ),
+        *(
+            (tone(), rate, r"sample_rate = .*: expected a number of Hz")
+            for rate in ("16000", [16000], True, 1e-9, 1e15)
+        ),
+        (tone(), torch.tensor(RATE), r"sample_rate = tensor\(24000\): expected a number of Hz"),
+        (tone() * 2**15, RATE, r"clip: float samples reach 16384, expected about \[-1, 1\]; divide samples of 16 bits"),
+        (torch.from_numpy(tone()).half() * 2**15, RATE, "clip: float samples reach"),
+        (None, RATE, "clip: NoneType; expected a path, an open file, an array or tensor"),
+        ([0.1, 0.2], RATE, "clip: list; expected a path"),
+        (b"RIFF", None, "clip: bytes; expected a path"),
+        (iter([tone()]), RATE, "clip: list_iterator; expected a path"),
+        (io.StringIO("text"), None, "clip: gives str; open the file for bytes"),
+        (io.BytesIO(b""), None, "clip: empty"),
+        (io.BytesIO(b"no audio at all"), None, "clip: cannot be read as audio"),
+        ({"sampling_rate": RATE}, None, "clip: dict; expected a path"),
+        ({"array": tone(), "sampling_rate": np.nan}, None, "sample_rate = nan"),
+        ((tone(), np.nan), None, "sample_rate = nan"),
     ],
 )
 def test_unusable_samples(audio, rate, message):
     with pytest.raises(AudioError, match=message):
         read_audio(audio, rate, RATE, "clip")
+
+
+def test_ways_to_give_samples_and_their_rate(tmp_path):
+    soundfile.write(tmp_path / "x.wav", tone(16_000), 16_000, subtype="FLOAT")
+    expected, content = read_audio(tone(16_000), 16_000, RATE), (tmp_path / "x.wav").read_bytes()
+    for audio in (
+        (tone(16_000), 16_000),
+        (torch.from_numpy(tone(16_000)), np.int64(16_000)),
+        (tone(16_000)[None], 16_000.0),
+        io.BytesIO(content),
+        {"path": None, "array": tone(16_000), "sampling_rate": 16_000},  # as the package datasets gives it
+        {"path": None, "array": tone(16_000).tolist(), "sampling_rate": 16_000},
+        {"path": "gone.wav", "bytes": content},  # as it gives it with decode=False
+        {"path": str(tmp_path / "x.wav"), "bytes": None},
+    ):
+        assert torch.equal(read_audio(audio, None, RATE), expected)
+    with (tmp_path / "x.wav").open("rb") as file:
+        assert torch.equal(read_audio(file, None, RATE), expected)
+
+
+@pytest.mark.parametrize("dtype", [">i2", ">i4", ">f4", ">f8", "<i2"])
+def test_byte_orders(dtype):
+    scale = 2.0 ** (8 * np.dtype(dtype).itemsize - 1) if "i" in dtype else 1
+    x = (tone() * scale).astype(dtype)
+    torch.testing.assert_close(read_audio(x, RATE, RATE), torch.from_numpy(tone()), atol=1e-4, rtol=0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_memory_that_may_not_be_written():
+    x = tone()
+    x.flags.writeable = False
+    torch.testing.assert_close(read_audio(x, RATE, RATE), torch.from_numpy(tone()))
+
+
+def test_loud_floats_are_taken_as_they_are():
+    torch.testing.assert_close(read_audio(10 * tone(), RATE, RATE), 10 * torch.from_numpy(tone()))
 
 
 def test_missing_and_garbage_files_are_named(tmp_path):
@@ -143,6 +206,26 @@ def test_writing_clips_instead_of_wrapping_around(suffix, tmp_path):
     got, rate = soundfile.read(path, dtype="float32")
     assert rate == RATE
     np.testing.assert_allclose(got, waveform.clamp(-1, 1).numpy(), atol=2e-4)
+
+
+@pytest.mark.parametrize("name", [250 * "x" + ".wav", "x\udce9.wav", "\udce9/x.ogg", "ü.flac"])
+def test_any_name_is_written_and_read(name, tmp_path):
+    """Long ones, and those that are not UTF-8."""
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    write_audio(path, torch.from_numpy(tone()), RATE, "said")
+    assert os.listdir(path.parent) == [path.name]
+    assert len(read_audio(path, None, RATE)) == len(tone())
+    assert read_comment(path) == "said"
+
+
+def test_long_recordings_are_written_in_blocks(tmp_path, monkeypatch):
+    """libsndfile crashes on minutes of Ogg Vorbis at once."""
+    sizes, write = [], soundfile.SoundFile.write
+    monkeypatch.setattr(soundfile.SoundFile, "write", lambda file, x: sizes.append(len(x)) or write(file, x))
+    write_audio(tmp_path / "x.ogg", torch.zeros(200_000), RATE)
+    assert max(sizes) <= 2**16
+    assert soundfile.info(tmp_path / "x.ogg").frames == sum(sizes) == 200_000
 
 
 @pytest.mark.parametrize("before", [None, b"old"])

@@ -17,3 +17,14 @@ def test_demo(tmp_path, monkeypatch, capsys, tokenizer):
     printed = capsys.readouterr().out
     for word in ("PESQ-WB", "ESTOI", "mel dist", "kbit/s", "encode"):
         assert word in printed
+
+
+def test_a_clip_too_short_to_judge(tmp_path, monkeypatch, capsys, tokenizer):
+    tokenizer.save(tmp_path / "model")
+    clip = CLIP.parents[1] / "field" / "short512.wav"
+    monkeypatch.setattr(sys, "argv", ["demo", str(clip), str(tmp_path / "out"), "--model", str(tmp_path / "model")])
+    demo.main()
+    assert (tmp_path / "out" / "short512.png").exists()
+    printed = capsys.readouterr().out
+    assert printed.count("not measured: ") == 2
+    assert "mel dist    not" not in printed

@@ -1,9 +1,11 @@
 """Pictures that say what the numbers say."""
 
 import pytest
+import torch
 
+from codec.audio.io import read_audio
 from eval.metrics.base import Column
-from eval.pictures import rate_quality
+from eval.pictures import rate_quality, spectrogram_pair
 from eval.results import Recording, Results, SystemResult
 
 
@@ -25,3 +27,17 @@ def test_points_are_means_over_rates_and_models_are_lines():
 
 def test_nothing_to_show():
     assert rate_quality(Results([], [], []), [Column("m", "M", True)]).axes
+
+
+@pytest.mark.parametrize("n_samples", [1, 240, 511, 512, 513, 1920])
+def test_spectrograms_of_short_clips(n_samples):
+    """As of a validation set with a clip of half a window; the time axis has the clip's length."""
+    clip = torch.sin(torch.arange(n_samples).float())
+    figure = spectrogram_pair(clip, clip[: n_samples - 1] if n_samples > 1 else clip, 24_000)
+    figure.canvas.draw()
+    assert [axes.images[0].get_extent()[1] for axes in figure.axes] == [n_samples / 24_000] * 2
+
+
+def test_spectrogram_of_a_clip_from_the_field():
+    clip = read_audio("tests/field/short512.wav", None, 24_000)
+    spectrogram_pair(clip, torch.zeros_like(clip), 24_000).canvas.draw()

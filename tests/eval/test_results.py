@@ -63,6 +63,15 @@ def test_damaged_results_are_named(tmp_path, content):
         Results.load(tmp_path)
 
 
+def test_names_that_are_not_utf8(results, tmp_path):
+    results.recordings[0] = Recording("caf\udce9", 1.0, ("old",))
+    results.systems[0].values["m"]["caf\udce9"] = 1.0
+    results.save(tmp_path)
+    write(tmp_path, results)
+    assert Results.load(tmp_path).recordings[0].id == "caf\udce9"
+    assert file_of(tmp_path, "audio", "x", "caf\udce9").name == "caf%E9.flac"
+
+
 def test_names_never_leave_their_folder(tmp_path):
     paths = [file_of(tmp_path, "audio", system, name) for system in ("../a", "a:2", "..") for name in ("b/c", "b%2Fc")]
     assert len(set(paths)) == 6

@@ -48,3 +48,21 @@ def test_chosen_ids(tmp_path):
     (tmp_path / "ids.txt").write_text("a x y")
     with pytest.raises(ValueError, match=r"2 ids are not in .* the first is x"):
         read_testset(tmp_path / "m.jsonl", tmp_path / "ids.txt")
+
+
+def test_linked_folders_are_part_of_it(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "other/deep").mkdir(parents=True)
+    (tmp_path / "other/deep/a.wav").touch()
+    (tmp_path / "set/link").symlink_to(tmp_path / "other")
+    assert [u.id for u in read_testset(tmp_path / "set")] == ["link/deep/a.wav"]
+
+
+def test_marks_of_windows_editors(tmp_path):
+    path, ids = tmp_path / "m.jsonl", tmp_path / "ids.txt"
+    path.write_bytes(b'\xef\xbb\xbf{"path": "a"}\r\n{"path": "b"}\r\n')
+    ids.write_bytes(b"\xef\xbb\xbfb\r\n")
+    assert [u.id for u in read_testset(path, ids)] == ["b"]
+    path.write_bytes('{"path": "a"}'.encode("utf-16"))
+    with pytest.raises(ValueError, match=r"m\.jsonl: no UTF-8 .*; save it as UTF-8"):
+        read_testset(path)

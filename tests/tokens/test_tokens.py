@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -162,6 +163,9 @@ def test_bad_files_are_named(tmp_path):
         (torch.zeros(2, 3, 2, dtype=torch.int64), [HOP], "n_samples"),
         (torch.zeros(1, 3, 2, dtype=torch.int64), [2 * HOP + 1], "n_samples"),
         (torch.zeros(1, 3, 2, dtype=torch.int64), [-1], "n_samples"),
+        (torch.zeros(1, 3, 2, dtype=torch.int64), [0.5], "n_samples"),
+        ([[[0]]], [HOP], "codes"),
+        (np.zeros((1, 3, 2)), [HOP], "codes"),
     ],
 )
 def test_fields_that_do_not_fit(codes, n_samples, field):
@@ -169,12 +173,33 @@ def test_fields_that_do_not_fit(codes, n_samples, field):
         Tokens(codes, torch.tensor(n_samples), RATE, HOP)
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.uint16, np.dtype(">i4"), np.int8])
+def test_arrays_become_tensors(kind, tmp_path):
+    tokens = Tokens(np.ones((1, 3, 2), kind), np.array([HOP + 1]), RATE, HOP)
+    assert tokens.codes.dtype == tokens.n_samples.dtype == torch.int64
+    tokens.save(tmp_path / "x.tokens")
+    assert torch.equal(Tokens.load(tmp_path / "x.tokens").codes, torch.ones(1, 3, 2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("name", [248 * "x" + ".tokens", "x\udce9.tokens", "\udce9/x.tokens", "ü.tokens"])
+def test_any_name_is_written_and_read(name, tmp_path):
+    """Long ones, and those that are not UTF-8."""
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    tokens = Tokens(torch.ones(1, 3, 2, dtype=torch.int64), torch.tensor([HOP + 1]), RATE, HOP, "beef")
+    tokens.save(path)
+    loaded = Tokens.load(path)
+    assert (loaded.n_samples.tolist(), loaded.fingerprint) == ([HOP + 1], "beef")
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
 def test_check_codes():
     sizes = (64, 21, 5)
     codes = torch.tensor([[[63], [20], [4]]])
     check_codes(codes, sizes)
     check_codes(codes[:, :1], sizes)
-    check_codes(codes.to(torch.uint8), sizes)
+    for kind in (torch.uint8, torch.uint16, torch.int32):
+        assert torch.equal(check_codes(codes.to(kind), sizes), codes)
     for book in range(3):
         for bad in (-1, sizes[book]):
             wrong = codes.clone()

@@ -101,3 +101,26 @@ def test_principal_components_of_known_axes():
     basis = principal_components(x, 5)
     expected = torch.tensor([[0.0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 0, 0], [0, 0, 0]])
     torch.testing.assert_close(basis.abs(), expected, atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("n_silent", [1, 3])
+def test_nothing_but_silence_is_no_start(n_silent):
+    config = preset("tiny")
+    x = torch.zeros(n_silent, 10 * config.hop_length)
+    with pytest.raises(
+        ValueError, match=rf"all {n_silent} clips to start from are silent; look at .* model\.init=random"
+    ):
+        start_as_transform(Codec(config), x)
+    config = preset("tiny", **CONFIGS["source filter"])
+    with pytest.raises(ValueError, match="silent"):
+        start_as_vocoder(Codec(config), torch.zeros(n_silent, 10 * config.hop_length), None)
+
+
+def test_weights_that_are_no_numbers_are_no_start():
+    """A voice without any pitch gives the vocoder's none to scale by."""
+    config = preset("tiny", layer_scale_init=0.0, dim=64, acoustic_dim=8, **CONFIGS["source filter"])
+    x, loss = speech(config), ControlLoss(config)
+    controls = loss.measure(x, torch.zeros(len(x), x.shape[1] * 100 // config.sample_rate))[0]
+    controls = controls._replace(log_f0=torch.full_like(controls.log_f0, 7.0))
+    with pytest.raises(ValueError, match=r"too few, or hold no speech; look at .* model\.init=random"):
+        start_as_vocoder(Codec(config), x, controls)

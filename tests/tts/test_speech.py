@@ -10,7 +10,7 @@ import codec.tts
 from codec.checkpoint.store import CheckpointError
 from codec.tokenizer import load as load_codec
 from codec.tts.checkpoint import save_tts
-from codec.tts.config import DESIGNS
+from codec.tts.config import DESIGNS, TTSConfig
 from codec.tts.speech import TTS
 
 SHORT = codec.tts.Sampling(max_frames=8, min_frames=3)
@@ -131,6 +131,55 @@ def test_nothing_to_say_is_an_error(make_tts, voice, text):
 def test_emoji_between_words_are_left_out(make_tts, voice):
     tts = make_tts()
     assert torch.equal(tts.speak("The fox \U0001f98a jumps.", voice, SHORT), tts.speak("The fox jumps.", voice, SHORT))
+
+
+@pytest.mark.parametrize("design", ["prefix", "aligned"])
+def test_breaks_are_as_long_as_they_say(make_tts, voice, design):
+    tts = make_tts(design)
+    text = 'The fox <break time="1.2s"/> jumps.'
+    (speech,) = tts.speak_codes([text], [voice], [SHORT])
+    silent = (speech.codes == tts._silent[:, None]).all(dim=0).tolist()
+    assert sum(silent) >= 15
+    assert silent[silent.index(True) :][:15] == [True] * 15
+    packets = list(tts.stream(list(text), voice, SHORT))
+    assert len(packets) == speech.codes.shape[1]
+
+
+def test_what_is_no_text_is_told_at_once(make_tts, voice):
+    for text in (None, b"hello", 5):
+        with pytest.raises(codec.tts.TextError, match=f"text: {type(text).__name__}"):
+            make_tts().stream(text, voice)
+
+
+def test_languages_that_the_model_does_not_read_are_refused(make_tts, voice, monkeypatch):
+    tts = make_tts()
+    monkeypatch.setattr(tts.model.config, "languages", ["en", "de"])
+    tts.stream("Hallo.", voice, language="de-AT")
+    with pytest.raises(ValueError, match=r"language 'fr': this model reads en, de; give"):
+        tts.stream("Bonjour.", voice, language="fr")
+    with pytest.raises(ValueError, match=r"language: NoneType None; expected a tag"):
+        tts.stream("Bonjour.", voice, language=None)
+
+
+def test_a_missing_phonemizer_is_told_at_once(make_tts, voice, monkeypatch):
+    tts = make_tts()
+    monkeypatch.setattr(tts.model.config, "phonemes", True)
+
+    def absent(language):
+        raise ImportError("pip install phonemizer")
+
+    monkeypatch.setattr("codec.tts.speech.check_phonemes", absent)
+    with pytest.raises(ImportError, match="pip install phonemizer"):
+        tts.stream("Hello.", voice)
+
+
+def test_the_name_of_a_language_is_checked_in_configs():
+    with pytest.raises(ValueError, match=r"languages = \['english'\]"):
+        TTSConfig(languages=["english"])
+
+
+def test_languages_are_no_part_of_a_model_identity():
+    assert TTSConfig(languages=["en"]).identity() == TTSConfig().identity()
 
 
 def test_unknown_languages_are_named(make_tts, voice):

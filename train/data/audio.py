@@ -116,6 +116,7 @@ class CropDataset:
         Raises:
             AudioError: `MAX_ATTEMPTS` files in a row cannot be used.
         """
+        reasons: dict[str, AudioError] = {}
         for attempt in range(MAX_ATTEMPTS):
             rng = np.random.default_rng((self.seed, i, attempt))
             # A file that cannot be used is replaced by any other: the order of the epoch stays as it is.
@@ -124,11 +125,12 @@ class CropDataset:
                 cut = self._read(utterance, rng)
             except AudioError as error:
                 self._warn(utterance.path, error)
+                reasons.setdefault(utterance.path, error)
                 continue
             waveform = augment(cut.waveform, self.sample_rate, self.augment, rng)
             text = utterance.text if cut.is_whole else None
             return Clip(waveform, text, attempt, *self._accompany(utterance, cut))
-        bad = ", ".join(sorted(self._warned)[:3])
+        bad = "; ".join(map(str, list(reasons.values())[:3]))
         raise AudioError(f"item {i}: {MAX_ATTEMPTS} files in a row cannot be used (such as {bad}); check the data")
 
     def collate(self, clips: Sequence[Clip]) -> Batch:
@@ -161,6 +163,9 @@ class CropDataset:
             spare = recording.n_samples - length
             start = int(rng.integers(spare + 1)) if spare > 0 else 0
             x = recording.read(start, min(length, recording.n_samples))
+            if not x.any():  # there is nothing to learn, and no scale to start from
+                first, last = start / self.sample_rate, (start + len(x)) / self.sample_rate
+                raise AudioError(f"silent: all samples from {first:.2f} to {last:.2f} s are 0")
         return _Cut(change_speed(x, speed, self.sample_rate)[: self.crop_length], start, speed, spare <= 0)
 
     def _accompany(self, utterance: Utterance, cut: _Cut) -> tuple[NDArray[np.float32] | None, Heard | None]:

@@ -32,7 +32,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from codec.audio.io import AudioError
-from codec.files import atomic_file
+from codec.files import ESCAPE, atomic_file
 from eval.metrics.base import MissingBackendError
 from eval.metrics.prosody import require_praat
 from eval.testsets import Utterance
@@ -71,7 +71,7 @@ def companion_path(folder: str | Path, utterance: Utterance) -> Path:
     """Where the companion of a recording is: named by its path's end and its duration, so that corpora may move."""
     place = "/".join(Path(os.path.abspath(utterance.path)).parts[-3:])
     seconds = "" if utterance.duration_s is None else f"{utterance.duration_s:.3f}"
-    name = hashlib.sha256(f"{place} {seconds}".encode()).hexdigest()[:24]
+    name = hashlib.sha256(os.fsencode(f"{place} {seconds}")).hexdigest()[:24]
     return Path(folder) / name[:2] / f"{name}.safetensors"
 
 
@@ -178,7 +178,7 @@ def write_companions(
     (out / FAILURES).unlink(missing_ok=True)
     if failures:
         with atomic_file(out / FAILURES) as new:
-            new.write_text("".join(f"{failure}\n" for failure in failures), encoding="utf-8")
+            new.write_text("".join(f"{failure}\n" for failure in failures), encoding="utf-8", errors=ESCAPE)
     return len(utterances) - len(failures), failures
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import re
 import signal
+import warnings
 import weakref
 from collections.abc import Generator, Iterator, Sequence
 from itertools import count
@@ -91,6 +92,8 @@ def valid_clips(source: str | Path, sample_rate: int, n: int, max_s: float) -> l
             length = min(recording.n_samples, int(max_s * sample_rate))
             waveform = torch.from_numpy(recording.read(0, length))
             text = text if length == recording.n_samples else None
+        if not waveform.any():
+            warnings.warn(f"{path}: silent, so it says nothing as a clip to validate on", stacklevel=2)
         clips.append(ValidClip(f"{number:02d}_{Path(path).stem}", waveform, text))
     return clips
 

@@ -18,9 +18,9 @@ import typer
 from tqdm import tqdm
 
 from codec.audio.io import AUDIO_SUFFIXES, AudioError
-from codec.files import atomic_file
+from codec.files import ESCAPE, atomic_file
 from eval.testsets import Utterance, labels, read_lines
-from train.data.media import list_files, open_bytes, open_recording
+from train.data.media import list_files, open_recording, read_bytes
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -56,11 +56,12 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
     A killed scan continues where it stopped: results collect in `out`.partial and take their place at the end.
     Returns the numbers of usable and of bad files.
     """
-    names = list_files(folder)
+    # Paths are relative, and ".." behind a link does not lead back to where the link is.
+    names = list_files(Path(os.path.realpath(folder.parent), folder.name))
     known = set(names)
     partial = out.with_name(out.name + ".partial")
     done = _read_partial(partial)
-    home = os.path.abspath(out.parent)
+    home = os.path.realpath(out.parent)
 
     def inspect(address: str) -> dict[str, Any]:
         line: dict[str, Any] = {"path": os.path.relpath(address, home)}
@@ -75,7 +76,7 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
 
     addresses = [name for name in names if _is_audio(name)]
     left = [name for name in addresses if os.path.relpath(name, home) not in done]
-    with partial.open("a", buffering=1) as file:
+    with partial.open("a", buffering=1, encoding="utf-8", errors=ESCAPE) as file:
         for line in _map(inspect, left, f"reading {folder}"):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
             done[line["path"]] = line
@@ -105,10 +106,9 @@ def _read_sidecars(address: str, known: set[str]) -> dict[str, Any]:
     for suffix in (".lab", ".txt", ".json"):
         if (sidecar := stem + suffix) not in known:
             continue
-        with open_bytes(sidecar) as file:
-            content = file.read()
+        content = bytes(read_bytes(sidecar))
         try:
-            fields |= json.loads(content) if suffix == ".json" else {"text": content.decode().strip()}
+            fields |= json.loads(content) if suffix == ".json" else {"text": content.decode("utf-8-sig").strip()}
         except (ValueError, TypeError) as error:  # not JSON, not UTF-8, or no object
             raise AudioError(f"{sidecar}: {error}; correct or delete it") from error
     return labels(fields)
@@ -155,7 +155,7 @@ def _read_partial(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
-    with atomic_file(path) as new, new.open("w", encoding="utf-8") as file:
+    with atomic_file(path) as new, new.open("w", encoding="utf-8", errors=ESCAPE) as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from codec.files import atomic_file
+from codec.files import ESCAPE, atomic_file
 from codec.tts.config import SequenceConfig
 from codec.tts.text.tokenizer import TextTokenizer
 from train.data.speech import Sample, SpeechBatch, SpeechDataConfig, SpeechDataset, arrange, pack
@@ -82,7 +82,10 @@ class PairSet(Sequence[Pair]):
 
 def write_pairs(folder: Path, number: int, pairs: Sequence[Pair], n_codebooks: int) -> None:
     """Write a shard, whole or not at all; it may be empty."""
-    with atomic_file(shard_path(folder, number, ".jsonl")) as new, new.open("w", encoding="utf-8") as file:
+    with (
+        atomic_file(shard_path(folder, number, ".jsonl")) as new,
+        new.open("w", encoding="utf-8", errors=ESCAPE) as file,
+    ):
         for pair in pairs:
             file.write(json.dumps(asdict(pair.line), ensure_ascii=False) + "\n")
     codes = [torch.zeros(n_codebooks, 0, dtype=torch.int16)]

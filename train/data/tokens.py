@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from codec.files import atomic_file
+from codec.files import ESCAPE, atomic_file
 
 INDEX = "index.json"
 NAMES = ("codec", "model")  # in an index: they change when a folder moves, unlike the fingerprints beside them
@@ -183,7 +183,10 @@ def has_shard(folder: Path, number: int) -> bool:
 def write_shard(folder: Path, number: int, utterances: Sequence[TokenUtterance], n_codebooks: int) -> None:
     """Write a shard, whole or not at all; it may be empty."""
     starts = accumulate((len(u.activity) for u in utterances), initial=0)
-    with atomic_file(shard_path(folder, number, ".jsonl")) as new, new.open("w", encoding="utf-8") as file:
+    with (
+        atomic_file(shard_path(folder, number, ".jsonl")) as new,
+        new.open("w", encoding="utf-8", errors=ESCAPE) as file,
+    ):
         for u, start in zip(utterances, starts, strict=False):
             line = TokenLine(u.id, start, len(u.activity), u.text, u.speaker, u.language, u.speed)
             file.write(json.dumps(asdict(line), ensure_ascii=False) + "\n")

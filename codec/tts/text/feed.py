@@ -1,64 +1,156 @@
-"""Text, whole or arriving piece by piece, as the runs of ids that one sequence each speaks."""
+"""Text, whole or arriving piece by piece, as the runs of ids that one sequence each speaks.
+
+Both kinds of runs read the same words. What ends a run has a mark at its end, as without one a voice stops in mid-word.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 
-from codec.tts.text.phonemes import as_read
-from codec.tts.text.sentences import SentenceSplitter
-from codec.tts.text.tokenizer import TextTokenizer
+from codec.tts.text.normalise import Reader, Reading
+from codec.tts.text.phonemes import PhonemeStream, to_phonemes
+from codec.tts.text.tokenizer import TextError, TextTokenizer, check_text
 
 MIN_CHARS, MAX_CHARS = 60, 200  # of a run; between the two it ends with a sentence, at the latest at the longest
-_SPACES = re.compile(r"\s")
-SENTENCE_ENDS = (".", "!", "?", "…", '."', '!"', '?"')
+_CLOSERS = "\"')"
+_MARKS = ".,;:!?…।۔؟،؛。！？，、；："  # noqa: RUF001
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Asked for in the text, between two runs."""
+
+    seconds: float
+
+
+def text_pieces(text: str | Iterable[str]) -> Iterator[str]:
+    """The pieces of a text, whole or arriving, whatever they are.
+
+    Raises:
+        TextError: nothing that can be read, at once where that is known; of a piece, once it arrives.
+    """
+    if isinstance(text, str):
+        check_text(text)
+        return iter([text])
+    if isinstance(text, bytes | bytearray | memoryview):
+        raise TextError(f"text: {type(text).__name__}; decode it first: text.decode('utf-8')")
+    if isinstance(text, AsyncIterable):
+        raise TextError(
+            f"text: {type(text).__name__}, which is asynchronous; gather it first, ''.join([piece async for piece in "
+            "text]), or hand its pieces to an iterator in a thread, through a queue.Queue"
+        )
+    if not isinstance(text, Iterable):
+        raise TextError(f"text: {type(text).__name__} {text!r}; expected a string, or an iterable of strings")
+    return _checked(iter(text))
 
 
 def sentence_ids(
     pieces: Iterable[str], language: str, tokenizer: TextTokenizer, phonemes: bool = False
-) -> Iterator[list[int]]:
+) -> Iterator[list[int] | Silence]:
     """Ids of each sentence, once its text is complete; sentences without a letter or digit are left out."""
-    splitter = SentenceSplitter(MAX_CHARS)
-    arrived = chain.from_iterable(splitter.push(piece) for piece in pieces)
-    for sentence in chain(arrived, _late(splitter)):
-        text = as_read(sentence, language, phonemes)
-        if any(c.isalnum() for c in text):
-            yield tokenizer.encode(text)
+    text = ""
+    for reading in _readings(pieces, language):
+        if reading.silence:
+            yield Silence(reading.silence)
+        text += reading.text + " " * (not reading.is_cut)
+        while len(text.rstrip()) > MAX_CHARS:
+            place = _last_pause(text)
+            yield from _ids(text[:place].rstrip(), ",", language, tokenizer, phonemes)
+            text = text[place:].lstrip()
+        if reading.is_end:
+            yield from _ids(text.rstrip(), ".", language, tokenizer, phonemes)
+            text = ""
 
 
 def word_ids(
     pieces: Iterable[str], language: str, tokenizer: TextTokenizer, phonemes: bool = False
-) -> Iterator[Iterator[int]]:
+) -> Iterator[Iterator[int] | Silence]:
     """Runs of ids, each read word by word while the text arrives; exhaust a run before taking the next.
 
-    Words are normalised one by one, so what only several of them show, such as "5 km", is read as it stands.
+    A word is read once nothing that can follow changes how it is said: in plain text with the next word, of "5" with
+    what may be its unit. Phonemes wait for two more words or a mark.
     """
-    read = (as_read(word, language, phonemes) for word in _words(pieces))
-    words = (word for word in read if any(c.isalnum() for c in word))
-    for first in words:
-        yield _run(first, words, tokenizer)
+    words = _Words(pieces, language)
+    waiting: list[tuple[str, bool]] = []
+    for word, is_end in words:
+        waiting.append((word, is_end))
+        if any(c.isalnum() for c in word):  # else there may be nothing to say
+            said = _said(waiting, words, language, phonemes)
+            yield chain.from_iterable(map(tokenizer.encode, said))
+            waiting = []
+        elif is_end:
+            waiting = []
+        if words.silence:
+            yield Silence(words.silence)
+            words.silence = 0.0
 
 
-def _run(first: str, words: Iterator[str], tokenizer: TextTokenizer) -> Iterator[int]:
-    n_chars = 0
-    for word in chain([first], words):
-        yield from tokenizer.encode(f" {word}" if n_chars else word)
-        n_chars += 1 + len(word)
-        if n_chars >= MAX_CHARS or (n_chars >= MIN_CHARS and word.endswith(SENTENCE_ENDS)):
-            return
-
-
-def _words(pieces: Iterable[str]) -> Iterator[str]:
-    """Words as soon as the space after them has arrived."""
-    rest = ""
+def _readings(pieces: Iterable[str], language: str) -> Iterator[Reading]:
+    reader = Reader(language)
     for piece in pieces:
-        rest += piece
-        whole, _, rest = _SPACES.sub(" ", rest).rpartition(" ")
-        yield from whole.split()
-    yield from rest.split()
+        yield from reader.push(piece)
+    yield from reader.flush()
 
 
-def _late(splitter: SentenceSplitter) -> Iterator[str]:
-    """What is left once all has arrived: asked for only then."""
-    yield from splitter.flush()
+def _ids(text: str, mark: str, language: str, tokenizer: TextTokenizer, phonemes: bool) -> Iterator[list[int]]:
+    """Those of a sentence or a part of it, if there is anything to say."""
+    if any(c.isalnum() for c in text):
+        text = _marked(text, mark)
+        yield tokenizer.encode(to_phonemes(text, language) if phonemes else text)
+
+
+def _last_pause(text: str) -> int:
+    """Where a sentence that is too long is cut: after a mark, else at a space, else anywhere."""
+    head = text[: MAX_CHARS + 1]
+    marks = [place for place in range(1, len(head)) if head[place].isspace() and head[place - 1] in _MARKS]
+    return marks[-1] if marks else max(head.rfind(" "), 0) or MAX_CHARS
+
+
+def _marked(text: str, mark: str) -> str:
+    """A text that ends with a mark."""
+    return text if text.rstrip(_CLOSERS).endswith(tuple(_MARKS)) else text + mark
+
+
+class _Words(Iterator[tuple[str, bool]]):
+    """Words, and whether a sentence ends with each; "" where it ends with nothing that is read."""
+
+    def __init__(self, pieces: Iterable[str], language: str) -> None:
+        self.silence = 0.0  # seconds, after the last word
+        self._words = self._read(pieces, language)
+
+    def __next__(self) -> tuple[str, bool]:
+        return next(self._words)
+
+    def _read(self, pieces: Iterable[str], language: str) -> Iterator[tuple[str, bool]]:
+        for reading in _readings(pieces, language):
+            self.silence += reading.silence
+            *words, last = reading.text.split() or [""]
+            yield from ((word, False) for word in words)
+            yield last, reading.is_end
+
+
+def _said(first: list[tuple[str, bool]], words: _Words, language: str, phonemes: bool) -> Iterator[str]:
+    """What one run says of the words, in pieces that are encoded one by one."""
+    stream = PhonemeStream(language) if phonemes else None
+    n_chars, last, is_end = 0, "", False
+    for word, is_end in chain(first, words):
+        if word:
+            for said in stream.push(word) if stream else [word]:
+                yield f" {said}" if last else said
+                last = said
+            n_chars += 1 + len(word)
+        if words.silence or n_chars >= MAX_CHARS or (is_end and n_chars >= MIN_CHARS):
+            break
+    for said in stream.flush() if stream else []:
+        yield f" {said}" if last else said
+        last = said
+    yield _marked(last, "." if is_end else ",")[len(last) :]
+
+
+def _checked(pieces: Iterator[str]) -> Iterator[str]:
+    for piece in pieces:
+        if not isinstance(piece, str):
+            raise TextError(f"text: a piece of it is {type(piece).__name__} {piece!r}; expected strings")
+        yield piece

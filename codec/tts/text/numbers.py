@@ -1,21 +1,26 @@
-"""Numbers, amounts, times and signs of written text as words, by the num2words package."""
+"""Numbers, amounts, times and signs of written text as words."""
+
+# ruff: noqa: RUF001  signs of many kinds
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from codec.tts.text.languages import LANGUAGES, primary_language, primary_tag
+from codec.tts.text.addresses import address_rules, number_rules
+from codec.tts.text.dates import date_rules
+from codec.tts.text.languages import primary_language
+from codec.tts.text.quantities import quantity_rules
+from codec.tts.text.romans import roman_rules
+from codec.tts.text.rules import NEVER, Rule, any_of, apply, rule
+from codec.tts.text.words import Words, speaks_numbers
 
-try:
-    from num2words import CONVERTER_CLASSES
-except ImportError as error:
-    raise ImportError("reading numbers needs num2words: pip install num2words") from error
+__all__ = ["CODES", "speaks_numbers", "spell"]
 
-_TIMES = "\u00d7"
-_NEVER = "(?!)"  # a pattern that matches nothing
-_LONGEST = 12  # digits; a longer number is an identifier, which is read digit by digit
+_TIMES = "×"
+_MINUS = "\u2212"  # until all else is read, as "min" is a unit too
+CODES = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹"}
 
 
 def spell(text: str, language: str) -> str:
@@ -31,138 +36,122 @@ def spell(text: str, language: str) -> str:
     return _reader(primary_language(language), language.replace("-", "_").lower()).spell(text)
 
 
-def speaks_numbers(language: str) -> bool:
-    """Whether `spell` reads digits in this language, known or not."""
-    return primary_tag(language) in LANGUAGES.keys() & CONVERTER_CLASSES.keys()
-
-
 class _Reader:
     """The numbers of one language; patterns run in turn, and each leaves fewer digits to the next."""
 
     def __init__(self, primary: str, tag: str) -> None:
-        self.language = LANGUAGES[primary]
-        regional = {name.lower(): name for name in CONVERTER_CLASSES}
-        self.converter = CONVERTER_CLASSES.get(regional.get(tag, primary))
-        self.name = primary
-        decimal = re.escape(self.language.decimal)
-        number = rf"(?<!\d)(?:\d{{1,3}}(?:{self.language.group}\d{{3}})+|\d+)(?:{decimal}\d+)?(?!\d)"
-        signs = _any_of(self.language.money)
-        scales = rf"(?:\s(?P<scale>{_any_of(self.language.scales)})\b)?" if self.language.scales else "(?P<scale>)"
-        clock = self.language.clock
-        nouns = rf"\s?(?:{_any_of(clock.noun)})\b" if any(clock.noun) else _NEVER
-        self.number = re.compile(number)
-        self.rules: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
-            (re.compile(pattern), function)
-            for pattern, function in (
-                # 555-123-4567, and 5-10, and 5 - 4 or -4, and 3 * 4
-                (r"(?<!\d)\d+(?:-\d+){2,}", lambda match: match[0].replace("-", " ")),
-                (r"(?<=\d)-(?=\d)", lambda match: self.language.to),
-                (rf"(?:(?<=\d)\s+-\s+|(?<![^\s(])-)(?=(?:{signs})?\d)", lambda match: self.language.symbols["-"]),
-                (rf"(?<=\d)\s*[*{_TIMES}]\s*(?=\d)", lambda match: self.language.symbols[_TIMES]),
-                # 10:30, and 10 Uhr
-                (rf"(?<![\d:.])([01]?\d|2[0-4]){clock.sign}([0-5]\d)(?![\d:])(?:{nouns})?", self._clock),
-                (rf"(?<![\d:.,])([01]?\d|2[0-4])(){nouns}", self._clock),
-                # $5 million, and 5 Mio. €, and € with words before it
-                (rf"(?P<sign>{signs})\s?(?P<number>{number}){scales}", self._money),
-                (rf"(?P<number>{number}){scales}\s?(?P<sign>{signs})", self._money),
-                (signs, lambda match: self.language.money[match[0]][1]),
-                # 21st, and 1990s
-                *((pattern, self._ordinal(form)) for pattern, form in self.language.ordinals.items()),
-                (self.language.decades, self._decade),
-                # 1.2.3, all other numbers, all other signs
-                (r"(?<!\d)\d+(?:[.,:]\d+)+", self._chain),
-                (number, lambda match: self.read(match[0])),
-                (_any_of(sign for sign in self.language.symbols if sign != "-"), self._symbol),
-            )
-        ]
+        self.words = Words(primary, tag)
+        self.language = self.words.language
+        self.rules = list(self._rules() if self.words.converter else self._signs())
 
     def spell(self, text: str) -> str:
-        if self.converter is None and re.search(r"\d", text):
-            raise ValueError(f"text: {text[:40]!r} has digits, which nothing here can read in {self.name}; write words")
-        for pattern, function in self.rules:
-            text = pattern.sub(_spaced(function), text)
-        return text
+        if self.words.converter is None and re.search(r"\d", text):
+            name = self.words.name
+            raise ValueError(f"text: {text[:40]!r} has digits, which nothing here can read in {name}; write words")
+        return apply(self.rules, text)
 
-    def read(self, number: str) -> str:
-        """One number as written, with groups and decimals."""
-        whole, _, fraction = number.partition(self.language.decimal)
-        if self.language.has_years and not fraction and len(whole) == 4 and 1100 <= int(whole) < 2100:
-            words = _clean(self.converter.to_year(int(whole)))
-        else:
-            words = self._cardinal(whole)
-        return words + (f" {self.language.point} {self._digits(fraction)}" if fraction else "")
+    def _rules(self) -> Iterator[Rule]:
+        words, language = self.words, self.language
+        money, number = any_of(language.money), words.number
+        codes, clock = any_of(CODES), language.clock
+        nouns = rf"\s?(?:{any_of(clock.noun)})\b" if any(clock.noun) else NEVER
+        minus = rf"(?=(?:{money})?[.,]?\d)"
+        yield from address_rules(words)
+        yield from roman_rules(words)
+        yield from date_rules(words)
+        yield from number_rules(words)
+        if language.dotted:
+            yield from self._dotted()
+        # 5,- €, and EUR 5
+        yield rule(r"(?<=\d),-+(?!\w)", "")
+        yield rule(rf"\b({codes})(?=\s?-?\d)|(?<=\d)\s?({codes})\b", lambda match: CODES[match[1] or match[2]])
+        # 5-10, and 5 - 4 or -4, and 3 * 4
+        yield rule(rf"(?<=[\d%])-(?=(?:{money})?\d)", language.to)
+        yield rule(rf"(?:(?<=[\d)])\s+-\s+|(?<=\b[a-zA-Z])\s-\s|(?<![^\s(=])-){minus}", _MINUS)
+        yield rule(rf"(?<=[\d)])\s*[*{_TIMES}]\s*(?=[\d(])", language.symbols[_TIMES])
+        yield rule(r"(?<=\d)\s?[x]\s?(?=\d)", language.symbols[_TIMES])
+        # 21st, and ½
+        for pattern, form in language.ordinals.items():
+            yield rule(pattern, self._ordinal(form))
+        # 10:30, 10.30 Uhr, and 10 Uhr
+        yield rule(rf"(?<![\d:./⁄])([01]?\d|2[0-4])(?:{clock.sign})([0-5]\d)(?![\d:])(?:{nouns})?", self._clock)
+        yield rule(rf"(?<![\d:.,/⁄])([01]?\d|2[0-4])\.([0-5]\d){nouns}", self._clock)
+        yield rule(rf"(?<![\d:.,/⁄])([01]?\d|2[0-4])(){nouns}", self._clock)
+        yield rule(r"(?<![\d:.,])(\d+):(\d+)(?![\d:])", lambda match: f"{match[1]} {language.ratio} {match[2]}")
+        yield from quantity_rules(words)
+        # $5 million, and 5 Mio. €, and € with words before it
+        scale = rf"(?:\s(?P<scale>{any_of(language.scales)})\b|\s?(?P<letter>{any_of(language.scale_letters)})\b)?"
+        yield rule(rf"(?P<sign>{money})\s?(?P<minus>-)?(?P<number>{number}){scale}", self._money)
+        yield rule(rf"(?P<minus>(?!))?(?P<number>{number}){scale}\s?(?P<sign>{money})", self._money)
+        yield rule(money, lambda match: language.money[match[0]][1])
+        # "<" and ">" compare numbers and single letters; between words they are arrows and such
+        yield rule(r"(?<=[^\W\d_]{2})\s*[<>]\s*(?=[^\W\d_]{2})", ", ")
+        # 1,2,3, all other numbers, all other signs
+        yield rule(r"(?<!\d)\d+(?:[.,:]\d+)+", self._chain)
+        yield rule(number, lambda match: words.read(match[0]))
+        yield from self._signs()
 
-    def _cardinal(self, whole: str) -> str:
-        digits = re.sub(r"\D", "", whole)
-        if (len(digits) > 1 and digits[0] == "0") or len(digits) > _LONGEST:
-            return self._digits(digits)
-        return _clean(self.converter.to_cardinal(int(digits)))
+    def _signs(self) -> Iterator[Rule]:
+        symbols = self.language.symbols
+        yield rule(_MINUS, symbols["-"])
+        yield rule(any_of(sign for sign in symbols if sign != "-"), lambda match: symbols[match[0]])
 
-    def _digits(self, digits: str) -> str:
-        return " ".join(map(self._cardinal, digits))
+    def _dotted(self) -> Iterator[Rule]:
+        """Ordinal numbers with a full stop, alone and in rows: "am 1. und 2. Mai"."""
+        dotted = self.language.dotted
+        assert dotted
+        one = r"\d{1,3}\."
+        row = rf"(?P<row>{one}(?:{dotted.links}\s?{one})*)"
+        nouns = any_of(dotted.nouns)
+        sure = rf"(?=\s(?:{nouns})\b|\s[a-zäöüß]|[,;:)])"
+
+        def say(match: re.Match[str]) -> str:
+            before, after = match.string[: match.start("row")], match.string[match.end() :].split()
+            end = after[0] if after else ""
+
+            def form(number: re.Match[str]) -> str:
+                return dotted.form(self.words.ordinal(number[1]), before, end)
+
+            return match["before"] + re.sub(r"(\d{1,3})\.", form, match["row"])
+
+        yield rule(rf"(?P<before>\b(?i:{dotted.before})\s){row}(?=\s|[,;:)]|$)", say)
+        yield rule(rf"(?P<before>)(?<![\d.,])\b{row}{sure}", say)
 
     def _clock(self, match: re.Match[str]) -> str:
         clock, hour, minutes = self.language.clock, int(match[1]), int(match[2] or 0)
-        words = clock.hours.get(hour) or self.read(str(hour))
+        words = clock.hours.get(hour) or self.words.cardinal(str(hour))
         words = f"{words} {clock.noun[hour != 1]}".strip()
-        return words + (
-            f"{clock.joint}{clock.oh * (minutes < 10)}{self.read(str(minutes))}" if minutes else clock.sharp
-        )
+        if minutes:
+            return f"{words}{clock.joint}{clock.oh * (minutes < 10)}{self.words.cardinal(str(minutes))}"
+        is_sharp = not match.string[match.end() :].lstrip().startswith(clock.halves or ("\0",))
+        return words + clock.sharp * is_sharp
 
     def _money(self, match: re.Match[str]) -> str:
         whole, _, fraction = match["number"].partition(self.language.decimal)
         one, many, *hundredths = self.language.money[match["sign"]]
-        if match["scale"]:
-            return f"{self.read(match['number'])} {match['scale']} {many}"
+        minus = f"{self.language.symbols['-']} " if match["minus"] else ""
+        scale = match["scale"] or self.language.scale_letters.get(match["letter"] or "")
+        if scale:
+            return f"{minus}{self.words.read(match['number'])} {scale} {many}"
+        whole = whole or "0"
         if fraction and not (hundredths and len(fraction) == 2):
-            return f"{self.read(match['number'])} {many}"
-        units = one if whole == "1" else f"{self._cardinal(whole)} {many}"
+            return f"{minus}{self.words.read(match['number'])} {many}"
+        units = one if whole == "1" else f"{self.words.cardinal(whole)} {many}"
         if not int(fraction or 0):
-            return units
-        cents = hundredths[0] if fraction == "01" else f"{self.read(str(int(fraction)))} {hundredths[1]}"
-        return cents if whole == "0" else f"{units} {self.language.symbols['&']} {cents}"
+            return minus + units
+        cents = hundredths[0] if fraction == "01" else f"{self.words.cardinal(str(int(fraction)))} {hundredths[1]}"
+        return minus + (cents if whole == "0" else f"{units} {self.language.symbols['&']} {cents}")
 
     def _ordinal(self, form: Callable[[str], str]) -> Callable[[re.Match[str]], str]:
-        def say(match: re.Match[str]) -> str:
-            if len(match[1]) > _LONGEST:
-                return self._digits(match[1])
-            return form(_clean(self.converter.to_ordinal(int(match[1]))))
-
-        return say
-
-    def _decade(self, match: re.Match[str]) -> str:
-        words = self.read(match[1])
-        return words[:-1] + "ies" if words.endswith("y") else words + "s"
+        return lambda match: form(self.words.ordinal(match[1]))
 
     def _chain(self, match: re.Match[str]) -> str:
-        """Leave a number alone; take apart what only looks like one, such as 1.2.3."""
-        return match[0] if self.number.fullmatch(match[0]) else re.sub("[.,:]", " ", match[0])
-
-    def _symbol(self, match: re.Match[str]) -> str:
-        return self.language.symbols[match[0]]
+        """Leave a number alone; take apart what only looks like one, such as 1,2,3."""
+        if re.fullmatch(self.words.number, match[0]):
+            return match[0]
+        return re.sub("[,:]", " ", match[0]).replace(".", f" {self.language.dot} ")
 
 
 @lru_cache
 def _reader(primary: str, tag: str) -> _Reader:
     return _Reader(primary, tag)
-
-
-def _spaced(function: Callable[[re.Match[str]], str]) -> Callable[[re.Match[str]], str]:
-    """Words in place of a match are kept apart from the letters around it."""
-
-    def replace(match: re.Match[str]) -> str:
-        text = match.string
-        before, after = text[max(0, match.start() - 1) : match.start()], text[match.end() : match.end() + 1]
-        return " " * (before.isalnum() or before == match[0]) + function(match) + " " * after.isalnum()
-
-    return replace
-
-
-def _clean(words: str) -> str:
-    """num2words puts commas where nobody pauses."""
-    return " ".join(words.replace(",", "").split())
-
-
-def _any_of(texts: Iterable[str]) -> str:
-    """A pattern for the longest of the texts that fits."""
-    return "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
+from difflib import SequenceMatcher
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
+from codec.tts.text.languages import primary_tag
 from codec.tts.text.normalise import normalise
+
+_MARKS = ';:,.!?¡¿—…"«»“”(){}[]'  # at which phonemizer takes text apart
+# The letter, not the article: "Plan A works", "ten A M"; espeak-ng reads "A-" so.
+_LETTERS = {"en": re.compile(r"(?<=[\w,;:)'\"]\s)A(?=\s(?:[a-z]|[A-Z]\b))|\bA(?=\s[A-Z]\b)")}
 
 _QUIET = logging.getLogger(f"{__name__}.phonemizer")
 _QUIET.setLevel(logging.ERROR)
@@ -30,7 +37,72 @@ def to_phonemes(text: str, language: str) -> str:
         OSError: espeak-ng is not installed.
         ValueError: espeak-ng does not speak the language.
     """
-    return _backend(language).phonemize([text], strip=True)[0]
+    return _phonemes(_with_letters(text, language), language)
+
+
+class PhonemeStream:
+    """`to_phonemes` of text that arrives word by word: the same phonemes but for what is to come.
+
+    How a word is spoken depends on its neighbours up to the next mark, as in "of the" and "what for?"; it is given out
+    once two more words have come, or a mark.
+
+    Args:
+        language: as for `to_phonemes`, which says what is raised.
+    """
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+        self._before = ""  # the word before these
+        self._words: list[str] = []  # since the last mark
+        self._known: list[str] = []  # their phonemes, as far as is known
+        self._said: list[str] = []  # those of them that were given out
+
+    def push(self, word: str) -> list[str]:
+        """One more word of normalised text, with its marks; returns phonemes, word by word."""
+        out = self.flush() if word[0] in _MARKS else []
+        self._words.append(word)
+        context = f"{self._before} " if self._before else ""
+        text = _with_letters(context + " ".join(self._words), self._language)[len(context) :]
+        earlier, self._known = self._known, _phonemes(text, self._language).split()
+        if any(mark in word.lstrip(_MARKS) for mark in _MARKS):
+            return out + self.flush()
+        n_same = next(
+            (n for n, pair in enumerate(zip(earlier, self._known, strict=False)) if pair[0] != pair[1]), len(earlier)
+        )
+        return out + self._take(min(n_same, len(earlier) - 1))
+
+    def flush(self) -> list[str]:
+        """No more words; returns the rest."""
+        out = self._take(len(self._known))
+        self._before = self._words[-1] if self._words else self._before
+        self._words, self._known, self._said = [], [], []
+        return out
+
+    def _take(self, n_words: int) -> list[str]:
+        """The first `n_words` of the phonemes' words, without those that were given out."""
+        n_said = len(self._said)
+        if self._known[:n_said] != self._said:  # a word has changed, and perhaps become one with the next
+            said = "".join(self._said)
+            near = range(max(n_said - 1, 0), n_said + 2)
+            n_said = max(near, key=lambda n: SequenceMatcher(None, said, "".join(self._known[:n])).ratio())
+        if n_words <= n_said:
+            return []
+        out, self._said = self._known[n_said:n_words], self._known[:n_words]
+        return out
+
+
+def check_phonemes(language: str) -> None:
+    """See whether `to_phonemes` can speak a language; raises as it does."""
+    _backend(language)
+
+
+def _phonemes(text: str, language: str) -> str:
+    return str(_backend(language).phonemize([text], strip=True)[0]) if text else ""
+
+
+def _with_letters(text: str, language: str) -> str:
+    pattern = _LETTERS.get(primary_tag(language))
+    return pattern.sub("A-", text) if pattern else text
 
 
 @lru_cache

@@ -1,128 +1,244 @@
-"""Long text as sentences short enough to speak at once, from all of it or as it arrives."""
+"""Long text as sentences, and these as parts that read the same alone, from all of it or as it arrives."""
 
 # ruff: noqa: RUF001  the marks of many scripts
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
-from codec.tts.text.languages import LANGUAGES, MONTHS_DE
+from codec.tts.text.dates import month_names
+from codec.tts.text.languages import LANGUAGES, Language
+from codec.tts.text.numbers import CODES
+from codec.tts.text.rules import any_of
+from codec.tts.text.units import UNITS
 
-_CLOSERS = "\"'’”“»)]}」』）"
+MAX_CHARS = 200  # of a part
+_UNKNOWN = -1  # place of an end that may be one
+_CLOSERS = "\"'’”»)]}」』）"
 _MARK = rf"[.!?…؟۔।॥。！？]+[{re.escape(_CLOSERS)}]*"
 _WIDE = "。！？"  # no space follows these
 _END = re.compile(rf"{_MARK}|\s*\n\s*\n")
 _PAUSE = re.compile(rf"[,;:،؛][{re.escape(_CLOSERS)}]*(?=\s)|[，、；：]")
-_WORD = re.compile(r"\w+")
-_SPACE = re.compile(r"\s")
+_TOKEN = re.compile(r"\S+")
+_LONGEST_WORD = 40  # characters of a word that is waited for
+_NEXT = re.compile(rf"\w{{1,{_LONGEST_WORD}}}")
+_SPACE, _SPACES = re.compile(r"\s"), re.compile(r"\s*")
 _OPENERS = "\"'‘“„«([{¿¡"
+_LETTERS = re.compile(r"(?:[^\W\d_]\.)+")
+# A word that neither changes its neighbours' reading nor has its own changed has two letters or more.
+_PLAIN = re.compile(r"[\"'‘“„«(¿¡]*(?P<word>[^\W\d_]{2,}(?:['’-][^\W\d_]+)*)[,;:.!?…\"'’”»)]*")
+_AS_WRITTEN = re.compile(r"[A-Za-z]{2,}(?:['-][A-Za-z]+)*[,;:!?]?")
+_ROMAN = re.compile(r"[IVX]+")
+_MORE = r"(?:adm|av|col|ee|maj|messrs|mr|uu)\."  # ends no sentence in any language, and is not spelled out
 
-# Abbreviations of all languages at once, in lower case. Those of single letters need no list.
-_TABLES = LANGUAGES.values()
-_MORE = "adm. av. col. corp. drs. ee. hon. ing. maj. messrs. mr. mevr. st. str. uu."  # not spelled out
-_ABBREVIATIONS = {*_MORE.split(), *(short.lower() for table in _TABLES for short in table.abbreviations)}
-_CLOSING = {"co.", *(short.lower() for table in _TABLES for short in table.closing)}
-_BEFORE_NUMBER = {"art.", "vol.", *(short.lower() for table in _TABLES for short in table.before_number)}
+
+class Part(NamedTuple):
+    """Some words of a sentence, or all."""
+
+    text: str
+    is_end: bool  # of the sentence
+    is_cut: bool = False  # in the middle of a word, which was too long
+    is_plain: bool = False  # one word that is read as it is written
 
 
-def split_sentences(text: str, max_chars: int = 200) -> list[str]:
+def split_sentences(text: str, language: str) -> list[str]:
     """Sentences without the whitespace around them; together they are the text.
 
-    A sentence ends at its mark or at an empty line, not after "Dr." or within "3.14". One of more than
-    `max_chars` characters is cut at its last pause (comma, colon, semicolon) that fits, else at a space,
-    else anywhere.
+    A sentence ends at its mark or at an empty line, not after "Dr." or within "3.14".
+
+    Args:
+        text: any.
+        language: a key of `LANGUAGES`.
     """
-    splitter = SentenceSplitter(max_chars)
-    return splitter.push(text) + splitter.flush()
+    splitter = SentenceSplitter(language)
+    sentences, open_sentence = [], ""
+    for part in splitter.push(text) + splitter.flush():
+        open_sentence += part.text + " " * (not part.is_cut)
+        if part.is_end:
+            sentences.append(open_sentence.strip())
+            open_sentence = ""
+    return sentences
 
 
 class SentenceSplitter:
-    """`split_sentences` for text that arrives piece by piece: the same sentences, whatever the pieces.
+    """Text that arrives piece by piece as parts of sentences: the same ones, whatever the pieces.
 
-    A sentence is given out once what follows shows that it has ended, usually with the next word's first letter.
+    What a part is read as depends on no other: it ends between two words of which neither is a number, a sign or an
+    abbreviation, or at the end of a sentence. It is given out with the next word, or the next word's first letter. A
+    part of more than `max_chars` characters is cut at its last pause (comma, colon, semicolon) that fits, else at a
+    space, else anywhere.
+
+    Args:
+        language: a key of `LANGUAGES`.
+        max_chars: of a part.
     """
 
-    def __init__(self, max_chars: int = 200) -> None:
+    def __init__(self, language: str, max_chars: int = MAX_CHARS) -> None:
         if max_chars < 1:
             raise ValueError(f"max_chars = {max_chars}: expected at least 1")
         self.max_chars, self._text = max_chars, ""
+        self._short = _short_forms(language)
+        self._is_between = False  # whether the last word is complete
+        self._is_open = False  # whether parts of this sentence were given out
+        self._has_capitals = False  # among these
 
-    def push(self, piece: str) -> list[str]:
-        """More text; returns the sentences that have ended."""
-        self._text += piece
+    def push(self, piece: str, is_between: bool = False) -> list[Part]:
+        """More text, and whether its last word is complete; returns the parts that have ended."""
+        self._text, self._is_between = self._text + piece, is_between
         return self._take(is_last=False)
 
-    def flush(self) -> list[str]:
-        """There is no more text; returns the rest of it."""
-        return self._take(is_last=True)
+    def flush(self) -> list[Part]:
+        """There is no more text; returns the rest of it, the last part as the end of a sentence."""
+        parts = self._take(is_last=True)
+        self._is_open = self._has_capitals = False
+        return parts
 
-    def _take(self, is_last: bool) -> list[str]:
-        sentences, start = [], _skip_space(self._text, 0)
-        while (end := _first_end(self._text, start, self.max_chars, is_last)) is not None:
-            sentences.append(self._text[start:end].rstrip())
-            start = _skip_space(self._text, end)
-        self._text = self._text[start:]
-        return sentences
+    def _take(self, is_last: bool) -> list[Part]:
+        text, parts, start = self._text, [], _skip_space(self._text, 0)
+        while (found := self._next(text, start, is_last)) is not None:
+            end, is_end = found
+            following = _skip_space(text, end)
+            is_end = is_end or (is_last and following == len(text))
+            piece = text[start:end].rstrip()
+            is_cut = following == end < len(text) and not is_end
+            is_plain = _AS_WRITTEN.fullmatch(piece) is not None and self._short.is_plain(piece)
+            parts.append(Part(piece, is_end, is_cut, is_plain))
+            self._is_open = not is_end
+            self._has_capitals = not is_end and (self._has_capitals or any(c.isupper() for c in piece))
+            start = following
+        self._text = text[start:]
+        return parts
 
-
-def _first_end(text: str, start: int, max_chars: int, is_last: bool) -> int | None:
-    """Where the sentence that starts at `start` ends; None where there is none, or more text could change it."""
-    limit = start + max_chars
-    for match in _END.finditer(text, start, limit):
-        following = _skip_space(text, match.end())
-        if following == len(text) and not is_last:
+    def _next(self, text: str, start: int, is_last: bool) -> tuple[int, bool] | None:
+        """Where the part that starts at `start` ends, and its sentence perhaps; None where more could change it."""
+        limit = start + self.max_chars
+        seam = self._seam(text, start, limit, is_last)
+        end = self._sentence_end(text, start, limit if seam is None else _skip_space(text, seam), is_last)
+        if end == _UNKNOWN:
             return None
-        is_end = _is_end(text, start, match, following, is_last)
-        if is_end is None:
-            return None
-        if is_end:
-            return match.end()
-    if _skip_space(text, limit) >= len(text):
-        return len(text) if is_last and start < len(text) else None
-    pauses = [match.end() for match in _PAUSE.finditer(text, start, limit + 1) if match.end() <= limit]
-    spaces = [] if pauses else [match.start() for match in _SPACE.finditer(text, start, limit + 1)]
-    return max(pauses or spaces or [limit])
+        if end is not None:
+            return end, True
+        if seam is not None:
+            return seam, False
+        if _skip_space(text, limit) >= len(text):
+            return (len(text), True) if is_last and start < len(text) else None
+        pauses = [match.end() for match in _PAUSE.finditer(text, start, limit + 1) if match.end() <= limit]
+        spaces = [] if pauses else [match.start() for match in _SPACE.finditer(text, start, limit + 1)]
+        return max(pauses or spaces or [limit]), False
 
-
-def _is_end(text: str, start: int, match: re.Match[str], following: int, is_last: bool) -> bool | None:
-    """Whether a sentence ends with the mark found; None where the word at `following` decides and is not complete."""
-    mark = match[0].rstrip(_CLOSERS)
-    if not mark.strip() or following == len(text):
-        return True
-    if following == match.end():
-        return mark[-1] in _WIDE
-    sentence, next_char = text[start : match.start()], text[following]
-    if match[0] != ".":
-        return not (next_char.islower() and (mark != match[0] or mark[-1] in ".…"))
-    word = sentence.split()[-1].lstrip(_OPENERS) + "." if sentence else ""
-    if word[:-1].isdigit():
-        is_item = sentence.rpartition("\n")[2].strip() + "." == word  # of a numbered list
-        return not is_item and _is_no_date(text, following, is_last)
-    if word.lower() in _BEFORE_NUMBER and next_char.isdigit():
-        return False
-    if word.lower() in _CLOSING and word.lower() not in _ABBREVIATIONS:
-        return next_char.isupper()
-    if word.lower() in _ABBREVIATIONS or re.fullmatch(r"(?:[^\W\d_]\.)+", word):
-        return False
-    # Where there are capitals, a sentence begins with one.
-    return not (next_char.islower() and any(c.isupper() for c in sentence))
-
-
-def _is_no_date(text: str, following: int, is_last: bool) -> bool | None:
-    """Whether the word at `following` is no German month, as in "3. Mai"; None where it may become one."""
-    match = _WORD.match(text, following)
-    word = match[0] if match else ""
-    if (
-        word
-        and following + len(word) == len(text)
-        and not is_last
-        and any(month.startswith(word) for month in MONTHS_DE)
-    ):
+    def _seam(self, text: str, start: int, limit: int, is_last: bool) -> int | None:
+        """The first place between two plain words."""
+        before = None
+        for token in _TOKEN.finditer(text, start, limit):
+            is_whole = (is_last or self._is_between) if token.end() == len(text) else text[token.end()].isspace()
+            if not is_whole:
+                return None
+            is_plain = self._short.is_plain(token[0])
+            if before is not None and is_plain:
+                return before
+            before = token.end() if is_plain else None
         return None
-    return word not in MONTHS_DE
+
+    def _sentence_end(self, text: str, start: int, limit: int, is_last: bool) -> int | None:
+        """The first end of a sentence; None where there is none, `_UNKNOWN` where more text could change it."""
+        for match in _END.finditer(text, start, limit):
+            following = _skip_space(text, match.end())
+            if following == len(text) and not is_last:
+                return _UNKNOWN
+            is_end = self._is_end(text, start, match, following, is_last)
+            if is_end is None:
+                return _UNKNOWN
+            if is_end:
+                return match.end()
+        return None
+
+    def _is_end(self, text: str, start: int, match: re.Match[str], following: int, is_last: bool) -> bool | None:
+        """Whether a sentence ends with the mark; None where the word at `following` decides and is not complete."""
+        mark = match[0].rstrip(_CLOSERS)
+        if not mark.strip() or following == len(text):
+            return True
+        if following == match.end():
+            return mark[-1] in _WIDE
+        part, next_char = text[start : match.start()], text[following]
+        if next_char in ".,;:!?…":  # more marks
+            return False
+        if match[0] != ".":
+            return not (next_char.islower() and (mark != match[0] or mark[-1] in ".…"))
+        word = part.split()[-1].lstrip(_OPENERS) + "." if part.strip() else ""
+        next_word = _NEXT.match(text, following)
+        is_known = is_last or next_word is None or next_word.end() < len(text) or len(next_word[0]) == _LONGEST_WORD
+        starts = next_char.isupper() and next_word is not None and next_word[0].lower() in self._short.starters
+        if word[:-1].isdigit():
+            is_item = not self._is_open and part.rpartition("\n")[2].strip() + "." == word  # of a numbered list
+            is_ordinal = self._short.is_ordinal(part, next_word[0] if next_word else "", starts)
+            return is_known and not is_item and not is_ordinal if is_known else None
+        if word.lower() in self._short.before_number and next_char.isdigit():
+            return False
+        if word.lower() in self._short.closing and word.lower() not in self._short.abbreviations:
+            return next_char.isupper()
+        if self._short.is_unit(part):
+            return next_char.isupper()
+        if self._short.unended.fullmatch(word.lower()) or _LETTERS.fullmatch(word):
+            return starts if is_known else None
+        if word.lower() in self._short.abbreviations:
+            return False
+        # Where there are capitals, a sentence begins with one.
+        return not (next_char.islower() and (self._has_capitals or any(c.isupper() for c in part)))
+
+
+class _ShortForms:
+    """What a language writes otherwise than it says it: where sentences do not end, and parts neither."""
+
+    def __init__(self, language: Language, name: str) -> None:
+        months = month_names(name)
+        self.starters, self.dotted = language.starters, language.dotted
+        self.unended = re.compile(rf"{_MORE}|{language.unended}")
+        self.unit = re.compile(rf"\d\s?(?:{any_of([*UNITS, *language.units])})$")
+        self.abbreviations = {short.lower() for short in language.abbreviations} | {
+            token.lower()
+            for short in (language.abbreviations | language.closing)
+            if " " in short
+            for token in short.split()
+        }
+        self.closing = {"co.", *(short.lower() for short in language.closing)}
+        self.before_number = {"art.", "vol.", *(short.lower() for short in language.before_number)}
+        self.before_number |= {f"{short.lower()}." for short in months.short}
+        words = [*language.abbreviations, *language.closing, *language.before_number, *language.after_number]
+        words += [*months.full, *months.short, *language.units, *CODES, *language.clock.noun, *language.scales]
+        words += [unit for unit in UNITS if not unit.endswith(".")]
+        words += [*language.clock.halves, *(noun for noun in re.findall(r"\w+", language.numbered))]
+        self.special = {token.lower().rstrip(".") for word in words for token in word.split()}
+        if language.dotted:
+            self.special |= {word.lower().rstrip(".") for word in {*language.dotted.nouns, *language.dotted.neighbours}}
+
+    def is_plain(self, token: str) -> bool:
+        match = _PLAIN.fullmatch(token)
+        if match is None:
+            return False
+        word = match["word"].lower()
+        return not (word in self.special or self.unended.fullmatch(f"{word}.") or _ROMAN.fullmatch(match["word"]))
+
+    def is_unit(self, part: str) -> bool:
+        """Whether a unit after a number is at the end of the part."""
+        return self.unit.search(part) is not None
+
+    def is_ordinal(self, part: str, next_word: str, starts: bool) -> bool:
+        """Whether the number at the end of the part is an ordinal one before the next word."""
+        if self.dotted is None or not next_word:
+            return False
+        if next_word in self.dotted.nouns or next_word[0].islower():
+            return True
+        before = rf"\b(?i:{self.dotted.before})\s(?:\d{{1,3}}\.{self.dotted.links}\s?)*\d{{1,3}}$"
+        return not starts and re.search(before, part) is not None
+
+
+@lru_cache
+def _short_forms(language: str) -> _ShortForms:
+    return _ShortForms(LANGUAGES[language], language)
 
 
 def _skip_space(text: str, start: int) -> int:
-    while start < len(text) and text[start].isspace():
-        start += 1
-    return start
+    match = _SPACES.match(text, start)
+    return match.end() if match else start

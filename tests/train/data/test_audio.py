@@ -269,3 +269,27 @@ def test_bad_arguments():
         crops([])
     with pytest.raises(ValueError, match="seed = -1"):
         crops([Utterance("a")], seed=-1)
+
+
+def test_silent_recordings_are_named_and_replaced(tmp_path):
+    for name, level in (("a", 0), ("b", 0.1), ("c", 0)):
+        soundfile.write(tmp_path / f"{name}.wav", np.full(30_000, float(level)), RATE)
+    dataset = crops(read_manifest(tmp_path))
+    with pytest.warns(UserWarning, match="silent") as caught:
+        clips = [dataset[i] for i in range(6)]
+    assert all(clip.waveform.any() for clip in clips)
+    assert sum(clip.n_skipped > 0 for clip in clips) >= 3
+    said = {str(warning.message) for warning in caught}
+    assert len(said) == 2
+    for name in "ac":
+        assert any(f"skipped {tmp_path}/{name}.wav: silent: all samples from" in text for text in said)
+
+
+def test_nothing_but_silence_ends_at_the_start(tmp_path):
+    for name in "abc":
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(30_000), RATE)
+    with pytest.warns(UserWarning, match="silent"), pytest.raises(AudioError) as info:
+        crops(read_manifest(tmp_path))[0]
+    assert "check the data" in str(info.value)
+    for name in "abc":
+        assert f"{tmp_path}/{name}.wav: silent" in str(info.value)

@@ -161,7 +161,7 @@ def test_what_fails_is_named_and_the_rest_goes_on(tmp_path, whisper):
     assert n_whole == 2
     listed = (tmp_path / "out/failures.txt").read_text().splitlines()
     assert listed == failures
-    assert "nan.wav: holds NaN" in listed[0]
+    assert "nan.wav: sample 0 is NaN or infinite" in listed[0]
     assert "long.wav: 7.0 s; Whisper hears 6 s" in listed[1]
     utterances = {Path(u.path).stem: u for u in read_manifest(tmp_path / "data")}
     assert read_companion(companion_path(tmp_path / "out", utterances["long"])).heard is None

@@ -6,12 +6,14 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import soundfile
 import typer
 from typer.testing import CliRunner
 
 from eval.testsets import Utterance
 from train.data import manifest
 from train.data.manifest import read_manifest, write_manifest
+from train.data.media import open_recording
 
 CLIPS = sorted((Path(__file__).parents[2] / "data").glob("*.flac"))
 APP = typer.Typer()
@@ -146,3 +148,50 @@ def test_command_errors(tmp_path):
         result = CliRunner().invoke(APP, list(map(str, arguments)))
         assert result.exit_code == 2
         assert message in result.output
+
+
+def test_names_that_are_not_utf8(folder, tmp_path):
+    shutil.copy(CLIPS[0], folder / "caf\udce9.flac")
+    (folder / "b\udce9.wav").write_text("not audio")
+    out = tmp_path / "m.jsonl"
+    assert write_manifest(folder, out) == (4, 1)
+    assert rows(out)[0]["path"] == "corpus/caf\udce9.flac"
+    assert rows(out.with_suffix(".bad.jsonl"))[0]["path"] == "corpus/b\udce9.wav"
+    with open_recording(read_manifest(out)[0].path) as recording:
+        assert recording.n_samples == soundfile.info(CLIPS[0]).frames
+    with pytest.warns(UserWarning, match="1 of 5 files"):
+        assert len(read_manifest(folder)) == 4
+
+
+def test_paths_lead_through_links(folder, tmp_path):
+    """Folders and manifests that are reached by a link from elsewhere, in any combination."""
+    (tmp_path / "far/away").mkdir(parents=True)
+    (tmp_path / "far/away/link").symlink_to(folder)
+    (folder / "more").symlink_to(tmp_path / "far/more")
+    (tmp_path / "far/more").mkdir()
+    shutil.copy(CLIPS[0], tmp_path / "far/more/linked.flac")
+    (tmp_path / "manifests").symlink_to(tmp_path / "far/deep/down")
+    (tmp_path / "far/deep/down").mkdir(parents=True)
+    for source in (folder, tmp_path / "far/away/link", tmp_path / "far/away/link/sub/..", folder / "more/../../corpus"):
+        for out in (tmp_path / "m.jsonl", tmp_path / "manifests/m.jsonl", folder / "m.jsonl", folder / "more/m.jsonl"):
+            if not source.exists():
+                continue
+            assert write_manifest(source, out) == (4, 0)
+            for utterance in read_manifest(out):
+                with open_recording(utterance.path) as recording:
+                    assert recording.n_samples
+    assert [Path(u.path).name for u in read_manifest(folder)].count("linked.flac") == 1
+
+
+def test_marks_of_windows_editors(folder):
+    """A mark of the byte order at the start of a manifest or of a text."""
+    (folder / "sub/kathleen.txt").write_bytes(b"\xef\xbb\xbfhello\r\n")
+    (folder / "sub/kerstin.json").write_bytes(b'\xef\xbb\xbf{"text": "hallo"}')
+    assert [u.text for u in read_manifest(folder)] == [None, "hello", "hallo"]
+    path = folder / "m.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"path": "sub/kerstin.flac", "text": "\xc3\xa4\xe2\x80\xa8"}\r\n')
+    (utterance,) = read_manifest(path)
+    assert utterance.text == "ä\u2028"
+    path.write_bytes('{"path": "sub/kerstin.flac"}'.encode("utf-16"))
+    with pytest.raises(ValueError, match=r"m\.jsonl: no UTF-8 .*; save it as UTF-8"):
+        read_manifest(path)

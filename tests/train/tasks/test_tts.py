@@ -187,7 +187,9 @@ def test_phonemes_are_read_in_training_and_speaking(tokens, tmp_path, monkeypatc
         read.append((text, language))
         return text.upper()
 
-    monkeypatch.setattr("codec.tts.text.phonemes.to_phonemes", spell)
+    for module in ("phonemes", "feed"):
+        monkeypatch.setattr(f"codec.tts.text.{module}.to_phonemes", spell)
+    monkeypatch.setattr("codec.tts.speech.check_phonemes", lambda language: None)
     config = TTSConfig.from_json(PRESETS["tiny"].to_json())
     config.phonemes = True
     data = SpeechDataConfig(str(tokens), row_steps=160, batch_size=2, num_workers=0)

@@ -23,12 +23,12 @@ READ = {
         "10:30, 10:05pm, 9:00": "ten thirty, ten oh five P M, nine o'clock",
         "At 10 a.m. He left, at 10 a.m. today.": "At ten A M. He left, at ten A M today.",
         "50%, and 3.14 or 20 °C": "fifty percent, and three point one four or twenty degrees Celsius",
-        "pages 5–10, 555-123-4567, 1.2.3": "pages five to ten, five hundred and fifty-five one hundred and "
-        "twenty-three four thousand five hundred and sixty-seven, one two three",
+        "pages 5–10, 555-123-4567, 1.2.3": "pages five to ten, five five five, one two three, four five six seven, "
+        "one dot two dot three",
         "007, (-3)": "zero zero seven, (minus three)",
-        "B2B, 2½ cups, 10² m": "B two B, two and one half cups, ten two m",
+        "B2B, 2½ cups, 10² m": "B two B, two and one half cups, ten squared m",
         "No. 5? no. Apples, etc. Then": "Number five? no. Apples, et cetera. Then",
-        "word—word “quoted” ‘it’s’": "word - word \"quoted\" 'it's'",
+        "word—word “quoted” ‘it’s’": "word, word \"quoted\" 'it's'",
         "hi😀there 👍🏽 ❤️ 🇩🇪 1️⃣ !": "hi there one!",
         "a\x00b\u200bc\td": "a bc d",
         "１２ ٣ R&D": "twelve three R and D",

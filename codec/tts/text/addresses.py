@@ -1,0 +1,71 @@
+"""Numbers and names that are not numbers of things: telephone numbers, versions, addresses of the internet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from codec.tts.text.rules import Rule, rule
+from codec.tts.text.words import Words
+
+_DOMAINS = "com|org|net|edu|gov|io|ai|dev|app|info|eu|uk|de|nl"  # of addresses without "www"
+_TAIL = r"(?<![.,;:!?)'\"])"  # marks after an address belong to the sentence
+_SEPARATOR = r"(?:\s?[-/]\s?|[.\s])"
+
+
+def address_rules(words: Words) -> Iterator[Rule]:
+    """Rules that leave numbers in names to be read."""
+    reader = _Addresses(words)
+    yield rule(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", reader.name)
+    yield rule(rf"\b(?:(?:https?|ftp)://|www\.)[^\s<>\"]+{_TAIL}", reader.name)
+    yield rule(rf"(?<![\w@.-])[\w-]+(?:\.[\w-]+)*\.(?:{_DOMAINS})\b(?:/[^\s<>\"]*)?{_TAIL}", reader.name)
+    yield rule(r"(?<![\d.,])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)", reader.ip)
+
+
+def number_rules(words: Words) -> Iterator[Rule]:
+    """Rules that leave nothing, for after those of dates."""
+    reader = _Addresses(words)
+    yield rule(
+        rf"(?<![\w.,/-])(?:\+\s?)?(?:\(\d+\){_SEPARATOR}?)?\d+(?:{_SEPARATOR}\(?\d+\)?)*(?![\w%])", reader.telephone
+    )
+    yield rule(r"(?<![\d.,])\d+(?:\.\d+){2,}(?![\d.]*\d)", reader.version)
+
+
+class _Addresses:
+    def __init__(self, words: Words) -> None:
+        self.words, self.language = words, words.language
+        self.number = re.compile(words.number)
+
+    def name(self, match: re.Match[str]) -> str:
+        """A mail address or URL without its protocol, query and fragment."""
+        text = re.sub(r"^(?:\w+://)?(?:www\.)?|[?#].*", "", match[0]).rstrip("/")
+        said = {".": self.language.dot, "/": self.language.slash, "@": self.language.symbols["@"], "+": "plus"}
+        return " ".join(re.sub(r"[./@+_=&%~]", lambda sign: f" {said.get(sign[0], '')} ", text).split())
+
+    def ip(self, match: re.Match[str]) -> str:
+        groups = match[0].split(".")
+        if max(map(int, groups)) > 255:
+            return match[0]
+        return f" {self.language.dot} ".join(map(self.words.digits, groups))
+
+    def version(self, match: re.Match[str]) -> str:
+        """Of three parts or more; where the dot groups thousands, a large number may look the same."""
+        if self.number.fullmatch(match[0]):
+            return match[0]
+        return f" {self.language.dot} ".join(map(self.words.cardinal, match[0].split(".")))
+
+    def telephone(self, match: re.Match[str]) -> str:
+        """Digit by digit, with a pause between groups; other numbers stay."""
+        text, groups = match[0], re.findall(r"\d+", match[0])
+        n_digits = sum(map(len, groups))
+        n_dashes = len(re.findall(r"\d\s?-\s?\(?(?=\d)", text))
+        is_telephone = (
+            text[0] in "+("
+            or (groups[0][0] == "0" and len(groups) > 1)
+            or n_dashes >= 2
+            or (n_dashes == 1 and [len(group) for group in groups] == [3, 4])
+        )
+        if not (7 <= n_digits <= 15 and is_telephone) or ("." in text and len(groups) < 4):
+            return text
+        plus = f"{self.language.symbols['+']} " * (text[0] == "+")
+        return plus + ", ".join(map(self.words.digits, groups))

@@ -1,0 +1,57 @@
+"""Roman numbers: ordinal after the names of rulers, cardinal after other words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from codec.tts.text.rules import Rule, rule
+from codec.tts.text.words import Words
+
+_ROMAN = r"(?:X{0,3}(?:IX|IV|V?I{1,3}|V)|X{1,3})"  # 1 to 39
+_VALUES = {"I": 1, "V": 5, "X": 10}
+# Of popes, kings and queens, in the spellings of several languages.
+_MEN = (
+    "Albert Alexander Alfonso Amadeus August Augustus Benedict Benedikt Benedictus Boniface Carlos Charles "
+    "Christian Clemens Clement Constantine Darius David Eduard Edward Felipe Ferdinand Filips Francis François "
+    "Franz Franziskus Frederick Frederik Friedrich Georg George Gregor Gregory Gustav Haakon Harald Heinrich "
+    "Hendrik Henri Henry Innocent Innozenz Ivan Iwan James Jan Johann John Joseph Juan Julius Karel Karl Konrad "
+    "Konstantin Leo Leopold Lodewijk Lorenzo Louis Ludwig Malcolm Manuel Maximilian Mehmed Napoleon Nicholas "
+    "Nikolaus Olaf Oscar Otto Paul Paulus Pedro Peter Philip Philipp Philippe Pius Ptolemy Ramesses Ramses "
+    "Richard Robert Rudolf Sigismund Stephen Suleiman Theodor Umberto Urban Viktor Vittorio Wilhelm Willem "
+    "William Xerxes"
+)
+_WOMEN = "Anna Anne Beatrix Catherine Christina Elisabeth Elizabeth Isabella Katharina Margaret Margrethe Maria Mary"
+_LETTERS = ("I", "V", "X", "IV", "XX", "XXX")  # more often letters than numbers, but after some words
+
+
+def roman_rules(words: Words) -> Iterator[Rule]:
+    """Rules that leave cardinal numbers to be read."""
+
+    def reign(match: re.Match[str]) -> str:
+        number = str(_value(match["roman"]))
+        ordinal = words.ordinal(number)
+        form = words.language.reign[match["name"].removesuffix("s") in _WOMEN.split()]
+        said = form.format(cardinal=number, ordinal=ordinal, Ordinal=ordinal.capitalize())
+        return f"{match['name']} {said}"
+
+    dot = r"(?:\.(?=\s|,))?" if words.language.dotted else ""
+    names = "|".join([*_MEN.split(), *_WOMEN.split()])
+    end = r"(?![\w'-])"
+    several = rf"(?!(?:{'|'.join(_LETTERS)})\b){_ROMAN}"
+    # "Henry V", but not "Yesterday Henry I met": a lone "I" is a number only where nothing goes on after it.
+    single = r"(?:I(?=[.,;:!?)]|$)|[VX]|IV|XX)"
+    yield rule(rf"\b(?P<name>(?:{names})s?)\s(?P<roman>{several}|{single}){end}{dot}", reign)
+    # "Part I" of a play, but not "the part I like".
+    nouns = words.language.numbered
+    yield rule(
+        rf"\b(?:(?P<word>{nouns})\s(?P<first>I)|(?P<noun>(?i:{nouns}))\s(?P<roman>(?!I\b){_ROMAN})){end}",
+        lambda match: f"{match['word'] or match['noun']} {_value(match['first'] or match['roman'])}",
+    )
+    yield rule(rf"(?<![\w'.-])(?P<roman>{several}){end}", lambda match: str(_value(match["roman"])))
+    yield rule(rf"(?<![\w'.-])(?:IV|XX|XXX){end}", lambda match: " ".join(match[0]))
+
+
+def _value(roman: str) -> int:
+    digits = [_VALUES[letter] for letter in roman]
+    return sum(-a if a < b else a for a, b in zip(digits, [*digits[1:], 0], strict=True))
