@@ -38,7 +38,6 @@ from eval.metrics.prosody import require_praat
 from eval.testsets import Utterance
 from train.data.manifest import read_manifest
 from train.data.media import open_recording
-from train.data.pitch import F0_HZ, SHORTEST_S
 from train.losses.heard import POSITIONS_PER_SECOND, Heard
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ if TYPE_CHECKING:
 COMMAND = "python -m train.data.companions"
 FAILURES = "failures.txt"
 HOPS_PER_SECOND = 100  # of pitch
+F0_HZ = (60.0, 500.0)  # of speech
+SHORTEST_S = 0.1  # that Praat finds a pitch of 60 Hz in
 SAMPLE_RATE = 24_000  # at which recordings are read, as by the codec
 MAX_TEXT_TOKENS = 440  # what Whisper has room for
 

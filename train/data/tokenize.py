@@ -28,13 +28,11 @@ from codec.checkpoint.hub import DEFAULT
 from codec.model import MissingEncoderError
 from codec.tokenizer import Tokenizer, load
 from eval.metrics.base import MissingBackendError
-from eval.metrics.prosody import require_praat
 from eval.testsets import Utterance
 from train.data.activity import frame_activity, load_detector
 from train.data.augment import change_speed
 from train.data.manifest import read_manifest
 from train.data.media import open_recording
-from train.data.pitch import lock_pitch
 from train.data.tokens import (
     TokenInfo,
     TokenUtterance,
@@ -58,7 +56,6 @@ class TokenizeConfig:
 
     codec: str = DEFAULT  # anything that `codec.load` takes
     speeds: tuple[float, ...] = (1.0,)  # each recording is encoded at each of them
-    lock_pitch: bool = False  # whether frames begin with a pitch cycle: see `train.data.pitch`
     activity: str = "silero"  # "none": every frame counts as speech
     shard_frames: int = 250_000  # at most, at all speeds, by the durations in the manifest
     batch_seconds: float = 60.0  # of audio, padding included
@@ -90,12 +87,10 @@ def write_tokens(source: str | Path, out: Path, config: TokenizeConfig) -> tuple
     Raises:
         ValueError: nothing in `source`, no such codec, or `out` was made from another source, codec or settings.
         MissingEncoderError: the codec has no encoder.
-        MissingBackendError: a package that finds speech or pitch is not installed.
+        MissingBackendError: the package that finds speech is not installed.
     """
     if config.activity == "silero":
         load_detector()
-    if config.lock_pitch:
-        require_praat()
     tokenizer = load(config.codec, config.device)
     tokenizer.model.encoder  # noqa: B018  raises before files are read
     home = Path(source) if Path(source).is_dir() else Path(source).parent
@@ -133,7 +128,6 @@ def _index(tokenizer: Tokenizer, config: TokenizeConfig, utterances: list[Uttera
         "sample_rate": c.sample_rate,
         "hop_length": c.hop_length,
         "speeds": config.speeds,
-        "lock_pitch": config.lock_pitch,
         "activity": config.activity,
         "shard_frames": config.shard_frames,
         "source_digest": digest.hexdigest()[:16],
@@ -185,8 +179,6 @@ def _read(utterance: Utterance, config: TokenizeConfig, sample_rate: int, hop_le
             versions = [change_speed(samples, speed, sample_rate) for speed in config.speeds]
             if not all(map(len, versions)):
                 raise AudioError(f"too short: {len(samples)} samples")
-        if config.lock_pitch:
-            versions = [lock_pitch(version, sample_rate, hop_length) for version in versions]
     except AudioError as error:
         return error
     clips = []
@@ -234,7 +226,6 @@ def main() -> int:
     parser.add_argument("--batch-seconds", type=float, default=60.0, help="audio encoded at once")
     parser.add_argument("--shard-frames", type=int, default=250_000, help="size of a shard at most")
     parser.add_argument("--speeds", type=float, nargs="+", default=[1.0], help="speeds to encode each recording at")
-    parser.add_argument("--lock-pitch", action="store_true", help="begin frames with a pitch cycle; for TTS")
     parser.add_argument("--activity", default="silero", choices=ACTIVITIES, help="what finds speech")
     args = vars(parser.parse_args())
     source, out = args.pop("source"), args.pop("out")

@@ -3,7 +3,6 @@
 import itertools
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,8 @@ import torch
 from tiny import make_codec
 
 from codec.tokenizer import Tokenizer
-from eval.metrics.base import MissingBackendError
 from train.data import tokenize, tokens
 from train.data.augment import change_speed
-from train.data.pitch import lock_pitch
 from train.data.shards import write_shards
 from train.data.tokenize import TokenizeConfig, main, write_tokens
 from train.data.tokens import TokenSet
@@ -80,24 +77,6 @@ def test_codes_are_those_of_each_recording_alone(finished, tokenizer, source):
         assert utterance.language == "de"
 
 
-def test_frames_begin_with_a_pitch_cycle_if_asked_to(tmp_path, config, tokenizer, source):
-    pytest.importorskip("parselmouth")
-    write_tokens(source, tmp_path / "out", replace(config, lock_pitch=True))
-    for utterance in TokenSet(tmp_path / "out"):
-        x = soundfile.read(source.parent / utterance.id, dtype="float32")[0]
-        locked = lock_pitch(change_speed(x, utterance.speed, 24_000), 24_000, 1920)
-        codes = tokenizer.encode(locked, 24_000).codes[0]
-        assert utterance.codes.shape == codes.shape
-        assert (utterance.codes == codes).float().mean() > 0.99
-
-
-def test_without_what_finds_the_pitch_nothing_is_begun(tmp_path, monkeypatch, config, source):
-    monkeypatch.setitem(sys.modules, "parselmouth", None)
-    with pytest.raises(MissingBackendError, match="praat-parselmouth"):
-        write_tokens(source, tmp_path / "out", replace(config, lock_pitch=True))
-    assert not (tmp_path / "out").exists()
-
-
 def test_shards_are_as_large_as_asked_for(finished):
     sizes = [sum(line.n_frames for line in tokens.read_lines(finished, number)) for number in range(N_SHARDS)]
     assert not tokens.has_shard(finished, N_SHARDS)
@@ -143,7 +122,7 @@ def test_a_run_killed_within_a_shard_leaves_no_half_of_it(tmp_path, monkeypatch,
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("speeds", (1.0,)), ("lock_pitch", True), ("activity", "silero"), ("shard_frames", 90), ("codec", "other")],
+    [("speeds", (1.0,)), ("activity", "silero"), ("shard_frames", 90), ("codec", "other")],
 )
 def test_a_folder_made_with_other_settings_is_refused(tmp_path, source, config, finished, name, value):
     if value == "other":
@@ -151,8 +130,6 @@ def test_a_folder_made_with_other_settings_is_refused(tmp_path, source, config, 
         name, value = "codec", str(tmp_path / "other")
     if value == "silero":
         pytest.importorskip("silero_vad")
-    if name == "lock_pitch":
-        pytest.importorskip("parselmouth")
     before = contents(finished)
     changed = TokenizeConfig(**vars(config) | {name: value})
     with pytest.raises(ValueError, match=f"{'fingerprint' if name == 'codec' else name} = .* another folder"):

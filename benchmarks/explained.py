@@ -1,8 +1,8 @@
-"""How much of a codec's acoustic codes does a spectrogram tell, with and without frames that begin with a pitch cycle?
+"""How much of a codec's acoustic codes does a spectrogram tell?
 
 What no spectrogram tells is the phase of the voice, which no text tells either: a TTS model can only draw it by lot.
 
-    python benchmarks/pitch_lock.py recordings.jsonl --out benchmarks/results
+    python benchmarks/explained.py recordings.jsonl --out benchmarks/results
 
 A small network reads the log-mel spectrogram around a frame and predicts the frame's acoustic codes. The table gives
 the share of their variance that it explains in recordings it has not learned from. Take some hundreds of one speaker.
@@ -26,7 +26,6 @@ from codec.audio.io import read_audio
 from codec.files import atomic_file
 from eval.tables import table
 from eval.testsets import read_testset
-from train.data.pitch import lock_pitch
 
 MELS, WINDOW, HOP = 64, 960, 240  # at 24 kHz: 40 ms, 10 ms
 BEFORE, AFTER = 8, 24  # spectra seen before the start of a frame, and from there on
@@ -42,22 +41,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the table")
     args = parser.parse_args()
     tokenizer = codec.load(args.codec)
-    rate, hop = tokenizer.config.sample_rate, tokenizer.config.hop_length
+    rate = tokenizer.config.sample_rate
     paths = [u.path for u in read_testset(args.recordings)[: args.limit]]
     waveforms = [read_audio(path, None, rate).numpy() for path in tqdm(paths, "reading", disable=None)]
-    versions = {
-        "as recorded": waveforms,
-        "pitch locked": [lock_pitch(x, rate, hop) for x in tqdm(waveforms, "locking", disable=None)],
-    }
-    rows = []
-    for name, clips in versions.items():
-        pairs = [frames(tokenizer, x) for x in tqdm(clips, name, disable=None)]
-        n = int(len(pairs) * (1 - HELD_OUT))
-        rows.append([name, str(len(pairs)), f"{explained(pairs[:n], pairs[n:]):.3f}"])
-    text = table(["recordings", "number", "explained"], rows)
+    pairs = [frames(tokenizer, x) for x in tqdm(waveforms, "encoding", disable=None)]
+    n = int(len(pairs) * (1 - HELD_OUT))
+    text = table(
+        ["codec", "recordings", "explained"], [[args.codec, str(len(pairs)), f"{explained(pairs[:n], pairs[n:]):.3f}"]]
+    )
     print(text)
     args.out.mkdir(parents=True, exist_ok=True)
-    with atomic_file(args.out / "pitch_lock.md") as new:
+    with atomic_file(args.out / "explained.md") as new:
         new.write_text(text + "\n")
 
 
