@@ -54,9 +54,13 @@ class Spoken(Pair):
         ValueError: one is not finite, float and not empty; the message names which and why.
     """
 
+    others: tuple[Waveform, ...] = ()  # [L] each, of other speakers whose voice it might have taken
+
     def __post_init__(self) -> None:
         for name in ("reference", "output"):
             object.__setattr__(self, name, _check(name, getattr(self, name)).numpy(force=True))
+        others = (_check("another voice", other).numpy(force=True) for other in self.others)
+        object.__setattr__(self, "others", tuple(others))
 
 
 @dataclass(frozen=True)

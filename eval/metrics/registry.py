@@ -10,7 +10,7 @@ from eval.metrics.asr import make_asr
 from eval.metrics.base import Column, Metric, Pair, Waveform
 from eval.metrics.dnsmos import make_dnsmos
 from eval.metrics.prosody import make_prosody
-from eval.metrics.speaker import make_speaker
+from eval.metrics.speaker import make_own_voice, make_speaker
 from eval.metrics.squim import make_squim
 from eval.metrics.visqol import make_visqol
 
@@ -52,6 +52,7 @@ METRICS: dict[str, Callable[[str], Metric]] = {
     "si_sdr": _waveforms(Column("si_sdr", "SI-SDR", True, 2, "dB"), signal.si_sdr),
     "asr": make_asr,
     "speaker": make_speaker,
+    "own_voice": make_own_voice,
     "prosody": _plain("prosody", make_prosody),
     "dnsmos": _plain("dnsmos", make_dnsmos),
     "squim": make_squim,

@@ -1,8 +1,10 @@
-"""Whether it is still the same voice: how alike speaker embeddings of reference and output are."""
+"""Whether it is still the same voice: how alike speaker embeddings of reference and output are, more than others."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +17,9 @@ from eval.metrics.base import Column, Metric, MissingBackendError, Pair, Wavefor
 from eval.metrics.rate import at_rate
 
 RATE = 16_000  # Hz, of what encoders hear
-COLUMN = Column("speaker_sim", "SIM", True, 3)
+SIMILARITY = Column("speaker_sim", "SIM", True, 3)
+OWN_VOICE = Column("own_voice", "own voice", True, 2)
+_KEPT = 256  # embeddings, of voices that many outputs are held against
 MIN_SECONDS = 1.2  # three quarters of the 1.6 s that Resemblyzer was trained on; with less, all voices look alike
 
 
@@ -35,13 +39,16 @@ def make_speaker(option: str) -> Metric:
         MissingBackendError: its package or weights are not there; the message says what to do.
         ValueError: no such encoder.
     """
-    name = f"speaker:{option}" if option else "speaker"
-    match option.partition("="):
-        case ("" | "resemblyzer", "", _):
-            return speaker_metric(name, Resemblyzer())
-        case ("ecapa", _, folder) if folder:
-            return speaker_metric(name, Ecapa(Path(folder)))
-    raise ValueError(f"{name}: unknown; there are speaker:resemblyzer and speaker:ecapa=FOLDER")
+    return speaker_metric(*_encoder("speaker", option))
+
+
+def make_own_voice(option: str) -> Metric:
+    """Whether an output is more like its reference than like any other voice, by the encoder that `option` names.
+
+    Raises:
+        As `make_speaker`.
+    """
+    return own_voice_metric(*_encoder("own_voice", option))
 
 
 def speaker_metric(name: str, encoder: VoiceEncoder) -> Metric:
@@ -49,21 +56,61 @@ def speaker_metric(name: str, encoder: VoiceEncoder) -> Metric:
 
     ValueError where a waveform is silent or has less than `MIN_SECONDS` of speech.
     """
+    embed = _embedding(encoder)
+
+    def measure(pair: Pair) -> list[float]:
+        reference, output = (embed(side, getattr(pair, side), pair.sample_rate) for side in ("reference", "output"))
+        return [float(reference @ output)]
+
+    return Metric(name, (SIMILARITY,), measure, encoder.version)
+
+
+def own_voice_metric(name: str, encoder: VoiceEncoder) -> Metric:
+    """1 if the output's embedding is nearer to that of its reference than to those of all `Spoken.others`, else 0.
+
+    ValueError as of `speaker_metric`, and where there are no others.
+    """
+    embed = _embedding(encoder)
+
+    def measure(pair: Pair) -> list[float]:
+        others = getattr(pair, "others", ())
+        if not others:
+            raise ValueError("there is no other voice of its language that it could be taken for")
+        output = embed("output", pair.output, pair.sample_rate)
+        own = output @ embed("reference", pair.reference, pair.sample_rate)
+        return [float(all(own > output @ embed("another voice", other, pair.sample_rate) for other in others))]
+
+    return Metric(name, (OWN_VOICE,), measure, encoder.version)
+
+
+def _encoder(metric: str, option: str) -> tuple[str, VoiceEncoder]:
+    """The metric's name with the option, and the encoder that it names."""
+    name = f"{metric}:{option}" if option else metric
+    match option.partition("="):
+        case ("" | "resemblyzer", "", _):
+            return name, Resemblyzer()
+        case ("ecapa", _, folder) if folder:
+            return name, Ecapa(Path(folder))
+    raise ValueError(f"{name}: unknown; there are {metric}:resemblyzer and {metric}:ecapa=FOLDER")
+
+
+def _embedding(encoder: VoiceEncoder) -> Callable[[str, Waveform, int], NDArray[np.float32]]:
+    """Name, waveform `[L]` and its rate -> embedding `[D]` of length 1."""
+
+    @lru_cache(_KEPT)
+    def embed_bytes(speech: bytes) -> NDArray[np.float32]:
+        embedding = encoder.embed(np.frombuffer(bytearray(speech), np.float32))
+        return embedding / np.linalg.norm(embedding)
 
     def embed(side: str, waveform: Waveform, sample_rate: int) -> NDArray[np.float32]:
         speech = at_rate(waveform, sample_rate, RATE, side)
         try:
             _check_length(speech)
-            return encoder.embed(speech)
+            return embed_bytes(speech.tobytes())
         except ValueError as error:
             raise ValueError(f"{side}: {error}") from error
 
-    def measure(pair: Pair) -> list[float]:
-        a = embed("reference", pair.reference, pair.sample_rate)
-        b = embed("output", pair.output, pair.sample_rate)
-        return [float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))]
-
-    return Metric(name, (COLUMN,), measure, encoder.version)
+    return embed
 
 
 def _check_length(speech: NDArray[np.float32]) -> None:

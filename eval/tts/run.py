@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from eval.tts.items import Item
 from eval.tts.speak import COLUMNS, Speaker, Take
 from eval.tts.voices import Reference, Voices
 
-METRICS = ("asr", "speaker", "dnsmos", "squim")  # that need no recording of the same words
+METRICS = ("asr", "speaker", "own_voice", "dnsmos", "squim")  # that need no recording of the same words
 RECORDINGS = "recordings"  # stand in for a system
 ROUND_TRIP = "codec round trip"
 VOICE, SPEECH = "voice", "speech"  # stand in for a metric where there is no voice, or no speech to judge
@@ -152,7 +153,7 @@ class _Run:
 
     def _judge(self, result: SystemResult, takes: Sequence[Take], who: dict[str, Any] | None = None) -> SystemResult:
         """Fill in values and failures of the takes, and write them down under `who`."""
-        outputs = [Scorable(take.item.id, take.digest, partial(_pair, take)) for take in takes]
+        outputs = [_scorable(take, _others(take, takes)) for take in takes]
         score_all(result, outputs, self.columns, self.scores, self.workers)
         for take in takes:
             for key, value in take.values().items():
@@ -180,9 +181,25 @@ def _with_voices(items: Sequence[Item], voices: Voices) -> tuple[list[tuple[Item
     return found, voiceless
 
 
-def _pair(take: Take) -> Spoken:
+def _others(take: Take, takes: Sequence[Take]) -> list[Reference]:
+    """One voice of each other speaker of the language."""
+    voices: dict[str, Reference] = {}
+    for other in takes:
+        if primary_tag(other.item.language) == primary_tag(take.item.language):
+            voices.setdefault(other.item.speaker or str(other.reference.path), other.reference)
+    own = take.item.speaker or str(take.reference.path)
+    return [reference for speaker, reference in voices.items() if speaker != own]
+
+
+def _scorable(take: Take, others: list[Reference]) -> Scorable:
+    digest = hashlib.sha256(" ".join([take.digest, *(other.digest for other in others)]).encode()).hexdigest()[:16]
+    return Scorable(take.item.id, digest, partial(_pair, take, others))
+
+
+def _pair(take: Take, others: list[Reference]) -> Spoken:
     output, item = read_audio(take.path, None, SAMPLE_RATE), take.item
-    return Spoken(take.reference.waveform(), output, SAMPLE_RATE, item.text, item.language)
+    voices = tuple(other.waveform() for other in others)
+    return Spoken(take.reference.waveform(), output, SAMPLE_RATE, item.text, item.language, voices)
 
 
 def _mean_over_seeds(name: str, results: Sequence[SystemResult]) -> SystemResult:

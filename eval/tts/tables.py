@@ -15,8 +15,9 @@ from eval.tables import cell, table, title
 INTRODUCTION = """\
 Means with 95% bootstrap intervals over texts, of several seeds the mean for each text. WER and CER are of what a
 recogniser hears, against the text: its own mistakes count, so read them beside those of the recordings and of the
-codec's round trip, which no model can be expected to surpass. SIM is with the recording that the voice was taken from.
-RTF is of a batch; "cut" is the share that did not end by itself."""
+codec's round trip, which no model can be expected to surpass. SIM is with the recording that the voice was taken from;
+"own voice" is the share that is more like that one than like any other speaker's of the language. RTF is of a batch;
+"cut" is the share that did not end by itself."""
 
 
 def markdown(results: Results, models: Sequence[str], left_out: Mapping[str, str]) -> str:

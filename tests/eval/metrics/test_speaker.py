@@ -8,8 +8,8 @@ import soundfile
 import soxr
 import torch
 
-from eval.metrics.base import MissingBackendError, Pair
-from eval.metrics.speaker import MIN_SECONDS, RATE, make_speaker, speaker_metric
+from eval.metrics.base import MissingBackendError, Pair, Spoken
+from eval.metrics.speaker import MIN_SECONDS, RATE, make_own_voice, make_speaker, own_voice_metric, speaker_metric
 
 
 class Means:
@@ -64,10 +64,29 @@ def test_too_little_to_judge_has_no_score():
         metric.measure(constants(0.5, 0.5, 1.1))
 
 
+def test_the_own_voice_is_the_nearest_of_all():
+    metric = own_voice_metric("own_voice", Means())
+    ones = np.ones(2 * RATE, np.float32)
+
+    def measure(output, *others):
+        voices = tuple(other * ones for other in others)
+        return metric.measure(Spoken(0.5 * ones, output * ones, RATE, others=voices))
+
+    assert measure(0.4, -0.5, 0.1) == [1]  # the angle of (m, m^2) is m's own
+    assert measure(0.4, -0.5, 0.39) == [0]
+    assert measure(0.4, 0.5) == [0]  # a draw is no recognition
+    with pytest.raises(ValueError, match="no other voice of its language"):
+        measure(0.4)
+    with pytest.raises(ValueError, match="another voice: silent"):
+        measure(0.4, 0.0)
+
+
 def test_unknown_encoders_are_listed():
     for option in ("titanet", "ecapa", "ecapa=", "resemblyzer=folder"):
         with pytest.raises(ValueError, match=f"speaker:{option}: unknown; there are speaker:resemblyzer and speaker:"):
             make_speaker(option)
+    with pytest.raises(ValueError, match="own_voice:titanet: unknown; there are own_voice:resemblyzer and own_voice:"):
+        make_own_voice("titanet")
 
 
 @pytest.mark.parametrize(

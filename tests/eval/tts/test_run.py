@@ -12,7 +12,7 @@ import eval.run
 from codec.tokenizer import Tokenizer
 from codec.tts.speech import TTS
 from eval.metrics import registry
-from eval.metrics.base import MissingBackendError
+from eval.metrics.base import Column, Metric, MissingBackendError
 from eval.results import Results, file_of
 from eval.tts.run import RECORDINGS, ROUND_TRIP, evaluate
 
@@ -46,6 +46,22 @@ def test_similarity_is_with_the_recording_of_the_voice(folder, items, metrics, s
     other = replace(items[0], id="other")
     recorded, *_ = evaluate([f"{folder}/one"], [same, other], metrics[1:], tmp_path, speaking).systems
     assert recorded.values["speaker_sim"] == {"a1": 1, "other": 0}
+
+
+def test_other_voices_are_those_of_other_speakers_of_the_language(folder, items, speaking, tmp_path, monkeypatch):
+    def measure(pair):
+        return [sum(len(other) for other in pair.others)]
+
+    count = Metric("own_voice", (Column("own_voice", "own voice", True),), measure)
+    monkeypatch.setitem(registry.METRICS, "own_voice", lambda option: count)
+    registry.make_metric.cache_clear()
+    ann, bob = items
+    cid = replace(ann, id="c1", speaker="cid", voices=(folder / "lone.wav",))
+    again = replace(cid, id="c2", text="Ten.")
+    *_, model = evaluate([f"{folder}/one"], [ann, bob, cid, again], ["own_voice"], tmp_path, speaking).systems
+    lengths = {name: soundfile.info(folder / f"{name}.wav").frames for name in ("a2", "lone")}
+    assert model.values["own_voice"] == {"a1": lengths["lone"], "b1": 0, "c1": lengths["a2"], "c2": lengths["a2"]}
+    registry.make_metric.cache_clear()
 
 
 def test_every_utterance_has_a_line(folder, items, metrics, speaking, tmp_path):
