@@ -5,8 +5,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny import make_codec
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from codec import DecoderStream, EncoderStream, Tokens
+from codec import Codec, DecoderStream, EncoderStream, Tokens, preset
 from codec.stream import CHUNK_FRAMES
 
 SETTINGS = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -159,3 +160,30 @@ def test_bad_pushes():
         encoder.flush(2)
     with pytest.raises(ValueError, match="batch_size"):
         EncoderStream(codec, 0)
+
+
+class CallCount(TorchDispatchMode):
+    """Counts the tensor operations inside of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.n += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_frame_of_a_running_stream_takes_few_operations():
+    """Each costs about as much as a small product; nothing is masked or padded once a stream runs."""
+    codec = Codec(preset("source_filter", dim=32, hidden_dim=64, n_heads=2, n_kv_heads=2, head_dim=16)).eval()
+    encoder, decoder = EncoderStream(codec), DecoderStream(codec)
+    for chunk in noise(40 * codec.config.hop_length).split(codec.config.hop_length):
+        tokens = encoder.push(chunk)
+        decoder.push(tokens)
+    with CallCount() as encoding:
+        tokens = encoder.push(chunk)
+    with CallCount() as decoding:
+        decoder.push(tokens)
+    assert encoding.n <= 520
+    assert decoding.n <= 660

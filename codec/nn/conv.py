@@ -39,6 +39,15 @@ class CausalConv1d(nn.Module):
 
     def forward(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
         x = x.to(tail.dtype)
+        if not span.steady:
+            tail, x = self._ends(x, tail, span)
+        x = torch.cat([tail, x], dim=1)
+        blocks = x.unflatten(1, (-1, self.stride)).flatten(2)  # of steps that windows begin with, one after the other
+        y = F.linear(_windows(blocks, self.weight.shape[1] // self.stride), self.weight.flatten(1))
+        return y, x[:, x.shape[1] - self.tail_shape[0] :]
+
+    def _ends(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
+        """What stands before the first step of streams that start here, and after the last of those that end."""
         overlap = self.tail_shape[0]
         end = span.padding(x)
         if self.padding == "reflect":
@@ -51,9 +60,7 @@ class CausalConv1d(nn.Module):
                 assert span.length is not None
                 last = (span.length - 1).clamp(min=0)[:, None, None].expand(-1, 1, x.shape[2])
                 x = torch.where(end, x.gather(1, last), x)
-        x = torch.cat([torch.where(span.fresh, before, tail), x], dim=1)
-        tail = x[:, x.shape[1] - overlap :]
-        return F.linear(_windows(x, self.weight.shape[1], self.stride), self.weight.flatten(1)), tail
+        return span.past(tail, before), x
 
 
 class CausalConvTranspose1d(nn.Module):
@@ -71,13 +78,13 @@ class CausalConvTranspose1d(nn.Module):
 
     def forward(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
         stride, out_dim, taps, _ = self.weight.shape
-        x = torch.cat([tail.masked_fill(span.fresh, 0), x], dim=1)
+        x = torch.cat([span.past(tail), x], dim=1)
         tail = x[:, x.shape[1] - taps + 1 :]
-        y = F.linear(_windows(x, taps, 1), self.weight.flatten(0, 1).flatten(1))  # [B, T, stride * out_dim]
+        y = F.linear(_windows(x, taps), self.weight.flatten(0, 1).flatten(1))  # [B, T, stride * out_dim]
         return y.unflatten(2, (stride, out_dim)).flatten(1, 2), tail
 
 
-def _windows(x: Tensor, size: int, step: int) -> Tensor:
-    """Every `step`-th window of `size` steps, side by side: `[B, T, D]` -> `[B, (T - size) / step + 1, size * D]`."""
-    n = (x.shape[1] - size) // step + 1
-    return torch.cat([x[:, i : i + (n - 1) * step + 1 : step] for i in range(size)], dim=2)
+def _windows(x: Tensor, size: int) -> Tensor:
+    """All windows of `size` steps, side by side: `[B, T, D]` -> `[B, T - size + 1, size * D]`."""
+    n = x.shape[1] - size + 1
+    return torch.cat([x[:, i : i + n] for i in range(size)], dim=2)

@@ -151,23 +151,21 @@ class SourceFilter(nn.Module):
         steps, size = gain.shape[1] - 1, self.patch_size
         voice = torch.view_as_real(torch.fft.rfft(pulses.unfold(1, self.n_past + size, size)))
         patches = span.seen[:, None] + torch.arange(steps, device=gain.device)
-        noise = self.noise[patches % NOISE_PATCHES]  # [B, T, F, 2]
-        voice_filter = self._response(gain + F.logsigmoid(periodicity) / 2)  # [B, 1 + T, F, 2]
-        noise_filter = self._response(gain + F.logsigmoid(-periodicity) / 2)
-        before, after = (
-            self._patch(_product(voice, h) + _product(noise, g))
-            for h, g in ((voice_filter[:, :-1], noise_filter[:, :-1]), (voice_filter[:, 1:], noise_filter[:, 1:]))
-        )
+        sources = torch.stack([voice, self.noise[patches % NOISE_PATCHES]], dim=1)  # [B, 2, T, F, 2]
+        shares = F.logsigmoid(torch.stack([periodicity, -periodicity], dim=1)) / 2  # of the voice and the noise
+        filters = self._response(gain[:, None] + shares)  # [B, 2, 1 + T, F, 2]
+        ends = torch.stack([filters[:, :, :-1], filters[:, :, 1:]], dim=1)  # [B, 2, 2, T, F, 2], before and after
+        before, after = self._patch(_product(sources[:, None], ends).sum(2)).unbind(1)
         return torch.lerp(before, after, (torch.arange(size, device=gain.device, dtype=gain.dtype) + 0.5) / size)
 
     def _patch(self, spectra: Tensor) -> Tensor:
-        """Spectra `[B, T, F, 2]` to the patch at the end of each, `[B, T, P]`."""
+        """Spectra `[..., F, 2]` to the patch at the end of each, `[..., P]`."""
         if torch.compiler.is_compiling():  # ONNX Runtime knows this transform only of late, and slowly
-            return spectra.flatten(2) @ self.inverse
+            return spectra.flatten(-2) @ self.inverse
         return torch.fft.irfft(torch.view_as_complex(spectra))[..., -self.patch_size :]
 
     def _response(self, gain: Tensor) -> Tensor:
-        """Log gains `[B, T, n_bands]` to the minimum-phase filter of that envelope, `[B, T, F, 2]`."""
+        """Log gains `[..., n_bands]` to the minimum-phase filter of that envelope, `[..., F, 2]`."""
         magnitude, phase = (gain @ self.magnitude).exp(), gain @ self.phase
         return torch.stack([magnitude * phase.cos(), magnitude * phase.sin()], dim=-1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +12,7 @@ from codec.nn.attention import WindowAttention
 from codec.nn.conv import CausalConv1d, CausalConvTranspose1d
 from codec.nn.source_filter import PitchReader, SourceFilter
 from codec.nn.spectrum import SpectrumFront
-from codec.nn.state import Span, State
+from codec.nn.state import Span, State, is_steady
 from codec.nn.transformer import Block
 
 
@@ -24,19 +26,24 @@ class CausalStack(nn.Module):
         self.layers = nn.ModuleList()
         self.scales: list[tuple[int, int]] = []  # steps out, steps in, of each layer
         self.tail_shapes: list[tuple[int, int]] = []
+        self.memory = 0  # frames after which all tails are full
 
     def add(self, layer: CausalConv1d | CausalConvTranspose1d, up: int = 1, down: int = 1) -> None:
-        self.layers.append(layer)
-        self.scales.append((up, down))
-        self.tail_shapes.append(layer.tail_shape)
+        self._append(layer, layer.tail_shape, (up, down))
 
     def add_blocks(self, n_layers: int, window: int) -> None:
         c = self.config
         for _ in range(n_layers):
             attention = WindowAttention(c.dim, c.n_heads, c.n_kv_heads, c.head_dim, window, c.qk_norm_eps)
-            self.layers.append(Block(attention, c.dim, c.hidden_dim, c.norm_eps, c.layer_scale_init))
-            self.scales.append((1, 1))
-            self.tail_shapes.append(attention.tail_shape)
+            block = Block(attention, c.dim, c.hidden_dim, c.norm_eps, c.layer_scale_init)
+            self._append(block, attention.tail_shape, (1, 1))
+
+    def _append(self, layer: nn.Module, tail_shape: tuple[int, int], scale: tuple[int, int]) -> None:
+        self.layers.append(layer)
+        steps = self.steps_per_frame * math.prod(up / down for up, down in self.scales)
+        self.memory = max(self.memory, math.ceil(tail_shape[0] / steps))
+        self.scales.append(scale)
+        self.tail_shapes.append(tail_shape)
 
     def init_state(self, batch_size: int) -> State:
         """The state of `batch_size` fresh streams, on the model's device and in its dtype."""
@@ -57,7 +64,7 @@ class CausalStack(nn.Module):
         """
         seen, tails = state[0], state[1:]  # a list, which torch.compile can write to
         n_frames = x.shape[1] // self.steps_per_frame
-        span = Span(seen * self.steps_per_frame, length)
+        span = Span(seen * self.steps_per_frame, length, is_steady(seen, length, self.memory))
         for i, (layer, scale) in enumerate(zip(self.layers, self.scales, strict=True)):
             x, tail = layer(x, tails[i], span)
             tails[i] = tail.clone()  # a view would keep the whole chunk in memory

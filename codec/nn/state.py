@@ -21,11 +21,18 @@ class Span(NamedTuple):
 
     seen: Tensor  # [B] int64, steps of the stream before this chunk
     length: Tensor | None  # [B] int64, steps of the chunk that are real; None: all of them
+    steady: bool = False  # whether all tails are full of real steps and all steps are real: nothing is masked
 
     def scaled(self, up: int, down: int) -> Span:
         """The same place after a layer that makes `up` steps out of every `down`."""
+        if self.steady or up == down:
+            return self  # in a steady stream nobody asks for the place
         length = None if self.length is None else (self.length * up + down - 1) // down
         return Span(self.seen * up // down, length)
+
+    def past(self, tail: Tensor, before: Tensor | float = 0.0) -> Tensor:
+        """`tail` `[B, n, D]`, or `before` in streams that start with this chunk."""
+        return tail if self.steady else torch.where(self.fresh, before, tail)
 
     @property
     def fresh(self) -> Tensor:
@@ -38,6 +45,16 @@ class Span(NamedTuple):
             return None
         steps = torch.arange(x.shape[1], device=x.device)
         return (steps >= self.length[:, None])[:, :, None]
+
+
+def is_steady(seen: Tensor, length: Tensor | None, n_frames: int) -> bool:
+    """Whether all streams are `n_frames` old and none ends; False where that is not known at once.
+
+    Graphs that are traced hold for all streams, and a GPU would have to be waited for.
+    """
+    if length is not None or seen.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return int(seen.min()) >= n_frames
 
 
 def merge(old: State, new: State, active: Tensor) -> State:
