@@ -19,6 +19,7 @@ from codec.checkpoint import store, voxtral
 from codec.checkpoint.hub import DEFAULT, resolve
 from codec.config import PRESETS, CodecConfig, preset
 from codec.model import Codec
+from codec.nn.precision import warn_if_emulated
 from codec.stream import DecoderStream, EncoderStream
 from codec.tokens.layout import IdLayout
 from codec.tokens.tokens import Tokens, check_codes
@@ -144,7 +145,8 @@ def load(
             the released Voxtral layout), a hub id, or a preset of `codec.config`. A preset has random
             weights, always the same, and warns that it is untrained.
         device: where to put it.
-        dtype: of the encoder's and decoder's weights, e.g. torch.bfloat16; the quantizer is always float32.
+        dtype: of the encoder's and decoder's weights; the quantizer is always float32. bfloat16 warns where the
+            device only emulates it.
 
     Raises:
         CheckpointError: not found, damaged, or tensors that do not fit the config.
@@ -152,6 +154,7 @@ def load(
     """
     if not dtype.is_floating_point:
         raise ValueError(f"dtype = {dtype}: expected a floating type")
+    warn_if_emulated(dtype, device)
     with _float32():
         if str(name) in PRESETS and not Path(name).exists():
             warnings.warn(f"preset {name!r} is untrained: its weights are random and it decodes to noise", stacklevel=2)

@@ -51,7 +51,9 @@ class TrainerConfig:
     minutes: float = 0.0  # of training in all, over all starts of the run, if that is less than `steps`; 0: no limit
     accumulate: int = 1  # batches per step
     device: str = "auto"  # auto: a GPU if there is one
-    precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16: mixed, by autocast
+    precision: Literal["auto", "float32", "bfloat16"] = (
+        "float32"  # bfloat16: mixed, by autocast; auto: where it is fast
+    )
     compile: bool = False
     parallel: Literal["ddp", "fsdp"] = "ddp"  # when started by torchrun
     freeze: tuple[str, ...] = ()  # parts of the main network that stay as they are, see `train.freeze`
@@ -70,7 +72,8 @@ class TrainerConfig:
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("minutes", "validate_every", "validate_clips"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        require(self.precision in ("float32", "bfloat16"), "precision", self.precision, "float32 or bfloat16")
+        good = self.precision in ("auto", "float32", "bfloat16")
+        require(good, "precision", self.precision, "auto, float32 or bfloat16")
         require(self.parallel in ("ddp", "fsdp"), "parallel", self.parallel, "ddp or fsdp")
 
 

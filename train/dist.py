@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from codec.nn.precision import emulates_bfloat16
 from codec.nn.transformer import Block
 
 
@@ -51,6 +52,27 @@ def init_world(device: str) -> World:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     return World(dist.get_rank(), size, torch.device(device))
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What a training calculates in."""
+
+    name: str  # float32 or bfloat16
+    note: str  # for people: which was taken and why, or what is wrong with it
+
+
+def choose_precision(setting: str, world: World) -> Precision:
+    """The setting, or for "auto" bfloat16 where every process has a device that calculates in it, else float32."""
+    reason = emulates_bfloat16(world.device)
+    slow = any_of(bool(reason), world.device)
+    reason = reason or "another process's device may be slow in bfloat16"
+    if setting == "auto" and slow:
+        return Precision("float32", f"precision: float32: {reason}")
+    if setting == "bfloat16" and slow:
+        return Precision("bfloat16", f"warning: precision: bfloat16 may be slower than float32 here: {reason}")
+    name = "bfloat16" if setting == "auto" else setting
+    return Precision(name, f"precision: {name}")
 
 
 def parallelize(networks: dict[str, nn.Module], main: str, mode: str, world: World) -> dict[str, Callable[..., Any]]:
