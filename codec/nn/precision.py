@@ -18,7 +18,7 @@ def emulates_bfloat16(device: torch.device | str) -> str:
         return "" if native else f"{torch.cuda.get_device_name(device)} emulates bfloat16, it came with Ampere"
     if kind != "cpu":
         return f"bfloat16 is untried on {kind}"
-    query = getattr(torch.cpu, "get_capabilities", dict)  # came after torch 2.6
+    query = getattr(torch.cpu, "get_capabilities", dict[str, bool])  # came after torch 2.6
     features = query()
     known = "avx512_bf16", "amx_bf16", "bf16"  # the last of ARM
     return "" if any(features.get(name) for name in known) else f"this processor has none of {', '.join(known)}"
