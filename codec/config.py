@@ -9,6 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
+DEFAULT = "default"  # names the checkpoint that comes with the package
+
 # The first version's fields, for good: those of `CodecConfig` that came later are not named here, see `used_fields`.
 FIRST_FIELDS = (
     "sample_rate", "patch_size", "proj_kernel_size", "dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim",

@@ -17,9 +17,9 @@ from torch.nn.utils.rnn import pad_sequence
 from codec.audio.error import AudioError
 from codec.audio.io import Audio, is_pair, read_audio
 from codec.checkpoint import store, voxtral
-from codec.checkpoint.hub import DEFAULT, resolve
+from codec.checkpoint.hub import resolve
 from codec.checkpoint.store import CheckpointError
-from codec.config import PRESETS, CodecConfig, preset
+from codec.config import DEFAULT, PRESETS, CodecConfig, preset
 from codec.model import Codec
 from codec.nn.precision import warn_if_emulated
 from codec.stream import DecoderStream, EncoderStream

@@ -10,8 +10,8 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from codec.checkpoint import store, voxtral
 from codec.checkpoint.store import CheckpointError
+from codec.config import DEFAULT
 
-DEFAULT = "default"
 _PACKAGED = Path(__file__).parent.parent / "weights"  # installed with the library
 FILES = (store.CONFIG, store.WEIGHTS, voxtral.PARAMS, voxtral.WEIGHTS, "tokenizer.json", "tekken.json")
 

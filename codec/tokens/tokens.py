@@ -17,8 +17,6 @@ from torch import Tensor
 
 from codec.files import atomic_file
 
-SUFFIX = ".tokens"
-
 
 @dataclass(frozen=True)
 class Tokens:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from codec import tokenizer as codecs
 from codec.audio.io import Audio
-from codec.checkpoint.hub import DEFAULT, resolve
+from codec.checkpoint.hub import resolve
+from codec.config import DEFAULT
 from codec.nn.precision import warn_if_emulated
 from codec.tokens.layout import END
 from codec.tts.accelerate import Mode
