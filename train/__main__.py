@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+
+from train import help
+
+if __name__ == "__main__" and {"-h", "--help"} & set(sys.argv):  # before torch is imported, which takes seconds
+    print(help.text())
+    sys.exit()
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
