@@ -82,8 +82,19 @@ def loaded_by(code):
 
 def test_import_is_light():
     """`import codec` loads nothing that takes long, and using it no training, export, web or plotting package."""
-    heavy = {"torch", "numpy", "huggingface_hub", "safetensors", "soundfile", "tqdm"}
-    others = {"hydra", "wandb", "onnx", "onnxscript", "transformers", "librosa", "fastapi", "matplotlib", "scipy"}
+    heavy = {"torch", "numpy", "safetensors", "soundfile"}
+    others = {
+        "huggingface_hub",
+        "hydra",
+        "wandb",
+        "onnx",
+        "onnxscript",
+        "transformers",
+        "librosa",
+        "fastapi",
+        "matplotlib",
+        "scipy",
+    }
     assert not loaded_by("import codec; codec.__version__; dir(codec); codec.AudioError; codec.preset('tiny')") & heavy
     used = loaded_by("import codec; codec.load")
     assert heavy <= used
@@ -109,6 +120,12 @@ def test_help_and_refusals_come_at_once(arguments):
     """Without torch, and what else takes seconds to load."""
     code = f"import sys\nsys.argv[1:] = {arguments}\nfrom codec.cli import main\ntry: main()\nexcept SystemExit: 0"
     assert not loaded_by(code) & {"torch", "huggingface_hub", "soundfile", "transformers"}
+
+
+def test_a_training_waits_for_nothing_that_it_may_not_need():
+    """Such as pictures, which come with validation."""
+    later = {"matplotlib", "scipy", "wandb", "transformers", "librosa", "huggingface_hub", "parselmouth"}
+    assert not loaded_by("import train.__main__") & later
 
 
 def test_lazy_names_are_all_there():

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from codec.nn.precision import emulates_bfloat16
@@ -87,6 +86,8 @@ def parallelize(networks: dict[str, nn.Module], main: str, mode: str, world: Wor
         if not any(p.requires_grad for p in network.parameters()):
             parallel[name] = network
         elif mode == "fsdp" and name == main:
+            from torch.distributed.fsdp import fully_shard  # slow to load
+
             for module in network.modules():
                 if isinstance(module, Block):
                     fully_shard(module)

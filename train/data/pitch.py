@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
-from scipy.signal import fftconvolve
 
 from eval.metrics.prosody import require_praat
 
@@ -43,6 +41,8 @@ def lock_pitch(x: Samples, sample_rate: int, hop_length: int) -> Samples:
             start = float(near.start + np.abs(cycles[near] - round(cycles[i])).argmin())
         starts.append(start)
     frames = hop_length * np.arange(len(starts))
+    from scipy.interpolate import PchipInterpolator  # slow to load
+
     return _read_at(x, PchipInterpolator(frames, starts)(np.arange(frames[-1])))
 
 
@@ -65,6 +65,8 @@ def fundamental_phase(x: Samples, sample_rate: int) -> tuple[NDArray[np.float64]
         return silence
     at = np.arange(len(x)) / sample_rate
     cycles = np.cumsum(np.interp(at, times[f0 > 0], f0[f0 > 0])) / sample_rate
+    from scipy.signal import fftconvolve  # slow to load
+
     rest = fftconvolve(x * np.exp(-2j * np.pi * cycles), np.hanning(int(WINDOW_S * sample_rate)), mode="same")
     return cycles + np.unwrap(np.angle(rest)) / (2 * np.pi), np.interp(at, times, f0 > 0) > 0.5
 

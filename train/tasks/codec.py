@@ -25,7 +25,6 @@ from codec.tokenizer import load
 from eval.ctc import save_head
 from eval.metrics.base import Pair
 from eval.metrics.registry import DEFAULT
-from eval.pictures import spectrogram_pair
 from eval.score import Job, columns_of, failures, score_each
 from eval.spelling import normalise
 from train.config import from_mapping
@@ -329,6 +328,8 @@ class CodecTask:
 
         Where there are transcripts and a CTC head, `cer` is what the head reads from the semantic codes.
         """
+        from eval.pictures import spectrogram_pair  # matplotlib is slow to load
+
         jobs, codes, texts, waveforms = [], [], [], []
         head = self.distillation.head
         audio: dict[str, Tensor] = {}

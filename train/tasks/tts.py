@@ -25,7 +25,6 @@ from codec.tts.model import TTSLosses, TTSModel
 from codec.tts.pretrained import HF, read_backbone, read_tokenizer
 from codec.tts.sampling import Sampling
 from codec.tts.text.tokenizer import BPETokenizer, TextTokenizer
-from eval.pictures import spectrogram_pair
 from train.config import from_mapping
 from train.data.loader import make_loader
 from train.data.speech import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
@@ -208,6 +207,8 @@ class TTSTask:
         pictures: dict[str, Any] = {}
         if not self.n_valid:
             return audio, pictures
+        from eval.pictures import spectrogram_pair  # matplotlib is slow to load
+
         assert self.valid is not None
         tokens, requests, utterances = self.valid.tokens, [], []
         loop = FrameLoop(self.model, self.tokenizer.special, self.n_valid)
