@@ -10,8 +10,8 @@ import argparse
 import torch
 from tqdm import tqdm
 
-import codec
 from codec import Codec, EncoderStream, Tokens, preset
+from codec.audio.io import read_audio
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     n_samples = int(args.minutes * 60 * model.config.sample_rate)
     x = torch.randn(n_samples) * 0.1
     if args.audio:
-        clip = codec.audio.io.read_audio(args.audio, None, model.config.sample_rate)
+        clip = read_audio(args.audio, None, model.config.sample_rate)
         x = clip.repeat(-(-n_samples // len(clip)))[:n_samples]
     with torch.inference_mode():  # random weights give tiny latents; spread them over the codes as training does
         z = model.latents(x[None, : model.config.sample_rate * 10])

@@ -4,14 +4,34 @@ Shapes in comments and docstrings: B batch, L samples, T frames or steps, D widt
 K codebooks (n_q of them in use), N entries.
 """
 
-from codec.audio.error import AudioError
-from codec.checkpoint.store import CheckpointError
-from codec.config import CodecConfig, preset
-from codec.model import Codec, MissingEncoderError
-from codec.stream import DecoderStream, EncoderStream
-from codec.tokenizer import Tokenizer, load
-from codec.tokens.layout import IdLayout
-from codec.tokens.tokens import Tokens
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from codec.audio.error import AudioError
+    from codec.checkpoint.store import CheckpointError
+    from codec.config import CodecConfig, preset
+    from codec.model import Codec, MissingEncoderError
+    from codec.stream import DecoderStream, EncoderStream
+    from codec.tokenizer import Tokenizer, load
+    from codec.tokens.layout import IdLayout
+    from codec.tokens.tokens import Tokens
+else:
+    from codec.lazy import lazy
+
+    # As above. Imported when first asked for, as torch takes seconds.
+    __getattr__, __dir__ = lazy(
+        globals(),
+        {
+            "audio.error": ["AudioError"],
+            "checkpoint.store": ["CheckpointError"],
+            "config": ["CodecConfig", "preset"],
+            "model": ["Codec", "MissingEncoderError"],
+            "stream": ["DecoderStream", "EncoderStream"],
+            "tokenizer": ["Tokenizer", "load"],
+            "tokens.layout": ["IdLayout"],
+            "tokens.tokens": ["Tokens"],
+        },
+    )
 
 __all__ = [
     "AudioError",

@@ -9,6 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
+DEFAULT = "default"  # names the checkpoint that comes with the package
+
 # The first version's fields, for good: those of `CodecConfig` that came later are not named here, see `used_fields`.
 FIRST_FIELDS = (
     "sample_rate", "patch_size", "proj_kernel_size", "dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim",
@@ -17,6 +19,11 @@ FIRST_FIELDS = (
     "semantic_codebook_size", "semantic_dim", "semantic_init",
     "semantic_decay", "semantic_revive_below", "semantic_quantize_prob",
     "acoustic_dim", "acoustic_levels", "acoustic_quantize_prob", "acoustic_noise_prob", "quantizer_dropout",
+)  # fmt: skip
+
+POSITIVE = (
+    "sample_rate", "patch_size", "proj_kernel_size", "dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim",
+    "norm_eps", "qk_norm_eps", "semantic_dim", "acoustic_dim", "envelope_bands", "periodicity_bands",
 )  # fmt: skip
 
 
@@ -34,33 +41,33 @@ class CodecConfig:
     sample_rate: int = 24_000  # Hz
     patch_size: int = 240  # samples
     proj_kernel_size: int = 7  # patches; the convolutions next to the waveform
-    dim: int = 1024
-    hidden_dim: int = 4096
-    n_heads: int = 8
-    n_kv_heads: int = 8
-    head_dim: int = 128
-    strides: tuple[int, ...] = (2, 2, 2, 1)
-    kernel_sizes: tuple[int, ...] = (4, 4, 4, 3)
+    dim: int = 1024  # width of encoder and decoder
+    hidden_dim: int = 4096  # width of their feed-forward layers
+    n_heads: int = 8  # of attention
+    n_kv_heads: int = 8  # heads of keys and values
+    head_dim: int = 128  # width of a head
+    strides: tuple[int, ...] = (2, 2, 2, 1)  # steps that each stage makes one of; their product is patches per frame
+    kernel_sizes: tuple[int, ...] = (4, 4, 4, 3)  # steps, of the convolutions that change the rate
     windows: tuple[int, ...] = (16, 8, 4, 2)  # past steps each position sees besides itself
-    encoder_layers: tuple[int, ...] = (2, 2, 2, 2)
-    decoder_layers: tuple[int, ...] = (2, 2, 2, 2)  # in decoder order
-    norm_eps: float = 1e-2
-    qk_norm_eps: float = 1e-6
-    layer_scale_init: float = 0.01
+    encoder_layers: tuple[int, ...] = (2, 2, 2, 2)  # transformer blocks of each stage
+    decoder_layers: tuple[int, ...] = (2, 2, 2, 2)  # transformer blocks of each stage, in decoder order
+    norm_eps: float = 1e-2  # added to mean squares by RMSNorm ...
+    qk_norm_eps: float = 1e-6  # ... and by that of queries and keys
+    layer_scale_init: float = 0.01  # of what a branch adds to its block, before training
     proj_weight_norm: bool = True  # how the released layout stores the two projections
     front: Literal["patches", "spectrum"] = "patches"  # what the encoder sees of the waveform
     head: Literal["patches", "source_filter"] = "patches"  # what makes the waveform of the decoder's output
-    envelope_bands: int = 64  # source_filter: of the spectrum ...
+    envelope_bands: int = 64  # head source_filter: bands of the spectral envelope ...
     periodicity_bands: int = 12  # ... and of the mixture of pulses and noise
 
-    semantic_codebook_size: int = 8192
-    semantic_dim: int = 256
-    semantic_init: Literal["kmeans", "first_batch"] = "kmeans"
+    semantic_codebook_size: int = 8192  # entries
+    semantic_dim: int = 256  # width of an entry
+    semantic_init: Literal["kmeans", "first_batch"] = "kmeans"  # how the codebook is placed on latents
     semantic_decay: float = 0.99  # of the codebook's running sums, per training step
     semantic_revive_below: float = 0.03  # share of the mean usage under which an entry is replaced; 0 turns it off
     semantic_quantize_prob: float = 0.5  # share of training samples that pass the VQ
 
-    acoustic_dim: int = 36
+    acoustic_dim: int = 36  # acoustic codebooks, one for each dimension
     acoustic_levels: int | tuple[int, ...] = 21  # one number, or one per dimension
     acoustic_quantize_prob: float = 0.5  # share of training samples rounded to levels ...
     acoustic_noise_prob: float = 0.25  # ... and given uniform noise instead; the rest pass through
@@ -95,21 +102,19 @@ class CodecConfig:
         require(n > 0, "strides", self.strides, "at least one stage")
         for name in ("kernel_sizes", "windows", "encoder_layers", "decoder_layers"):
             value = getattr(self, name)
-            require(len(value) == n, name, value, f"{n} entries, one per stride")
-            low = 0 if name.endswith("layers") else 1
-            require(min(value) >= low, name, value, f"entries of at least {low}")
+            require(len(value) == n, name, value, f"one entry for each of strides = {self.strides}")
+        for name in ("kernel_sizes", "windows"):
+            require(min(getattr(self, name)) >= 1, name, getattr(self, name), "entries of at least 1")
+        for name in ("encoder_layers", "decoder_layers"):
+            require(min(getattr(self, name)) >= 0, name, getattr(self, name), "entries of at least 0")
         require(min(self.strides) >= 1, "strides", self.strides, "entries of at least 1")
         require(self.strides[-1] == 1, "strides", self.strides, "1 at the end, so that the decoder can mirror it")
         for kernel_size, stride in zip(self.kernel_sizes, self.strides, strict=True):
             good = kernel_size % stride == 0
-            require(good, "kernel_sizes", self.kernel_sizes, f"multiples of strides {self.strides}")
+            require(good, "kernel_sizes", self.kernel_sizes, f"multiples of strides = {self.strides}")
 
     def _check_values(self) -> None:
-        positive = (
-            "sample_rate patch_size proj_kernel_size dim hidden_dim n_heads n_kv_heads head_dim "
-            "norm_eps qk_norm_eps semantic_dim acoustic_dim envelope_bands periodicity_bands"
-        )
-        for name in positive.split():
+        for name in POSITIVE:
             require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
         for name, choices in (("front", ("patches", "spectrum")), ("head", ("patches", "source_filter"))):
             require(getattr(self, name) in choices, name, getattr(self, name), " or ".join(choices))
@@ -120,12 +125,13 @@ class CodecConfig:
         require(good, "semantic_init", self.semantic_init, "kmeans or first_batch")
         require(0 <= self.semantic_decay < 1, "semantic_decay", self.semantic_decay, "a number in [0, 1)")
         require(self.semantic_revive_below >= 0, "semantic_revive_below", self.semantic_revive_below, "0 or more")
+        require(self.layer_scale_init >= 0, "layer_scale_init", self.layer_scale_init, "0 or more")
         for name in ("semantic_quantize_prob", "acoustic_quantize_prob", "acoustic_noise_prob", "quantizer_dropout"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability")
         total = self.acoustic_quantize_prob + self.acoustic_noise_prob
         require(total <= 1, "acoustic_noise_prob", self.acoustic_noise_prob, "at most 1 - acoustic_quantize_prob")
         good = len(self.levels) == self.acoustic_dim
-        require(good, "acoustic_levels", self.acoustic_levels, f"one entry per dimension, {self.acoustic_dim}")
+        require(good, "acoustic_levels", self.acoustic_levels, f"one per acoustic_dim = {self.acoustic_dim}")
         require(min(self.levels) >= 2, "acoustic_levels", self.acoustic_levels, "at least 2 levels")
 
     @property

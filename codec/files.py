@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")  # of files that folders are searched for
+TOKENS_SUFFIX = ".tokens"
 ESCAPE = "backslashreplace"  # for errors in text files: what a file's name has that is no UTF-8, as JSON escapes it
 _PREFIX = ".new-"  # short, as the names of users may be as long as a file system allows
 _MAX_SUFFIX = 32

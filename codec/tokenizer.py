@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal, overload
 
 import torch
 from numpy.typing import NDArray
@@ -16,26 +17,60 @@ from torch.nn.utils.rnn import pad_sequence
 from codec.audio.error import AudioError
 from codec.audio.io import Audio, is_pair, read_audio
 from codec.checkpoint import store, voxtral
-from codec.checkpoint.hub import DEFAULT, resolve
-from codec.config import PRESETS, CodecConfig, preset
+from codec.checkpoint.hub import resolve
+from codec.checkpoint.store import CheckpointError
+from codec.config import DEFAULT, PRESETS, CodecConfig, preset
 from codec.model import Codec
+from codec.nn.precision import warn_if_emulated
 from codec.stream import DecoderStream, EncoderStream
 from codec.tokens.layout import IdLayout
-from codec.tokens.tokens import Tokens, check_codes
+from codec.tokens.tokens import Tokens, check_codes, pad_codes
+
+ALIKE = 0.75  # items at least this share as long as the longest are padded to it; less costs more than another pass
 
 
 class Tokenizer:
     """A codec with audio files, sample rates and lengths taken care of.
 
+    Pickled, as for worker processes, it is the name of the folder that it was loaded from, while its weights are those
+    in there; else it is the weights.
+
     Args:
         model: the codec; used in eval mode.
         fingerprint: its identity, stamped on tokens; computed from the weights unless given.
+        source: the checkpoint folder that `load` made it from, if any.
     """
 
-    def __init__(self, model: Codec, fingerprint: str | None = None) -> None:
-        self.model = model.eval()
+    def __init__(self, model: Codec, fingerprint: str | None = None, source: str = "") -> None:
+        self.model, self._source = model.eval(), source
         if fingerprint is not None:
             self.fingerprint = fingerprint
+
+    def __getstate__(self) -> dict[str, Any]:
+        if not self._is_as_loaded():
+            return self.__dict__
+        return {
+            "source": self._source,
+            "fingerprint": self.fingerprint,
+            "device": self.model.device,
+            "dtype": self.model.dtype,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "source" in state:
+            state = _load_again(**state).__dict__
+        self.__dict__.update(state)
+
+    def _is_as_loaded(self) -> bool:
+        """Whether loading the source once more would give the same model."""
+        if not self._source or any(p.requires_grad for p in self.model.parameters()):
+            return False
+        try:
+            again = _load_again(self._source, self.fingerprint, "cpu", self.model.dtype).model.state_dict()
+        except CheckpointError:
+            return False
+        ours = self.model.state_dict()
+        return ours.keys() == again.keys() and all(torch.equal(again[name], t.cpu()) for name, t in ours.items())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -51,39 +86,72 @@ class Tokenizer:
         """Ids for a language model over all codebooks, as in the released model."""
         return IdLayout(self.config.codebook_sizes)
 
+    @overload
+    def encode(
+        self, audio: Audio | Sequence[Audio], sample_rate: float | None = None, on_error: Literal["raise"] = "raise"
+    ) -> Tokens: ...
+
+    @overload
+    def encode(
+        self, audio: Audio | Sequence[Audio], sample_rate: float | None = None, *, on_error: Literal["skip"]
+    ) -> tuple[Tokens, dict[int, str]]: ...
+
     @torch.no_grad()
-    def encode(self, audio: Audio | Sequence[Audio], sample_rate: float | None = None) -> Tokens:
-        """Encode one recording or a list of recordings of any lengths.
+    def encode(
+        self,
+        audio: Audio | Sequence[Audio],
+        sample_rate: float | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+    ) -> Tokens | tuple[Tokens, dict[int, str]]:
+        """Encode one recording or a list of recordings of any lengths; those of similar length are encoded together.
 
         Args:
             audio: a path, or a file open for reading bytes; or samples `[L]` or `[channels, L]` (float, int16 or
                 int32; channels are averaged); or (samples, sample_rate); or an item of a column of the package
                 `datasets`; or a list of these.
             sample_rate: of bare samples, in Hz. All others have their own.
+            on_error: of unusable recordings: "raise", or "skip", which leaves their items without frames.
 
         Returns:
-            Tokens, an item for each recording, equal to what it gives alone. No gradient passes; one does through
-            `model`.
+            Tokens, an item for each recording, in the order given and equal to what it gives alone. No gradient
+            passes; one does through `model`. With "skip" also the reasons, by the positions of what was skipped.
 
         Raises:
             AudioError: unusable audio. MissingEncoderError: the checkpoint has no encoder.
         """
         self.model.encoder  # noqa: B018  raises before files are read
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"on_error = {on_error!r}: expected raise or skip")
         if isinstance(audio, Iterator) and not hasattr(audio, "read"):
             raise AudioError(f"audio: {type(audio).__name__}; give the recordings as a list: encode(list(...))")
         recordings = audio if isinstance(audio, list | tuple) and not is_pair(audio) else [audio]
         if not recordings:
             raise ValueError("audio: an empty list; give at least one recording")
-        target = self.config.sample_rate
-        waveforms = [read_audio(a, sample_rate, target, f"audio[{i}]") for i, a in enumerate(recordings)]
-        n_samples = torch.tensor([len(w) for w in waveforms])
-        batch = pad_sequence(waveforms, batch_first=True).to(self.model.device)
-        lengths = None if len(waveforms) == 1 else n_samples.to(batch.device)
-        codes = self.model.encode(batch, lengths)
-        tokens = Tokens(codes, n_samples.to(batch.device), target, self.config.hop_length, self.fingerprint)
-        past = torch.arange(codes.shape[2], device=codes.device) >= tokens.lengths[:, None]
-        codes.masked_fill_(past[:, None], 0)
-        return tokens
+        waveforms: dict[int, Tensor] = {}
+        skipped: dict[int, str] = {}
+        for i, recording in enumerate(recordings):
+            try:
+                waveforms[i] = read_audio(recording, sample_rate, self.config.sample_rate, f"audio[{i}]")
+            except AudioError as error:
+                if on_error == "raise":
+                    raise
+                skipped[i] = str(error)
+        tokens = self._encode(waveforms, len(recordings))
+        return tokens if on_error == "raise" else (tokens, skipped)
+
+    def _encode(self, waveforms: dict[int, Tensor], n_items: int) -> Tokens:
+        """Waveforms `[L_i]` by position, of `n_items`, as tokens; the others have no frames."""
+        c, device = self.config, self.model.device
+        rows = [torch.zeros(c.num_codebooks, 0, dtype=torch.int64, device=device)] * n_items
+        n_samples = torch.zeros(n_items, dtype=torch.int64)
+        for group in _alike({i: len(w) for i, w in waveforms.items()}):
+            lengths = torch.tensor([len(waveforms[i]) for i in group])
+            n_samples[group] = lengths
+            batch = pad_sequence([waveforms[i] for i in group], batch_first=True).to(device)
+            codes = self.model.encode(batch, None if len(group) == 1 else lengths.to(device))
+            for i, row, length in zip(group, codes, lengths.tolist(), strict=True):
+                rows[i] = row[:, : -(-length // c.hop_length)]
+        return Tokens(pad_codes(rows), n_samples.to(device), c.sample_rate, c.hop_length, self.fingerprint)
 
     @torch.no_grad()
     def decode(self, tokens: Tokens | Tensor | NDArray) -> list[Tensor]:
@@ -105,12 +173,15 @@ class Tokenizer:
                 "drop the fingerprint (dataclasses.replace(tokens, fingerprint='')) if you know that they fit"
             )
         check_codes(tokens.codes, c.codebook_sizes)
-        if not tokens.codes.shape[2]:
-            return [torch.zeros(0, dtype=torch.float32) for _ in range(len(tokens))]
         device = self.model.device
-        lengths = None if len(tokens) == 1 else tokens.lengths.to(device)
-        waveforms = self.model.decode(tokens.codes.to(device), lengths).float()
-        return [w[: int(n)] for w, n in zip(waveforms, tokens.n_samples, strict=True)]
+        waveforms = [torch.zeros(0, dtype=torch.float32, device=device)] * len(tokens)
+        for group in _alike({i: n for i, n in enumerate(tokens.lengths.tolist()) if n}):
+            lengths = tokens.lengths[group]
+            codes = tokens.codes[group, :, : int(lengths.max())].to(device)
+            decoded = self.model.decode(codes, None if len(group) == 1 else lengths.to(device)).float()
+            for i, waveform in zip(group, decoded, strict=True):
+                waveforms[i] = waveform[: int(tokens.n_samples[i])]
+        return waveforms
 
     def encoder_stream(self, batch_size: int = 1) -> EncoderStream:
         """New streams from samples to tokens."""
@@ -144,7 +215,8 @@ def load(
             the released Voxtral layout), a hub id, or a preset of `codec.config`. A preset has random
             weights, always the same, and warns that it is untrained.
         device: where to put it.
-        dtype: of the encoder's and decoder's weights, e.g. torch.bfloat16; the quantizer is always float32.
+        dtype: of the encoder's and decoder's weights; the quantizer is always float32. bfloat16 warns where the
+            device only emulates it.
 
     Raises:
         CheckpointError: not found, damaged, or tensors that do not fit the config.
@@ -152,6 +224,8 @@ def load(
     """
     if not dtype.is_floating_point:
         raise ValueError(f"dtype = {dtype}: expected a floating type")
+    warn_if_emulated(dtype, device)
+    source = ""
     with _float32():
         if str(name) in PRESETS and not Path(name).exists():
             warnings.warn(f"preset {name!r} is untrained: its weights are random and it decodes to noise", stacklevel=2)
@@ -159,8 +233,10 @@ def load(
                 torch.manual_seed(0)
                 model, fingerprint = Codec(preset(str(name))), None
         else:
-            model, fingerprint = _load_folder(resolve(name))
-    tokenizer = Tokenizer(model.requires_grad_(False), fingerprint)
+            folder = resolve(name)
+            model, fingerprint = _load_folder(folder)
+            source = str(folder.absolute())
+    tokenizer = Tokenizer(model.requires_grad_(False), fingerprint, source)
     _ = tokenizer.fingerprint  # before rounding to `dtype`, which keeps the codec's identity
     model.cast(dtype).to(device)
     return tokenizer
@@ -175,6 +251,29 @@ def _float32() -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(dtype)
+
+
+def _load_again(source: str, fingerprint: str, device: str | torch.device, dtype: torch.dtype) -> Tokenizer:
+    """`load`, for the codec that it gave before.
+
+    Raises:
+        CheckpointError: as `load`, or it is another one now.
+    """
+    tokenizer = load(source, device, dtype)
+    if tokenizer.fingerprint != fingerprint:
+        raise CheckpointError(f"{source}: holds codec {tokenizer.fingerprint}, it was {fingerprint}; load it again")
+    return tokenizer
+
+
+def _alike(lengths: dict[int, int]) -> list[list[int]]:
+    """The keys in groups, from the longest to the shortest, each with lengths of at least `ALIKE` of its longest."""
+    groups: list[list[int]] = []
+    for i in sorted(lengths, key=lambda i: -lengths[i]):
+        if groups and lengths[i] >= ALIKE * lengths[groups[-1][0]]:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
 
 
 def _load_folder(folder: Path) -> tuple[Codec, str | None]:

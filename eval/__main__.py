@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codec.files import atomic_file
 from eval.metrics.registry import DEFAULT, METRICS
-from eval.pictures import rate_quality
+from eval.pictures import rate_quality, save_figure
 from eval.provenance import environment
 from eval.run import evaluate
 from eval.systems import ANCHORS, BASELINES, FILES, PRETRAINED
@@ -38,8 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     write(args.out, results)
-    with atomic_file(args.out / "rate_quality.png") as new:
-        rate_quality(results, results.columns[:3]).savefig(new, dpi=120)
+    save_figure(rate_quality(results, results.columns[:3]), args.out / "rate_quality")
     print(markdown(results), end="")
     return int(bool(results.not_measured) or any(s.not_measured or s.failures for s in results.systems))
 

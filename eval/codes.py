@@ -24,6 +24,7 @@ from eval.results import CODING, Results, SystemResult, file_of
 from eval.tables import table
 
 N_SHUFFLES = 4
+UNSEEN = ("unseen", "by chance")  # columns: codes that do not occur, and how many of equally likely ones would not
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,25 @@ class Codebook:
     """How the codes of one codebook spread and repeat.
 
     Entropy is that of the observed frequencies, so at most log2 of the number of frames: too low
-    until frames far outnumber the codebook's entries.
+    until frames far outnumber the codebook's entries. An entry that does not occur is dead only where
+    it would have occurred: hold `n_unseen` against `n_unseen_by_chance`.
     """
 
     size: int
+    n_frames: int
     entropy: float  # bits per code
-    n_dead: int  # entries that never occur
+    n_unseen: int  # entries that do not occur
     repetition: float  # share of frames with the code of the frame before
+
+    @property
+    def n_unseen_by_chance(self) -> float:
+        """Entries that would not occur on average if all were equally likely: size * (1 - 1 / size) ^ n_frames."""
+        return self.size * (1 - 1 / self.size) ** self.n_frames
+
+    @property
+    def n_frames_needed(self) -> int:
+        """Frames in which less than one of equally likely entries would not occur: about size * ln(size)."""
+        return math.ceil(math.log(self.size) / -math.log1p(-1 / self.size)) if self.size > 1 else 1
 
     @property
     def perplexity(self) -> float:
@@ -47,7 +60,7 @@ class Codebook:
     @property
     def usage(self) -> float:
         """Share of entries that occur, 0 to 1."""
-        return 1 - self.n_dead / self.size
+        return 1 - self.n_unseen / self.size
 
 
 @dataclass(frozen=True)
@@ -108,9 +121,10 @@ def code_stats(codes: Sequence[Tensor | NDArray], codebook_sizes: Sequence[int],
     stats = codebook_stats(joined[None], sizes)
     bits = stats.perplexity.double().log2()
     repeats = torch.stack([(c[:, 1:] == c[:, :-1]).sum(1) for c in recordings]).sum(0) / n_pairs
+    n = joined.shape[1]
     columns = zip(sizes, bits.tolist(), stats.usage.tolist(), repeats.tolist(), strict=True)
-    codebooks = tuple(Codebook(size, h, round(size * (1 - usage)), same) for size, h, usage, same in columns)
-    return CodeStats(codebooks, _shared(joined).diagonal_scatter(bits), joined.shape[1], frame_rate)
+    codebooks = tuple(Codebook(size, n, h, round(size * (1 - usage)), same) for size, h, usage, same in columns)
+    return CodeStats(codebooks, _shared(joined).diagonal_scatter(bits), n, frame_rate)
 
 
 def entropy(x: Tensor) -> float:
@@ -139,26 +153,38 @@ def run_stats(folder: Path, results: Results, system: SystemResult) -> CodeStats
 
 
 def summary(stats: dict[str, CodeStats]) -> str:
-    """A Markdown table with a line for each system."""
-    header = ["system", "frames", "kbit/s", "entropy kbit/s", "usage", "repetition", "redundancy", "dead"]
+    """A Markdown table with a line for each system, and how many frames it would take to tell dead codes."""
+    header = ["system", "frames", "kbit/s", "entropy kbit/s", "usage", "repetition", "redundancy", *UNSEEN]
     rows = []
     for name, s in stats.items():
         usage, repetition = (mean(getattr(book, x) for book in s.codebooks) for x in ("usage", "repetition"))
-        n_dead = sum(book.n_dead for book in s.codebooks)
         rates = [f"{rate / 1000:.3f}" for rate in (s.bitrate, s.entropy_bitrate)]
         shares = [f"{x:.3f}" for x in (usage, repetition, s.redundancy)]
-        rows.append([name, str(s.n_frames), *rates, *shares, str(n_dead)])
-    return table(header, rows)
+        rows.append([name, str(s.n_frames), *rates, *shares, *_unseen(s.codebooks)])
+    needed = {name: max(book.n_frames_needed for book in s.codebooks) for name, s in stats.items()}
+    notes = [
+        f"{name}: {s.n_frames} frames are too few to tell which codes are dead: {needed[name]} "
+        f"({needed[name] / s.frame_rate / 60:.0f} minutes) would show all of its largest codebook, were they equally "
+        "likely."
+        for name, s in stats.items()
+        if s.n_frames < needed[name]
+    ]
+    return "\n\n".join([table(header, rows), *notes])
 
 
 def by_codebook(stats: CodeStats) -> str:
     """A Markdown table with a line for each codebook."""
-    header = ["codebook", "size", "entropy (bits)", "perplexity", "usage", "dead", "repetition"]
+    header = ["codebook", "size", "entropy (bits)", "perplexity", "usage", *UNSEEN, "repetition"]
     rows = []
     for k, b in enumerate(stats.codebooks):
-        spread = [f"{b.entropy:.3f}", f"{b.perplexity:.1f}", f"{b.usage:.3f}", str(b.n_dead)]
+        spread = [f"{b.entropy:.3f}", f"{b.perplexity:.1f}", f"{b.usage:.3f}", *_unseen([b])]
         rows.append([str(k), str(b.size), *spread, f"{b.repetition:.3f}"])
     return table(header, rows)
+
+
+def _unseen(books: Sequence[Codebook]) -> list[str]:
+    """What stands in the columns `UNSEEN`."""
+    return [str(sum(b.n_unseen for b in books)), f"{sum(b.n_unseen_by_chance for b in books):.0f}"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from codec.audio.io import read_audio, write_audio
-from codec.checkpoint.hub import DEFAULT
+from codec.config import DEFAULT
 from codec.files import atomic_file
 from codec.tokenizer import load
 from eval.metrics.perceptual import estoi, pesq_wb

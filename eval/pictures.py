@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from torch import Tensor
 
+from codec.files import atomic_file
 from eval.metrics.base import Column
 from eval.results import Results, SystemResult
 from eval.systems import BASELINES
 
 FFT_SIZE = 1024
 FLOOR_DB = -80.0
+FORMATS = (".png", ".svg", ".pdf")
+DPI = 120  # of PNG
 
 
 def spectrogram_pair(original: Tensor, reconstruction: Tensor, sample_rate: int) -> Figure:
@@ -39,6 +45,26 @@ def spectrogram_pair(original: Tensor, reconstruction: Tensor, sample_rate: int)
     return figure
 
 
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write STEM.png, and STEM.svg and STEM.pdf for print; each whole or not at all."""
+    paths = [stem.with_name(stem.name + suffix) for suffix in FORMATS]
+    for path in paths:
+        with atomic_file(path) as new:
+            figure.savefig(new, dpi=DPI)
+    return paths
+
+
+def scale_rates(axes: Axes) -> None:
+    """A logarithmic axis of bitrates, with numbers that do not touch over any range."""
+    axes.set(xscale="log", xlabel="kbit/s")
+    low, high = axes.get_xlim()
+    ticks = [digit * 10.0**power for power in range(-3, 4) for digit in (1, 2, 5)]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    axes.xaxis.set_major_locator(FixedLocator(ticks) if len(ticks) >= 3 else MaxNLocator(5))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def rate_quality(results: Results, columns: Sequence[Column], kbit_per_s: tuple[float, float] = (0.1, 30.0)) -> Figure:
     """Each column over the bitrate, with 95% intervals; one model with several numbers of codebooks is one line.
 
@@ -61,8 +87,9 @@ def rate_quality(results: Results, columns: Sequence[Column], kbit_per_s: tuple[
             rates, means = [rate for rate, _ in points], [mean for _, mean in points]
             bars = [[m.mean - m.low for m in means], [m.high - m.mean for m in means]]
             axis.errorbar(rates, [m.mean for m in means], bars, marker="o", markersize=4, capsize=2, label=name)
-        axis.set(xscale="log", xlabel="kbit/s", title=column.title)
+        axis.set(title=column.title)
         axis.grid(alpha=0.3)
+        scale_rates(axis)
     if lines:
         figure.axes[0].legend()
     return figure

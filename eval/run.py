@@ -16,7 +16,6 @@ import numpy as np
 import soundfile
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from codec.audio.io import read_audio
 from codec.files import atomic_file
@@ -25,6 +24,7 @@ from eval.baselines.base import SAMPLE_RATE, MissingProgramError, System
 from eval.baselines.files import Files
 from eval.metrics.base import Column, MissingBackendError, Pair
 from eval.metrics.registry import make_metric
+from eval.progress import progress
 from eval.results import CODING, REFERENCE, Recording, Results, SystemResult, file_of
 from eval.score import Job, score_each
 from eval.systems import make_system
@@ -178,7 +178,7 @@ def _read_all(utterances: Sequence[Utterance], out: Path, groups: Groups) -> tup
     """Recordings, copied into the folder of the run unless they are there; and why some cannot be read."""
     sources, unreadable = [], {}
     copies = Lines(out / "recordings.jsonl", ("id",))
-    for u in tqdm(utterances, desc="read", unit="file", disable=None, delay=2):
+    for u in progress(utterances, desc="read", unit="file"):
         path = file_of(out, "audio", REFERENCE, u.id)
         try:
             waveform = read_audio(u.path, None, SAMPLE_RATE)
@@ -211,7 +211,7 @@ def _code(system: System | Files, sources: Sequence[Source], codings: Lines, out
     failures: dict[str, dict[str, str]] = {}
     lag = next(iter(done.values()))["lag"] if done else _lag(system, sources)
     todo = [s for s in sources if s.recording.id not in done]
-    for source in tqdm(todo, desc=f"{system.name}: code", unit="file", disable=None, delay=2):
+    for source in progress(todo, desc=f"{system.name}: code", unit="file"):
         name = source.recording.id
         try:
             output = _output(system, source)
@@ -293,7 +293,7 @@ def score_all(
         if missing:
             todo.append((output, tuple(missing)))
     jobs = (Job(output.id, output.pair(), missing) for output, missing in todo)
-    with tqdm(total=len(todo), desc=f"{result.system}: score", unit="file", disable=None, delay=2) as bar:
+    with progress(total=len(todo), desc=f"{result.system}: score", unit="file") as bar:
         for scored in score_each(jobs, workers):
             for spec, values in scored.values.items():
                 fields = dict(zip(scores.keys, (*key[scored.name], spec, make_metric(spec).version), strict=True))
@@ -301,8 +301,8 @@ def score_all(
                 enter(scored.name, spec, values)
             if scored.errors:
                 result.failures[scored.name] = scored.errors
+            bar.set_postfix(failed=len(result.failures), refresh=False)
             bar.update()
-            bar.set_postfix(failed=len(result.failures))
 
 
 def _scorable(result: SystemResult, sources: Sequence[Source], out: Path) -> list[Scorable]:

@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torchaudio.transforms import MFCC
-from tqdm import tqdm
 
 from codec.audio.io import read_audio
 from codec.quant.vq import VQ
 from codec.tokenizer import Tokenizer, load
 from eval.abx import Segment, abx_error, split_segments
 from eval.probe import Purity, ctc_probe, purity
+from eval.progress import progress
 from eval.tables import table
 from eval.testsets import read_testset
 
@@ -62,7 +62,7 @@ def read_spoken(source: str | Path, minutes: float, sample_rate: int) -> Spoken:
     total = sum(u.duration_s or 0 for u in utterances)
     step = max(1, int(total / (60 * minutes)))
     spoken = Spoken([], [], [])
-    for u in tqdm(utterances[::step], unit="file", desc="read", disable=None):
+    for u in progress(utterances[::step], unit="file", desc="read"):
         spoken.waveforms.append(read_audio(u.path, None, sample_rate))
         spoken.texts.append(u.text or "")
         spoken.speakers.append(u.speaker or "")
@@ -72,7 +72,7 @@ def read_spoken(source: str | Path, minutes: float, sample_rate: int) -> Spoken:
 def semantic_codes(tokenizer: Tokenizer, waveforms: list[Tensor]) -> list[Tensor]:
     """Codes `[T]` of the semantic codebook for each waveform."""
     rate = tokenizer.config.sample_rate
-    bar = tqdm(waveforms, unit="file", desc="encode", disable=None)
+    bar = progress(waveforms, unit="file", desc="encode")
     return [tokenizer.encode(waveform, rate).codes[0, 0].cpu().clone() for waveform in bar]
 
 

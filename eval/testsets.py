@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codec.audio.io import AUDIO_SUFFIXES
-from codec.files import find_files
+from codec.files import AUDIO_SUFFIXES, find_files
 
 _REMEDY = "correct or delete the line, or write the manifest again with python -m train.data.manifest"
 _LABELS = ("text", "speaker", "language", "source")

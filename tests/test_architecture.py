@@ -1,11 +1,14 @@
 """The structure the README draws: imports point one way, files stay small, nothing heavy loads by itself."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import codec
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "codec").rglob("*.py"))
@@ -13,7 +16,7 @@ ALL_FILES = sorted(path for part in ("codec", "eval", "train") for path in (ROOT
 
 # Each part may import itself and what stands before it.
 ORDER = [
-    {"config", "files"},
+    {"config", "files", "lazy"},
     {"audio"},
     {"nn"},
     {"quant"},
@@ -70,9 +73,71 @@ def test_the_core_reads_in_one_sitting():
     assert sum(len((ROOT / f"codec/{name}.py").read_text().splitlines()) for name in CORE) < 1_500
 
 
+def loaded_by(code):
+    """Top-level packages that a fresh process has imported after running `code`."""
+    code += "\nimport sys; print('\\nloaded:', *{m.split('.')[0] for m in sys.modules})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(result.stdout.rpartition("loaded:")[2].split())
+
+
 def test_import_is_light():
-    """`import codec` loads no training, export, web or plotting package."""
-    code = "import codec, sys; print(*{m.split('.')[0] for m in sys.modules})"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(result.stdout.split())
-    assert not loaded & {"hydra", "wandb", "onnx", "onnxscript", "transformers", "librosa", "fastapi", "matplotlib"}
+    """`import codec` loads nothing that takes long, and using it no training, export, web or plotting package."""
+    heavy = {"torch", "numpy", "safetensors", "soundfile"}
+    others = {
+        "huggingface_hub",
+        "hydra",
+        "wandb",
+        "onnx",
+        "onnxscript",
+        "transformers",
+        "librosa",
+        "fastapi",
+        "matplotlib",
+        "scipy",
+    }
+    assert not loaded_by("import codec; codec.__version__; dir(codec); codec.AudioError; codec.preset('tiny')") & heavy
+    used = loaded_by("import codec; codec.load")
+    assert heavy <= used
+    assert not used & others
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        *([command, "--help"] for command in ("encode", "decode", "stream", "speak", "voices", "info", "export-onnx")),
+        ["encode"],
+        ["encode", "no*where"],
+        ["encode", "README.md", "--dtype", "int8"],
+        ["decode", "--n-q", "many", "x"],
+        ["speak", "Hello.", "--out", "x.mp3"],
+        ["speak", "Hello.", "--temperature", "-1"],
+        ["stream", "sideways"],
+    ],
+    ids=" ".join,
+)
+def test_help_and_refusals_come_at_once(arguments):
+    """Without torch, and what else takes seconds to load."""
+    code = f"import sys\nsys.argv[1:] = {arguments}\nfrom codec.cli import main\ntry: main()\nexcept SystemExit: 0"
+    assert not loaded_by(code) & {"torch", "huggingface_hub", "soundfile", "transformers"}
+
+
+def test_a_training_waits_for_nothing_that_it_may_not_need():
+    """Such as pictures, which come with validation."""
+    later = {"matplotlib", "scipy", "wandb", "transformers", "librosa", "huggingface_hub", "parselmouth"}
+    assert not loaded_by("import train.__main__") & later
+
+
+def test_lazy_names_are_all_there():
+    """What is named for type checkers, in `__all__` and in the table of homes is the same."""
+    assert {name for name in dir(codec) if not name.startswith("_")} >= set(codec.__all__)
+    tree = ast.parse((ROOT / "codec/__init__.py").read_text())
+    (typed,) = (node for node in tree.body if isinstance(node, ast.If))
+    declared = {alias.name for node in typed.body for alias in node.names}
+    assert declared == set(codec.__all__)
+    for node in typed.body:
+        module = importlib.import_module(node.module)
+        assert all(getattr(codec, alias.name) is getattr(module, alias.name) for alias in node.names)
+    assert codec.files.find_files  # modules are attributes, imported or not
+    with pytest.raises(AttributeError, match="module 'codec' has no attribute 'decoed'"):
+        codec.decoed  # noqa: B018

@@ -283,8 +283,8 @@ def test_warnings_name_the_file(run):
     ("args", "message"),
     [
         (["--model", "missing"], "missing: no such folder"),
-        (["--dtype", "int8"], "dtype"),
-        (["--dtype", "float"], None),
+        (["--dtype", "int8"], "--dtype int8: expected one of float32, bfloat16, float16"),
+        (["--dtype", "float32"], None),
         (["--dtype", "Tensor"], "--dtype Tensor"),
         (["--device", "nowhere"], "nowhere"),
     ],

@@ -1,7 +1,10 @@
 """The tokenizer: any audio in, trimmed audio out, and clear refusals."""
 
+import copy
 import dataclasses
 import io
+import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -10,9 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import make_codec
+from torch.utils.data import DataLoader
 
 import codec
-from codec import AudioError, CheckpointError, Tokenizer
+from codec import AudioError, CheckpointError, Tokenizer, Tokens
 from codec.audio.io import read_audio
 
 CLIPS = [f"tests/data/{name}.flac" for name in ("kathleen", "flemishguy", "kerstin")]
@@ -26,6 +30,98 @@ def test_clips_in_a_batch_equal_clips_alone(tokenizer):
         assert torch.equal(batch[i].codes, alone.codes)
         assert len(waveforms[i]) == soundfile.info(clip).frames
         torch.testing.assert_close(waveforms[i], tokenizer.decode(alone)[0], atol=1e-5, rtol=0)
+
+
+def test_items_of_any_lengths_keep_their_order(tokenizer):
+    """Similar ones are encoded and decoded together; nobody can tell, but by the time it takes."""
+    lengths = [300, 30_000, 1, 29_000, 5_760, 24_000, 1_920]
+    noise = 0.1 * torch.randn(max(lengths), generator=torch.Generator().manual_seed(0))
+    waveforms = [noise[:n] for n in lengths]
+    tokens = tokenizer.encode(waveforms, 24_000)
+    assert tokens.n_samples.tolist() == lengths
+    outputs = tokenizer.decode(tokens)
+    for i, waveform in enumerate(waveforms):
+        alone = tokenizer.encode(waveform, 24_000)
+        assert torch.equal(tokens[i].codes, alone.codes)
+        assert not tokens.codes[i, :, tokens.lengths[i] :].any()
+        torch.testing.assert_close(outputs[i], tokenizer.decode(alone)[0], atol=1e-5, rtol=0)
+
+
+def test_items_of_similar_length_are_encoded_together(tokenizer, monkeypatch):
+    """Padding stays below a third, and equal lengths are one batch."""
+    shapes = []
+    encode = tokenizer.model.encode
+    monkeypatch.setattr(tokenizer.model, "encode", lambda x, n: shapes.append(tuple(x.shape)) or encode(x, n))
+    tokenizer.encode([torch.zeros(n) for n in (1_000, 10_000, 800, 10_000, 7_500, 7_400)], 24_000)
+    assert shapes == [(3, 10_000), (1, 7_400), (2, 1_000)]
+
+
+def test_bad_recordings_are_skipped_and_reported(tokenizer, tmp_path):
+    (tmp_path / "broken.wav").write_bytes(b"no audio")
+    recordings = [CLIPS[0], tmp_path / "broken.wav", CLIPS[1], np.zeros(0), tmp_path / "absent.wav"]
+    tokens, skipped = tokenizer.encode(recordings, 24_000, on_error="skip")
+    assert list(skipped) == [1, 3, 4]
+    assert "broken.wav" in skipped[1]
+    assert "audio[3]: empty" in skipped[3]
+    assert "absent.wav" in skipped[4]
+    assert [n > 0 for n in tokens.n_samples.tolist()] == [True, False, True, False, False]
+    for i in (0, 2):
+        assert torch.equal(tokens[i].codes, tokenizer.encode(recordings[i]).codes)
+    assert [len(w) > 0 for w in tokenizer.decode(tokens)] == [True, False, True, False, False]
+    nothing, skipped = tokenizer.encode(recordings[3:4], 24_000, on_error="skip")
+    assert (nothing.codes.shape, list(skipped)) == ((1, 9, 0), [0])
+    with pytest.raises(AudioError, match=r"broken\.wav"):
+        tokenizer.encode(recordings)
+    with pytest.raises(ValueError, match="on_error = 'ignore': expected raise or skip"):
+        tokenizer.encode(CLIPS, on_error="ignore")
+
+
+@pytest.fixture
+def loaded(tmp_path, tokenizer):
+    tokenizer.save(tmp_path / "codec")
+    return codec.load(tmp_path / "codec")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_pickle_names_the_folder_it_was_loaded_from(tmp_path, tokenizer, dtype, monkeypatch):
+    tokenizer.save(tmp_path / "codec")
+    monkeypatch.chdir(tmp_path)
+    content = pickle.dumps(codec.load("codec", dtype=dtype))
+    assert len(content) < 1_000
+    monkeypatch.chdir("/")
+    again = pickle.loads(content)
+    assert (again.fingerprint, again.model.dtype) == (tokenizer.fingerprint, dtype)
+    assert len(pickle.dumps(again)) < 1_000
+
+
+def test_a_pickle_of_a_folder_that_changed_is_refused(loaded, tmp_path):
+    content = pickle.dumps(loaded)
+    Tokenizer(make_codec(seed=1)).save(tmp_path / "codec")
+    with pytest.raises(CheckpointError, match=f"it was {loaded.fingerprint}; load it again"):
+        pickle.loads(content)
+
+
+def test_weights_that_no_folder_has_are_pickled(loaded, tmp_path, tokenizer):
+    """Those that have changed, whose folder is gone, or that were never loaded."""
+    expected = copy.deepcopy(loaded)
+    next(expected.model.parameters()).mul_(2)
+    shutil.rmtree(tmp_path / "codec")
+    for ours in (expected, loaded, tokenizer):
+        again = pickle.loads(pickle.dumps(ours))
+        assert again.fingerprint == tokenizer.fingerprint
+        for a, b in zip(again.model.parameters(), ours.model.parameters(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_in_a_dataloader(loaded):
+    """A codec that works in a fresh process, and batches of batches."""
+    loader = DataLoader(CLIPS, batch_size=2, collate_fn=loaded.encode, num_workers=1, multiprocessing_context="spawn")
+    batches = list(loader)
+    joined = next(iter(DataLoader(batches, batch_size=2, collate_fn=Tokens.stack)))
+    expected = loaded.encode(CLIPS)
+    assert torch.equal(joined.codes, expected.codes)
+    assert torch.equal(joined.n_samples, expected.n_samples)
+    assert joined.to("cpu").codes.device.type == "cpu"
 
 
 def test_ways_to_give_the_same_audio(tokenizer):

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+
+from train import help
+
+if __name__ == "__main__" and {"-h", "--help"} & set(sys.argv):  # before torch is imported, which takes seconds
+    print(help.text())
+    sys.exit()
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +106,7 @@ def run(settings: dict[str, Any]) -> bool:
     trainer = Trainer(task, config, shared.optim, settings["seed"], folder, world)
     log = Logger()
     if world.is_main:
-        _record(folder, settings)
+        _record(folder, settings, trainer.precision.name)
         log = RunLogger(folder, shared.logger, settings, trainer.progress.step, config.steps)
     try:
         return trainer.fit(log)
@@ -107,7 +114,7 @@ def run(settings: dict[str, Any]) -> bool:
         log.close()
 
 
-def _record(folder: Path, settings: dict[str, Any]) -> None:
+def _record(folder: Path, settings: dict[str, Any], precision: str) -> None:
     """Leave in the run folder what this start was made with; settings that differ from the last start are named."""
     path = folder / "config.yaml"
     if path.exists():
@@ -119,7 +126,7 @@ def _record(folder: Path, settings: dict[str, Any]) -> None:
     with atomic_file(path) as new:
         new.write_text(OmegaConf.to_yaml(settings))
     with (folder / "starts.jsonl").open("a") as file:
-        file.write(json.dumps(environment()) + "\n")
+        file.write(json.dumps({**environment(), "precision": precision}) + "\n")
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -11,6 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from codec.config import require
 from train.losses.adversarial import Maps
 from train.losses.reconstruction import complex_stft
 
@@ -26,21 +27,19 @@ class DiscriminatorConfig:
         ValueError: a field is out of range; the message names it.
     """
 
-    fft_sizes: tuple[int, ...] = (2296, 1418, 876, 542, 334, 206, 126, 76)  # samples
-    channels: int = 256
+    fft_sizes: tuple[int, ...] = (2296, 1418, 876, 542, 334, 206, 126, 76)  # samples; a discriminator each
+    channels: int = 256  # of each convolution
     n_sampled: int = 0  # resolutions in a step; 0: all
-    crop_s: float = 0.0  # of each clip in a step; 0: all of it
+    crop_s: float = 0.0  # seconds of each clip in a step; 0: all of it
 
     def __post_init__(self) -> None:
         self.fft_sizes = tuple(self.fft_sizes)
-        if not self.fft_sizes or min(self.fft_sizes) < 16:
-            raise ValueError(f"fft_sizes = {self.fft_sizes}: expected one or more sizes of at least 16 samples")
-        if self.channels < 1:
-            raise ValueError(f"channels = {self.channels}: expected at least 1")
-        if not 0 <= self.n_sampled <= len(self.fft_sizes):
-            raise ValueError(f"n_sampled = {self.n_sampled}: expected 0 to {len(self.fft_sizes)}, the number of sizes")
-        if self.crop_s < 0:
-            raise ValueError(f"crop_s = {self.crop_s}: expected 0 or more")
+        good = min(self.fft_sizes, default=0) >= 16
+        require(good, "fft_sizes", self.fft_sizes, "one or more sizes of at least 16 samples")
+        require(self.channels >= 1, "channels", self.channels, "at least 1")
+        good = 0 <= self.n_sampled <= len(self.fft_sizes)
+        require(good, "n_sampled", self.n_sampled, "0 to the number of fft_sizes")
+        require(self.crop_s >= 0, "crop_s", self.crop_s, "0 or more")
 
 
 class STFTDiscriminator(nn.Module):

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from codec.nn.precision import emulates_bfloat16
 from codec.nn.transformer import Block
 
 
@@ -53,6 +53,27 @@ def init_world(device: str) -> World:
     return World(dist.get_rank(), size, torch.device(device))
 
 
+@dataclass(frozen=True)
+class Precision:
+    """What a training calculates in."""
+
+    name: str  # float32 or bfloat16
+    note: str  # for people: which was taken and why, or what is wrong with it
+
+
+def choose_precision(setting: str, world: World) -> Precision:
+    """The setting, or for "auto" bfloat16 where every process has a device that calculates in it, else float32."""
+    reason = emulates_bfloat16(world.device)
+    slow = any_of(bool(reason), world.device)
+    reason = reason or "another process's device may be slow in bfloat16"
+    if setting == "auto" and slow:
+        return Precision("float32", f"precision: float32: {reason}")
+    if setting == "bfloat16" and slow:
+        return Precision("bfloat16", f"warning: precision: bfloat16 may be slower than float32 here: {reason}")
+    name = "bfloat16" if setting == "auto" else setting
+    return Precision(name, f"precision: {name}")
+
+
 def parallelize(networks: dict[str, nn.Module], main: str, mode: str, world: World) -> dict[str, Callable[..., Any]]:
     """What to call in place of each network so that its gradients are those of the whole batch.
 
@@ -65,6 +86,8 @@ def parallelize(networks: dict[str, nn.Module], main: str, mode: str, world: Wor
         if not any(p.requires_grad for p in network.parameters()):
             parallel[name] = network
         elif mode == "fsdp" and name == main:
+            from torch.distributed.fsdp import fully_shard  # slow to load
+
             for module in network.modules():
                 if isinstance(module, Block):
                     fully_shard(module)

@@ -19,7 +19,7 @@ from codec.checkpoint.store import check_tensors
 from train import checkpoint
 from train.checkpoint import Progress
 from train.config import OptimConfig, TrainerConfig
-from train.dist import World, any_of, barrier, mean_of, parallelize
+from train.dist import World, any_of, barrier, choose_precision, mean_of, parallelize
 from train.freeze import freeze
 from train.log import Logger
 from train.optim import WeightAverage, learning_rate, make_optimizer
@@ -52,6 +52,7 @@ class Trainer:
         self, task: Task, config: TrainerConfig, optim: OptimConfig, seed: int, folder: Path, world: World
     ) -> None:
         self.task, self.config, self.optim, self.seed = task, config, optim, seed
+        self.precision = choose_precision(config.precision, world)
         self.folder, self.checkpoints, self.world = folder, folder / "checkpoints", world
         freeze(task.networks[task.main], config.freeze)
         checkpoint.check_folder(self.checkpoints, (config.keep_last + 1) * checkpoint.size_of(task.networks))
@@ -80,6 +81,7 @@ class Trainer:
         Raises:
             TrainingError: gradients stay bad however often the run goes back.
         """
+        log.say(self.precision.note)
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
             self._fit(log)
@@ -178,7 +180,7 @@ class Trainer:
         return metrics | {f"grad_norm/{name}": norm for name, norm in norms.items()}
 
     def autocast(self) -> Any:
-        if self.config.precision == "float32":
+        if self.precision.name == "float32":
             return nullcontext()
         return torch.autocast(self.world.device.type, torch.bfloat16)
 

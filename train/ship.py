@@ -79,8 +79,9 @@ def ship(run: Path, out: Path, description: str, data: str, results: str) -> Non
     progress = json.loads((found[-1] / checkpoint.PROGRESS).read_text())
     size = settings.data.batch_size
     card = CARD.format(
-        description=description, n_parameters=n_parameters / 1e6, precision=settings.trainer.precision,
-        facts=_codec_facts(config) if task == "codec" else _tts_facts(config), fingerprint=fingerprint,
+        description=description, n_parameters=n_parameters / 1e6,
+        precision=start.get("precision", settings.trainer.precision), fingerprint=fingerprint,
+        facts=_codec_facts(config) if task == "codec" else _tts_facts(config),
         batch=f"{size} clips of {settings.data.crop_s:g} s" if task == "codec" else f"{size} packed rows",
         steps=progress["step"], seed=settings.seed, commit=start["commit"][:12],
         command="python -m train " + " ".join(map(_without_folders, start["command"][1:])),

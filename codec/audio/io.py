@@ -24,7 +24,6 @@ from codec.files import atomic_file
 
 Samples = NDArray | Tensor
 Audio = str | Path | BinaryIO | Samples | tuple[Samples, float] | Mapping[str, Any]
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")  # of files that folders are searched for
 MAX_CHANNELS = 64  # more than this is an array given as [samples, channels]
 _BLOCK = 2**16  # samples; libsndfile crashes on a minute or more of Ogg Vorbis at once
 _FULL_SCALE = {torch.int16: 2.0**15, torch.int32: 2.0**31}

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
 from codec.checkpoint import store, voxtral
 from codec.checkpoint.store import CheckpointError
+from codec.config import DEFAULT
 
-DEFAULT = "default"
 _PACKAGED = Path(__file__).parent.parent / "weights"  # installed with the library
 FILES = (store.CONFIG, store.WEIGHTS, voxtral.PARAMS, voxtral.WEIGHTS, "tokenizer.json", "tekken.json")
 
@@ -29,6 +26,9 @@ def resolve(name: str | Path, packaged: Path = _PACKAGED, files: Sequence[str] =
         return folder
     if folder.is_absolute() or str(name).count("/") != 1 or str(name).startswith("."):
         raise CheckpointError(f"{name}: no such folder; give a checkpoint folder or a hub id (owner/model)")
+    from huggingface_hub import snapshot_download  # slow to load
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
     try:
         return Path(snapshot_download(str(name), allow_patterns=list(files)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 
-import torch
 import typer
 
 from codec.cli import files, models, speak, stream
@@ -24,7 +23,6 @@ app.command("export-voxtral")(models.to_voxtral)
 
 def main() -> None:
     """Entry point of the command."""
-    torch.set_flush_denormal(True)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are not UTF-8 are printed as they are
     app()

@@ -1,4 +1,7 @@
-"""What several commands share: options, opening a codec, standard input and output, and how to fail."""
+"""What several commands share: options, opening a codec, standard input and output, and how to fail.
+
+Here and in the commands, what needs torch is imported where it is used, so that help and refusals come at once.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
-from typing import Annotated, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, cast
 
 import numpy as np
-import torch
 import typer
 
-from codec.tokenizer import Tokenizer, load
+if TYPE_CHECKING:
+    import torch
+
+    from codec.tokenizer import Tokenizer
 
 T = TypeVar("T")
 
@@ -21,24 +26,34 @@ PCM = np.dtype("<i2")  # samples on standard input and output
 
 Model = Annotated[str, typer.Option("--model", "-m", help="checkpoint folder, hub id, preset, or default")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")]
+PRECISIONS = ("float32", "bfloat16", "float16")
 Precision = Annotated[str, typer.Option(help="float32, bfloat16 or float16")]
 
 
 def open_tokenizer(model: str, device: str, dtype: str) -> Tokenizer:
     """Load a codec, or fail."""
+    check_precision(dtype)
+    from codec.tokenizer import load
+
     return open_model(load, model, device, dtype)
 
 
 def open_model(load: Callable[[str, str, torch.dtype], T], model: str, device: str, dtype: str) -> T:
     """What `load` loads, or fail; warnings go to stderr."""
-    kind = getattr(torch, dtype, None)
-    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
-        fail(f"--dtype {dtype}: expected float32, bfloat16 or float16")
+    import torch
+
+    torch.set_flush_denormal(True)
     try:
         with show_warnings():
-            return load(model, device, kind)
+            return load(model, device, getattr(torch, dtype))
     except (ValueError, RuntimeError, OSError) as error:
         fail(error)
+
+
+def check_precision(dtype: str) -> None:
+    """Fail unless it is one of `PRECISIONS`."""
+    if dtype not in PRECISIONS:
+        fail(f"--dtype {dtype}: expected one of {', '.join(PRECISIONS)}")
 
 
 @contextmanager

@@ -9,20 +9,21 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 import typer
-from torch import Tensor
 from tqdm import tqdm
 
 from codec.audio.error import AudioError
-from codec.audio.io import AUDIO_SUFFIXES, read_comment, write_audio
-from codec.audio.sound import open_sound
-from codec.checkpoint.hub import DEFAULT
 from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, show_warnings
-from codec.files import find_files
-from codec.tokenizer import Tokenizer
-from codec.tokens.tokens import SUFFIX, Tokens
+from codec.config import DEFAULT
+from codec.files import AUDIO_SUFFIXES, TOKENS_SUFFIX, find_files
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from codec.tokenizer import Tokenizer
+    from codec.tokens.tokens import Tokens
 
 BATCH_SECONDS = 60.0  # of audio, padding counted, that are encoded together
 MARK = "decoded by codec "  # in the metadata of audio files, before the fingerprint: these may be written over
@@ -48,6 +49,7 @@ def encode(
     overwrite: Overwrite = False,
 ) -> None:
     """Audio files to NAME.tokens."""
+    jobs, failures = _jobs(inputs, AUDIO_SUFFIXES, out, TOKENS_SUFFIX, overwrite)
     tokenizer = open_tokenizer(model, device, dtype)
 
     def work(jobs: list[Job]) -> None:
@@ -55,7 +57,6 @@ def encode(
         for i, job in enumerate(jobs):
             tokens[i].save(job.target)
 
-    jobs, failures = _jobs(inputs, AUDIO_SUFFIXES, out, SUFFIX, overwrite)
     _run(_batches(jobs), work, failures)
 
 
@@ -69,13 +70,14 @@ def decode(
     overwrite: Overwrite = False,
 ) -> None:
     """.tokens files to NAME.wav; recordings of that name stay as they are."""
+    jobs, failures = _jobs(inputs, (TOKENS_SUFFIX,), out, ".wav", overwrite)
     tokenizer = open_tokenizer(model, device, dtype)
+    from codec.tokens.tokens import Tokens
 
     def work(jobs: list[Job]) -> None:
         for job in jobs:
             _write(job.target, tokenizer.decode(_prefix(Tokens.load(job.source), n_q))[0], tokenizer)
 
-    jobs, failures = _jobs(inputs, (SUFFIX,), out, ".wav", overwrite)
     _run([[job] for job in jobs], work, failures)
 
 
@@ -89,6 +91,7 @@ def roundtrip(
     overwrite: Overwrite = False,
 ) -> None:
     """Audio files through the codec and back, to NAME.codec.wav."""
+    jobs, failures = _jobs(inputs, AUDIO_SUFFIXES, out, ".codec.wav", overwrite)
     tokenizer = open_tokenizer(model, device, dtype)
 
     def work(jobs: list[Job]) -> None:
@@ -96,7 +99,6 @@ def roundtrip(
         for job, waveform in zip(jobs, waveforms, strict=True):
             _write(job.target, waveform, tokenizer)
 
-    jobs, failures = _jobs(inputs, AUDIO_SUFFIXES, out, ".codec.wav", overwrite)
     _run(_batches(jobs), work, failures)
 
 
@@ -108,7 +110,7 @@ def _jobs(
     fresh, n_skipped = [], 0
     for job in jobs:
         exists = os.path.exists(job.target)  # unlike that of Path, it takes names that are too long
-        if exists and suffix != SUFFIX and not _is_ours(job.target):
+        if exists and suffix != TOKENS_SUFFIX and not _is_ours(job.target):
             failures.append(
                 f"{job.source}: {job.target} exists and was not decoded by codec, so it stays; give a folder with --out"
             )
@@ -146,6 +148,8 @@ def _targets(
 
 
 def _is_ours(path: Path) -> bool:
+    from codec.audio.io import read_comment
+
     try:
         return read_comment(path).startswith(MARK)
     except AudioError:
@@ -153,6 +157,8 @@ def _is_ours(path: Path) -> bool:
 
 
 def _write(path: Path, waveform: Tensor, tokenizer: Tokenizer) -> None:
+    from codec.audio.io import write_audio
+
     write_audio(path, waveform, tokenizer.config.sample_rate, MARK + tokenizer.fingerprint)
 
 
@@ -181,6 +187,8 @@ def _batches(jobs: list[Job]) -> list[list[Job]]:
 
 
 def _duration(path: Path) -> float:
+    from codec.audio.sound import open_sound
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # encoding it says the same

@@ -8,12 +8,8 @@ from typing import Annotated
 
 import typer
 
-from codec.checkpoint.hub import DEFAULT
 from codec.cli.common import Model, fail, open_tokenizer
-from codec.config import PRESETS
-from codec.export import export_onnx
-from codec.tokenizer import load
-from codec.tokens.tokens import Tokens
+from codec.config import DEFAULT, PRESETS
 
 Folder = Annotated[Path, typer.Option("--out", "-o", help="folder to write; replaced if it exists")]
 
@@ -33,6 +29,8 @@ def info(names: Annotated[list[str], typer.Argument(help="checkpoints, presets o
 
 def to_onnx(out: Folder, model: Model = DEFAULT) -> None:
     """Write encoder.onnx (if the model has an encoder) and decoder.onnx."""
+    from codec.export import export_onnx
+
     tokenizer = open_tokenizer(model, "cpu", "float32")
     try:
         export_onnx(tokenizer.model, out)
@@ -50,6 +48,8 @@ def to_voxtral(out: Folder, model: Model = DEFAULT) -> None:
 
 
 def _model_facts(name: str) -> dict[str, object]:
+    from codec.tokenizer import load
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tokenizer = load(name)
@@ -67,6 +67,8 @@ def _model_facts(name: str) -> dict[str, object]:
 
 
 def _tokens_facts(name: str) -> dict[str, object]:
+    from codec.tokens.tokens import Tokens
+
     tokens = Tokens.load(name)
     return {
         "tokens": f"{name} (made by codec {tokens.fingerprint or 'unknown'})",

@@ -9,19 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import torch
 import typer
-from torch import Tensor
 from tqdm import tqdm
 
-from codec.audio.io import AudioError, read_comment, write_audio
+from codec.audio.error import AudioError
 from codec.audio.play import player
 from codec.audio.wav import stream_header
-from codec.checkpoint.hub import DEFAULT
 from codec.cli.common import (
     Device,
     Model,
     Precision,
+    check_precision,
     fail,
     open_model,
     pcm_bytes,
@@ -29,8 +27,11 @@ from codec.cli.common import (
     show_warnings,
     write_stdout,
 )
+from codec.config import DEFAULT
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from codec.tts import ShippedVoice
 
 VOICE_SUFFIX = ".safetensors"
@@ -73,11 +74,12 @@ def speak(
     dtype: Precision = "float32",
 ) -> None:
     """Text to speech, in a shipped voice or that of a recording; the output says so, and who agreed."""
+    check_precision(dtype)
     try:
+        target = _target(out, play)
         from codec import tts  # here, as the other commands do without its packages
         from codec.tts.shipped import named, voice_for
 
-        target = _target(out, play)
         sampling = _changed(tts.Sampling(seed=seed), temperature=temperature)
         head = _changed(sampling.head, cfg_scale=cfg_scale, temperature=acoustic_temperature)
         sampling = replace(sampling, head=head)
@@ -132,6 +134,7 @@ def _target(out: str | None, play: bool) -> str | None:
 
 def _is_spoken(path: str) -> bool:
     """Whether a file was written by this command."""
+    from codec.audio.io import read_comment
     from codec.tts.voices import NOTICE
 
     with suppress(AudioError):
@@ -181,4 +184,8 @@ def _deliver(packets: Iterable[Tensor], sample_rate: int, out: str | None, play:
                 take(packet)
             bar.update(len(packet) / sample_rate)
     if out not in (None, PIPE):
+        import torch
+
+        from codec.audio.io import write_audio
+
         write_audio(out, torch.cat(made), sample_rate, comment)

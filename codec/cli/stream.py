@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 
-from codec.checkpoint.hub import DEFAULT
 from codec.cli.common import PCM, Device, Model, Precision, fail, open_tokenizer, pcm_bytes, read_stdin, write_stdout
-from codec.tokenizer import Tokenizer
-from codec.tokens.tokens import Tokens
+from codec.config import DEFAULT
+
+if TYPE_CHECKING:
+    from codec.tokenizer import Tokenizer
+    from codec.tokens.tokens import Tokens
 
 CODE = np.dtype("<u2")
 
@@ -51,7 +52,7 @@ def _decoded(tokenizer: Tokenizer) -> Iterator[bytes]:
     for values in _values(CODE):
         rest = np.concatenate([rest, values])
         frames, rest = np.split(rest, [len(rest) // n_q * n_q])
-        codes = torch.from_numpy(frames.astype(np.int64)).view(1, -1, n_q).transpose(1, 2)
+        codes = frames.reshape(1, -1, n_q).transpose(0, 2, 1)
         yield pcm_bytes(decoder.push(codes)[0])
     yield pcm_bytes(decoder.flush()[0])
     if len(rest):

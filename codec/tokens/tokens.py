@@ -17,8 +17,6 @@ from torch import Tensor
 
 from codec.files import atomic_file
 
-SUFFIX = ".tokens"
-
 
 @dataclass(frozen=True)
 class Tokens:
@@ -71,6 +69,15 @@ class Tokens:
         item = range(len(self))[item]
         codes = self.codes[item : item + 1, :, : int(self.lengths[item])]
         return replace(self, codes=codes, n_samples=self.n_samples[item : item + 1])
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Tokens:
+        """The same on another device."""
+        codes, n_samples = (x.to(device, non_blocking=non_blocking) for x in (self.codes, self.n_samples))
+        return replace(self, codes=codes, n_samples=n_samples)
+
+    def pin_memory(self) -> Tokens:
+        """The same in pinned memory; called by torch's DataLoader, so that `to` need not wait."""
+        return replace(self, codes=self.codes.pin_memory(), n_samples=self.n_samples.pin_memory())
 
     @property
     def lengths(self) -> Tensor:
@@ -128,7 +135,7 @@ class Tokens:
 
     @classmethod
     def stack(cls, parts: Sequence[Tokens]) -> Tokens:
-        """Batches below each other as one batch.
+        """Batches below each other as one batch: the `collate_fn` of a DataLoader over Tokens.
 
         Raises:
             ValueError: no parts, or parts of different codebook counts or codecs.

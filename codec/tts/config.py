@@ -31,13 +31,13 @@ FIRST_ALIGNED_FIELDS = (*FIRST_SEQUENCE_FIELDS, "behind", "ahead", "max_move")  
 class TransformerConfig:
     """A stack of pre-norm blocks: grouped-query attention and SwiGLU. No biases."""
 
-    dim: int = 384
-    n_layers: int = 10
-    n_heads: int = 6
-    n_kv_heads: int = 2
-    head_dim: int = 64
-    hidden_dim: int = 1024
-    norm_eps: float = 1e-5
+    dim: int = 384  # width
+    n_layers: int = 10  # blocks
+    n_heads: int = 6  # of attention
+    n_kv_heads: int = 2  # heads of keys and values
+    head_dim: int = 64  # width of a head
+    hidden_dim: int = 1024  # width of the feed-forward layers
+    norm_eps: float = 1e-5  # added to mean squares by RMSNorm
 
     def __post_init__(self) -> None:
         for name in ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "norm_eps"):
@@ -51,7 +51,7 @@ class TransformerConfig:
 class SequenceConfig:
     """How text and frames share one sequence; see `codec.tts.sequence`."""
 
-    design: Literal["prefix", "interleaved", "dual", "aligned"] = "prefix"
+    design: Literal["prefix", "interleaved", "dual", "aligned"] = "prefix"  # where text and frames stand
     n_text: int = 6  # interleaved: text ids in a block ...
     n_frames: int = 6  # ... and the frames that follow them
     delay: int = 4  # dual: frames that the audio lags behind the text
@@ -83,16 +83,16 @@ class TTSConfig:
 
     codec: str = "default"  # whose frames these are, as for `codec.load`
     codec_fingerprint: str = ""  # of that codec; "" fits any of the right shape
-    semantic_codebook_size: int = 8192
-    acoustic_dim: int = 36
-    acoustic_levels: int = 21
+    semantic_codebook_size: int = 8192  # entries, as in the codec
+    acoustic_dim: int = 36  # acoustic codebooks ...
+    acoustic_levels: int = 21  # ... and codes of each
     vocab_size: int = 512  # of the text
     phonemes: bool = False  # whether text is read as phonemes, which needs espeak-ng and phonemizer
     languages: list[str] = field(default_factory=list)  # that it learned to read, as "en"; none: all that are known
     max_voice_frames: int = 0  # of a voice, those at its start, that are read, as many as in training; 0: all
-    rope_theta: float = 1e6
+    rope_theta: float = 1e6  # base of the rotary positions
     backbone: TransformerConfig = field(default_factory=TransformerConfig)
-    head: Literal["flow", "depth", "maskgit"] = "flow"
+    head: Literal["flow", "depth", "maskgit"] = "flow"  # what predicts the acoustic codes of a frame
     acoustic_reads_semantic: bool = False  # whether the head reads the semantic token too, not hidden states alone
     acoustic_scale: float = 1.0  # flow: what values in [-1, 1] are multiplied by, best to a deviation of 1
     head_transformer: TransformerConfig = field(default_factory=lambda: TransformerConfig(n_layers=3))

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from codec import tokenizer as codecs
 from codec.audio.io import Audio
-from codec.checkpoint.hub import DEFAULT, resolve
+from codec.checkpoint.hub import resolve
+from codec.config import DEFAULT
+from codec.nn.precision import warn_if_emulated
 from codec.tokens.layout import END
 from codec.tts.accelerate import Mode
 from codec.tts.checkpoint import load_tts
@@ -267,7 +269,7 @@ def load(
         name: "default" for the one that comes with this package, a checkpoint folder (ours, or the released
             Voxtral layout), a hub id, or a preset of `codec.tts.config`, with random weights and a warning.
         device: where to put both.
-        dtype: of the network's weights, e.g. torch.bfloat16.
+        dtype: of the network's weights; bfloat16 warns where the device only emulates it.
         mode: see `TTS`.
 
     Raises:
@@ -276,6 +278,7 @@ def load(
     """
     if not dtype.is_floating_point:
         raise ValueError(f"dtype = {dtype}: expected a floating type")
+    warn_if_emulated(dtype, device)
     model: TTSModel
     text_tokenizer: TextTokenizer
     own_codec: Path | None = None

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from torch import Tensor
 
-from codec.audio.io import AUDIO_SUFFIXES, read_audio
-from codec.files import find_files
+from codec.audio.io import read_audio
+from codec.files import AUDIO_SUFFIXES, find_files
 from eval.baselines.base import SAMPLE_RATE
 
 

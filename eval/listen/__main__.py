@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    defaults = ", ".join(f"{n} for {kind}" for kind, n in N_TRIALS.items())
+    defaults = ", ".join(f"{n} for {kind}" for kind, n in N_TRIALS.items()) + ", in mushra at most the recordings,"
     parser = argparse.ArgumentParser(prog="python -m eval.listen", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="of a run of python -m eval; the page is written into it")
     parser.add_argument("--systems", nargs="+", required=True, metavar="SYSTEM", help="as in the run; two for abx")

@@ -46,7 +46,7 @@ def make_test(
         folder: of a run of `python -m eval`.
         kind: of test.
         systems: names as in the run; `reference` is one too in ABX.
-        n_trials: `N_TRIALS` by default.
+        n_trials: by default `N_TRIALS`, in MUSHRA no more than there are recordings.
         seed: of the choice of recordings and of all names.
 
     Raises:
@@ -60,8 +60,7 @@ def make_test(
         raise ValueError(f"systems {' '.join(systems)}: one is given twice")
     if kind == "abx" and len(systems) != 2:
         raise ValueError(f"systems {' '.join(systems)}: an ABX test compares two")
-    n = N_TRIALS[kind] if n_trials is None else n_trials
-    recordings = maker.recordings(n, may_repeat=kind == "abx")
+    recordings = maker.recordings(n_trials, kind)
     make = maker.mushra if kind == "mushra" else maker.abx
     trials = [make(f"t{i + 1}", recording) for i, recording in enumerate(recordings)]
     sounds = dict(sorted(maker.sounds.items()))
@@ -78,12 +77,17 @@ class _Maker:
         self.results = Results.load(folder)
         self.sounds: dict[str, bytes] = {}
 
-    def recordings(self, n: int, may_repeat: bool) -> list[str]:
+    def recordings(self, n_trials: int | None, kind: Kind) -> list[str]:
         """Some of the recordings whose audio was kept for all systems."""
         wanted = [REFERENCE, *self.systems]
         kept = [r.id for r in self.results.recordings if all(self._file(s, r.id).is_file() for s in wanted)]
-        if n < 1 or not kept or (n > len(kept) and not may_repeat):
-            raise ValueError(f"{n} trials: {self.folder} keeps the audio of {len(kept)} recordings for all systems")
+        once = kind == "mushra"
+        n = n_trials
+        if n is None:
+            n = min(N_TRIALS[kind], len(kept)) if once else N_TRIALS[kind]
+        if not kept or n < 1 or (once and n > len(kept)):
+            there = f"{self.folder} keeps the audio of {len(kept)} recordings for all systems"
+            raise ValueError(f"{n} trials: {there}; ask for at least 1, in mushra at most as many as these")
         self.rng.shuffle(kept)
         return [kept[i % len(kept)] for i in range(n)]
 

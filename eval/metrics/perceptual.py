@@ -10,7 +10,6 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 from pesq import PesqError, pesq
-from pystoi import stoi as pystoi
 
 from eval.metrics.base import Waveform, check_pair
 from eval.metrics.rate import at_rate
@@ -73,6 +72,8 @@ def _pesq(reference: Waveform, output: Waveform, sample_rate: int, mode: str) ->
 
 
 def _stoi(reference: Waveform, output: Waveform, sample_rate: int, extended: bool) -> float:
+    from pystoi import stoi as pystoi  # loads scipy.signal, which is slow
+
     pair = _resampled(reference, output, sample_rate, STOI_RATE)
     if len(pair[0]) < STOI_SAMPLES:
         raise ValueError(f"STOI: {len(pair[0]) / STOI_RATE:.2f} s; it needs 0.4 s of speech")

@@ -6,9 +6,8 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import Any
 
-from tqdm import tqdm
-
 from eval.codes import run_stats
+from eval.progress import progress
 from eval.report.anchors import ANCHORS, misorders
 from eval.report.runs import Runs, restrict
 from eval.results import Results, SystemResult
@@ -39,9 +38,7 @@ def content(runs: Runs) -> dict[str, Any]:
         "groups": [{"name": name, "recordings": sorted(map(ids.index, of))} for name, of in groups.items()],
         "systems": [_system(runs, s, ids) for s in results.systems],
         "means": [_means(results, of) for of in groups.values()],
-        "differences": [
-            _differences(results, of) for of in tqdm(groups.values(), desc="compare", disable=None, delay=2)
-        ],
+        "differences": [_differences(results, of) for of in progress(groups.values(), desc="compare")],
         "misorders": [
             {**asdict(m), "difference": _short(m.difference), "is_significant": m.is_significant}
             for m in misorders(results)

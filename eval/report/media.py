@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
 from codec.audio.io import read_audio
 from eval.baselines.base import SAMPLE_RATE
+from eval.progress import progress
 from eval.report.runs import Runs, Source
 
 # In libsndfile's terms; near 46 kbit/s for speech. Copies of the test clips score PESQ-WB 4.48 or more (of 4.64).
@@ -40,7 +40,7 @@ def media(runs: Runs) -> Iterator[tuple[str, bytes]]:
         ValueError: an audio file cannot be read, or codes do not fit 16 bits.
     """
     sources = {"reference": runs.reference} | {str(s): source for s, source in enumerate(runs.sources.values())}
-    recordings = tqdm(runs.results.recordings, desc="audio", unit="recording", disable=None, delay=2)
+    recordings = progress(runs.results.recordings, desc="audio", unit="recording")
     with ThreadPoolExecutor() as pool:
         for r, recording in enumerate(recordings):
             found = {kind: _files(sources, kind, recording.id) for kind in ("audio", "codes")}

@@ -6,11 +6,10 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from codec.audio.io import AudioError, read_audio, write_audio
 from codec.tokenizer import Tokenizer
 from eval.baselines.base import SAMPLE_RATE
+from eval.progress import progress
 from eval.results import file_of
 from eval.run import Lines
 from eval.tts.items import Item
@@ -46,7 +45,7 @@ def round_trip(name: str, codec: Tokenizer, recordings: Sequence[Take], out: Pat
         lines: what is kept there, by system and id.
     """
     rate, takes = codec.config.sample_rate, []
-    for take in tqdm(recordings, desc=f"{name}: code", unit="file", disable=None, delay=2):
+    for take in progress(recordings, desc=f"{name}: code", unit="file"):
         path = file_of(out, "audio", name, take.item.id)
         made_from = {"system": name, "id": take.item.id, "version": codec.fingerprint, "digest": take.digest}
         if not path.exists() or lines.get(name, take.item.id) != made_from:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from codec.audio.io import write_audio
 from codec.tts.sampling import Sampling
 from codec.tts.speech import TTS, Speech
 from codec.tts.voices import provenance_comment
 from eval.metrics.base import Column
+from eval.progress import progress
 from eval.results import file_of
 from eval.run import Lines, keep_codes
 from eval.speed import timed
@@ -78,7 +78,7 @@ class Speaker:
         missing.sort(key=lambda one: len(one[0].text))
         batches = deque(missing[i : i + batch_size] for i in range(0, len(missing), batch_size))
         failures: dict[str, str] = {}
-        with tqdm(total=len(missing), desc=f"{self.name}: speak", unit="text", disable=None, delay=2) as bar:
+        with progress(total=len(missing), desc=f"{self.name}: speak", unit="text") as bar:
             while batches:
                 batch = batches.popleft()
                 try:

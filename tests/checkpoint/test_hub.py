@@ -18,7 +18,7 @@ def test_a_hub_id_downloads_only_what_is_needed(tmp_path, monkeypatch):
         asked[name] = allow_patterns
         return str(tmp_path)
 
-    monkeypatch.setattr(hub, "snapshot_download", download)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     assert hub.resolve("owner/model") == tmp_path
     assert set(asked["owner/model"]) == {
         "config.json",
@@ -34,13 +34,13 @@ def test_an_unreachable_hub_is_named(monkeypatch):
     def download(name, allow_patterns):
         raise LocalEntryNotFoundError("no connection")
 
-    monkeypatch.setattr(hub, "snapshot_download", download)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     with pytest.raises(CheckpointError, match=r"owner/model: .* not found on the hub \(no connection\)"):
         hub.resolve("owner/model")
 
 
 @pytest.mark.parametrize("name", ["absent", "./owner/model", "/owner/model", "a/b/c"])
 def test_what_cannot_be_a_hub_id_is_not_asked_for(name, monkeypatch):
-    monkeypatch.setattr(hub, "snapshot_download", None)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", None)
     with pytest.raises(CheckpointError, match="no such folder; give"):
         hub.resolve(name)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from eval.codes import code_stats, entropy, main, run_stats
+from eval.codes import code_stats, entropy, main, run_stats, summary
 from eval.results import CODING, Recording, Results, SystemResult, file_of
 
 T = 20_000
@@ -24,7 +24,7 @@ def test_uniform_codes_carry_what_they_nominally_do() -> None:
     (book,) = stats.codebooks
     assert book.entropy == pytest.approx(6, abs=1e-5)
     assert book.perplexity == pytest.approx(64, rel=1e-5)
-    assert (book.n_dead, book.usage, book.repetition) == (0, 1.0, 0.0)
+    assert (book.n_unseen, book.usage, book.repetition) == (0, 1.0, 0.0)
     assert stats.bitrate == 75
     assert stats.entropy_bitrate == pytest.approx(75, rel=1e-5)
     assert (stats.redundancy, stats.n_frames) == (0.0, 640)
@@ -33,7 +33,7 @@ def test_uniform_codes_carry_what_they_nominally_do() -> None:
 def test_constant_codes_carry_nothing() -> None:
     stats = code_stats([torch.stack([torch.full((50,), 3), torch.arange(50) % 2])], (8, 2), 10.0)
     constant = stats.codebooks[0]
-    assert (constant.entropy, constant.perplexity, constant.n_dead, constant.repetition) == (0.0, 1.0, 7, 1.0)
+    assert (constant.entropy, constant.perplexity, constant.n_unseen, constant.repetition) == (0.0, 1.0, 7, 1.0)
     assert constant.usage == pytest.approx(1 / 8)
     assert stats.bitrate == pytest.approx(40)
     assert stats.entropy_bitrate == pytest.approx(10, rel=1e-5)
@@ -77,6 +77,20 @@ def test_few_frames_for_large_codebooks_do_not_look_redundant() -> None:
     assert abs(stats.mutual[0, 1]) < 0.05
 
 
+def test_what_few_frames_leave_unseen_is_not_dead() -> None:
+    """372 frames cannot show the entries of a codebook of 8,192: nearly as many stay unseen by chance."""
+    stats = code_stats([random_codes(8192, 21, n_frames=372)], (8192, 21), 12.5)
+    large, small = stats.codebooks
+    assert large.n_unseen == pytest.approx(large.n_unseen_by_chance, abs=15)
+    assert large.n_unseen_by_chance == pytest.approx(7828, abs=1)
+    assert (small.n_unseen, round(small.n_unseen_by_chance)) == (0, 0)
+    assert large.n_frames_needed == 73_813
+    text = summary({"x": stats})
+    assert f"| {large.n_unseen} | 7828 |" in text
+    assert "x: 372 frames are too few to tell which codes are dead: 73813 (98 minutes)" in text
+    assert "too few" not in summary({"x": code_stats([random_codes(8, n_frames=400)], (8,), 12.5)})
+
+
 def test_repetition_does_not_cross_recordings() -> None:
     codes = [torch.tensor([[1, 1, 1, 2]]), torch.tensor([[2, 2]]), torch.tensor([[2]])]
     assert code_stats(codes, (4,), 12.5).codebooks[0].repetition == pytest.approx(3 / 4)
@@ -118,6 +132,7 @@ def test_of_a_run(run, capsys) -> None:
     assert main([str(run)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3, "only systems with codes"
+    assert lines[-1].endswith(" | 0 | 1 |"), "by chance, 16 * (15 / 16)^50 = 0.6 would not occur"
     assert lines[-1].startswith(f"| a/b:2 | 50 | {stats.bitrate / 1000:.3f} | {stats.entropy_bitrate / 1000:.3f} |")
     assert main([str(run), "a/b:2"]) == 0
     assert "| 1 | 4 | " in capsys.readouterr().out

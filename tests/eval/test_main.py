@@ -45,12 +45,22 @@ def test_table_and_json(corpus, capsys, monkeypatch):
     assert (len(ours.values["estoi"]), len(other.values)) == (3, 0)
     assert results.groups["new"] == results.groups["unseen speakers"] == ["c"]
     assert "commit" in results.made
-    assert (corpus / "out/rate_quality.png").stat().st_size > 5_000
+    for suffix in (".png", ".svg", ".pdf"):
+        assert (corpus / f"out/rate_quality{suffix}").stat().st_size > 5_000
 
 
 def test_all_is_well(corpus, capsys):
     assert main(arguments(corpus, "--ids", f"{corpus}/ids.txt", "--metrics", "mel", "estoi")) == 0
     assert "| system | files | kbit/s | mel | ESTOI |" in capsys.readouterr().out
+
+
+def test_the_untouched_recordings_are_no_failure(corpus):
+    """What is the reference has no finite SI-SDR; a mean has it all the same."""
+    ids = ["--ids", f"{corpus}/ids.txt", "--metrics", "si_sdr", "mel", "stft", "estoi"]
+    assert main([*arguments(corpus, *ids), "identity", "mulaw"]) == 0
+    _, identity, mulaw = Results.load(corpus / "out").systems
+    assert identity.mean("si_sdr").mean == 100
+    assert 20 < mulaw.mean("si_sdr").mean < 60
 
 
 def test_outputs_made_elsewhere_beside_a_codec(corpus, capsys):

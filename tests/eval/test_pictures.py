@@ -1,11 +1,13 @@
 """Pictures that say what the numbers say."""
 
+import itertools
+
 import pytest
 import torch
 
 from codec.audio.io import read_audio
 from eval.metrics.base import Column
-from eval.pictures import rate_quality, spectrogram_pair
+from eval.pictures import rate_quality, save_figure, spectrogram_pair
 from eval.results import Recording, Results, SystemResult
 
 
@@ -23,6 +25,29 @@ def test_points_are_means_over_rates_and_models_are_lines():
     assert lines["x"].get_xydata().tolist() == [[1.0, 2.5], [2.0, 3.5]]
     assert lines["opus"].get_xydata()[:, 1].tolist() == pytest.approx([4.5, 5.5])
     assert not len(lines["y"].get_xydata())
+
+
+@pytest.mark.parametrize("rates", [(0.1, 29.0), (0.2, 3.0), (0.7, 2.2), (1.5, 2.4), (2.1, 2.16), (6.0, 9.0), (2.16,)])
+def test_numbers_of_the_bitrate_do_not_touch(rates):
+    """Over decades and within one, and of a single system."""
+    columns = [Column("m", "M", True)]
+    systems = [system(f"x:{i + 1}", rate, 1.0) for i, rate in enumerate(rates)]
+    figure = rate_quality(Results([Recording("a", 1.0), Recording("b", 1.0)], columns, systems), columns)
+    figure.canvas.draw()
+    axis, (low, high) = figure.axes[0].xaxis, figure.axes[0].get_xlim()
+    assert not any(tick.label1.get_text() for tick in axis.get_minor_ticks())
+    shown = [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    boxes = sorted(label.get_window_extent().extents.tolist() for label in shown if label.get_text())
+    assert len(boxes) >= 2
+    assert all(left[2] + 4 < right[0] for left, right in itertools.pairwise(boxes))
+
+
+def test_figures_for_screen_and_print(tmp_path):
+    figure = rate_quality(Results([], [], []), [Column("m", "M", True)])
+    paths = save_figure(figure, tmp_path / "a.b")
+    assert [path.name for path in paths] == ["a.b.png", "a.b.svg", "a.b.pdf"]
+    starts = [b"\x89PNG", b"<?xml", b"%PDF"]
+    assert [path.read_bytes().startswith(start) for path, start in zip(paths, starts, strict=True)] == [True] * 3
 
 
 def test_nothing_to_show():

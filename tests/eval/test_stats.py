@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from eval.stats import bootstrap, compare
+from eval.stats import bootstrap, compare, holm
 
 
 def test_bootstrap_brackets_the_mean_and_narrows():
@@ -59,3 +59,11 @@ def test_alike_systems_and_none():
         compare([], [])
     with pytest.raises(ValueError, match="1 and 2 values"):
         compare([1.0], [1.0, 2.0])
+
+
+def test_holms_correction():
+    """The example of R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([0.2]) == [0.2]
+    assert holm([]) == []

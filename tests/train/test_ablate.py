@@ -5,17 +5,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from codec.config import preset
 from eval.metrics.base import Column
 from eval.results import SystemResult
+from eval.testsets import read_testset
 from train.ablate import training
-from train.ablate.__main__ import main
+from train.ablate.__main__ import main, measure
 from train.ablate.cost import Cost, cost
-from train.ablate.outcome import markdown, outcome
-from train.ablate.study import CONF, ROOT, Run, plan, read_study
+from train.ablate.figure import study_figure
+from train.ablate.outcome import Point, markdown, outcome
+from train.ablate.study import CONF, ROOT, Run, Study, plan, read_study
 
 CLIPS = ROOT / "tests/data"
 STUDY = f"""
@@ -36,6 +40,7 @@ variants:
   broken: [model.init=nowhere]
 seeds: [3]
 metrics: [stft, estoi]
+reference: plain
 """
 
 
@@ -62,6 +67,7 @@ def finished(tmp_path_factory):
     process.send_signal(signal.SIGTERM)
     _, messages = process.communicate(timeout=60)
     assert "the same command goes on from here" in messages
+    assert "plain/3: training; its log is " in messages  # though this is no terminal
     assert process.returncode == 1
     assert not list((folder / "out").glob("*/*/last"))
     return folder, main(arguments(folder))
@@ -97,14 +103,18 @@ def test_table_and_results_say_the_same(finished):
     assert 0 < rows["coarse"]["cost"]["minutes"] < 5
     best, other = sorted(rows, key=lambda variant: rows[variant]["scores"]["stft"]["mean"])
     assert results["best"] == best
-    assert rows[best]["best_minus"] == {}
-    difference = rows[other]["best_minus"]["stft"]
+    assert results["reference"] == "plain"
+    assert rows["plain"]["minus_reference"] == {}
+    difference = rows["coarse"]["minus_reference"]["stft"]
     assert difference["mean"] == pytest.approx(
-        rows[best]["scores"]["stft"]["mean"] - rows[other]["scores"]["stft"]["mean"]
+        rows["coarse"]["scores"]["stft"]["mean"] - rows["plain"]["scores"]["stft"]["mean"]
     )
-    assert f"| **{best}** | 1 |" in table
-    assert f"| {other} | {difference['mean']:+.2f} " in table
-    assert f"p = {difference['p']:.4f} |" in table
+    assert f"| **{best}** | all | 1 |" in table
+    assert f"| {other} | all | 1 |" in table
+    assert f" | all | {difference['mean']:+.2f} " in table
+    assert f"p = {difference['p']:.4f}, corrected {difference['p_holm']:.4f} |" in table
+    for suffix in (".png", ".svg", ".pdf"):
+        assert (folder / f"out/figure{suffix}").stat().st_size > 5_000
 
 
 def test_the_resolved_study_is_a_study(finished):
@@ -157,6 +167,10 @@ def test_one_runner_at_a_time(finished, capsys):
         ("seeds: [3]", "", "seeds"),
         ("  coarse:", "  a/b:", "a/b"),
         ("metrics:", "measures:", "measures"),
+        ("reference: plain", "reference: fine", "reference = 'fine': expected one of plain, coarse, broken"),
+        ("reference: plain", "n_q: [3, 3]", "n_q"),
+        ("reference: plain", "n_q: [0]", "n_q"),
+        ("reference: plain", "n_q: [10]", "variant plain has 1 to 9 codebooks"),
     ],
 )
 def test_mistakes_are_found_before_anything_trains(tmp_path, capsys, old, new, message):
@@ -187,6 +201,9 @@ def test_shipped_studies_compose(tmp_path, name):
     assert len({run.settings["data"]["batch_size"] for run in runs}) == 1 or runs[0].settings["trainer"]["minutes"]
 
 
+COST = Cost(1, 1.0, 12.5, 2.1, 10, 0.1, 1.0)
+
+
 def make_result(*values):
     return SystemResult("x", values={"mel": {str(i): value for i, value in enumerate(values)}})
 
@@ -194,22 +211,78 @@ def make_result(*values):
 def test_seeds_are_averaged_and_the_best_compared():
     column = Column("mel", "mel", False, 3)
     near = [0.1 * i for i in range(8)]
+    a, b = Point("a", None), Point("b", None)
     results = {
-        "a": {0: make_result(*(x + 1.0 for x in near)), 1: make_result(*(x + 1.2 for x in near))},
-        "b": {0: make_result(*(x + 0.5 for x in near)), 1: make_result(*(x + 0.5 for x in near[:6]))},
+        a: {0: make_result(*(x + 1.0 for x in near)), 1: make_result(*(x + 1.2 for x in near))},
+        b: {0: make_result(*(x + 0.5 for x in near)), 1: make_result(*(x + 0.5 for x in near[:6]))},
     }
-    costs = dict.fromkeys(results, Cost(1, 1.0, 12.5, 2.1, 10, 0.1, 1.0))
+    costs = dict.fromkeys(results, COST)
     found = outcome([column], results, costs, {})
-    assert found.best == "b"  # lower is better
-    a, b = found.rows
-    assert (a.scores["mel"].mean, a.scores["mel"].spread) == pytest.approx((1.1 + 0.35, 0.2))
-    assert (b.scores["mel"].n, b.scores["mel"].spread) == (6, 0)
-    difference = a.best_minus["mel"]
-    assert difference.mean == pytest.approx(-0.6)
-    assert difference.p == 2 / 2**6  # only all signs alike are as far from 0
-    assert "| a | -0.600 [-0.600, -0.600], p = 0.0312 |" in markdown(found)
+    assert (found.best, found.reference) == ("b", "b")  # lower is better
+    first, second = found.rows
+    assert (first.scores["mel"].mean, first.scores["mel"].spread) == pytest.approx((1.1 + 0.35, 0.2))
+    assert (second.scores["mel"].n, second.scores["mel"].spread) == (6, 0)
+    difference = first.minus_reference["mel"]
+    assert difference.mean == pytest.approx(0.6)
+    assert difference.p == difference.p_holm == 2 / 2**6  # only all signs alike are as far from 0
+    assert "| a | all | +0.600 [+0.600, +0.600], p = 0.0312, corrected 0.0312 |" in markdown(found)
     with pytest.raises(ValueError, match="none is best"):
-        outcome([column], {"a": {0: make_result()}}, costs, {})
+        outcome([column], {a: {0: make_result()}}, costs, {})
+
+
+def grid(**offsets):
+    """Results of variants with 1 and 9 codebooks, a seed each: what recordings have in common, and offsets."""
+    common = [0.1 * i for i in range(8)]
+    return {
+        Point(variant, n_q): {0: make_result(*(x + offset / n_q for x in common))}
+        for variant, offset in offsets.items()
+        for n_q in (1, 9)
+    }
+
+
+def test_a_chosen_reference_at_every_number_of_codebooks():
+    results = grid(ours=1.0, plain=2.0, coarse=3.0)
+    costs = {point: replace(COST, kbit_per_s=0.2 * point.n_q) for point in results}
+    found = outcome([Column("mel", "mel", False, 3)], results, costs, {}, "plain")
+    assert (found.best, found.reference) == ("ours", "plain")
+    differences = {(r.variant, r.n_q): r.minus_reference["mel"].mean for r in found.rows if r.minus_reference}
+    expected = {("ours", 1): -1, ("ours", 9): -1 / 9, ("coarse", 1): 1, ("coarse", 9): 1 / 9}
+    assert differences == pytest.approx(expected)
+    p = 2 / 2**8
+    assert {r.minus_reference["mel"].p_holm for r in found.rows if r.minus_reference} == {4 * p}  # of four comparisons
+    assert "| **ours** | 9 | -0.111 " in markdown(found)
+    assert "corrected for the 4 comparisons" in markdown(found)
+    (axes,) = study_figure(found).axes
+    lines = {c.get_label(): c.lines[0].get_xydata().tolist() for c in axes.containers}
+    assert lines.keys() == {"ours", "plain", "coarse"}
+    assert lines["ours"] == pytest.approx(np.array([[0.2, 1.35], [1.8, 0.35 + 1 / 9]]))
+
+
+def test_a_reference_that_failed_leaves_the_others():
+    results = {point: result for point, result in grid(ours=1.0, plain=2.0).items() if point.variant != "plain"}
+    found = outcome([Column("mel", "mel", False)], results, dict.fromkeys(results, COST), {"plain/0": "no"}, "plain")
+    assert not any(row.minus_reference for row in found.rows)
+    assert "- plain/0: no" in markdown(found)
+
+
+def test_codebooks_are_measured_of_one_training(tmp_path, tokenizer):
+    """As `outcome` gets it: systems by variant, seed and number of codebooks."""
+    for seed in (0, 1):
+        tokenizer.save(tmp_path / f"a/{seed}/last")
+        (tmp_path / f"a/{seed}/metrics.jsonl").write_text('{"step": 10, "time/step": 6.0}\n')
+    settings = {
+        "data": {"batch_size": 6, "crop_s": 3.0},
+        "trainer": {"accumulate": 2},
+        "model": {"init": "random", **asdict(tokenizer.config)},
+    }
+    runs = [Run("a", seed, tmp_path / f"a/{seed}", (), settings) for seed in (0, 1)]
+    study = Study([], {"a": [], "b": []}, [0, 1], ["stft"], n_q=[1, 9])
+    found = measure(study, runs, read_testset(CLIPS), tmp_path / "out", 1, {})
+    one, nine = found.rows
+    assert [(row.n_q, row.seeds) for row in found.rows] == [(1, (0, 1)), (9, (0, 1))]
+    assert one.cost.kbit_per_s == pytest.approx(tokenizer.config.bitrate(1) / 1000)
+    assert nine.cost.kbit_per_s == pytest.approx(tokenizer.config.bitrate() / 1000)
+    assert one.scores["stft"].mean != nine.scores["stft"].mean
 
 
 def test_operations_are_those_of_the_matrix_products(tmp_path):

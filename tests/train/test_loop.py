@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from codec.checkpoint.store import CheckpointError
-from train import checkpoint
+from train import checkpoint, dist
 from train.config import LoggerConfig, OptimConfig, TrainerConfig
 from train.dist import init_world
 from train.log import RunLogger
@@ -104,6 +104,19 @@ def test_resuming_is_exact_from_every_checkpoint(tmp_path):
         assert torch.equal(weights(resumed), weights(whole))
         for name, tensor in whole.average.tensors.items():
             assert torch.equal(resumed.average.tensors[name], tensor)
+
+
+def test_a_run_goes_on_on_a_machine_with_another_precision(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(dist, "emulates_bfloat16", lambda device: "")
+    trainer = make(tmp_path, LineTask(on_batch=lambda n: setattr(trainer, "stop", n == 7)), precision="auto")
+    assert not fit(trainer)
+    assert "precision: bfloat16" in capsys.readouterr().err
+    monkeypatch.setattr(dist, "emulates_bfloat16", lambda device: "no instructions for it")
+    resumed = make(tmp_path, precision="auto")
+    assert resumed.progress.step == 8
+    assert fit(resumed)
+    assert "precision: float32: no instructions for it" in capsys.readouterr().err
+    assert torch.isfinite(weights(resumed)).all()
 
 
 def test_accumulation_equals_larger_batches(tmp_path):

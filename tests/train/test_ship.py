@@ -14,10 +14,16 @@ from train.ship import ship
 def make_run(folder, tokenizer):
     tokenizer.save(folder / "best")
     (folder / "config.yaml").write_text(
-        "seed: 7\nmodel: {init: null}\ndata: {batch_size: 6, crop_s: 2.88}\ntrainer: {precision: bfloat16}\n"
+        "seed: 7\nmodel: {init: null}\ndata: {batch_size: 6, crop_s: 2.88}\ntrainer: {precision: auto}\n"
     )
     (folder / "starts.jsonl").write_text(
-        json.dumps({"command": ["x", "experiment=codec_small", "data.train=/home/me/train.jsonl"], "commit": "abc"})
+        json.dumps(
+            {
+                "command": ["x", "experiment=codec_small", "data.train=/home/me/train.jsonl"],
+                "commit": "abc",
+                "precision": "bfloat16",
+            }
+        )
     )
     (folder / "checkpoints").mkdir()
     checkpoint.save(folder / "checkpoints", checkpoint.Progress(step=5, batch=100), {"a": {"b": torch.ones(1)}}, 1)
@@ -33,6 +39,7 @@ def test_card_and_weights(tmp_path, tokenizer):
         "A table.",
         "5 steps",
         "seed 7",
+        "from a training in bfloat16",
         "codec_small data.train=train.jsonl",
         "`abc`",
     ):

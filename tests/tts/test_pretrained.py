@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from codec.checkpoint import hub
 from codec.checkpoint.store import CONFIG, WEIGHTS, CheckpointError
 from codec.tts.backbone import Backbone
 from codec.tts.checkpoint import load_tts
@@ -210,7 +209,7 @@ def test_a_hub_id_downloads_only_what_is_needed(folder, monkeypatch):
         asked.append((name, allow_patterns))
         return str(folder)
 
-    monkeypatch.setattr(hub, "snapshot_download", download)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     read_backbone("owner/model")
     assert asked == [("owner/model", [CONFIG, TOKENIZER, INDEX, "model*.safetensors"])]
 

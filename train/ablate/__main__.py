@@ -3,9 +3,9 @@
     python -m train.ablate acoustic runs/acoustic --test test.jsonl --jobs 2 data.train=train.jsonl
 
 OUT gets `study.yaml` (with the overrides, itself a study that can be run), a folder VARIANT/SEED for every training,
-`eval/` with all outputs and scores, `table.md` and `results.json`. The same command goes on after an interruption:
-complete trainings are not repeated, nor is what was scored. With a budget in minutes, a training that was interrupted
-goes on for as long again; one in steps is exact.
+`eval/` with all outputs and scores, `table.md`, `results.json`, and `figure.png`, `.svg` and `.pdf`. The same command
+goes on after an interruption: complete trainings are not repeated, nor is what was scored. With a budget in minutes, a
+training that was interrupted goes on for as long again; one in steps is exact.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from eval.run import evaluate
 from eval.systems import CodecSystem
 from eval.testsets import Utterance, read_testset
 from train.ablate.cost import cost
-from train.ablate.outcome import Outcome, markdown, outcome, write
+from train.ablate.outcome import Outcome, Point, markdown, outcome, write
 from train.ablate.study import Run, Study, plan, read_study
 from train.ablate.training import lock, train_all
 
@@ -72,21 +72,29 @@ def measure(
     Raises:
         ValueError: weights that cannot be read, or nothing to decide by.
     """
-    systems = [CodecSystem(load(run.weights), name=run.name) for run in runs]
+    numbers: list[int | None] = [*study.n_q] or [None]
+    tokenizers = [load(run.weights) for run in runs]
+    systems = [CodecSystem(t, n, _name(run, n)) for run, t in zip(runs, tokenizers, strict=True) for n in numbers]
     evaluated = evaluate(systems, utterances, study.metrics, out / "eval", jobs if jobs > 1 else 0)
-    by_name = dict(zip((run.name for run in runs), evaluated.systems, strict=True))
-    results: dict[str, dict[int, SystemResult]] = {}
+    by_name = {result.system: result for result in evaluated.systems}
+    results: dict[Point, dict[int, SystemResult]] = {}
     costs = {}
     for variant in dict.fromkeys(run.variant for run in runs):
         ours = [run for run in runs if run.variant == variant]
-        results[variant] = {run.seed: by_name[run.name] for run in ours}
-        costs[variant] = cost(ours[0].config, ours)
+        for n in numbers:
+            results[Point(variant, n)] = {run.seed: by_name[_name(run, n)] for run in ours}
+            costs[Point(variant, n)] = cost(ours[0].config, ours, n)
     unmeasured = {
         name: f"{len(result.failures)} recordings could not be measured; see {out / 'eval' / 'results.json'}"
         for name, result in by_name.items()
         if result.failures
     }
-    return outcome(evaluated.columns, results, costs, failures | unmeasured)
+    return outcome(evaluated.columns, results, costs, failures | unmeasured, study.reference)
+
+
+def _name(run: Run, n_q: int | None) -> str:
+    """Of the system that a run's codec is with `n_q` codebooks."""
+    return run.name if n_q is None else f"{run.name}:{n_q}"
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

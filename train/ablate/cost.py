@@ -31,8 +31,8 @@ class Cost:
     minutes: float  # that its steps took, without start and validation
 
 
-def cost(config: CodecConfig, runs: Sequence[Run]) -> Cost:
-    """Of the variant that these complete runs trained."""
+def cost(config: CodecConfig, runs: Sequence[Run], n_q: int | None = None) -> Cost:
+    """Of the variant that these complete runs trained, used with `n_q` codebooks or all."""
     with torch.device("meta"):  # shapes are all that is counted
         model = Codec(config).eval()
         n_frames = math.ceil(FLOP_SECONDS * config.frame_rate)
@@ -44,7 +44,7 @@ def cost(config: CodecConfig, runs: Sequence[Run]) -> Cost:
         parameters=sum(p.numel() for p in model.parameters()),
         flops=counter.get_total_flops() * config.frame_rate / n_frames,
         frame_rate=config.frame_rate,
-        kbit_per_s=config.bitrate() / 1000,
+        kbit_per_s=config.bitrate(n_q) / 1000,
         steps=steps,
         audio_h=audio_h,
         minutes=minutes,

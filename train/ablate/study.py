@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,11 @@ class Study:
     variants: dict[str, list[str]]  # by name, which is a folder's: overrides that follow those of the base
     seeds: list[int]
     metrics: list[str]  # as in `eval.metrics.registry`; the first says which variant is best
+    reference: str = ""  # the variant that the others are held against; the best one if none
+    n_q: list[int] = field(default_factory=list)  # codebooks to measure every variant with; all of its own if none
 
     def __post_init__(self) -> None:
-        for name, kind in (("base", str), ("seeds", int), ("metrics", str)):
+        for name, kind in (("base", str), ("seeds", int), ("metrics", str), ("n_q", int)):
             _check_list(name, getattr(self, name), kind)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds = {self.seeds}: expected one or more, each 0 or more and once")
@@ -54,6 +56,10 @@ class Study:
             if not isinstance(name, str) or not NAME.fullmatch(name):
                 raise ValueError(f"variants: {name!r}; expected a name of letters, digits and _ . + - to call a folder")
             _check_list(f"variants.{name}", overrides, str)
+        if self.reference not in ("", *self.variants):
+            raise ValueError(f"reference = {self.reference!r}: expected one of {', '.join(self.variants)}")
+        if len(set(self.n_q)) < len(self.n_q) or min(self.n_q, default=1) < 1:
+            raise ValueError(f"n_q = {self.n_q}: expected numbers of codebooks, each 1 or more and once")
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class Run:
 
     @property
     def config(self) -> CodecConfig:
-        return CodecConfig(**{name: value for name, value in self.settings["model"].items() if name != "init"})
+        return _config(self.settings)
 
     @property
     def is_complete(self) -> bool:
@@ -119,6 +125,7 @@ def plan(study: Study, out: Path) -> list[Run]:
         except ValueError as error:
             raise ValueError(f"variant {variant}: {error}") from error
     _check_budget(settings)
+    _check_codebooks(study, settings)
     for source in {s["data"][key] for s in settings.values() for key in ("train", "valid")} - {None}:
         read_manifest(source)
     runs = [_make_run(study, variant, seed, out, settings[variant]) for seed in study.seeds for variant in settings]
@@ -148,8 +155,19 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     common(settings)
     for group, cls in GROUPS.items():
         from_mapping(cls, settings[group], group)
-    Run("", 0, Path(), (), settings).config  # noqa: B018
+    _config(settings)
     return settings
+
+
+def _config(settings: dict[str, Any]) -> CodecConfig:
+    return CodecConfig(**{name: value for name, value in settings["model"].items() if name != "init"})
+
+
+def _check_codebooks(study: Study, settings: dict[str, dict[str, Any]]) -> None:
+    for variant, own in settings.items():
+        n = _config(own).num_codebooks
+        if max(study.n_q, default=0) > n:
+            raise ValueError(f"n_q = {study.n_q}: variant {variant} has 1 to {n} codebooks")
 
 
 def _check_budget(settings: dict[str, dict[str, Any]]) -> None:

@@ -62,13 +62,16 @@ def train_all(runs: Sequence[Run], jobs: int, handle: int) -> dict[str, str]:
                 while todo and len(at_work) < jobs:
                     run = todo.pop(0)
                     at_work[_start(run, threads, handle)] = run
+                    tqdm.write(f"{run.name}: training; its log is {run.folder / LOG}", file=sys.stderr)
                 time.sleep(POLL_S)
                 for process in [p for p in at_work if p.poll() is not None]:
                     run = at_work.pop(process)
                     if not run.is_complete:
                         failures[run.name] = _reason(run, process.returncode)
-                        tqdm.write(f"{run.name}: {failures[run.name]}", file=sys.stderr)
                     bar.update()
+                    n_left = len(todo) + len(at_work)
+                    state = failures.get(run.name, "complete")
+                    tqdm.write(f"{run.name}: {state}; {n_left} of {len(runs)} trainings left", file=sys.stderr)
         finally:
             for process in at_work:
                 process.terminate()

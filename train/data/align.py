@@ -21,10 +21,10 @@ import torch.nn.functional as F
 import torchaudio.functional
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from tqdm import tqdm
 
 from codec.quant.fsq import FSQ
 from codec.tts.text.phonemes import as_read
+from eval.progress import progress
 from train.data.alignment import COMMAND, INDEX, Alignment, durations, write_alignments
 from train.data.tokenize import cut
 from train.data.tokens import TokenLine, TokenSet, write_index
@@ -134,7 +134,7 @@ def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> list[Ali
     for tokens, utterances in zip(sets, spelled, strict=True):
         alignments: list[Alignment | None] = [None] * len(tokens)
         heard = []
-        for u in tqdm(utterances, f"aligning {tokens.folder}", disable=None):
+        for u in progress(utterances, desc=f"aligning {tokens.folder}"):
             log_probs = _log_probs(model, u)
             frames = [step // STEPS_PER_FRAME for step in starts(log_probs, u.symbols)]
             alignments[u.index] = Alignment(u.text, durations(frames, u.codes.shape[1]))
@@ -162,7 +162,7 @@ def _fit(spelled: Sequence[Spelled], codebook_sizes: Sequence[int], n_symbols: i
     optimizer = torch.optim.AdamW(model.parameters(), config.lr, weight_decay=0.01)
     n_steps = config.epochs * len(batches)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=n_steps)
-    with tqdm(total=n_steps, desc="learning to spell", disable=None) as bar:
+    with progress(total=n_steps, desc="learning to spell") as bar:
         for _ in range(config.epochs):
             for i in rng.permutation(len(batches)):
                 batch = batches[i]

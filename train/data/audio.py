@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.audio.io import AudioError
+from codec.config import require
 from eval.testsets import Utterance
 from train.data.augment import AugmentConfig, augment, change_speed
 from train.data.companions import HOPS_PER_SECOND, companion_path, read_companion, require_companions
@@ -26,23 +27,19 @@ MAX_ATTEMPTS = 20
 class DataConfig:
     """What to train on and how it is cut; sources are manifests, folders or tar shards."""
 
-    train: str
-    valid: str | None = None
-    crop_s: float = 2.88
+    train: str  # recordings to learn from
+    valid: str | None = None  # the same, to validate on; null: no validation
+    crop_s: float = 2.88  # seconds of a clip, rounded to whole frames
     batch_size: int = 8  # clips over all ranks, before accumulation
     num_workers: int = 1  # processes per rank; 0 reads in the training process
     companions: str = ""  # folder with pitch and what Whisper hears: see `train.data.companions`
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        if not self.train:
-            raise ValueError(f"train = {self.train!r}: expected a manifest, a folder or a tar shard")
-        if not 0 < self.crop_s < np.inf:
-            raise ValueError(f"crop_s = {self.crop_s}: expected seconds above 0")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size = {self.batch_size}: expected at least 1")
-        if self.num_workers < 0:
-            raise ValueError(f"num_workers = {self.num_workers}: expected 0 or more")
+        require(bool(self.train), "train", self.train, "a manifest, a folder or a tar shard")
+        require(0 < self.crop_s < np.inf, "crop_s", self.crop_s, "seconds above 0")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(self.num_workers >= 0, "num_workers", self.num_workers, "0 or more")
 
 
 @dataclass(frozen=True)

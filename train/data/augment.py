@@ -11,6 +11,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from codec.config import require
+
 Samples = NDArray[np.float32]
 Range = tuple[float, float]
 MAX_PEAK = 0.99
@@ -22,28 +24,27 @@ class AugmentConfig:
 
     gain_db: Range = (-6.0, 6.0)  # never beyond a peak of 0.99
     loudness_db: Range | None = None  # RMS level in dBFS, in place of gain_db
-    polarity_prob: float = 0.0
-    lowpass_prob: float = 0.0
-    lowpass_hz: Range = (3_400.0, 10_000.0)
-    noise_prob: float = 0.0
-    noise_snr_db: Range = (10.0, 30.0)
-    reverb_prob: float = 0.0
+    polarity_prob: float = 0.0  # of a clip turned upside down
+    lowpass_prob: float = 0.0  # of a clip without high frequencies
+    lowpass_hz: Range = (3_400.0, 10_000.0)  # where these begin
+    noise_prob: float = 0.0  # of a clip with noise
+    noise_snr_db: Range = (10.0, 30.0)  # level of the speech above it
+    reverb_prob: float = 0.0  # of a clip in a room
     reverb_s: Range = (0.1, 0.5)  # until the reverberation is 60 dB down
     speed: Range = (1.0, 1.0)  # of playing, which changes tempo and pitch: makes other voices
 
     def __post_init__(self) -> None:
         for name in ("polarity_prob", "lowpass_prob", "noise_prob", "reverb_prob"):
-            if not 0 <= (value := getattr(self, name)) <= 1:
-                raise ValueError(f"{name} = {value}: expected a probability from 0 to 1")
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability from 0 to 1")
         for name in ("gain_db", "loudness_db", "speed", "lowpass_hz", "noise_snr_db", "reverb_s"):
             value = getattr(self, name)
             if value is None and name == "loudness_db":
                 continue
-            if value is None or len(value) != 2 or not -np.inf < value[0] <= value[1] < np.inf:
-                raise ValueError(f"{name} = {value}: expected [low, high] with low <= high")
-            if name in ("speed", "lowpass_hz", "reverb_s") and value[0] <= 0:
-                raise ValueError(f"{name} = {value}: expected positive values")
+            good = value is not None and len(value) == 2 and -np.inf < value[0] <= value[1] < np.inf
+            require(good, name, value, "[low, high] with low <= high")
             setattr(self, name, (float(value[0]), float(value[1])))  # YAML gives lists
+        for name in ("speed", "lowpass_hz", "reverb_s"):
+            require(getattr(self, name)[0] > 0, name, getattr(self, name), "positive values")
 
 
 def augment(x: Samples, sample_rate: int, config: AugmentConfig, rng: np.random.Generator) -> Samples:

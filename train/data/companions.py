@@ -33,6 +33,7 @@ from tqdm import tqdm
 
 from codec.audio.io import AudioError
 from codec.files import ESCAPE, atomic_file
+from codec.nn.precision import warn_if_emulated
 from eval.metrics.base import MissingBackendError
 from eval.metrics.prosody import require_praat
 from eval.testsets import Utterance
@@ -229,6 +230,7 @@ def _write_all_heard(
     left.sort(key=lambda item: item[1].duration_s or 0.0, reverse=True)  # memory is short at once, or never
     listener = Listener(whisper, SAMPLE_RATE, MAX_TEXT_TOKENS)
     if bfloat16:
+        warn_if_emulated(torch.bfloat16, device)
         listener.teacher.model.encoder.to(torch.bfloat16)
     failures = []
     with tqdm(total=len(left), desc="listening", unit="file", mininterval=5) as bar:

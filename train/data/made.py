@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from codec.config import require
 from train.data.audio import DataConfig
 from train.data.tokens import TokenSet
 
@@ -24,16 +25,14 @@ class MadeDataConfig(DataConfig):
         ValueError: a field is out of range; the message names it.
     """
 
-    made_share: float = 0.0  # of the clips of a batch
+    made_share: float = 0.0  # of the clips of a batch that the decoder makes
     made_tokens: str = ""  # folder of token shards that their codes are cut from; without one they are random walks
     made_mix: float = 0.2  # share of codebooks whose codes are of another place in the shards
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.made_share < 1:
-            raise ValueError(f"made_share = {self.made_share}: expected a number from 0 to below 1")
-        if not 0 <= self.made_mix <= 1:
-            raise ValueError(f"made_mix = {self.made_mix}: expected a number in [0, 1]")
+        require(0 <= self.made_share < 1, "made_share", self.made_share, "a number from 0 to below 1")
+        require(0 <= self.made_mix <= 1, "made_mix", self.made_mix, "a number in [0, 1]")
         if self.made_share and not 0 < self.n_made < self.batch_size:
             raise ValueError(
                 f"made_share = {self.made_share}: {self.n_made} of batch_size = {self.batch_size} clips; give a share "

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import typer
 from tqdm import tqdm
 
-from codec.audio.io import AUDIO_SUFFIXES, AudioError
-from codec.files import ESCAPE, atomic_file
+from codec.audio.error import AudioError
+from codec.files import AUDIO_SUFFIXES, ESCAPE, atomic_file
 from eval.testsets import Utterance, labels, read_lines
 from train.data.media import list_files, open_recording, read_bytes
 

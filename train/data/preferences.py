@@ -29,6 +29,7 @@ from codec.tts.sampling import Sampling
 from codec.tts.text.phonemes import as_read
 from eval.metrics.asr import plain
 from eval.metrics.base import Spoken
+from eval.progress import progress
 from train.data.pairs import COMMAND, Pair, PairLine, arrange_spoken, read_lines, write_pairs
 from train.data.ranking import WEIGHTS, choose, make_measures
 from train.data.speech import SpeechDataConfig, SpeechDataset
@@ -80,7 +81,7 @@ def write_preferences(model: str | Path, tokens: str | Path, out: Path, config: 
     open_folder(out, maker.index() | {"n_shards": len(shards)}, COMMAND)
     left = [number for number in range(len(shards)) if not has_shard(out, number)]
     n_left = sum(len(shards[number]) for number in left)
-    with tqdm(total=n_left, desc="speaking", unit="text", disable=None) as bar:
+    with progress(total=n_left, desc="speaking", unit="text") as bar:
         for number in left:
             pairs = list(maker.pairs(shards[number], bar))
             write_pairs(out, number, pairs, maker.tts.config.num_codebooks)

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from codec.audio.io import AudioError
 from codec.files import atomic_file
+from eval.progress import progress
 from eval.testsets import Utterance
 from train.data.manifest import read_manifest
 from train.data.media import open_recording
@@ -65,7 +66,7 @@ def write_shards(source: str | Path, out: Path, kbps: float, shard_mb: float) ->
 def _members(utterances: list[Utterance], kbps: float) -> Iterator[tuple[str, bytes, bytes]]:
     """Name, sound and labels of each recording."""
     level = 1 - (kbps - MIN_KBPS) / (MAX_KBPS - MIN_KBPS)
-    for number, utterance in enumerate(tqdm(utterances, unit="file", disable=None)):
+    for number, utterance in enumerate(progress(utterances, unit="file")):
         try:
             with open_recording(utterance.path, SAMPLE_RATE) as recording:
                 waveform = recording.read(0, recording.n_samples)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from codec.config import require
 from codec.tokens.layout import IdLayout
 from codec.tts.config import SequenceConfig
 from codec.tts.model import TTSBatch, end_frame
@@ -34,28 +35,27 @@ MAX_ATTEMPTS = 100
 class SpeechDataConfig:
     """What to train TTS on and how it is packed; sources are folders of `train.data.tokenize`."""
 
-    train: str
-    valid: str | None = None
+    train: str  # folder of token shards
+    valid: str | None = None  # the same, to validate on; null: no validation
     reference_s: tuple[float, float] = (1.0, 6.0)  # seconds of the voice, drawn uniformly; as much as there is
     row_steps: int = 512  # positions of a packed row
     batch_size: int = 4  # rows over all ranks, before accumulation
-    num_workers: int = 1
+    num_workers: int = 1  # processes per rank; 0 reads in the training process
     rewrite_prob: float = 0.1  # share of texts whose numbers change between written and spoken
-    silence_weight: float = 0.5  # of frames without voice ...
-    long_silence_s: float = 1.0  # ... which do not count at all beyond this many seconds in a row
+    silence_weight: float = 0.5  # of frames without voice, in the losses ...
+    long_silence_s: float = 1.0  # ... where they do not count at all beyond this many seconds in a row
     frame_dropout: float = 0.0  # share of the predicted frames that are not heard later: the text must do without
 
     def __post_init__(self) -> None:
         self.reference_s = (float(self.reference_s[0]), float(self.reference_s[1]))  # a list, from YAML
         low, high = self.reference_s
-        if not 0 < low <= high:
-            raise ValueError(f"reference_s = {self.reference_s}: expected [low, high] in seconds above 0")
+        require(0 < low <= high, "reference_s", self.reference_s, "[low, high] in seconds above 0")
         for name in ("row_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} = {getattr(self, name)}: expected at least 1")
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("num_workers", "long_silence_s"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("rewrite_prob", "silence_weight", "frame_dropout"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} = {getattr(self, name)}: expected a number from 0 to 1")
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a number from 0 to 1")
 
 
 @dataclass(frozen=True)

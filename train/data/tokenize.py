@@ -24,10 +24,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from codec.audio.io import AudioError
-from codec.checkpoint.hub import DEFAULT
+from codec.config import DEFAULT
 from codec.model import MissingEncoderError
 from codec.tokenizer import Tokenizer, load
 from eval.metrics.base import MissingBackendError
+from eval.progress import progress
 from eval.testsets import Utterance
 from train.data.activity import frame_activity, load_detector
 from train.data.augment import change_speed
@@ -100,7 +101,7 @@ def write_tokens(source: str | Path, out: Path, config: TokenizeConfig) -> tuple
     left = {number: shard for number, shard in enumerate(shards) if not has_shard(out, number)}
     total = sum(map(config.planned_s, utterances))
     done = total - sum(map(config.planned_s, chain(*left.values())))
-    with tqdm(total=total, initial=done, desc="encoding", unit="s", unit_scale=True, disable=None) as bar:
+    with progress(total=total, initial=done, desc="encoding", unit="s", unit_scale=True) as bar:
         for number, shard in left.items():
             encoded = list(_encode(shard, tokenizer, config, bar))
             write_shard(out, number, encoded, len(tokenizer.config.codebook_sizes))

@@ -11,7 +11,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from codec.config import CodecConfig
+from codec.config import CodecConfig, require
 from train.losses.ctc import CTCHead
 from train.losses.heard import Heard, WhisperHead
 
@@ -24,20 +24,17 @@ class DistillConfig:
         ValueError: a field is out of range; the message names it.
     """
 
-    kind: Literal["none", "ctc", "whisper"] = "ctc"
+    kind: Literal["none", "ctc", "whisper"] = "ctc"  # the teacher: nobody, transcripts, or Whisper
     steps_per_frame: int = 4  # CTC: steps in every frame; must exceed characters per frame, about 1.2 at 12.5 Hz
     whisper: str = ""  # Whisper: folder or hub name of a teacher, of any size, that listens to every batch
     width: int = 0  # Whisper: of the states that data.companions hold, 512 of base; in place of a teacher
     max_text_tokens: int = 128  # Whisper: where decoding stops; speech has about 4 tokens a second
 
     def __post_init__(self) -> None:
-        if self.kind not in ("none", "ctc", "whisper"):
-            raise ValueError(f"kind = {self.kind!r}: expected none, ctc or whisper")
+        require(self.kind in ("none", "ctc", "whisper"), "kind", self.kind, "none, ctc or whisper")
         for name in ("steps_per_frame", "max_text_tokens"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} = {getattr(self, name)!r}: expected at least 1")
-        if self.width < 0:
-            raise ValueError(f"width = {self.width!r}: expected 0 or more")
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.width >= 0, "width", self.width, "0 or more")
         if self.whisper and self.width:
             raise ValueError(
                 f"whisper = {self.whisper!r} and width = {self.width}: give whisper for a teacher that listens, or "

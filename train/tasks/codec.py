@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from codec.checkpoint.store import fingerprint, save_checkpoint
-from codec.config import CodecConfig
+from codec.config import CodecConfig, require
 from codec.files import atomic_folder
 from codec.model import Codec, CodecOutput
 from codec.nn.transformer import Block
@@ -25,7 +25,6 @@ from codec.tokenizer import load
 from eval.ctc import save_head
 from eval.metrics.base import Pair
 from eval.metrics.registry import DEFAULT
-from eval.pictures import spectrogram_pair
 from eval.score import Job, columns_of, failures, score_each
 from eval.spelling import normalise
 from train.config import from_mapping
@@ -72,20 +71,20 @@ class CodecLossConfig:
         ValueError: a field is out of range; the message names it.
     """
 
-    waveform: float = 1.0
-    stft: float = 1.0
-    log_mel: float = 0.0
-    decay: float = 0.9999
-    feature: float = 1.0
-    adversarial: float = 0.0
-    commit: float = 0.1
-    range: float = 0.0
-    semantic: float = 1.0
-    codes: float = 0.1
-    envelope: float = 0.0
-    motion: float = 0.0
-    periodicity: float = 0.0
-    pitch: float = 0.0
+    waveform: float = 1.0  # weight of the L1 distance of waveforms
+    stft: float = 1.0  # weight of the distance of magnitudes
+    log_mel: float = 0.0  # weight of the distance of log mel spectra
+    decay: float = 0.9999  # of the weights of waveform and stft, per step from adversarial_start on
+    feature: float = 1.0  # weight of the distance of the discriminators' features
+    adversarial: float = 0.0  # weight of the hinge loss against the discriminators
+    commit: float = 0.1  # weight of the distance of semantic latents from their entries
+    range: float = 0.0  # weight of acoustic latents too large for tanh
+    semantic: float = 1.0  # weight of distillation
+    codes: float = 0.1  # weight of the codes of made pairs
+    envelope: float = 0.0  # head source_filter: weight of the spectral envelope,
+    motion: float = 0.0  # ... of its change from frame to frame,
+    periodicity: float = 0.0  # ... of how periodic each band is,
+    pitch: float = 0.0  # ... and of the pitch
     waveform_start: int = 0  # first step with losses on the waveform
     fft_sizes: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # of stft and log_mel, in samples
     adversarial_start: int = 0  # first step with discriminators
@@ -97,15 +96,12 @@ class CodecLossConfig:
     def __post_init__(self) -> None:
         self.fft_sizes = tuple(self.fft_sizes)
         for name in (*LOSSES, "adversarial_start", "waveform_start"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
-        if not 0 < self.decay <= 1:
-            raise ValueError(f"decay = {self.decay}: expected a number in (0, 1]")
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require(0 < self.decay <= 1, "decay", self.decay, "a number in (0, 1]")
+        require(min(self.fft_sizes, default=1) >= 1, "fft_sizes", self.fft_sizes, "sizes of at least 1")
         self.vq_starts = tuple(self.vq_starts)
-        if not self.vq_starts or min(self.vq_starts) < 0:
-            raise ValueError(f"vq_starts = {self.vq_starts}: expected one or more steps, from 0 on")
-        if self.vq_frames < 1:
-            raise ValueError(f"vq_frames = {self.vq_frames}: expected at least 1")
+        require(min(self.vq_starts, default=-1) >= 0, "vq_starts", self.vq_starts, "one or more steps, from 0 on")
+        require(self.vq_frames >= 1, "vq_frames", self.vq_frames, "at least 1")
 
     @property
     def has_discriminators(self) -> bool:
@@ -332,6 +328,8 @@ class CodecTask:
 
         Where there are transcripts and a CTC head, `cer` is what the head reads from the semantic codes.
         """
+        from eval.pictures import spectrogram_pair  # matplotlib is slow to load
+
         jobs, codes, texts, waveforms = [], [], [], []
         head = self.distillation.head
         audio: dict[str, Tensor] = {}

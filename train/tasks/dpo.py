@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from codec.config import require
 from codec.tts.checkpoint import load_tts
 from codec.tts.model import TTSLosses
 from train.config import from_mapping
@@ -30,15 +31,14 @@ class DPOLossConfig(TTSLossConfig):
         ValueError: a field is out of range; the message names it.
     """
 
-    pretraining: float = 1.0
-    semantic_beta: float = 0.1
-    acoustic_beta: float = 0.5
+    pretraining: float = 1.0  # weight of the losses above, on other data
+    semantic_beta: float = 0.1  # how hard semantic tokens are held to what they were: more is harder ...
+    acoustic_beta: float = 0.5  # ... and acoustic values
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("pretraining", "semantic_beta", "acoustic_beta"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
 
 
 class DPOTask(TTSTask):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import codec
 from codec.checkpoint.store import CheckpointError
+from codec.config import require
 from codec.nn.transformer import Block
 from codec.tts.checkpoint import load_tts, save_tts
 from codec.tts.config import TTSConfig
@@ -24,7 +25,6 @@ from codec.tts.model import TTSLosses, TTSModel
 from codec.tts.pretrained import HF, read_backbone, read_tokenizer
 from codec.tts.sampling import Sampling
 from codec.tts.text.tokenizer import BPETokenizer, TextTokenizer
-from eval.pictures import spectrogram_pair
 from train.config import from_mapping
 from train.data.loader import make_loader
 from train.data.speech import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
@@ -45,18 +45,16 @@ class TTSLossConfig:
         ValueError: a field is out of range; the message names it.
     """
 
-    semantic: float = 1.0
-    acoustic: float = 0.3
-    move: float = 1.0  # of the design "aligned"
+    semantic: float = 1.0  # weight of the cross-entropy of semantic tokens
+    acoustic: float = 0.3  # weight of the acoustic head's loss
+    move: float = 1.0  # weight of the cross-entropy of moves in the text, of the design "aligned"
     freeze_text: bool = False  # leave the text embeddings as they are, those of a language model
     dropout: float = 0.0  # share of what a branch of a block gives that training replaces by zeros
 
     def __post_init__(self) -> None:
         for name in ("semantic", "acoustic", "move"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: expected 0 or more")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout = {self.dropout}: expected a number from 0 to below 1")
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "a number from 0 to below 1")
 
 
 class TTSTask:
@@ -209,6 +207,8 @@ class TTSTask:
         pictures: dict[str, Any] = {}
         if not self.n_valid:
             return audio, pictures
+        from eval.pictures import spectrogram_pair  # matplotlib is slow to load
+
         assert self.valid is not None
         tokens, requests, utterances = self.valid.tokens, [], []
         loop = FrameLoop(self.model, self.tokenizer.special, self.n_valid)

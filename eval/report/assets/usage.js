@@ -40,7 +40,7 @@ function drawBars(codebooks, width) {
 }
 
 function drawBar(book, k, x, width, y) {
-  const used = book.size - book.n_dead;
+  const used = book.size - book.n_unseen;
   const share = book.size > 1 ? book.entropy / Math.log2(book.size) : 0;
   const lines = [
     `Codebook ${k + 1}`,

@@ -39,6 +39,11 @@ def test_mushra(run):
     assert len(set(names)) == len(names) == 20
 
 
+def test_a_few_recordings_are_a_test_of_as_many_trials(run):
+    assert len(make_test(run, "mushra", SYSTEMS).key.trials) == 4
+    assert len(make_test(run, "abx", SYSTEMS[:2]).key.trials) == 16
+
+
 def test_the_run_may_have_a_low_anchor(run):
     (trial,) = make_test(run, "mushra", ["model", "lowpass-8k"], 1).key.trials
     assert set(trial.stimuli.values()) == {"model", "lowpass-8k", "reference"}

@@ -79,7 +79,7 @@ def test_codebooks(run, shown):
     codes = np.concatenate([np.load(path) for path in (run / "codes/model").iterdir()], axis=1)
     assert usage["frames"] == codes.shape[1] == 52
     for row, book in zip(codes, usage["codebooks"], strict=True):
-        assert book["size"] - book["n_dead"] == len(set(row))
+        assert book["size"] - book["n_unseen"] == len(set(row))
         assert book["perplexity"] == pytest.approx(2 ** book["entropy"])
     assert shown["systems"][0]["usage"] is None
 
