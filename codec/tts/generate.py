@@ -91,7 +91,7 @@ class FrameLoop:
         """Slots without a request."""
         return [slot for slot, stream in enumerate(self.streams) if stream is None]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def prefix(self, voice: Tensor, before: Tensor | None = None) -> Prefix:
         """Read a voice's codes `[K, T]`, no more of them than in training, and those `[K, T']` spoken just before."""
         codes = self.model.heard(voice)
@@ -106,7 +106,7 @@ class FrameLoop:
         _, state = self.model.backbone.step(x, state)
         return Prefix(state.kv)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def start(self, slot: int, prefix: Prefix, ids: Iterable[int], sampling: Sampling) -> None:
         """Put a request into a free slot.
 
@@ -129,7 +129,7 @@ class FrameLoop:
         self._make_room(0)
         self.kv[:, :, slot, :, : self.lengths[slot]] = prefix.kv[:, :, 0]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def advance(self) -> dict[int, Tensor | None]:
         """The next frame of every request: its codes `[K]` int64 by slot, or None where the audio has ended.
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from codec import tokenizer as codecs
 from codec.audio.io import Audio
-from codec.checkpoint.hub import DEFAULT, resolve
+from codec.checkpoint.hub import DEFAULT
 from codec.tokens.layout import END
 from codec.tts.accelerate import Mode
-from codec.tts.checkpoint import load_tts
+from codec.tts.checkpoint import load_tts, resolve_tts
 from codec.tts.config import PRESETS
 from codec.tts.generate import FrameLoop, Prefix
 from codec.tts.model import TTSModel
@@ -28,7 +28,6 @@ from codec.tts.text.phonemes import check_phonemes
 from codec.tts.text.tokenizer import BPETokenizer, TextError, TextTokenizer
 from codec.tts.voices import Voice, VoiceError, make_voice
 
-WEIGHTS = Path(__file__).parent / "weights"  # of the default model, installed with the library
 OWN_CODEC = "codec"  # folder beside a model's weights
 CONTEXT_FRAMES = 25  # of what was said last, which the next sequence hears after the voice
 MAX_SLOTS = 16  # requests that are spoken side by side
@@ -281,12 +280,12 @@ def load(
     own_codec: Path | None = None
     if str(name) in PRESETS and not Path(name).exists():
         warnings.warn(f"preset {name!r} is untrained: its weights are random and it babbles", stacklevel=2)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), codecs.float32_by_default():
             torch.manual_seed(0)
             model, text_tokenizer = TTSModel(PRESETS[str(name)]), BPETokenizer.train([], PRESETS[str(name)].vocab_size)
         model.to(dtype)
     else:
-        folder = resolve(name, WEIGHTS)
+        folder = resolve_tts(name)
         model, text_tokenizer = load_tts(folder, dtype)
         own_codec = folder / OWN_CODEC if (folder / OWN_CODEC).is_dir() else None
     codec = codecs.load(own_codec or model.config.codec, device)

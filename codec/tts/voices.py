@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, int32, int64
 
 from codec.audio.io import Audio, AudioError, read_audio, to_mono
-from codec.checkpoint.store import write_tensors
+from codec.tensors import write_tensors
 from codec.tokenizer import Tokenizer
 from codec.tokens.tokens import check_codes
 

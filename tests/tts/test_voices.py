@@ -155,7 +155,7 @@ def test_failing_save_leaves_what_was_there(tmp_path, monkeypatch):
         Path(file).write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr("codec.checkpoint.store.save_file", fail)
+    monkeypatch.setattr("codec.tensors.save_file", fail)
     with pytest.raises(OSError, match="disk full"):
         voice_of(torch.ones(2, 3, dtype=torch.int64)).save(path)
     assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == {"v.safetensors": before}

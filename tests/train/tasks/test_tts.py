@@ -40,7 +40,7 @@ def losses(task, n=3):
 
 
 def train(task, folder, steps, stop_at=None):
-    config = TrainerConfig(steps=steps, validate_every=0, save_every=5, log_every=5, device="cpu")
+    config = TrainerConfig(steps=steps, validate_every=0, save_every=5, log_every=5, device="cpu", best="none")
     trainer = Trainer(task, config, OptimConfig(lr=3e-3, warmup_steps=5), 0, folder, WORLD)
     backward = task.backward
 
