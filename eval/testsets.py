@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codec.audio.io import AUDIO_SUFFIXES
+from codec.audio.io import AUDIO_SUFFIXES, FOREIGN_SUFFIXES
 from codec.files import find_files
 
 _REMEDY = "correct or delete the line, or write the manifest again with python -m train.data.manifest"
@@ -54,7 +55,7 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path}: no UTF-8 ({error}); save it as UTF-8") from error
 
 
-def labels(fields: dict[str, Any]) -> dict[str, str]:
+def labels(fields: dict[str, Any]) -> dict[str, Any]:
     """The labels of an utterance among the fields of a JSON object; empty ones count as absent."""
     return {name: str(fields[name]) for name in _LABELS if fields.get(name) not in (None, "")}
 
@@ -86,7 +87,12 @@ def read_testset(source: str | Path, ids: str | Path | None = None) -> list[Utte
 
 
 def _scan(folder: Path) -> list[Utterance]:
-    files = (path for path in find_files(folder) if path.suffix.lower() in AUDIO_SUFFIXES)
+    found = find_files(folder)
+    if foreign := [path for path in found if path.suffix.lower() in FOREIGN_SUFFIXES]:
+        warnings.warn(
+            f"{len(foreign)} files are left out, which take ffmpeg to read, the first being {foreign[0]}", stacklevel=3
+        )
+    files = (path for path in found if path.suffix.lower() in AUDIO_SUFFIXES)
     return [Utterance(str(path), id=str(path.relative_to(folder))) for path in files]
 
 

@@ -24,7 +24,9 @@ from codec.files import atomic_file
 
 Samples = NDArray | Tensor
 Audio = str | Path | BinaryIO | Samples | tuple[Samples, float] | Mapping[str, Any]
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")  # of files that folders are searched for
+# Of files that folders are searched for: those that are read, and those that are named as what cannot be.
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".oga", ".w64")
+FOREIGN_SUFFIXES = (".3gp", ".aac", ".amr", ".m4a", ".mka", ".mkv", ".mov", ".mp4", ".webm", ".wma")
 MAX_CHANNELS = 64  # more than this is an array given as [samples, channels]
 _BLOCK = 2**16  # samples; libsndfile crashes on a minute or more of Ogg Vorbis at once
 _FULL_SCALE = {torch.int16: 2.0**15, torch.int32: 2.0**31}
@@ -45,7 +47,7 @@ def read_audio(audio: Audio, sample_rate: float | None, target_rate: int, name: 
         AudioError: empty, not finite, unreadable, truncated, of an unusable type or shape, or
             without a sample rate.
     """
-    source, sample_rate = _unpack(audio, sample_rate)
+    source, sample_rate = unpack(audio, sample_rate)
     if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
         mono, sample_rate = _read_file(source, name)
     else:
@@ -140,8 +142,8 @@ def read_comment(path: str | Path) -> str:
         raise AudioError(f"{path}: cannot be read as audio ({error})") from error
 
 
-def _unpack(audio: Audio, sample_rate: float | None) -> tuple[Any, Any]:
-    """What holds the samples, and their rate as far as it is known."""
+def unpack(audio: Audio, sample_rate: float | None) -> tuple[Any, Any]:
+    """What holds the samples of a recording, a path, an open file or an array, and their rate as far as it is known."""
     if isinstance(audio, tuple) and is_pair(audio):
         return audio
     if not isinstance(audio, Mapping):
@@ -153,15 +155,24 @@ def _unpack(audio: Audio, sample_rate: float | None) -> tuple[Any, Any]:
     return audio.get("path", audio), None
 
 
+def read_content(file: BinaryIO, name: str) -> bytes:
+    """All bytes of an open file.
+
+    Raises:
+        AudioError: it is open for text; the message has the name.
+    """
+    content = file.read()
+    if not isinstance(content, bytes):
+        raise AudioError(f"{name}: gives {type(content).__name__}; open the file for bytes, as open(path, 'rb')")
+    return content
+
+
 def _read_file(file: str | Path | BinaryIO, name: str) -> tuple[Tensor, int]:
     """Samples `[L]` and their rate."""
     if isinstance(file, str | os.PathLike):
         opened = open_sound(file)
     else:
-        content = file.read()
-        if not isinstance(content, bytes):
-            raise AudioError(f"{name}: gives {type(content).__name__}; open the file for bytes, as open(path, 'rb')")
-        opened = open_sound(memoryview(content), name)
+        opened = open_sound(memoryview(read_content(file, name)), name)
     with opened as sound:
         return torch.from_numpy(sound.read()), sound.sample_rate
 

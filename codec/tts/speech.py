@@ -87,14 +87,14 @@ class TTS:
         """Of all waveforms, in Hz."""
         return self.codec.config.sample_rate
 
-    def voice(self, audio: Audio, consent: str = "", sample_rate: int | None = None) -> Voice:
+    def voice(self, audio: Audio, consent: str = "", sample_rate: float | None = None) -> Voice:
         """A shipped voice by its name, or the voice of a recording. Keep it with `Voice.save`.
 
         Args:
             audio: a name in `codec.tts.shipped_voices`, or a recording, as for `codec.tts.voices.make_voice`;
                 a file of that name is taken rather than the shipped voice.
             consent: who agreed to the use of a recorded voice, and how; shipped ones have their own note.
-            sample_rate: of samples, in Hz.
+            sample_rate: of bare samples, in Hz.
 
         Raises:
             VoiceError: neither a file nor a name, or as of `make_voice`.
