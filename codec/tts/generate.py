@@ -192,7 +192,7 @@ class FrameLoop:
             [s.sampling for s in streams.values()],
             [may_end[slot] and len(s.semantic) >= s.sampling.min_frames for slot, s in streams.items()],
             [s.semantic for s in streams.values()],
-            torch.stack([torch.rand(2, generator=s.generator) for s in streams.values()]),
+            torch.stack([torch.rand(2, generator=s.generator, dtype=torch.float32) for s in streams.values()]),
         )
         everywhere = torch.full((len(h),), END, device=h.device)
         everywhere[slots.to(h.device)] = semantic.to(h.device)
@@ -213,7 +213,7 @@ class FrameLoop:
         if self.model.move_head is None:
             return
         logits = self.model.move_head(h[torch.tensor(list(streams), device=h.device)]).float()
-        uniforms = torch.stack([torch.rand(1, generator=s.generator) for s in streams.values()])
+        uniforms = torch.stack([torch.rand(1, generator=s.generator, dtype=torch.float32) for s in streams.values()])
         moves = draw_moves(logits, [s.sampling for s in streams.values()], uniforms)
         for s, move in zip(streams.values(), moves.tolist(), strict=True):
             s.moves.append(move)

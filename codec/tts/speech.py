@@ -108,7 +108,7 @@ class TTS:
 
     def speak(self, text: str, voice: Voice, sampling: Sampling | None = None, language: str = "en") -> Tensor:
         """A text, of any length, as a waveform `[L]` float32; arguments and errors as of `stream`."""
-        return torch.cat([torch.zeros(0), *self.stream(text, voice, sampling, language)])
+        return torch.cat([torch.zeros(0, dtype=torch.float32), *self.stream(text, voice, sampling, language)])
 
     def speak_batch(
         self,
@@ -238,7 +238,7 @@ class TTS:
         if not n_silent or not self.codec.model.has_encoder:
             return []
         if self._silent is None:
-            quiet = torch.zeros(SETTLING_FRAMES * self.codec.config.hop_length)
+            quiet = torch.zeros(SETTLING_FRAMES * self.codec.config.hop_length, dtype=torch.float32)
             self._silent = self.codec.encode(quiet, self.sample_rate).codes[0, :, -1].cpu()
         return [self._silent] * n_silent
 
