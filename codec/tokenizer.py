@@ -226,7 +226,7 @@ def load(
         raise ValueError(f"dtype = {dtype}: expected a floating type")
     warn_if_emulated(dtype, device)
     source = ""
-    with _float32():
+    with float32_by_default():
         if str(name) in PRESETS and not Path(name).exists():
             warnings.warn(f"preset {name!r} is untrained: its weights are random and it decodes to noise", stacklevel=2)
             with torch.random.fork_rng(devices=[]):
@@ -243,7 +243,7 @@ def load(
 
 
 @contextmanager
-def _float32() -> Iterator[None]:
+def float32_by_default() -> Iterator[None]:
     """In it, new tensors are float32, whatever `torch.set_default_dtype` was told."""
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from codec.checkpoint.store import CheckpointError, write_tensors
+from codec.checkpoint.store import CheckpointError
+from codec.tensors import write_tensors
 from codec.tokenizer import load
 from eval.metrics.base import MissingBackendError
 from eval.spelling import N_SYMBOLS, greedy_decode

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codec.files import AUDIO_SUFFIXES, find_files
+from codec.files import AUDIO_SUFFIXES, FOREIGN_SUFFIXES, find_files
 
 _REMEDY = "correct or delete the line, or write the manifest again with python -m train.data.manifest"
 _LABELS = ("text", "speaker", "language", "source")
@@ -53,7 +54,7 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path}: no UTF-8 ({error}); save it as UTF-8") from error
 
 
-def labels(fields: dict[str, Any]) -> dict[str, str]:
+def labels(fields: dict[str, Any]) -> dict[str, Any]:
     """The labels of an utterance among the fields of a JSON object; empty ones count as absent."""
     return {name: str(fields[name]) for name in _LABELS if fields.get(name) not in (None, "")}
 
@@ -85,7 +86,12 @@ def read_testset(source: str | Path, ids: str | Path | None = None) -> list[Utte
 
 
 def _scan(folder: Path) -> list[Utterance]:
-    files = (path for path in find_files(folder) if path.suffix.lower() in AUDIO_SUFFIXES)
+    found = find_files(folder)
+    if foreign := [path for path in found if path.suffix.lower() in FOREIGN_SUFFIXES]:
+        warnings.warn(
+            f"{len(foreign)} files are left out, which take ffmpeg to read, the first being {foreign[0]}", stacklevel=3
+        )
+    files = (path for path in found if path.suffix.lower() in AUDIO_SUFFIXES)
     return [Utterance(str(path), id=str(path.relative_to(folder))) for path in files]
 
 

@@ -1,9 +1,15 @@
-"""`python -m train experiment=codec_small data.train=manifest.jsonl`: from composed settings to a training run."""
+"""`python -m train experiment=codec_small data.train=manifest.jsonl`: from composed settings to a training run.
+
+It exits with 0 once the run is complete, with 143 or 130 after SIGTERM or Ctrl-C, when the last step is saved and the
+same command goes on, and with 1 after an error.
+"""
 
 from __future__ import annotations
 
-import json
+import os
+import signal
 import sys
+from contextlib import nullcontext
 
 from train import help
 
@@ -17,21 +23,23 @@ from typing import Any
 
 import hydra
 import torch
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from codec.checkpoint.store import CheckpointError
 from codec.config import PRESETS, preset
-from codec.files import atomic_file
 from codec.tts.config import PRESETS as TTS_PRESETS
-from eval.provenance import environment
 from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping, register
 from train.data.audio import DataConfig
 from train.data.pairs import PreferenceDataConfig
 from train.data.speech import SpeechDataConfig
-from train.dist import init_world
+from train.dist import World, init_world
+from train.folder import RESUME, check_same, default_name, lock, record
 from train.log import Logger, RunLogger
 from train.loop import Trainer, TrainingError
 from train.memory import keep_freed_memory
+from train.suggest import advice
 from train.tasks.codec import CodecLossConfig, CodecTask
 from train.tasks.dpo import DPOLossConfig, DPOTask
 from train.tasks.tts import TTSLossConfig, TTSTask
@@ -51,6 +59,7 @@ register("loss", "dpo", DPOLossConfig())
 register("optim", "base", OptimConfig())
 register("trainer", "base", TrainerConfig())
 register("logger", "base", LoggerConfig())
+OmegaConf.register_new_resolver("run_name", default_name, replace=True)
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,8 @@ def common(settings: dict[str, Any]) -> Common:
     """
     if settings["task"] not in TASKS:
         raise ValueError(f"task = {settings['task']!r}: expected one of {', '.join(TASKS)}")
+    if settings["resume"] not in RESUME:
+        raise ValueError(f"resume = {settings['resume']!r}: expected {' or '.join(RESUME)}")
     return Common(
         from_mapping(TrainerConfig, settings["trainer"], "trainer"),
         from_mapping(OptimConfig, settings["optim"], "optim"),
@@ -89,24 +100,31 @@ def common(settings: dict[str, Any]) -> Common:
     )
 
 
-def run(settings: dict[str, Any]) -> bool:
-    """Train as the settings say; returns whether the run is complete, not stopped by a signal.
+def run(settings: dict[str, Any]) -> int:
+    """Train as the settings say; returns 0 if the run is complete, else the number of the signal that stopped it.
 
     Raises:
         ValueError: settings, data or folders that cannot be used.
         TrainingError: training cannot go on.
     """
     shared = common(settings)
-    config = shared.trainer
     folder = Path(settings["run_dir"])
     torch.set_flush_denormal(True)
     keep_freed_memory()
-    world = init_world(config.device)
+    world = init_world(shared.trainer.device)
+    with lock(folder) if world.is_main else nullcontext():
+        if world.is_main:
+            check_same(folder, settings)
+        return _train(settings, shared, folder, world)
+
+
+def _train(settings: dict[str, Any], shared: Common, folder: Path, world: World) -> int:
+    config = shared.trainer
     task = TASKS[settings["task"]].from_settings(settings, config.validate_clips if config.validate_every else 0)
     trainer = Trainer(task, config, shared.optim, settings["seed"], folder, world)
     log = Logger()
     if world.is_main:
-        _record(folder, settings, trainer.precision.name)
+        record(folder, settings, trainer.precision.name)
         log = RunLogger(folder, shared.logger, settings, trainer.progress.step, config.steps)
     try:
         return trainer.fit(log)
@@ -114,34 +132,26 @@ def run(settings: dict[str, Any]) -> bool:
         log.close()
 
 
-def _record(folder: Path, settings: dict[str, Any], precision: str) -> None:
-    """Leave in the run folder what this start was made with; settings that differ from the last start are named."""
-    path = folder / "config.yaml"
-    if path.exists():
-        before = _flat(OmegaConf.to_container(OmegaConf.load(path)))
-        now = _flat(settings)
-        for name in sorted(before.keys() | now.keys()):
-            if before.get(name) != now.get(name):
-                print(f"{name}: {before.get(name)} until now, {now.get(name)} from here on", file=sys.stderr)
-    with atomic_file(path) as new:
-        new.write_text(OmegaConf.to_yaml(settings))
-    with (folder / "starts.jsonl").open("a") as file:
-        file.write(json.dumps({**environment(), "precision": precision}) + "\n")
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    return {k: v for key, value in tree.items() for k, v in _flat(value, f"{prefix}.{key}" if prefix else key).items()}
-
-
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(config: DictConfig) -> None:
     try:
-        run(plain(config))
+        number = run(plain(config))
     except (ValueError, CheckpointError, TrainingError) as error:
         sys.exit(f"error: {error}")
+    if number:
+        sys.exit(128 + number)
+
+
+def start() -> None:
+    """The command line, with our words for what Hydra does not take."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would say itself what is wrong, with advice that adds what is misspelt
+    try:
+        main()
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.exit(f"error: {advice(error, sys.argv[1:])}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":
-    main()
+    start()

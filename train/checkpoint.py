@@ -1,16 +1,18 @@
 """All that a run needs to go on as if it had never stopped, in safetensors and JSON.
 
-A checkpoint holds plain, whole tensors, however the run is spread over processes.
+A checkpoint holds plain, whole tensors, however the run is spread over processes, and the SHA-256 of its files.
 Random numbers need no state: every batch seeds its own generator from the run's seed and its number.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,10 +22,14 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
-from codec.checkpoint.store import CheckpointError, write_tensors
+from codec.checkpoint.store import CheckpointError
 from codec.files import atomic_folder
+from codec.tensors import write_tensors
 
-TENSORS, PROGRESS = "tensors.safetensors", "progress.json"
+TENSORS, PROGRESS, CHECKSUMS = "tensors.safetensors", "progress.json", "sha256.json"
+CHECKPOINTS = "checkpoints"  # in the folder of a run
+_WRITTEN = (f"{CHECKPOINTS}/step_*/*", "best/*", "last/*")
+_BLOCK = 2**24  # bytes
 
 
 @dataclass
@@ -34,7 +40,8 @@ class Progress:
     batch: int = 0  # batches read: the position in the data
     n_bad_steps: int = 0
     n_rollbacks: int = 0
-    best: float = float("-inf")  # best value of the validation metric so far
+    best: float = float("-inf")  # best value so far of the validation metric
+    best_metric: str = ""  # of this name; "" where there is none yet, or it was not written down
     n_averaged: int = 0
     seconds: float = 0.0  # of training, validation included
 
@@ -74,6 +81,8 @@ def load_optimizer_state(network: nn.Module, optimizer: Optimizer, state: dict[s
 def save(folder: Path, progress: Progress, parts: dict[str, dict[str, Tensor]], keep: int) -> None:
     """Write checkpoint `folder/step_N` whole or not at all, then delete all but the newest `keep`.
 
+    Those of later steps go too: the run has turned away from them, or they are damaged.
+
     Args:
         folder: the run's checkpoints.
         progress: where the run stands.
@@ -89,9 +98,13 @@ def save(folder: Path, progress: Progress, parts: dict[str, dict[str, Tensor]], 
         with atomic_folder(target) as new:
             write_tensors(new / TENSORS, tensors, {})
             (new / PROGRESS).write_text(json.dumps(asdict(progress), indent=1))
+            sums = {name: _sha256(new / name) for name in (TENSORS, PROGRESS)}
+            (new / CHECKSUMS).write_text(json.dumps(sums, indent=1))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{target}: cannot be written ({error}); free some space and resume") from error
-    for old in list(checkpoints(folder))[:-keep]:
+    found = checkpoints(folder)
+    n_done = found.index(target) + 1
+    for old in found[: max(0, n_done - keep)] + found[n_done:]:
         shutil.rmtree(old)
 
 
@@ -101,28 +114,67 @@ def load(folder: Path) -> tuple[Progress, dict[str, dict[str, Tensor]]]:
     Raises:
         CheckpointError: damaged files.
     """
+    check_sums(folder)
     parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
     try:
-        progress = Progress(**json.loads((folder / PROGRESS).read_text()))
+        progress = read_progress(folder)
         with safe_open(folder / TENSORS, framework="pt") as file:
             for key in file.keys():  # noqa: SIM118
                 part, _, name = key.partition("/")
                 parts[part][name] = file.get_tensor(key)
     except (OSError, SafetensorError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{folder}: cannot be read ({error}); delete it to resume from the one before") from error
+        raise CheckpointError(f"{folder}: cannot be read ({error})") from error
     return progress, parts
 
 
-def checkpoints(folder: Path) -> Iterator[Path]:
-    """Complete checkpoints, oldest first."""
-    yield from sorted(p for p in folder.glob("step_*") if (p / PROGRESS).is_file())
-
-
-def check_folder(folder: Path, needed_bytes: int) -> None:
-    """See that `folder` can be made and written and has room.
+def read_progress(folder: Path) -> Progress:
+    """Where the run stood at a checkpoint.
 
     Raises:
-        CheckpointError: saying which of these fails.
+        OSError, ValueError, TypeError: as of a file that is damaged.
+    """
+    return Progress(**json.loads((folder / PROGRESS).read_text()))
+
+
+def load_newest(folder: Path) -> tuple[Path, Progress, dict[str, dict[str, Tensor]]]:
+    """The newest checkpoint in `folder` that can be read, and as of `load` what is in it; warns of damaged ones.
+
+    Raises:
+        CheckpointError: all of them are damaged, or there is none.
+    """
+    for path in reversed(checkpoints(folder)):
+        try:
+            return path, *load(path)
+        except CheckpointError as error:
+            warnings.warn(f"{error}; it is DAMAGED, the run goes on from the checkpoint before it", stacklevel=2)
+    raise CheckpointError(f"{folder}: no checkpoint can be read; choose another run_dir, or delete this one")
+
+
+def check_sums(folder: Path) -> None:
+    """Compare the files of a checkpoint with the sums that were written beside them, if there are any.
+
+    Raises:
+        CheckpointError: one of them has changed or is missing.
+    """
+    try:
+        sums = json.loads((folder / CHECKSUMS).read_text()) if (folder / CHECKSUMS).exists() else {}
+        changed = [name for name, expected in sums.items() if _sha256(folder / name) != expected]
+    except (OSError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{folder}: cannot be read ({error})") from error
+    if changed:
+        raise CheckpointError(f"{folder}: {', '.join(changed)} changed after saving: the checksum is another one")
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(p for p in folder.glob("step_*") if p.is_dir())
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, unless it is there, and see that it can be written.
+
+    Raises:
+        CheckpointError: it cannot.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -131,14 +183,44 @@ def check_folder(folder: Path, needed_bytes: int) -> None:
         probe.unlink()
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be written ({error}); choose another run_dir") from error
-    free = shutil.disk_usage(folder).free
-    if free < needed_bytes:
+
+
+def check_room(run: Path, networks: Iterable[nn.Module], keep: int) -> None:
+    """See that the disk has room for what a run will have written, beside what it has written already.
+
+    That is `keep` checkpoints of weights, their averages and two moments, the weights alone as `best/` and `last/`,
+    and one more of either, as the old one goes once the new one is there.
+
+    Raises:
+        CheckpointError: it has not.
+    """
+    n_bytes = sum(t.numel() * t.element_size() for network in networks for t in network.state_dict().values())
+    one_more = (4 + 1) * n_bytes
+    needed = max(one_more, (4 * keep + 2) * n_bytes + one_more - _size_of(run))
+    free = shutil.disk_usage(run).free
+    if free < needed:
         raise CheckpointError(
-            f"{folder}: {free / 1e9:.1f} GB are free and checkpoints need {needed_bytes / 1e9:.1f} GB; "
+            f"{run}: {_shown(free)} are free and checkpoints need {_shown(needed)}; "
             "free some space, choose another run_dir or lower trainer.keep_last"
         )
 
 
-def size_of(networks: dict[str, nn.Module]) -> int:
-    """Bytes of a checkpoint of these networks: weights, their averages and two moments."""
-    return sum(4 * t.numel() * t.element_size() for n in networks.values() for t in n.state_dict().values())
+def _size_of(run: Path) -> int:
+    """Bytes of the checkpoints that are there."""
+    return sum(file.stat().st_size for pattern in _WRITTEN for file in run.glob(pattern))
+
+
+def _shown(n_bytes: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.0f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} GB"
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, TypeVar, get_type_hints
@@ -35,9 +36,9 @@ class OptimConfig:
     def __post_init__(self) -> None:
         self.betas = tuple(self.betas)  # type: ignore[assignment]  # a list, from YAML
         for name in ("lr", "clip_norm"):
-            require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
+            require(0 < getattr(self, name) < math.inf, name, getattr(self, name), "a positive number")
         for name in ("weight_decay", "warmup_steps"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+            require(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "0 or more")
         good = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
         require(good, "betas", self.betas, "two numbers in [0, 1)")
         for name in ("decay_share", "final_lr"):
@@ -62,7 +63,7 @@ class TrainerConfig:
     validate_clips: int = 16  # recordings that are judged, or sentences that are spoken
     save_every: int = 500  # steps
     keep_last: int = 2  # checkpoints; older ones are deleted
-    best: str = "estoi"  # validation metric, higher is better, by which the best model is kept
+    best: str = "estoi"  # validation metric, higher is better, by which the best model is kept; none: keep no best
     max_bad_steps: int = 5  # NaN or infinite gradients in a row before going back to the last checkpoint
 
     def __post_init__(self) -> None:
@@ -75,6 +76,10 @@ class TrainerConfig:
         good = self.precision in ("auto", "float32", "bfloat16")
         require(good, "precision", self.precision, "auto, float32 or bfloat16")
         require(self.parallel in ("ddp", "fsdp"), "parallel", self.parallel, "ddp or fsdp")
+
+    def passed(self, step: int, seconds: float) -> float:
+        """The share of a run that is over, by steps or by time, whichever is more; 1 or more at its end."""
+        return max(step / self.steps, seconds / (60 * self.minutes) if self.minutes else 0.0)
 
 
 @dataclass
@@ -106,6 +111,8 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
         raise ValueError(f"{where}: unknown settings {sorted(unknown)}; known are {', '.join(hints)}")
     values = {}
     for name, value in mapping.items():
+        if not _is_finite(value):
+            raise ValueError(f"{where}.{name} = {value}: expected a finite number")
         kind = hints[name]
         if is_dataclass(kind) and isinstance(kind, type):
             value = from_mapping(kind, value or {}, f"{where}.{name}")
@@ -118,3 +125,12 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
         return cls(**values)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether no number in a setting is infinite or NaN."""
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)

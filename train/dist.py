@@ -43,6 +43,11 @@ def init_world(device: str) -> World:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"trainer.device = {device!r}: no GPU is visible; use cpu or auto")
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # as torch says that it does not know, or have, a device
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"trainer.device = {device!r}: {reason}; use auto, cpu, cuda or cuda:NUMBER") from error
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World(0, 1, torch.device(device))
@@ -64,7 +69,7 @@ class Precision:
 def choose_precision(setting: str, world: World) -> Precision:
     """The setting, or for "auto" bfloat16 where every process has a device that calculates in it, else float32."""
     reason = emulates_bfloat16(world.device)
-    slow = any_of(bool(reason), world.device)
+    slow = largest_of(int(bool(reason)), world.device)
     reason = reason or "another process's device may be slow in bfloat16"
     if setting == "auto" and slow:
         return Precision("float32", f"precision: float32: {reason}")
@@ -112,13 +117,13 @@ def gather_batch(x: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def any_of(flag: bool, device: torch.device) -> bool:
-    """Whether the flag is set in any process."""
+def largest_of(value: int, device: torch.device) -> int:
+    """The largest of the values that the processes have."""
     if not dist.is_initialized():
-        return flag
-    x = torch.tensor(float(flag), device=device)
+        return value
+    x = torch.tensor(value, device=device)
     dist.all_reduce(x, dist.ReduceOp.MAX)
-    return bool(x)
+    return int(x)
 
 
 def mean_of(values: dict[str, float], device: torch.device) -> dict[str, float]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import time
 from collections import defaultdict
+from collections.abc import Collection, Iterable
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,17 +17,24 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from codec.checkpoint.store import check_tensors
+from codec.checkpoint.store import RUN, check_tensors
+from codec.files import atomic_folder
 from train import checkpoint
 from train.checkpoint import Progress
 from train.config import OptimConfig, TrainerConfig
-from train.dist import World, any_of, barrier, choose_precision, mean_of, parallelize
+from train.dist import World, barrier, choose_precision, largest_of, mean_of, parallelize
 from train.freeze import freeze
 from train.log import Logger
 from train.optim import WeightAverage, learning_rate, make_optimizer
 from train.tasks.base import Task
 
 MAX_ROLLBACKS = 3
+BEST, LAST = RUN
+TRAINING = "training.json"  # in both: the step they are of, and what the best was judged by
+NONE = "none"  # as `trainer.best`
+
+
+REMEDY = "lower optim.lr or optim.clip_norm, or train in float32, in another run_dir"
 
 
 class TrainingError(RuntimeError):
@@ -44,8 +53,8 @@ class Trainer:
         world: this process among all.
 
     Raises:
-        ValueError: `config.freeze` names what the main network does not have.
-        CheckpointError: the folder or its last checkpoint cannot be used.
+        ValueError: `config.freeze`, `config.best` or `optim.lr_scale` names what the task does not have.
+        CheckpointError: the folder or its checkpoints cannot be used.
     """
 
     def __init__(
@@ -53,9 +62,12 @@ class Trainer:
     ) -> None:
         self.task, self.config, self.optim, self.seed = task, config, optim, seed
         self.precision = choose_precision(config.precision, world)
-        self.folder, self.checkpoints, self.world = folder, folder / "checkpoints", world
+        self.folder, self.checkpoints, self.world = folder, folder / checkpoint.CHECKPOINTS, world
+        _check_names("trainer.best", [config.best], [*task.judges, NONE])
+        _check_names("optim.lr_scale", optim.lr_scale, task.networks)
         freeze(task.networks[task.main], config.freeze)
-        checkpoint.check_folder(self.checkpoints, (config.keep_last + 1) * checkpoint.size_of(task.networks))
+        checkpoint.make_folder(self.checkpoints)
+        checkpoint.check_room(folder, task.networks.values(), config.keep_last)
         for network in task.networks.values():
             network.to(world.device).train()
         task.parallel = parallelize(task.networks, task.main, config.parallel, world)
@@ -67,20 +79,28 @@ class Trainer:
         self.average = WeightAverage(task.networks[task.main], optim.ema_decay) if optim.ema_decay else None
         if config.compile:
             task.compile()
-        self.progress = Progress()
-        self.stop = False
-        if found := list(checkpoint.checkpoints(self.checkpoints)):
-            self.load(found[-1])
+        self.progress, self.saved_step = Progress(), -1
+        self.stop = 0  # the signal that asked for it
+        if checkpoint.checkpoints(self.checkpoints):
+            self.load()
 
-    def fit(self, log: Logger) -> bool:
+    def fit(self, log: Logger) -> int:
         """Train to the last step, or until SIGTERM or SIGINT; either way the last step is saved.
 
         Returns:
-            Whether the run is complete.
+            0 if the run is complete, else the number of the signal that stopped it.
 
         Raises:
-            TrainingError: gradients stay bad however often the run goes back.
+            TrainingError: gradients stay bad however often the run goes back, or weights are not finite.
+            CheckpointError: the disk is full.
         """
+        if self._passed() >= 1:
+            self._check_steps()
+            log.say(
+                f"{self.folder} is complete at step {self.progress.step}, its weights are in {LAST}/; to go on, give "
+                "more trainer.steps or trainer.minutes, to start anew, another run_dir"
+            )
+            return 0
         log.say(self.precision.note)
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -88,19 +108,21 @@ class Trainer:
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        if self.stop:
-            log.say(f"stopped at step {self.progress.step} of {self.config.steps}; the same command goes on from here")
-        return not self.stop
+        if self._passed() >= 1:
+            self._check_steps()
+            return 0
+        log.say(f"stopped at step {self.progress.step} of {self.config.steps}; the same command goes on from here")
+        return self.stop
 
     def _fit(self, log: Logger) -> None:
         c, p = self.config, self.progress
+        batches = self.task.batches(p.batch, self.world.rank, self.world.size)
         if p.step == 0:
             self.save()
-        batches = self.task.batches(p.batch, self.world.rank, self.world.size)
         sums: dict[str, float | Tensor] = defaultdict(float)
         n_summed, n_bad, since = 0, 0, time.perf_counter()
         before = since - p.seconds
-        while (passed := self._passed()) < 1 and not any_of(self.stop, self.world.device):
+        while (passed := self._passed()) < 1 and not self._stopped():
             lr = learning_rate(p.step, passed, self.optim)
             metrics = self._step(batches, lr)
             p.step += 1
@@ -112,12 +134,13 @@ class Trainer:
                     p = self._roll_back(log)
                     n_bad, n_summed = 0, 0
                     sums.clear()
-                continue
-            n_bad, n_summed = 0, n_summed + 1
-            for name, value in metrics.items():
-                sums[name] += value
-            log.advance()
-            if p.step % c.log_every == 0:
+                    continue
+            else:
+                n_bad, n_summed = 0, n_summed + 1
+                for name, value in metrics.items():
+                    sums[name] += value
+                log.advance()
+            if p.step % c.log_every == 0 and n_summed:
                 means = mean_of({name: float(x) / n_summed for name, x in sums.items()}, self.world.device)
                 means |= {"lr": lr, "time/step": (time.perf_counter() - since) / n_summed, "bad_steps": p.n_bad_steps}
                 log.log(p.step, means)
@@ -128,17 +151,25 @@ class Trainer:
                 since = time.perf_counter()
             if p.step % c.save_every == 0:
                 self.save()
-        if p.step % c.save_every:
+        if p.step != self.saved_step:
             self.save()
 
+    def _check_steps(self) -> None:
+        p = self.progress
+        if 2 * p.n_bad_steps > p.step:
+            raise TrainingError(f"{p.n_bad_steps} of {p.step} steps had NaN or infinite gradients; {REMEDY}")
+
     def _passed(self) -> float:
-        """The share of the run that is over, by steps or by time, whichever is more; 1 or more at its end."""
-        c, p = self.config, self.progress
-        by_steps = p.step / c.steps
-        if not c.minutes:
-            return by_steps
-        seconds = mean_of({"seconds": p.seconds}, self.world.device)["seconds"]  # one for all ranks
-        return max(by_steps, seconds / (60 * c.minutes))
+        """The share of the run that is over, the same on all ranks; see `TrainerConfig.passed`."""
+        seconds = self.progress.seconds
+        if self.config.minutes:
+            seconds = mean_of({"seconds": seconds}, self.world.device)["seconds"]
+        return self.config.passed(self.progress.step, seconds)
+
+    def _stopped(self) -> int:
+        """The signal that asked any rank to stop, if one did."""
+        self.stop = largest_of(self.stop, self.world.device)
+        return self.stop
 
     def _step(self, batches: Any, lr: float) -> dict[str, Any] | None:
         """One step over `accumulate` batches; None if its gradients were not finite and it was skipped."""
@@ -186,6 +217,7 @@ class Trainer:
 
     def validate(self, log: Logger) -> None:
         """Validate with the averaged weights, and keep them under `best/` if they are the best so far."""
+        p, judge = self.progress, self.config.best
         main = self.task.networks[self.task.main]
         with self.average.applied() if self.average is not None else nullcontext():
             main.eval()
@@ -193,15 +225,22 @@ class Trainer:
             main.train()
             state = checkpoint.full_state(main)
         if self.world.is_main:
-            log.log_validation(self.progress.step, validation)
-            value = validation.metrics.get(self.config.best, -math.inf)
-            if value > self.progress.best:
-                self.progress.best = value
-                self.task.export(self.folder / "best", state)
-            self.task.export(self.folder / "last", state)
+            log.log_validation(p.step, validation)
+            if judge != NONE and judge not in validation.metrics:
+                log.say(f"step {p.step}: validation gave no {judge} to judge by (is data.valid given?): no {BEST}/")
+            value = validation.metrics.get(judge, -math.inf)
+            if value > (p.best if p.best_metric in ("", judge) else -math.inf):
+                p.best, p.best_metric = value, judge
+                self._export(BEST, state, {"step": p.step, "judged_by": judge, "metrics": validation.metrics})
         barrier()
 
     def save(self) -> None:
+        """Write `last/`, then a checkpoint to go on from.
+
+        Raises:
+            TrainingError: a weight is NaN or infinite; what was saved before stays.
+            CheckpointError: the disk is full.
+        """
         parts: dict[str, dict[str, Tensor]] = {}
         for name, network in self.task.networks.items():
             parts[f"network.{name}"] = checkpoint.full_state(network)
@@ -212,16 +251,36 @@ class Trainer:
             with self.average.applied():
                 parts["average"] = checkpoint.full_state(self.task.networks[self.task.main])
         if self.world.is_main:
+            self._check_finite(parts)
+            state = parts.get("average", parts[f"network.{self.task.main}"])
+            self._export(LAST, state, {"step": self.progress.step})
             checkpoint.save(self.checkpoints, self.progress, parts, self.config.keep_last)
+        self.saved_step = self.progress.step
         barrier()
 
-    def load(self, folder: Path) -> None:
-        """Take up networks, optimizers, averages and the position in the data.
+    def _check_finite(self, parts: dict[str, dict[str, Tensor]]) -> None:
+        for part, state in parts.items():
+            for name, t in state.items():
+                if not part.startswith("optimizer.") and not torch.isfinite(t).all():
+                    raise TrainingError(
+                        f"step {self.progress.step}: {part} has weights that are NaN or infinite, first {name}; they "
+                        f"are not saved: {REMEDY}"
+                    )
+
+    def _export(self, name: str, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Write the main network's `state` to a folder of this name that users load, and beside it what it is."""
+        with atomic_folder(self.folder / name) as new:
+            self.task.export(new, state)
+            (new / TRAINING).write_text(json.dumps(facts, indent=1))
+
+    def load(self) -> None:
+        """Take up networks, optimizers, averages and the position in the data from the newest checkpoint.
 
         Raises:
-            CheckpointError: damaged, or of other networks.
+            CheckpointError: none can be read, or it is of other networks.
         """
-        self.progress, parts = checkpoint.load(folder)
+        folder, self.progress, parts = checkpoint.load_newest(self.checkpoints)
+        self.saved_step = self.progress.step
         for name, network in self.task.networks.items():
             check_tensors(f"{folder}, {name}", network.state_dict(), parts[f"network.{name}"])
             if "average" in parts and self.average is not None and name == self.task.main:
@@ -242,10 +301,10 @@ class Trainer:
         if p.n_rollbacks >= MAX_ROLLBACKS:
             raise TrainingError(
                 f"step {p.step}: gradients are NaN or infinite again after {MAX_ROLLBACKS} returns to a checkpoint; "
-                "lower optim.lr or optim.clip_norm, or train in float32"
+                f"{REMEDY}"
             )
         barrier()
-        self.load(list(checkpoint.checkpoints(self.checkpoints))[-1])
+        self.load()
         kept, self.progress = p, self.progress
         self.progress.batch, self.progress.n_bad_steps = kept.batch, kept.n_bad_steps  # other data than last time
         self.progress.n_rollbacks = kept.n_rollbacks + 1
@@ -261,7 +320,13 @@ class Trainer:
     def _on_signal(self, number: int, _: Any) -> None:
         if self.stop:  # asked twice
             raise KeyboardInterrupt
-        self.stop = True
+        self.stop = number
+
+
+def _check_names(setting: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{setting}: no {name!r}; there are {', '.join(known)}")
 
 
 def _full(norm: Tensor) -> float:

@@ -73,17 +73,17 @@ def ship(run: Path, out: Path, description: str, data: str, results: str) -> Non
     task = settings.get("task", "codec")
     config, n_parameters, fingerprint = save_half(run / "best", out, task)
     start = json.loads((run / "starts.jsonl").read_text().splitlines()[-1])
-    found = list(checkpoint.checkpoints(run / "checkpoints"))
+    found = checkpoint.checkpoints(run / checkpoint.CHECKPOINTS)
     if not found:
-        raise CheckpointError(f"{run / 'checkpoints'}: no checkpoint")
-    progress = json.loads((found[-1] / checkpoint.PROGRESS).read_text())
+        raise CheckpointError(f"{run / checkpoint.CHECKPOINTS}: no checkpoint")
+    progress = checkpoint.read_progress(found[-1])
     size = settings.data.batch_size
     card = CARD.format(
         description=description, n_parameters=n_parameters / 1e6,
         precision=start.get("precision", settings.trainer.precision), fingerprint=fingerprint,
         facts=_codec_facts(config) if task == "codec" else _tts_facts(config),
         batch=f"{size} clips of {settings.data.crop_s:g} s" if task == "codec" else f"{size} packed rows",
-        steps=progress["step"], seed=settings.seed, commit=start["commit"][:12],
+        steps=progress.step, seed=settings.seed, commit=start["commit"][:12],
         command="python -m train " + " ".join(map(_without_folders, start["command"][1:])),
         init=_shown(settings.model.init), data=data, results=results,
     )  # fmt: skip

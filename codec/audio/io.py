@@ -44,7 +44,7 @@ def read_audio(audio: Audio, sample_rate: float | None, target_rate: int, name: 
         AudioError: empty, not finite, unreadable, truncated, of an unusable type or shape, or
             without a sample rate.
     """
-    source, sample_rate = _unpack(audio, sample_rate)
+    source, sample_rate = unpack(audio, sample_rate)
     if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
         mono, sample_rate = _read_file(source, name)
     else:
@@ -139,8 +139,8 @@ def read_comment(path: str | Path) -> str:
         raise AudioError(f"{path}: cannot be read as audio ({error})") from error
 
 
-def _unpack(audio: Audio, sample_rate: float | None) -> tuple[Any, Any]:
-    """What holds the samples, and their rate as far as it is known."""
+def unpack(audio: Audio, sample_rate: float | None) -> tuple[Any, Any]:
+    """What holds the samples of a recording, a path, an open file or an array, and their rate as far as it is known."""
     if isinstance(audio, tuple) and is_pair(audio):
         return audio
     if not isinstance(audio, Mapping):
@@ -152,15 +152,24 @@ def _unpack(audio: Audio, sample_rate: float | None) -> tuple[Any, Any]:
     return audio.get("path", audio), None
 
 
+def read_content(file: BinaryIO, name: str) -> bytes:
+    """All bytes of an open file.
+
+    Raises:
+        AudioError: it is open for text; the message has the name.
+    """
+    content = file.read()
+    if not isinstance(content, bytes):
+        raise AudioError(f"{name}: gives {type(content).__name__}; open the file for bytes, as open(path, 'rb')")
+    return content
+
+
 def _read_file(file: str | Path | BinaryIO, name: str) -> tuple[Tensor, int]:
     """Samples `[L]` and their rate."""
     if isinstance(file, str | os.PathLike):
         opened = open_sound(file)
     else:
-        content = file.read()
-        if not isinstance(content, bytes):
-            raise AudioError(f"{name}: gives {type(content).__name__}; open the file for bytes, as open(path, 'rb')")
-        opened = open_sound(memoryview(content), name)
+        opened = open_sound(memoryview(read_content(file, name)), name)
     with opened as sound:
         return torch.from_numpy(sound.read()), sound.sample_rate
 

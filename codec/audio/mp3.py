@@ -3,6 +3,9 @@
 The first frame may say how many there are and how much silence the encoder put at both ends (an information header:
 Xing, Info or VBRI). Files that were cut from a stream have none, and in files that were joined it is wrong. Here frames
 are counted, and such files get a header that is right. The samples are then as many as with ffmpeg.
+
+What is no frame at either end, tags above all, is left out: libsndfile's decoder prints what it makes of it, without
+the name of the file.
 """
 
 from __future__ import annotations
@@ -58,12 +61,13 @@ def layout(content: memoryview) -> Layout:
         return as_it_is(content)  # layer I or II, or no MP3: libsndfile says
     info = _read_info(content, first) if first.has_info(content) else _Info(None, None, b"")
     if info.n_frames and info.n_bytes and _is_end(content, first.start + info.n_bytes):
-        return as_it_is(content)
+        return _frames_alone(content, first.start, first.start + info.n_bytes)
     frames = list(_frames(content))
     for frame in frames:
         if frame.rate != first.rate:
             raise AudioError(f"joined of parts of {first.rate} and {frame.rate} Hz; convert each, and join them then")
-    is_cut = frames[-1].stop > len(content)
+    end = frames[-1].stop
+    is_cut = end > len(content)
     frames = [frame for frame in frames[: len(frames) - is_cut] if not frame.has_info(content)]
     known = info.n_frames or 0
     if known > len(frames) and (is_cut or known > len(frames) + 1):  # some encoders count the frame of the header
@@ -72,8 +76,13 @@ def layout(content: memoryview) -> Layout:
         raise AudioError("empty; give at least one sample")
     pieces = _pieces(content, frames)
     if known == len(frames) and len(pieces) == 1:
-        return as_it_is(content)
+        return _frames_alone(content, first.start, end)
     return Layout([[_write_info(content, first, len(frames), info.encoder), *pieces]])
+
+
+def _frames_alone(content: memoryview, start: int, stop: int) -> Layout:
+    """The bytes from the first frame to the last, as they are."""
+    return as_it_is(content) if (start, stop) == (0, len(content)) else Layout([[range(start, stop)]])
 
 
 def _frames(content: memoryview) -> Iterator[_Frame]:

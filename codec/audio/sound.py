@@ -45,6 +45,7 @@ class Sound:
         self._parts = parts
         self.sample_rate: int = parts[0].samplerate  # Hz
         self.n_samples = sum(part.frames for part in parts)
+        self.is_float = any(part.subtype in ("FLOAT", "DOUBLE") for part in parts)  # samples may be NaN or infinite
 
     def read(self, start: int = 0, length: int | None = None) -> NDArray[np.float32]:
         """Samples `[length]` from `start` on; all that follow unless given.

@@ -9,6 +9,7 @@ from codec.checkpoint import store, voxtral
 from codec.checkpoint.store import CheckpointError
 from codec.config import DEFAULT
 
+TIMEOUT_S = 10  # for the hub to answer
 _PACKAGED = Path(__file__).parent.parent / "weights"  # installed with the library
 FILES = (store.CONFIG, store.WEIGHTS, voxtral.PARAMS, voxtral.WEIGHTS, "tokenizer.json", "tekken.json")
 
@@ -27,10 +28,33 @@ def resolve(name: str | Path, packaged: Path = _PACKAGED, files: Sequence[str] =
     if folder.is_absolute() or str(name).count("/") != 1 or str(name).startswith("."):
         raise CheckpointError(f"{name}: no such folder; give a checkpoint folder or a hub id (owner/model)")
     from huggingface_hub import snapshot_download  # slow to load
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(str(name), allow_patterns=list(files)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        is_offline = not _is_reachable(str(name))
+        return Path(snapshot_download(str(name), allow_patterns=list(files), local_files_only=is_offline))
+    except LocalEntryNotFoundError as error:
+        raise CheckpointError(
+            f"{name}: no such folder, and the hub cannot be reached; give a folder, or go online once to download it"
+        ) from error
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{name}: no such folder, and not found on the hub ({reason})") from error
+
+
+def _is_reachable(name: str) -> bool:
+    """Whether the hub answers at all, asked once: what downloads from it tries for the better part of a minute.
+
+    Raises:
+        HfHubHTTPError: it answers that there is no such repository.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        HfApi().repo_info(name, timeout=TIMEOUT_S)
+    except (HfHubHTTPError, HFValidationError):
+        raise
+    except Exception:  # of httpx or requests, by the version of the hub's package; or it is told to be offline
+        return False
+    return True

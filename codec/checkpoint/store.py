@@ -8,13 +8,14 @@ from typing import Protocol, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from codec.config import CodecConfig
-from codec.files import atomic_file, atomic_folder
+from codec.files import atomic_folder
+from codec.tensors import write_tensors
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+RUN = ("best", "last")  # checkpoint folders in the folder of a training run
 
 
 class Config(Protocol):
@@ -68,7 +69,7 @@ def read_checkpoint(folder: str | Path, kind: type[C]) -> tuple[C, dict[str, Ten
     config_path, path = folder / CONFIG, folder / WEIGHTS
     for needed in (config_path, path):
         if not needed.is_file():
-            raise CheckpointError(f"{needed}: not found; a checkpoint folder holds {CONFIG} and {WEIGHTS}")
+            raise CheckpointError(f"{needed}: not found; {_advice(folder)}")
     try:
         config = kind.from_json(config_path.read_text())
     except ValueError as error:
@@ -81,6 +82,14 @@ def read_checkpoint(folder: str | Path, kind: type[C]) -> tuple[C, dict[str, Ten
             "after saving; copy the folder again"
         )
     return config, state, actual  # type: ignore[return-value]
+
+
+def _advice(folder: Path) -> str:
+    """What to load instead of a folder that is no checkpoint."""
+    for place in (folder, *folder.absolute().parents[:2]):  # a training run, or one of the checkpoints it goes on from
+        if found := [str(place / name) for name in RUN if (place / name / CONFIG).is_file()]:
+            return f"this is a folder of a training run: load {' or '.join(found)}"
+    return f"a checkpoint folder holds {CONFIG} and {WEIGHTS}"
 
 
 def check_tensors(where: str | Path, expected: dict[str, Tensor], state: dict[str, Tensor]) -> None:
@@ -124,9 +133,3 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error}); the file is cut or damaged, copy it again") from error
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Save a safetensors file, whole or not at all."""
-    with atomic_file(path) as new:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, new, {"format": "pt", **metadata})

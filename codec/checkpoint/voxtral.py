@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from codec.checkpoint.store import CONFIG, CheckpointError, read_tensors, write_tensors
+from codec.checkpoint.store import CONFIG, CheckpointError, read_tensors
 from codec.config import CodecConfig
 from codec.files import atomic_folder
+from codec.tensors import write_tensors
 
 PARAMS, WEIGHTS = "params.json", "consolidated.safetensors"
 PREFIX = "audio_tokenizer."

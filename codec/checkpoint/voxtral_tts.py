@@ -14,9 +14,10 @@ from typing import Any
 from torch import Tensor
 
 from codec.checkpoint import voxtral
-from codec.checkpoint.store import C, CheckpointError, Config, check_tensors, read_tensors, write_tensors
+from codec.checkpoint.store import C, CheckpointError, Config, check_tensors, read_tensors
 from codec.checkpoint.voxtral import BLOCK_NAMES, PARAMS, PREFIX, WEIGHTS, block_from_released, block_to_released
 from codec.config import CodecConfig
+from codec.tensors import write_tensors
 
 TEXT_EMBEDDING = "mm_audio_embeddings.tok_embeddings.weight"
 _NAMES = {

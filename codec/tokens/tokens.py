@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 from torch import Tensor
 
-from codec.files import atomic_file
+from codec.tensors import write_tensors
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,7 @@ class Tokens:
         codes = self.codes.to(torch.int16 if fits else torch.int32)
         tensors = {"codes": codes.cpu(), "n_samples": self.n_samples.cpu()}
         metadata = {"sample_rate": self.sample_rate, "hop_length": self.hop_length, "fingerprint": self.fingerprint}
-        with atomic_file(Path(path)) as new:
-            save_file({k: v.contiguous() for k, v in tensors.items()}, new, {k: str(v) for k, v in metadata.items()})
+        write_tensors(Path(path), tensors, {name: str(value) for name, value in metadata.items()})
 
     @classmethod
     def load(cls, path: str | Path) -> Tokens:

@@ -8,15 +8,17 @@ import torch
 from torch import Tensor
 
 from codec.checkpoint import voxtral, voxtral_tts
+from codec.checkpoint.hub import resolve
 from codec.checkpoint.store import CheckpointError, check_tensors, read_checkpoint, write_checkpoint
 from codec.files import atomic_folder
-from codec.tokenizer import Tokenizer
+from codec.tokenizer import Tokenizer, float32_by_default
 from codec.tts.config import TTSConfig
 from codec.tts.model import TTSModel
 from codec.tts.text.tekken import TekkenTokenizer
 from codec.tts.text.tokenizer import BPETokenizer, TextTokenizer
 
 TOKENIZER, TEKKEN = TOKENIZERS = "tokenizer.json", "tekken.json"
+PACKAGED = Path(__file__).parent / "weights"  # of the default model, installed with the library
 
 
 def save_tts(folder: str | Path, config: TTSConfig, state: dict[str, Tensor], tokenizer: TextTokenizer) -> None:
@@ -31,6 +33,11 @@ def save_tts(folder: str | Path, config: TTSConfig, state: dict[str, Tensor], to
     with atomic_folder(Path(folder)) as new:
         write_checkpoint(new, config, state)
         tokenizer.save(new / (TEKKEN if isinstance(tokenizer, TekkenTokenizer) else TOKENIZER))
+
+
+def resolve_tts(name: str | Path) -> Path:
+    """The folder of a checkpoint that a name stands for; as `codec.checkpoint.hub.resolve`, for voice models."""
+    return resolve(name, PACKAGED)
 
 
 def load_tts(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> tuple[TTSModel, TextTokenizer]:
@@ -52,7 +59,7 @@ def load_tts(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> t
         config = voxtral_tts.read_config(folder, TTSConfig)
     else:
         config, state, _ = read_checkpoint(folder, TTSConfig)
-    with torch.device("meta"):
+    with torch.device("meta"), float32_by_default():
         model = TTSModel(config)
     if released:
         state = voxtral_tts.read_state(folder, model.state_dict())

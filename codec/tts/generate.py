@@ -91,7 +91,7 @@ class FrameLoop:
         """Slots without a request."""
         return [slot for slot, stream in enumerate(self.streams) if stream is None]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def prefix(self, voice: Tensor, before: Tensor | None = None) -> Prefix:
         """Read a voice's codes `[K, T]`, no more of them than in training, and those `[K, T']` spoken just before."""
         codes = self.model.heard(voice)
@@ -106,7 +106,7 @@ class FrameLoop:
         _, state = self.model.backbone.step(x, state)
         return Prefix(state.kv)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def start(self, slot: int, prefix: Prefix, ids: Iterable[int], sampling: Sampling) -> None:
         """Put a request into a free slot.
 
@@ -129,7 +129,7 @@ class FrameLoop:
         self._make_room(0)
         self.kv[:, :, slot, :, : self.lengths[slot]] = prefix.kv[:, :, 0]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def advance(self) -> dict[int, Tensor | None]:
         """The next frame of every request: its codes `[K]` int64 by slot, or None where the audio has ended.
 
@@ -192,7 +192,7 @@ class FrameLoop:
             [s.sampling for s in streams.values()],
             [may_end[slot] and len(s.semantic) >= s.sampling.min_frames for slot, s in streams.items()],
             [s.semantic for s in streams.values()],
-            torch.stack([torch.rand(2, generator=s.generator) for s in streams.values()]),
+            torch.stack([torch.rand(2, generator=s.generator, dtype=torch.float32) for s in streams.values()]),
         )
         everywhere = torch.full((len(h),), END, device=h.device)
         everywhere[slots.to(h.device)] = semantic.to(h.device)
@@ -213,7 +213,7 @@ class FrameLoop:
         if self.model.move_head is None:
             return
         logits = self.model.move_head(h[torch.tensor(list(streams), device=h.device)]).float()
-        uniforms = torch.stack([torch.rand(1, generator=s.generator) for s in streams.values()])
+        uniforms = torch.stack([torch.rand(1, generator=s.generator, dtype=torch.float32) for s in streams.values()])
         moves = draw_moves(logits, [s.sampling for s in streams.values()], uniforms)
         for s, move in zip(streams.values(), moves.tolist(), strict=True):
             s.moves.append(move)

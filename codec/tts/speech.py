@@ -13,12 +13,11 @@ from torch import Tensor
 
 from codec import tokenizer as codecs
 from codec.audio.io import Audio
-from codec.checkpoint.hub import resolve
 from codec.config import DEFAULT
 from codec.nn.precision import warn_if_emulated
 from codec.tokens.layout import END
 from codec.tts.accelerate import Mode
-from codec.tts.checkpoint import load_tts
+from codec.tts.checkpoint import load_tts, resolve_tts
 from codec.tts.config import PRESETS
 from codec.tts.generate import FrameLoop, Prefix
 from codec.tts.model import TTSModel
@@ -30,7 +29,6 @@ from codec.tts.text.phonemes import check_phonemes
 from codec.tts.text.tokenizer import BPETokenizer, TextError, TextTokenizer
 from codec.tts.voices import Voice, VoiceError, make_voice
 
-WEIGHTS = Path(__file__).parent / "weights"  # of the default model, installed with the library
 OWN_CODEC = "codec"  # folder beside a model's weights
 CONTEXT_FRAMES = 25  # of what was said last, which the next sequence hears after the voice
 MAX_SLOTS = 16  # requests that are spoken side by side
@@ -90,14 +88,14 @@ class TTS:
         """Of all waveforms, in Hz."""
         return self.codec.config.sample_rate
 
-    def voice(self, audio: Audio, consent: str = "", sample_rate: int | None = None) -> Voice:
+    def voice(self, audio: Audio, consent: str = "", sample_rate: float | None = None) -> Voice:
         """A shipped voice by its name, or the voice of a recording. Keep it with `Voice.save`.
 
         Args:
             audio: a name in `codec.tts.shipped_voices`, or a recording, as for `codec.tts.voices.make_voice`;
                 a file of that name is taken rather than the shipped voice.
             consent: who agreed to the use of a recorded voice, and how; shipped ones have their own note.
-            sample_rate: of samples, in Hz.
+            sample_rate: of bare samples, in Hz.
 
         Raises:
             VoiceError: neither a file nor a name, or as of `make_voice`.
@@ -111,7 +109,7 @@ class TTS:
 
     def speak(self, text: str, voice: Voice, sampling: Sampling | None = None, language: str = "en") -> Tensor:
         """A text, of any length, as a waveform `[L]` float32; arguments and errors as of `stream`."""
-        return torch.cat([torch.zeros(0), *self.stream(text, voice, sampling, language)])
+        return torch.cat([torch.zeros(0, dtype=torch.float32), *self.stream(text, voice, sampling, language)])
 
     def speak_batch(
         self,
@@ -241,7 +239,7 @@ class TTS:
         if not n_silent or not self.codec.model.has_encoder:
             return []
         if self._silent is None:
-            quiet = torch.zeros(SETTLING_FRAMES * self.codec.config.hop_length)
+            quiet = torch.zeros(SETTLING_FRAMES * self.codec.config.hop_length, dtype=torch.float32)
             self._silent = self.codec.encode(quiet, self.sample_rate).codes[0, :, -1].cpu()
         return [self._silent] * n_silent
 
@@ -284,12 +282,12 @@ def load(
     own_codec: Path | None = None
     if str(name) in PRESETS and not Path(name).exists():
         warnings.warn(f"preset {name!r} is untrained: its weights are random and it babbles", stacklevel=2)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), codecs.float32_by_default():
             torch.manual_seed(0)
             model, text_tokenizer = TTSModel(PRESETS[str(name)]), BPETokenizer.train([], PRESETS[str(name)].vocab_size)
         model.to(dtype)
     else:
-        folder = resolve(name, WEIGHTS)
+        folder = resolve_tts(name)
         model, text_tokenizer = load_tts(folder, dtype)
         own_codec = folder / OWN_CODEC if (folder / OWN_CODEC).is_dir() else None
     codec = codecs.load(own_codec or model.config.codec, device)

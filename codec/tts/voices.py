@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import math
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, int32, int64
 
-from codec.audio.io import Audio, AudioError, read_audio, to_mono
-from codec.checkpoint.store import write_tensors
+from codec.audio.io import Audio, AudioError, read_audio, read_content, to_mono, unpack
+from codec.tensors import write_tensors
 from codec.tokenizer import Tokenizer
 from codec.tokens.tokens import check_codes
 
@@ -119,7 +121,7 @@ class Voice:
             raise VoiceError(f"{path}: not a voice file, or a damaged one ({error})") from error
 
 
-def make_voice(tokenizer: Tokenizer, audio: Audio, consent: str, sample_rate: int | None = None) -> Voice:
+def make_voice(tokenizer: Tokenizer, audio: Audio, consent: str, sample_rate: float | None = None) -> Voice:
     """A voice from a recording of one speaker, with the speaker's consent on record.
 
     Silence at the ends is trimmed to `MARGIN_SECONDS`. What is spoken, and that it is speech at all, is
@@ -127,9 +129,9 @@ def make_voice(tokenizer: Tokenizer, audio: Audio, consent: str, sample_rate: in
 
     Args:
         tokenizer: the codec of the model that is to speak.
-        audio: a path, or samples `[L]` or `[channels, L]`, of `MIN_SECONDS` to `MAX_SECONDS`.
+        audio: `MIN_SECONDS` to `MAX_SECONDS`: a path, an open file, samples, or what else `read_audio` takes.
         consent: who agreed to the use of the voice, and how; kept in the voice and in all that it speaks.
-        sample_rate: of samples, in Hz; a path has its own.
+        sample_rate: of bare samples, in Hz; all others have their own.
 
     Raises:
         VoiceError: no consent, or the recording is too short, too long or silent.
@@ -138,9 +140,12 @@ def make_voice(tokenizer: Tokenizer, audio: Audio, consent: str, sample_rate: in
     if not consent.strip():
         raise VoiceError(f"consent = {consent!r}: say who agreed to the use of this voice, and how")
     target = tokenizer.config.sample_rate
-    path = Path(audio) if isinstance(audio, str | Path) else None
+    source, sample_rate = unpack(audio, sample_rate)
+    path = Path(source) if isinstance(source, str | Path) else None
     name = "samples" if path is None else str(path)
-    waveform = _trimmed(read_audio(audio, sample_rate, target, name), target, name)
+    if hasattr(source, "read"):
+        source = io.BytesIO(read_content(source, name))  # to be read twice
+    waveform = _trimmed(read_audio(source, sample_rate, target, name), target, name)
     seconds = len(waveform) / target
     wanted = f"expected {MIN_SECONDS:g} to {MAX_SECONDS:g} s of one speaker"
     if seconds < MIN_SECONDS:
@@ -150,7 +155,7 @@ def make_voice(tokenizer: Tokenizer, audio: Audio, consent: str, sample_rate: in
         raise VoiceError(f"{name}: {seconds:.2f} s; {wanted}: cut out a stretch of clear speech, {how}")
     provenance = Provenance(
         source="samples" if path is None else path.name,
-        sha256=hashlib.sha256(_content(audio)).hexdigest(),
+        sha256=hashlib.sha256(_content(source)).hexdigest(),
         created=_now(),
         consent=consent,
         codec=tokenizer.fingerprint,
@@ -171,9 +176,11 @@ def provenance_comment(voice: Voice) -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
-def _content(audio: Audio) -> bytes:
+def _content(source: Any) -> bytes:
     """What identifies a recording: the bytes of its file, or its samples as mono float32."""
-    return Path(audio).read_bytes() if isinstance(audio, str | Path) else to_mono(audio).numpy(force=True).tobytes()
+    if isinstance(source, io.BytesIO):
+        return source.getvalue()
+    return Path(source).read_bytes() if isinstance(source, str | Path) else to_mono(source).numpy(force=True).tobytes()
 
 
 def _trimmed(waveform: Tensor, sample_rate: int, name: str) -> Tensor:

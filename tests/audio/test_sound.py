@@ -138,6 +138,35 @@ def test_joined_mp3_files_have_all_frames(tag, an_mp3, read):
         assert len(read(n * (content + tag), "x.mp3")) == n * n_frames * per_frame(content) - delay
 
 
+def tag_of(*frames):
+    """An ID3 tag of frames (name, content), in version 2.3."""
+    content = b"".join(name + struct.pack(">I", len(x)) + bytes(2) + x for name, x in frames)
+    size = bytes(len(content) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\3\0\0" + size + content
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        (tag_of((b"COMM", b"\1eng")), b""),
+        (tag_of((b"TXXX", b"\1\xff\xfeab")), b""),
+        (tag_of((b"TIT2", b"\x09title")), b"TAG" + bytes(125)),
+        (b"\xff\xfb\0\0" * 30, b""),
+        (b"", b"APETAGEX" + bytes(200)),
+        (tag_of((b"TIT2", b"\x09title")), b"no frame" * 100),
+    ],
+    ids=["comment", "field", "encoding", "headers", "ape", "both"],
+)
+def test_what_is_no_frame_is_no_noise(before, behind, an_mp3, tmp_path, capfd):
+    """The decoder prints on its own, past Python, and names no file."""
+    _, content = an_mp3
+    for name, x in (("plain.mp3", content), ("tagged.mp3", before + content + behind)):
+        (tmp_path / name).write_bytes(x)
+    plain, tagged = (for_training(tmp_path / name) for name in ("plain.mp3", "tagged.mp3"))
+    assert np.array_equal(plain, tagged)
+    assert capfd.readouterr().err == ""
+
+
 def test_mp3_files_of_different_rates_are_not_joined(tmp_path, read):
     parts = [encoded(tmp_path / f"{rate}.mp3", voice(1.0, rate), rate) for rate in (16_000, 24_000)]
     with pytest.raises(AudioError, match=r"x\.mp3.*: joined of parts of 16000 and 24000 Hz; convert each"):

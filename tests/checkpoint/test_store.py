@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from tiny import make_codec
 
 import codec
+from codec import tensors
 from codec.checkpoint import store
 from codec.checkpoint.store import CONFIG, WEIGHTS, CheckpointError
 from codec.tokenizer import Tokenizer, load
@@ -69,6 +70,16 @@ def test_fingerprint_outlives_new_fields(saved):
     config, state, fingerprint = store.read_checkpoint(saved, kind)
     assert fingerprint == store.load_checkpoint(saved)[2]
     assert store.fingerprint(dataclasses.replace(config, strength=0.25), state) != fingerprint
+
+
+@pytest.mark.parametrize("place", [".", "checkpoints", "checkpoints/step_00000001"])
+def test_a_training_run_tells_what_to_load(saved, tmp_path, place):
+    (tmp_path / "run/checkpoints/step_00000001").mkdir(parents=True)
+    for name in ("best", "last"):
+        shutil.copytree(saved, tmp_path / "run" / name)
+        load(tmp_path / "run" / name)
+    with pytest.raises(CheckpointError, match=r"training run: load .*run/best or .*run/last"):
+        load(tmp_path / "run" / place)
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
@@ -140,11 +151,11 @@ def test_without_encoder(folder, tokenizer):
 def test_failing_save_keeps_the_old_checkpoint(folder, monkeypatch):
     before = {f.name: f.read_bytes() for f in folder.iterdir()}
 
-    def fail(tensors, path, metadata):
+    def fail(content, path, metadata):
         path.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(store, "save_file", fail)
+    monkeypatch.setattr(tensors, "save_file", fail)
     for target in (folder, folder.with_name("new")):
         with pytest.raises(OSError, match="disk full"):
             Tokenizer(make_codec(seed=1)).save(target)

@@ -17,6 +17,9 @@ def test_nested_and_converted():
     ("cls", "mapping", "message"),
     [
         (OptimConfig, {"learning_rate": 1.0}, r"x: unknown settings \['learning_rate'\]"),
+        (OptimConfig, {"lr": float("inf")}, r"x\.lr = inf: expected a finite number"),
+        (OptimConfig, {"betas": [0.9, float("nan")]}, r"x\.betas"),
+        (OptimConfig, {"lr_scale": {"a": float("inf")}}, r"x\.lr_scale"),
         (OptimConfig, {"lr": "fast"}, r"x\.lr = 'fast': expected float"),
         (TrainerConfig, {"steps": 1.5}, r"x\.steps = 1\.5: expected int"),
         (TrainerConfig, {"steps": 0}, r"x: steps = 0: expected at least 1"),

@@ -52,10 +52,14 @@ def command(folder, *settings, processes=1):
     return [sys.executable, *(torchrun if processes > 1 else []), "-m", "train", f"run_dir={folder}", *settings]
 
 
-def train(folder, *settings, processes=1):
-    result = subprocess.run(
+def attempt(folder, *settings, processes=1):
+    return subprocess.run(
         command(folder, *settings, processes=processes), cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
     )
+
+
+def train(folder, *settings, processes=1):
+    result = attempt(folder, *settings, processes=processes)
     assert result.returncode == 0, result.stderr[-2000:]
     return [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
 
@@ -95,7 +99,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(tmp_path):
     assert losses[0] == losses[1]
 
 
-def test_sigterm_saves_and_exits_cleanly(tmp_path):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_what_can_be_loaded_and_is_no_success(tmp_path, number, status):
     process = subprocess.Popen(
         command(tmp_path, *SHORT, "trainer.steps=100000", "trainer.save_every=100000"),
         cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
@@ -104,11 +109,60 @@ def test_sigterm_saves_and_exits_cleanly(tmp_path):
     while not (tmp_path / "metrics.jsonl").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(1)
-    process.terminate()
+    process.send_signal(number)
     _, messages = process.communicate(timeout=60)
-    assert process.returncode == 0, messages[-2000:]
+    assert process.returncode == status, messages[-2000:]
     assert "the same command goes on from here" in messages
     assert (sorted((tmp_path / "checkpoints").glob("step_*"))[-1] / "progress.json").exists()
+    codec.load(tmp_path / "last")  # before the first validation
+
+
+def test_best_and_last_of_equal_weights_are_equal_files(tmp_path):
+    """Validated at the last step, and that is the best there is."""
+    settings = [*SHORT, "trainer.steps=2", "trainer.validate_every=2", "trainer.validate_clips=1"]
+    train(tmp_path, *settings)
+    best, last = (tmp_path / name for name in ("best", "last"))
+    for name in ("model.safetensors", "config.json", "ctc.safetensors"):
+        assert (best / name).read_bytes() == (last / name).read_bytes(), name
+    assert json.loads((best / "training.json").read_text())["judged_by"] == "estoi"
+    again = attempt(tmp_path, *settings)
+    assert again.returncode == 0
+    assert "is complete at step 2" in again.stderr
+    other = attempt(tmp_path, *settings, "optim.lr=1e-4", "seed=1")
+    assert other.returncode == 1
+    assert "optim.lr = 0.003, now 0.0001; seed = 0, now 1" in other.stderr
+
+
+def test_two_trainings_of_one_folder(tmp_path):
+    """By default they are in the folder that is named after their settings."""
+    settings = [
+        *SHORT,
+        "trainer.steps=100000",
+        f"hydra.run.dir={tmp_path}",
+        "hydra.job.chdir=true",
+        f"data.train={ROOT / 'tests/data'}",
+    ]
+    first = subprocess.Popen(
+        [sys.executable, "-m", "train", *settings], cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (found := list(tmp_path.glob("runs/*/metrics.jsonl"))) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert found[0].parent.name.startswith("codec_tiny_cpu-polarity_prob_0.5-")
+        second = attempt(found[0].parent, *settings)
+    finally:
+        first.kill()
+        first.wait()
+    assert second.returncode == 1
+    assert f"another training is at work here (process {first.pid}" in second.stderr
+
+
+def test_a_batch_that_cannot_be_shared_is_told_first(tmp_path):
+    result = attempt(tmp_path, *SHORT, "data.batch_size=3", processes=2)
+    assert result.returncode != 0
+    assert "data.batch_size = 3: expected a multiple of the 2 processes" in result.stderr
+    assert not list(tmp_path.glob("checkpoints/*"))
 
 
 @pytest.mark.parametrize("mode", ["ddp", "fsdp"])
@@ -151,7 +205,17 @@ def test_two_processes_train_a_part(tmp_path, mode, part):
         (["experiment=codec_small"], r"data.train"),
         (["experiment=codec_tiny_cpu", "data.train=nowhere"], "nowhere"),
         (["experiment=codec_tiny_cpu", "trainer.device=cuda"], "no GPU is visible"),
+        (["experiment=codec_tiny_cpu", "trainer.device=gpu"], "trainer.device = 'gpu': Expected one of cpu, cuda"),
+        (
+            ["experiment=codec_tiny_cpu", "trainer.stpes=10"],
+            "trainer.stpes: no such setting; did you mean trainer.steps",
+        ),
+        (["experiment=codec_tiny_cpu", "trainer.best=estio"], "no 'estio'; there are pesq_wb, stoi, estoi, "),
+        (["experiment=codec_tiny_cpu", "resume=yes"], "resume = True: expected auto or force"),
         (["experiment=codec_tiny_cpu", "optim.lr=-1"], "lr = -1"),
+        (["experiment=codec_tiny_cpu", "optim.lr=inf"], "optim.lr = inf: expected a finite number"),
+        (["experiment=codec_tiny_cpu", "loss.log_mel=nan"], "loss.log_mel = nan: expected a finite number"),
+        (["experiment=codec_tiny_cpu", "optim.betas=[0.9,inf]"], "optim.betas"),
         (["experiment=codec_tiny_cpu", "task=poems"], "task = 'poems': expected one of codec"),
         (["experiment=codec_tiny_cpu", "model.init=nowhere"], "nowhere"),
         (["experiment=codec_tiny_cpu", "trainer.freeze=[encodr]"], "the parts of the network are encoder, quantizer"),
@@ -160,7 +224,7 @@ def test_two_processes_train_a_part(tmp_path, mode, part):
 def test_mistakes_end_in_one_line(tmp_path, settings, message):
     if "trainer.device=cuda" in settings and torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    result = subprocess.run(command(tmp_path, *settings), cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+    result = attempt(tmp_path, *settings)
     assert result.returncode != 0
     assert message in result.stderr
     assert "Traceback" not in result.stderr

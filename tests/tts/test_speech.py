@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch
 import codec.tts
 from codec.checkpoint.store import CheckpointError
 from codec.tokenizer import load as load_codec
-from codec.tts.checkpoint import save_tts
+from codec.tts.checkpoint import resolve_tts, save_tts
 from codec.tts.config import DESIGNS, TTSConfig
 from codec.tts.speech import TTS
 
@@ -209,6 +210,42 @@ def test_saved_models_speak_the_same(make_tts, voice, tmp_path):
     save_tts(tmp_path / "model", tts.model.config, tts.model.state_dict(), tts.text_tokenizer)
     again = codec.tts.load(tmp_path / "model")
     assert torch.equal(again.speak(TEXT, voice, SHORT), tts.speak(TEXT, voice, SHORT))
+
+
+@pytest.fixture
+def float64_by_default():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("head", ["flow", "depth", "maskgit"])
+def test_the_default_dtype_changes_nothing(make_model, text_tokenizer, tiny_codec, voice, tmp_path, head, request):
+    tts = TTS(make_model("aligned", head=head), text_tokenizer, tiny_codec)
+    save_tts(tmp_path / "model", tts.model.config, tts.model.state_dict(), text_tokenizer)
+    expected = tts.speak(TEXT, voice, SHORT)
+    request.getfixturevalue("float64_by_default")
+    for name in (tmp_path / "model", "tiny"):
+        again = codec.tts.load(name)
+        tensors = [*again.model.parameters(), *again.model.buffers(), *again.codec.model.parameters()]
+        assert {t.dtype for t in tensors if t.is_floating_point()} == {torch.float32}
+    again = codec.tts.load(tmp_path / "model").speak(TEXT, voice, SHORT)
+    assert again.dtype == torch.float32
+    assert torch.equal(again, expected)
+
+
+def test_what_leaves_can_be_trained_on(make_tts, voice):
+    tts = make_tts()
+    tensors = [voice.codes, *tts.stream(TEXT, voice, SHORT), tts.speak_codes([TEXT], [voice], [SHORT])[0].codes]
+    for tensor in tensors:
+        assert not tensor.is_inference()
+        assert not tensor.requires_grad
+        tensor += 0
+    torch.nn.Linear(1, 1)(tts.speak(TEXT, voice, SHORT)[:, None]).sum().backward()
+
+
+def test_the_default_has_a_name_for_training_too():
+    assert resolve_tts("default") == Path(codec.tts.__file__).parent / "weights"
 
 
 def test_a_model_may_bring_its_codec(make_tts, tmp_path):

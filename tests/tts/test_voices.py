@@ -1,6 +1,7 @@
 """Voices: what makes one, what is refused, what the file remembers."""
 
 import hashlib
+import io
 import json
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
@@ -53,6 +54,25 @@ def test_voice_of_a_recording(tokenizer, recording):
     assert 4 < p.seconds <= soundfile.info(recording).duration
     assert voice.codes.shape == (9, -(-round(p.seconds * RATE) // 1920))
     voice.check(tokenizer.config.codebook_sizes, tokenizer.fingerprint)
+
+
+def test_ways_to_give_a_recording(tokenizer, recording):
+    """All that `read_audio` takes; what is hashed is the file where there is one."""
+    expected = make_voice(tokenizer, recording, CONSENT)
+    samples, rate = soundfile.read(recording, dtype="float32")
+    content = recording.read_bytes()
+    with recording.open("rb") as file:
+        files = [make_voice(tokenizer, audio, CONSENT) for audio in (file, io.BytesIO(content), {"bytes": content})]
+    files.append(make_voice(tokenizer, {"path": str(recording), "bytes": None}, CONSENT))
+    arrays = [
+        make_voice(tokenizer, audio, CONSENT)
+        for audio in ((samples, rate), (torch.from_numpy(samples), rate), {"array": samples, "sampling_rate": rate})
+    ]
+    assert {v.provenance.sha256 for v in files} == {expected.provenance.sha256}
+    assert {v.provenance.sha256 for v in arrays} == {hashlib.sha256(samples.tobytes()).hexdigest()}
+    assert all(torch.equal(v.codes, expected.codes) for v in (*files, *arrays))
+    with recording.open("r", encoding="latin-1") as file, pytest.raises(AudioError, match="open the file for bytes"):
+        make_voice(tokenizer, file, CONSENT)
 
 
 def test_voice_of_samples(tokenizer):
@@ -155,7 +175,7 @@ def test_failing_save_leaves_what_was_there(tmp_path, monkeypatch):
         Path(file).write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr("codec.checkpoint.store.save_file", fail)
+    monkeypatch.setattr("codec.tensors.save_file", fail)
     with pytest.raises(OSError, match="disk full"):
         voice_of(torch.ones(2, 3, dtype=torch.int64)).save(path)
     assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == {"v.safetensors": before}

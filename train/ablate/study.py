@@ -14,17 +14,19 @@ from omegaconf.errors import OmegaConfBaseException
 
 from codec.config import CodecConfig
 from train.__main__ import common, plain  # which also registers the settings that overrides change
-from train.config import from_mapping
+from train.checkpoint import CHECKPOINTS, checkpoints, read_progress
+from train.config import TrainerConfig, from_mapping
 from train.data.audio import DataConfig
 from train.data.manifest import read_manifest
+from train.folder import CONFIG
+from train.loop import LAST
+from train.suggest import CONF, advice
 from train.tasks.codec import CodecLossConfig
 
-ROOT = Path(__file__).parents[2]
-CONF = ROOT / "conf"
+ROOT = CONF.parent
 GROUPS = {"data": DataConfig, "loss": CodecLossConfig}  # of the codec's task
 BUDGET = ("steps", "minutes")  # of the trainer
-# Weights are written by validations: with the only one at the end, a run that has written them is complete.
-FIXED = ("trainer.validate_every=1000000000", "logger.progress=false")
+FIXED = ("trainer.validate_every=0", "logger.progress=false")  # the study measures, once all is trained
 NAME = re.compile(r"[\w.+-]*\w[\w.+-]*")
 
 
@@ -82,12 +84,17 @@ class Run:
 
     @property
     def is_complete(self) -> bool:
-        return self.weights.is_dir()
+        found = checkpoints(self.folder / CHECKPOINTS)
+        if not found:
+            return False
+        progress = read_progress(found[-1])
+        trainer = from_mapping(TrainerConfig, self.settings["trainer"], "trainer")
+        return trainer.passed(progress.step, progress.seconds) >= 1
 
     @property
     def weights(self) -> Path:
-        """The checkpoint folder that a complete run leaves."""
-        return self.folder / "last"
+        """The checkpoint folder that a run leaves."""
+        return self.folder / LAST
 
 
 def read_study(name: str) -> Study:
@@ -151,7 +158,7 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             settings = plain(compose("train", [*overrides, "run_dir=''"]))
     except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(" ".join(str(error).split())) from error
+        raise ValueError(" ".join(advice(error, overrides).split())) from error
     common(settings)
     for group, cls in GROUPS.items():
         from_mapping(cls, settings[group], group)
@@ -183,11 +190,11 @@ def _check_budget(settings: dict[str, dict[str, Any]]) -> None:
 
 
 def _check_unchanged(run: Run) -> None:
-    path = run.folder / "config.yaml"
+    path = run.folder / CONFIG
     if not path.exists():
         return
     before: Any = OmegaConf.to_container(OmegaConf.load(path))
-    for group in run.settings.keys() - {"run_dir", "logger"}:
+    for group in run.settings.keys() - {"run_dir", "resume", "logger"}:
         if before.get(group) != run.settings[group]:
             raise ValueError(
                 f"{path}: {group} = {before.get(group)}, and {run.settings[group]} now; "

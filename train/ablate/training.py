@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -97,7 +98,7 @@ def _start(run: Run, threads: int, handle: int) -> subprocess.Popen[bytes]:
 
 def _reason(run: Run, status: int) -> str:
     log = run.folder / LOG
-    if status == 0:
+    if status in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         return "stopped before it was complete; the same command goes on from there"
     lines = log.read_text(errors="replace").strip().splitlines()
     return f"training failed with status {status}: {lines[-1] if lines else 'no message'} ({log})"

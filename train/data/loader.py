@@ -51,8 +51,7 @@ def make_loader(
         ValueError: `batch_size` cannot be shared equally, or `rank` or `start_batch` is out of range.
         RuntimeError: from the iterator, when a worker died.
     """
-    if batch_size < 1 or batch_size % world_size:
-        raise ValueError(f"batch_size = {batch_size}: expected a multiple of world_size = {world_size}")
+    check_shares(batch_size, world_size)
     if not 0 <= rank < world_size:
         raise ValueError(f"rank = {rank}: expected 0 to {world_size - 1}")
     if start_batch < 0:
@@ -69,6 +68,16 @@ def make_loader(
     batches = _iterate(loader)
     atexit.register(_close, weakref.ref(batches))  # ends the workers before multiprocessing waits for them
     return batches
+
+
+def check_shares(batch_size: int, world_size: int) -> None:
+    """See that a batch can be shared equally.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if batch_size < 1 or batch_size % world_size:
+        raise ValueError(f"data.batch_size = {batch_size}: expected a multiple of the {world_size} processes")
 
 
 class ValidClip(NamedTuple):

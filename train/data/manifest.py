@@ -1,6 +1,7 @@
 """What there is to train on: one `Utterance` per recording, from a JSONL manifest, a folder or tar shards.
 
-`python -m train.data.manifest FOLDER OUT.jsonl` scans a folder once, so that no run has to.
+`python -m train.data.manifest FOLDER OUT.jsonl` scans a folder once, so that no run has to. A recording with a
+transcript that cannot be read is taken without it; the warning, and its line in the manifest, say which.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ import typer
 from tqdm import tqdm
 
 from codec.audio.error import AudioError
-from codec.files import AUDIO_SUFFIXES, ESCAPE, atomic_file
+from codec.files import AUDIO_SUFFIXES, ESCAPE, FOREIGN_SUFFIXES, atomic_file
 from eval.testsets import Utterance, labels, read_lines
-from train.data.media import list_files, open_recording, read_bytes
+from train.data.media import Recording, list_files, open_recording, read_bytes
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 _N_THREADS = 8  # headers are read from disks and networks that like company
 _CHUNK = 1024
+_BLOCK = 2**20  # samples
+_UNREAD = "unread"  # field of a line: which sidecar, and why not
 
 
 def read_manifest(source: str | Path) -> list[Utterance]:
@@ -33,7 +36,7 @@ def read_manifest(source: str | Path) -> list[Utterance]:
 
     A manifest holds one JSON object per line with at least `path`, relative to its folder; unknown fields
     are ignored. Beside audio in folders and shards, a .json sidecar may give text, speaker and language,
-    and a .txt or .lab sidecar the text. Missing durations are read from the headers.
+    and a .txt or .lab sidecar the text, in UTF-8. Missing durations are read from the headers.
 
     Raises:
         ValueError: no such source, nothing usable in it, or a bad line, named with its number.
@@ -69,7 +72,7 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
             with open_recording(address) as recording:
                 line["duration_s"] = round(recording.n_samples / recording.native_rate, 3)
                 line["sample_rate"] = recording.native_rate
-                recording.read(recording.n_samples - 1, 1)  # finds most truncated files at little cost
+                _check(recording)
             return line | _read_sidecars(address, known)
         except AudioError as error:
             return line | {"error": str(error)}
@@ -82,6 +85,7 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
             done[line["path"]] = line
     lines = [done[os.path.relpath(name, home)] for name in addresses]
     bad = [line for line in lines if "error" in line]
+    _warn_of_unread(lines)
     out.with_suffix(".bad.jsonl").unlink(missing_ok=True)
     if bad:
         _write_lines(out.with_suffix(".bad.jsonl"), bad)
@@ -93,16 +97,32 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
 def _scan(source: Path) -> list[Utterance]:
     names = list_files(source)
     known = set(names)
-    return [Utterance(name, **_read_sidecars(name, known)) for name in names if _is_audio(name)]
+    lines = {name: _read_sidecars(name, known) for name in names if _is_audio(name)}
+    _warn_of_unread(lines.values())
+    return [Utterance(name, **labels(line)) for name, line in lines.items()]
 
 
 def _is_audio(address: str) -> bool:
-    return os.path.splitext(address)[1].lower() in AUDIO_SUFFIXES
+    """Whether it is to be opened: what is no audio file by its content, or none that is read, is then named."""
+    return os.path.splitext(address)[1].lower() in (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES)
+
+
+def _check(recording: Recording) -> None:
+    """Find most truncated files by their last sample, and samples that are no numbers where there may be any.
+
+    Raises:
+        AudioError: they are not all there, or not all numbers.
+    """
+    n_samples = recording.n_samples
+    for start in range(0, n_samples, _BLOCK) if recording.sound.is_float else (n_samples - 1,):
+        recording.read(start, min(_BLOCK, n_samples - start))
 
 
 def _read_sidecars(address: str, known: set[str]) -> dict[str, Any]:
+    """The labels of a recording; those of a sidecar that cannot be read are missing, and the field `unread` says so."""
     stem = os.path.splitext(address)[0]
     fields: dict[str, Any] = {}
+    unread: dict[str, str] = {}
     for suffix in (".lab", ".txt", ".json"):
         if (sidecar := stem + suffix) not in known:
             continue
@@ -110,8 +130,18 @@ def _read_sidecars(address: str, known: set[str]) -> dict[str, Any]:
         try:
             fields |= json.loads(content) if suffix == ".json" else {"text": content.decode("utf-8-sig").strip()}
         except (ValueError, TypeError) as error:  # not JSON, not UTF-8, or no object
-            raise AudioError(f"{sidecar}: {error}; correct or delete it") from error
-    return labels(fields)
+            unread[_UNREAD] = f"{sidecar}: {error}; save it as UTF-8, or delete it"
+    return labels(fields) | unread
+
+
+def _warn_of_unread(lines: Iterable[dict[str, Any]]) -> None:
+    unread = [line[_UNREAD] for line in lines if _UNREAD in line]
+    if unread:
+        warnings.warn(
+            f"{len(unread)} recordings are taken without their transcript, which cannot be read, the first being "
+            f"{unread[0]}",
+            stacklevel=3,
+        )
 
 
 def _measure(utterances: list[Utterance]) -> list[Utterance]:

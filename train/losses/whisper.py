@@ -17,8 +17,14 @@ from torchaudio.functional import resample
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
+from codec.checkpoint.hub import resolve
 from train.losses.heard import POSITIONS_PER_SECOND, Heard, token_attention
 
+# Of a Whisper; large ones are cut into shards.
+FILES = (
+    "config.json", "model.safetensors", "generation_config.json", "preprocessor_config.json",
+    "model-*.safetensors", "model.safetensors.index.json",
+)  # fmt: skip
 _PROMPT_TOKENS = 8  # room for what precedes the text: start, language, task, no timestamps
 _TOKENS_PER_SECOND = 15  # nobody says more: beyond, it repeats itself
 # Whisper base on 40 recordings of 1 to 15 s in six languages, which were given: with 5 s of silence after the longest
@@ -33,13 +39,14 @@ def load_teacher(name: str) -> tuple[WhisperForConditionalGeneration, WhisperFea
         ValueError: it is neither on disk nor on the hub.
     """
     try:
+        folder = resolve(name, files=FILES)
         # Only eager attention returns its weights.
-        teacher = WhisperForConditionalGeneration.from_pretrained(name, attn_implementation="eager")
-        extractor = WhisperFeatureExtractor.from_pretrained(name)
+        teacher = WhisperForConditionalGeneration.from_pretrained(folder, attn_implementation="eager")
+        extractor = WhisperFeatureExtractor.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"whisper = {name!r}: no Whisper could be loaded from there. Give a hub name such as openai/whisper-small, "
-            "or a folder with its config.json, model.safetensors, generation_config.json and preprocessor_config.json"
+            f"whisper = {name!r}: no Whisper could be loaded from there ({str(error).splitlines()[0]}). "
+            f"Give a hub name such as openai/whisper-small, or a folder with its {', '.join(FILES[:4])}"
         ) from error
     return teacher.eval().requires_grad_(False), extractor
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,11 +27,13 @@ class Task(Protocol):
     Attributes:
         networks: everything with trained weights, by name; each gets an optimizer.
         main: the name of the network that is averaged, validated and exported.
+        judges: the metrics of a validation by which the best model may be kept: higher is better.
         parallel: what to call in place of `networks` in training; set by the loop.
     """
 
     networks: dict[str, nn.Module]
     main: str
+    judges: Sequence[str]
     parallel: dict[str, Callable[..., Any]]
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[Any]:
@@ -51,7 +53,7 @@ class Task(Protocol):
         ...
 
     def export(self, folder: Path, state: dict[str, Tensor]) -> None:
-        """Write the main network's `state` as what users load."""
+        """Write the main network's `state` to a folder as what users load."""
         ...
 
     def compile(self) -> None:

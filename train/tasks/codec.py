@@ -17,19 +17,18 @@ from torch.func import functional_call
 
 from codec.checkpoint.store import fingerprint, save_checkpoint
 from codec.config import CodecConfig, require
-from codec.files import atomic_folder
 from codec.model import Codec, CodecOutput
 from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
 from codec.tokenizer import load
 from eval.ctc import save_head
 from eval.metrics.base import Pair
-from eval.metrics.registry import DEFAULT
+from eval.metrics.registry import DEFAULT, make_metric
 from eval.score import Job, columns_of, failures, score_each
 from eval.spelling import normalise
 from train.config import from_mapping
 from train.data.audio import Batch, CropDataset, DataConfig
-from train.data.loader import ValidClip, make_loader, valid_clips
+from train.data.loader import ValidClip, check_shares, make_loader, valid_clips
 from train.data.made import MadeDataConfig
 from train.data.manifest import read_manifest
 from train.discriminators import DiscriminatorConfig, Discriminators, split_maps
@@ -42,7 +41,7 @@ from train.losses.distill import DistillConfig, make_distillation
 from train.losses.reconstruction import ReconstructionLoss
 from train.start import FRESH, fresh_start, take_weights
 from train.tasks.base import Validation
-from train.tasks.made import MadePairs
+from train.tasks.made import AGREEMENT, MadePairs
 from train.transform import start_as_transform, start_as_vocoder
 
 VALID_SECONDS = 8.0
@@ -120,7 +119,8 @@ class CodecTask:
         data: what to train and validate on.
         loss: which losses count how much.
         seed: of the data's order and crops.
-        init: weights to start from: `transform` (see `train.transform`), `random`, or those of a checkpoint.
+        init: weights to start from: `transform` (see `train.transform`), `random`, or those of a checkpoint, as
+            `codec.load` takes it.
         n_valid: clips to validate on.
         init_encoder: `transform` or `random` for a fresh encoder beside the other weights of a checkpoint. One without
             an encoder gets a `transform`.
@@ -143,6 +143,7 @@ class CodecTask:
         init_encoder: str = "",
     ) -> None:
         self.config, self.data, self.loss = codec_config, data, loss
+        check_shares(data.batch_size, share()[1])
         utterances = read_manifest(data.train)
         self.dataset = CropDataset(utterances, codec_config.sample_rate, codec_config.hop_length, data, seed)
         self.clips: list[ValidClip] = []
@@ -166,6 +167,9 @@ class CodecTask:
         self.made: MadePairs | None = None
         if isinstance(data, MadeDataConfig) and data.made_share:
             self.made = MadePairs(original, codec_config, data)
+        columns = [column for name in DEFAULT for column in make_metric(name).columns]
+        self.judges = [column.key for column in columns if column.higher_is_better] + ["semantic_perplexity"]
+        self.judges += AGREEMENT if self.made else ()
         self.distillation = make_distillation(loss.distill, codec_config)
         self.networks: dict[str, nn.Module] = {"codec": self.codec, "distillation": self.distillation}
         if loss.has_discriminators:
@@ -363,10 +367,9 @@ class CodecTask:
 
     def export(self, folder: Path, state: dict[str, Tensor]) -> None:
         """Write the codec's `state` as what users load, and beside it the head that reads its codes, if any."""
-        with atomic_folder(folder) as new:
-            save_checkpoint(new, self.config, state)
-            if isinstance(self.distillation.head, CTCHead):
-                save_head(new, self.distillation.head, fingerprint(self.config, state))
+        save_checkpoint(folder, self.config, state)
+        if isinstance(self.distillation.head, CTCHead):
+            save_head(folder, self.distillation.head, fingerprint(self.config, state))
 
     def compile(self) -> None:
         for module in self.codec.modules():

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from codec.config import require
-from codec.tts.checkpoint import load_tts
+from codec.tts.checkpoint import load_tts, resolve_tts
 from codec.tts.model import TTSLosses
 from train.config import from_mapping
 from train.data.loader import make_loader
@@ -48,7 +48,7 @@ class DPOTask(TTSTask):
         data: pairs, and what to pretrain and validate on.
         loss: which losses count how much.
         seed: of the data.
-        init: the TTS checkpoint folder to start from, the frozen reference too.
+        init: the TTS checkpoint to start from, as `codec.tts.load` takes it; the frozen reference too.
         n_valid: sentences to speak in validation.
 
     Raises:
@@ -61,7 +61,7 @@ class DPOTask(TTSTask):
     def __init__(
         self, data: PreferenceDataConfig, loss: DPOLossConfig, seed: int, init: str, n_valid: int = VALID_AUDIO
     ) -> None:
-        config = load_tts(init)[0].config
+        config = load_tts(resolve_tts(init))[0].config
         if config.head != "flow":
             raise ValueError(
                 f"{init}: a model with head = {config.head}; preference training is for the flow head only"

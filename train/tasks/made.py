@@ -17,6 +17,7 @@ from train.data.made import CodeSource, MadeDataConfig, RandomCodes, TokenCodes
 from train.freeze import is_frozen
 from train.losses.codes import CodesLoss
 
+AGREEMENT = ("made_codes_equal", "made_semantic_equal", "codes_equal", "semantic_equal")  # see `MadePairs.agreement`
 N_VALID = 16  # made clips that validation measures
 # Fields of a config that a decoder in use does not depend on.
 FREE = {

@@ -17,7 +17,7 @@ import codec
 from codec.checkpoint.store import CheckpointError
 from codec.config import require
 from codec.nn.transformer import Block
-from codec.tts.checkpoint import load_tts, save_tts
+from codec.tts.checkpoint import load_tts, resolve_tts, save_tts
 from codec.tts.config import TTSConfig
 from codec.tts.generate import FrameLoop, Request, speak
 from codec.tts.heads.flow import FlowHead
@@ -26,9 +26,10 @@ from codec.tts.pretrained import HF, read_backbone, read_tokenizer
 from codec.tts.sampling import Sampling
 from codec.tts.text.tokenizer import BPETokenizer, TextTokenizer
 from train.config import from_mapping
-from train.data.loader import make_loader
+from train.data.loader import check_shares, make_loader
 from train.data.speech import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
 from train.data.tokens import TokenSet
+from train.dist import share
 from train.tasks.base import Validation
 
 VALID_ROWS = 8  # packed rows that validation losses are measured on
@@ -65,9 +66,9 @@ class TTSTask:
         data: what to train and validate on.
         loss: which losses count how much.
         seed: of the data and of fresh weights.
-        init: weights to start from: `random`, those of a TTS checkpoint folder, or `hf:NAME`, a language model whose
-            backbone, text embeddings and shape are taken. The tokenizer comes along, unless `config` has another
-            kind of text than the TTS checkpoint: then how text is read is learned anew.
+        init: weights to start from: `random`, those of a TTS checkpoint, as `codec.tts.load` takes it, or `hf:NAME`, a
+            language model whose backbone, text embeddings and shape are taken. The tokenizer comes along, unless
+            `config` has another kind of text than the TTS checkpoint: then how text is read is learned anew.
         n_valid: sentences to speak in validation.
 
     Raises:
@@ -87,6 +88,7 @@ class TTSTask:
         n_valid: int = VALID_AUDIO,
     ) -> None:
         self.data, self.loss, self.n_valid = data, loss, n_valid
+        check_shares(data.batch_size, share()[1])
         tokens = TokenSet(data.train)
         torch.manual_seed(seed)
         self.tokenizer: TextTokenizer
@@ -96,7 +98,7 @@ class TTSTask:
             self.tokenizer = read_tokenizer(init.removeprefix(HF))
             config = pretrained.fit(config)
         else:
-            start = None if init == "random" else load_tts(init)
+            start = None if init == "random" else load_tts(resolve_tts(init))
             if start and _reading(start[0].config) == _reading(config):
                 self.tokenizer = start[1]
             else:
@@ -107,6 +109,7 @@ class TTSTask:
         config.max_voice_frames = round(data.reference_s[1] * tokens.info.frame_rate)
         self.config = config
         self.model = TTSModel(config)
+        self.judges = ["score", *(["explained"] if isinstance(self.model.acoustic_head, FlowHead) else [])]
         if init.startswith(HF):
             pretrained.copy_to(self.model, self.tokenizer.special)
         elif start:

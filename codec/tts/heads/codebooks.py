@@ -34,5 +34,5 @@ class CodeOutput(nn.Linear):
 
 def gumbel(*shape: int, generator: torch.Generator | None = None) -> Tensor:
     """Finite noise g on the CPU: argmax(logits + temperature * g) draws from softmax(logits / temperature)."""
-    waits = torch.empty(shape).exponential_(generator=generator)
+    waits = torch.empty(shape, dtype=torch.float32).exponential_(generator=generator)
     return -waits.clamp(min=torch.finfo(torch.float32).tiny).log()

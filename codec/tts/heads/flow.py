@@ -70,7 +70,7 @@ class FlowHead(AcousticHead):
 
     def draw(self, sampling: HeadSampling, generator: torch.Generator | None = None) -> Tensor:
         """The start `[acoustic_dim]` of one frame's path, of deviation `sampling.temperature`."""
-        return sampling.temperature * torch.randn(self.acoustic_dim, generator=generator)
+        return sampling.temperature * torch.randn(self.acoustic_dim, generator=generator, dtype=torch.float32)
 
     def sample(self, h: Tensor, noise: Tensor, sampling: HeadSampling) -> Tensor:
         return self.round(self.solve(h, noise, sampling)[-1])

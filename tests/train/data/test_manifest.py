@@ -5,6 +5,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import typer
@@ -91,6 +92,60 @@ def test_unreadable_files_are_left_out_with_a_warning(folder):
     (folder / "bad.wav").write_text("not audio")
     with pytest.warns(UserWarning, match=r"1 of 4 files.*bad\.wav"):
         assert len(read_manifest(folder)) == 3
+
+
+LATIN = "grüße".encode("latin-1")
+
+
+@pytest.mark.parametrize(("name", "content"), [("sub/flemishguy.txt", LATIN), ("sub/flemishguy.json", b"[1]")])
+def test_a_transcript_that_cannot_be_read_costs_no_recording(folder, tmp_path, name, content):
+    (folder / name).write_bytes(content)
+    with pytest.warns(UserWarning, match=rf"1 recordings are taken without .*{name}: .*save it as UTF-8"):
+        utterances = read_manifest(folder)
+    assert [u.text for u in utterances] == [None, "hello", "hallo"]
+    out = tmp_path / "m.jsonl"
+    with pytest.warns(UserWarning, match=rf"1 recordings are taken without .*{name}: "):
+        assert write_manifest(folder, out) == (3, 0)
+    assert [name in row.get("unread", "") for row in rows(out)] == [True, False, False]
+    assert [u.text for u in read_manifest(out)] == [None, "hello", "hallo"]
+
+
+def test_one_bad_sidecar_leaves_the_other(folder):
+    (folder / "sub/kerstin.txt").write_bytes(LATIN)
+    with pytest.warns(UserWarning, match="kerstin"):
+        assert read_manifest(folder)[2].text == "hallo"
+
+
+@pytest.mark.parametrize("suffix", [".m4a", ".MP4", ".webm", ".aac"])
+def test_what_takes_ffmpeg_is_listed_as_bad(folder, tmp_path, suffix):
+    path = folder / f"clip{suffix}"
+    path.write_bytes(b"\0\0\0\x18ftypM4A " + bytes(100))
+    out = tmp_path / "m.jsonl"
+    assert write_manifest(folder, out) == (3, 1)
+    (bad,) = rows(out.with_suffix(".bad.jsonl"))
+    assert bad["path"].endswith(path.name)
+    assert "ffmpeg" in bad["error"]
+    with pytest.warns(UserWarning, match=rf"1 of 4 files are left out.*clip{suffix}.*ffmpeg"):
+        assert len(read_manifest(folder)) == 3
+
+
+@pytest.mark.parametrize("suffix", [".aiff", ".caf", ".au", ".w64", ".oga"])
+def test_other_formats_that_are_read(tmp_path, suffix):
+    samples, rate = soundfile.read(CLIPS[1])
+    format = {"oga": "OGG"}.get(suffix[1:], suffix[1:].upper())
+    soundfile.write(tmp_path / f"a{suffix}", samples, rate, format=format)
+    assert read_manifest(tmp_path)[0].duration_s == pytest.approx(len(samples) / rate, abs=1e-3)
+
+
+@pytest.mark.parametrize(("subtype", "value"), [("FLOAT", np.nan), ("DOUBLE", np.inf)])
+def test_samples_that_are_no_numbers_are_found(folder, tmp_path, monkeypatch, subtype, value):
+    samples, rate = soundfile.read(CLIPS[0])
+    samples[30_000] = value
+    soundfile.write(folder / "bad.wav", samples, rate, subtype=subtype)
+    out = tmp_path / "m.jsonl"
+    monkeypatch.setattr(manifest, "_BLOCK", 1000)
+    assert write_manifest(folder, out) == (3, 1)
+    assert "sample 30000 is NaN or infinite" in rows(out.with_suffix(".bad.jsonl"))[0]["error"]
 
 
 @pytest.mark.parametrize("is_packed", [False, True])

@@ -195,9 +195,9 @@ def logged(run):
 
 def test_a_run_of_one_epoch_goes_on_after_it_stopped(tmp_path, folder):
     more = ["trainer.validate_every=3", "optim.lr=1e-4", "optim.warmup_steps=1"]
-    assert main.run(settings(folder, tmp_path / "whole", *more, "trainer.steps=3"))
-    assert main.run(settings(folder, tmp_path / "parts", *more, "trainer.steps=2"))
-    assert main.run(settings(folder, tmp_path / "parts", *more, "trainer.steps=3"))
+    assert main.run(settings(folder, tmp_path / "whole", *more, "trainer.steps=3")) == 0
+    assert main.run(settings(folder, tmp_path / "parts", *more, "trainer.steps=2")) == 0
+    assert main.run(settings(folder, tmp_path / "parts", *more, "trainer.steps=3")) == 0
     whole, parts = (load_tts(tmp_path / run / "last")[0].state_dict() for run in ("whole", "parts"))
     assert all(torch.equal(t, parts[name]) for name, t in whole.items())
     lines = logged(tmp_path / "whole")
@@ -210,7 +210,7 @@ def test_a_run_of_one_epoch_goes_on_after_it_stopped(tmp_path, folder):
 def test_two_processes_train_like_one(tmp_path, folder, mode):
     """Each step has two passes back. Without acoustic losses nothing is drawn at random."""
     same = ["loss.acoustic=0", "loss.acoustic_beta=0", "trainer.steps=1", "trainer.validate_every=1"]
-    assert main.run(settings(folder, tmp_path / "one", *same))
+    assert main.run(settings(folder, tmp_path / "one", *same)) == 0
     two = overrides(folder, tmp_path / "two", *same, f"trainer.parallel={mode}")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "train"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
