@@ -16,7 +16,8 @@ ALL_FILES = sorted(path for part in ("codec", "eval", "train") for path in (ROOT
 
 # Each part may import itself and what stands before it.
 ORDER = [
-    {"config", "files", "lazy", "tensors"},
+    {"config", "files", "lazy"},
+    {"tensors"},
     {"audio"},
     {"nn"},
     {"quant"},

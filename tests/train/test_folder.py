@@ -36,7 +36,7 @@ def changed(name, value):
 
 @pytest.fixture
 def run(tmp_path):
-    record(tmp_path, SETTINGS)
+    record(tmp_path, SETTINGS, "float32")
     (tmp_path / "checkpoints/step_00000001").mkdir(parents=True)
     return tmp_path
 
@@ -87,7 +87,7 @@ def test_what_may_differ_goes_on(run, name, value):
 
 def test_a_start_that_trained_nothing_binds_nothing(tmp_path):
     check_same(tmp_path, SETTINGS)
-    record(tmp_path, SETTINGS)
+    record(tmp_path, SETTINGS, "float32")
     check_same(tmp_path, changed("data.train", "b.jsonl"))
 
 

@@ -114,13 +114,15 @@ def test_resuming_is_exact_from_every_checkpoint(tmp_path):
 
 def test_a_run_goes_on_on_a_machine_with_another_precision(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(dist, "emulates_bfloat16", lambda device: "")
-    trainer = make(tmp_path, LineTask(on_batch=lambda n: setattr(trainer, "stop", n == 7)), precision="auto")
-    assert not fit(trainer)
+    trainer = make(
+        tmp_path, LineTask(on_batch=lambda n: setattr(trainer, "stop", signal.SIGTERM * (n == 7))), precision="auto"
+    )
+    assert fit(trainer) == signal.SIGTERM
     assert "precision: bfloat16" in capsys.readouterr().err
     monkeypatch.setattr(dist, "emulates_bfloat16", lambda device: "no instructions for it")
     resumed = make(tmp_path, precision="auto")
     assert resumed.progress.step == 8
-    assert fit(resumed)
+    assert fit(resumed) == 0
     assert "precision: float32: no instructions for it" in capsys.readouterr().err
     assert torch.isfinite(weights(resumed)).all()
 

@@ -211,7 +211,7 @@ def test_two_processes_train_a_part(tmp_path, mode, part):
             "trainer.stpes: no such setting; did you mean trainer.steps",
         ),
         (["experiment=codec_tiny_cpu", "trainer.best=estio"], "no 'estio'; there are pesq_wb, stoi, estoi, "),
-        (["experiment=codec_tiny_cpu", "resume=yes"], "resume = True: expected auto or force"),
+        (["experiment=codec_tiny_cpu", "resume=yes"], "resume = 'yes': expected auto or force"),
         (["experiment=codec_tiny_cpu", "optim.lr=-1"], "lr = -1"),
         (["experiment=codec_tiny_cpu", "optim.lr=inf"], "optim.lr = inf: expected a finite number"),
         (["experiment=codec_tiny_cpu", "loss.log_mel=nan"], "loss.log_mel = nan: expected a finite number"),

@@ -205,10 +205,11 @@ def test_missing_or_cut_file(folder, name):
 def test_a_hub_id_downloads_only_what_is_needed(folder, monkeypatch):
     asked = []
 
-    def download(name, allow_patterns):
+    def download(name, allow_patterns, local_files_only):
         asked.append((name, allow_patterns))
         return str(folder)
 
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", lambda self, name, timeout: None)
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     read_backbone("owner/model")
     assert asked == [("owner/model", [CONFIG, TOKENIZER, INDEX, "model*.safetensors"])]
