@@ -168,7 +168,8 @@ class Trainer:
 
     def _stopped(self) -> int:
         """The signal that asked any rank to stop, if one did."""
-        self.stop = largest_of(self.stop, self.world.device)
+        if number := largest_of(self.stop, self.world.device):  # a signal may come while they are compared
+            self.stop = number
         return self.stop
 
     def _step(self, batches: Any, lr: float) -> dict[str, Any] | None:
