@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 
-from codec.config import require
+from codec.settings import require
 
 T = TypeVar("T")
 

@@ -34,7 +34,7 @@ def stream(
 
 def _encoded(tokenizer: Tokenizer) -> Iterator[bytes]:
     if max(tokenizer.config.codebook_sizes) > 2**16:
-        raise ValueError(f"semantic_codebook_size = {max(tokenizer.config.codebook_sizes)}: codes do not fit uint16")
+        raise ValueError(f"codebook_sizes = {tokenizer.config.codebook_sizes}: codes do not fit uint16")
     encoder = tokenizer.encoder_stream()
     for samples in _values(PCM):
         yield _code_bytes(encoder.push(samples.astype(np.int16)))

@@ -7,7 +7,6 @@ has `seen == 0`, which makes layers ignore its tail: resetting a stream is writi
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -43,9 +42,3 @@ class Span(NamedTuple):
 def merge(old: State, new: State, active: Tensor) -> State:
     """`new` for the streams marked in `active` `[B]` bool, `old` for the others."""
     return [torch.where(active.view(-1, *[1] * (o.ndim - 1)), n, o) for o, n in zip(old, new, strict=True)]
-
-
-def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """In mixed-precision training, the context of what must stay in float32."""
-    device = x.device.type
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_type_hints
 
-from codec.config import require, used_fields
+from codec.settings import require, used_fields
 from codec.tts.text.languages import LANGUAGES
 
 T = TypeVar("T")
