@@ -67,11 +67,13 @@ def change(cls: Any, fields: Mapping[str, Any], changes: Mapping[str, Any], wher
     """
     cls = of_kind(cls, {**fields, **changes}, where)
     hints = get_type_hints(cls)
-    changed = {name: value for name, value in fields.items() if name in hints}
-    for name, value in changes.items():
-        before = changed.get(name)
-        both = isinstance(value, Mapping) and isinstance(before, Mapping)
-        changed[name] = change(hints[name], before, value, f"{where}.{name}".lstrip(".")) if both else value
+    changed: dict[str, Any] = {}
+    for name in {**fields, **changes}:
+        before, after = fields.get(name), changes.get(name, {})
+        if name in hints and isinstance(before, Mapping) and isinstance(after, Mapping):
+            changed[name] = change(hints[name], before, after, f"{where}.{name}".lstrip("."))
+        elif name in changes or name in hints:
+            changed[name] = changes.get(name, before)
     return changed
 
 
@@ -97,7 +99,9 @@ def _coerced(hint: Any, value: Any, name: str) -> Any:
         require(isinstance(value, Mapping), name, value, "settings by name")
         return {key: _coerced(get_args(hint)[1], entry, f"{name}.{key}") for key, entry in value.items()}
     value = tuple(value) if isinstance(value, list) else value
-    require(any(_fits(option, value) for option in options), name, value, getattr(hint, "__name__", str(hint)))
+    require(
+        any(_fits(option, value) for option in options), name, value, hint.__name__ if type(hint) is type else str(hint)
+    )
     return value
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hydra
 import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from codec.checkpoint.store import CheckpointError
 from codec.config import PRESETS, preset
 from codec.files import atomic_file
+from codec.quant import AnyQuantizerConfig
 from codec.tts.config import PRESETS as TTS_PRESETS
 from eval.provenance import environment
-from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping, register
+from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping, of_one_kind, register
 from train.data.audio import DataConfig
 from train.data.pairs import PreferenceDataConfig
 from train.data.speech import SpeechDataConfig
@@ -55,15 +58,19 @@ class Common:
     logger: LoggerConfig
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
-    """Composed settings as plain values.
+def plain(config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
+    """Composed settings as plain values; `overrides` are those of the command line.
 
     Raises:
-        ValueError: some have none.
+        ValueError: some have none, or there is no such kind of quantizer.
     """
     if missing := OmegaConf.missing_keys(config):
         raise ValueError(f"settings without a value: {', '.join(sorted(missing))}; give them as name=value")
     settings: Any = OmegaConf.to_container(config, resolve=True)
+    if "quantizer" in settings["model"]:
+        settings["model"]["quantizer"] = of_one_kind(
+            AnyQuantizerConfig, settings["model"]["quantizer"], "model.quantizer", overrides
+        )
     return settings
 
 
@@ -131,7 +138,7 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(config: DictConfig) -> None:
     try:
-        run(plain(config))
+        run(plain(config, HydraConfig.get().overrides.task))
     except (ValueError, CheckpointError, TrainingError) as error:
         sys.exit(f"error: {error}")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
+from functools import reduce
+from operator import getitem
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
-from codec.settings import require
+from codec.settings import change, require
 
 T = TypeVar("T")
 
@@ -88,8 +91,32 @@ class LoggerConfig:
 
 
 def register(group: str, name: str, settings: Any, **extra: Any) -> None:
-    """Make a dataclass's values a choice `group=name` in `conf/`, so that each can be overridden there."""
-    ConfigStore.instance().store(name=name, group=group, node={**asdict(settings), **extra})
+    """Make a dataclass's values a choice `group=name` in `conf/`, so that each can be overridden there.
+
+    Those of a quantizer may be of another kind there.
+    """
+    node = OmegaConf.create({**asdict(settings), **extra})
+    if "quantizer" in node:
+        OmegaConf.set_struct(node.quantizer, False)
+    ConfigStore.instance().store(name=name, group=group, node=node)
+
+
+def of_one_kind(cls: Any, fields: Mapping[str, Any], where: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """The settings at `where` that are of their own `kind`, and those that overrides name, for which they may be wrong.
+
+    Others, of presets and experiments, are left over from the kind that was there before another was chosen.
+
+    Raises:
+        ValueError: there is no such kind among the dataclasses `cls`.
+    """
+    named: dict[str, Any] = {}
+    for override in overrides:
+        path = override.lstrip("+").partition("=")[0].removeprefix(f"{where}.")
+        if override.lstrip("+").startswith(f"{where}."):
+            *parts, last = path.split(".")
+            place = reduce(lambda named, part: named.setdefault(part, {}), parts, named)
+            place[last] = reduce(getitem, path.split("."), fields)
+    return change(cls, fields, named, where)
 
 
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor, nn
 
@@ -107,7 +108,7 @@ class Quantizer(nn.Module, ABC):
             n_q = torch.where(drop < self.config.dropout, 1 + (kept * (n_codebooks - 1)).long(), n_q)
         return self.quantize(z, n_q, generator)
 
-    def start(self, z: Tensor, generator: torch.Generator | None = None) -> None:  # noqa: B027
+    def start(self, z: Tensor, generator: torch.Generator | None = None) -> None:
         """Place the codebooks of entries, if any, on latents `[B, T, D]`, many more than there are entries; also anew.
 
         With several processes, give all of them the latents of all, and generators of one seed: the codebooks stay

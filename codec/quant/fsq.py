@@ -60,6 +60,7 @@ class FSQ(Quantizer):
     Channels without a code are 0, the middle of their range.
     """
 
+    config: FSQConfig
     steps: Tensor  # [K], levels less 1
 
     def __init__(self, config: FSQConfig) -> None:

@@ -50,6 +50,8 @@ class ResidualVQConfig(VQConfig, QuantizerConfig):
 class ResidualVQ(Quantizer):
     """The sum of one entry of each codebook; codebooks without a code add nothing."""
 
+    config: ResidualVQConfig
+
     def __init__(self, config: ResidualVQConfig) -> None:
         super().__init__()
         self.config = config

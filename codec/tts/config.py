@@ -85,7 +85,7 @@ class TTSConfig:
     codec_fingerprint: str = ""  # of that codec; "" fits any of the right shape
     semantic_codebook_size: int = 8192
     acoustic_dim: int = 36
-    acoustic_levels: int = 21
+    acoustic_levels: int = 21  # codes of each acoustic codebook, levels or entries
     vocab_size: int = 512  # of the text
     phonemes: bool = False  # whether text is read as phonemes, which needs espeak-ng and phonemizer
     languages: list[str] = field(default_factory=list)  # that it learned to read, as "en"; none: all that are known

@@ -13,11 +13,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from codec.config import CodecConfig
+from codec.settings import read
 from train.__main__ import common, plain  # which also registers the settings that overrides change
 from train.config import from_mapping
 from train.data.audio import DataConfig
 from train.data.manifest import read_manifest
-from train.tasks.codec import CodecLossConfig
+from train.losses.config import CodecLossConfig
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
@@ -72,7 +73,8 @@ class Run:
 
     @property
     def config(self) -> CodecConfig:
-        return CodecConfig(**{name: value for name, value in self.settings["model"].items() if name != "init"})
+        fields = {name: value for name, value in self.settings["model"].items() if name != "init"}
+        return read(CodecConfig, fields, "model")
 
     @property
     def is_complete(self) -> bool:
@@ -142,7 +144,7 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     """
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            settings = plain(compose("train", [*overrides, "run_dir=''"]))
+            settings = plain(compose("train", [*overrides, "run_dir=''"]), overrides)
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(" ".join(str(error).split())) from error
     common(settings)

@@ -123,7 +123,7 @@ def _index(tokenizer: Tokenizer, config: TokenizeConfig, utterances: list[Uttera
     digest = hashlib.sha256()
     for u in utterances:
         digest.update(json.dumps([u.id, u.duration_s, u.text, u.speaker, u.language]).encode())
-    info = TokenInfo(str(config.codec), tokenizer.fingerprint, c.codebook_sizes, c.frame_rate)
+    info = TokenInfo(str(config.codec), tokenizer.fingerprint, c.codebook_sizes, c.quantizer.ordinal, c.frame_rate)
     return asdict(info) | {
         "sample_rate": c.sample_rate,
         "hop_length": c.hop_length,

@@ -122,6 +122,11 @@ class TTSTask:
                 f"{data.train}: tokens of codebooks {tokens.info.codebook_sizes}; the model is for "
                 f"{config.codebook_sizes}: change model.semantic_codebook_size, acoustic_dim or acoustic_levels"
             )
+        if self.model.acoustic_head.needs_levels and not all(tokens.info.ordinal[1:]):
+            raise ValueError(
+                f"model.head = {config.head!r}: rounds values to levels, and the acoustic codes of {data.train} are "
+                "entries, in no order; give depth or maskgit"
+            )
         _check_scale(self.model, tokens)
         self.dataset = SpeechDataset(tokens, self.tokenizer, config.sequence, data, seed, config.phonemes)
         self.valid = None
