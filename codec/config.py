@@ -169,8 +169,6 @@ class CodecConfig:
             fields: Any = json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(f"codec config is not valid JSON: {error}") from error
-        if not isinstance(fields, dict):
-            raise ValueError(f"codec config must be a JSON object, got {type(fields).__name__}")
         return read(cls, _from_first(fields), "codec config")
 
 

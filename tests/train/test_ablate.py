@@ -32,7 +32,7 @@ base:
   - trainer.save_every=1000
 variants:
   plain: []
-  coarse: [model.acoustic_levels=5]
+  coarse: [model.quantizer.acoustic.levels=5]
   broken: [model.init=nowhere]
 seeds: [3]
 metrics: [stft, estoi]
@@ -90,7 +90,7 @@ def test_table_and_results_say_the_same(finished):
     results = json.loads((folder / "out/results.json").read_text())
     table = (folder / "out/table.md").read_text()
     rows = {row["variant"]: row for row in results["rows"]}
-    config = preset("tiny", acoustic_levels=5)
+    config = preset("tiny", quantizer={"acoustic": {"levels": 5}})
     assert rows["coarse"]["cost"]["kbit_per_s"] == pytest.approx(config.bitrate() / 1000)
     assert rows["coarse"]["cost"]["steps"] == 60
     assert rows["coarse"]["cost"]["audio_h"] == pytest.approx(60 * 4 * 0.64 / 3600)
@@ -145,11 +145,15 @@ def test_one_runner_at_a_time(finished, capsys):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("model.acoustic_levels=5", "model.nothing=5", "variant coarse: Could not override 'model.nothing'"),
-        ("model.acoustic_levels=5", "model.acoustic_levels=1", "variant coarse: acoustic_levels = 1"),
-        ("model.acoustic_levels=5", "optim.lr=x", "variant coarse: optim.lr = 'x'"),
-        ("model.acoustic_levels=5", "task=poems", "variant coarse: task = 'poems'"),
-        ("model.acoustic_levels=5", "trainer.steps=9", "one budget"),
+        ("model.quantizer.acoustic.levels=5", "model.nothing=5", "variant coarse: Could not override 'model.nothing'"),
+        (
+            "model.quantizer.acoustic.levels=5",
+            "model.quantizer.acoustic.levels=1",
+            "variant coarse: model.quantizer.acoustic.levels = 1",
+        ),
+        ("model.quantizer.acoustic.levels=5", "optim.lr=x", "variant coarse: optim.lr = 'x'"),
+        ("model.quantizer.acoustic.levels=5", "task=poems", "variant coarse: task = 'poems'"),
+        ("model.quantizer.acoustic.levels=5", "trainer.steps=9", "one budget"),
         (f"data.train={CLIPS}", "data.train=nowhere", "nowhere"),
         (f"data.train={CLIPS}", "data.train=???", "data.train"),
         ("estoi", "fun", "metric fun"),

@@ -47,8 +47,10 @@ def test_the_paper_recipe():
     assert s["model"].pop("init") == "transform"
     assert CodecConfig(**s["model"]) == preset("voxtral")
     loss = from_mapping(CodecLossConfig, s["loss"], "loss")
-    assert (loss.feature, loss.semantic, loss.waveform, loss.stft, loss.commit) == (1.0, 1.0, 1.0, 1.0, 0.1)
-    assert (loss.decay, loss.log_mel, loss.adversarial, loss.range) == (0.9999, 0.0, 0.0, 0.0)
+    weights = {name: row.weight for name, row in loss.terms.items() if row.weight}
+    assert weights == {"feature": 1.0, "semantic": 1.0, "waveform": 1.0, "stft": 1.0, "commit": 0.1}
+    assert {name for name, row in loss.terms.items() if row.decay != 1} == {"waveform", "stft"}
+    assert (loss.terms["stft"].at(0), loss.terms["stft"].at(100)) == (1.0, 0.9999**100)
     assert loss.discriminator.channels == 256
     assert loss.discriminator.fft_sizes == (2296, 1418, 876, 542, 334, 206, 126, 76)
     assert loss.distill.kind == "whisper"
@@ -70,6 +72,6 @@ def test_parts_are_trained_for_any_architecture(experiment, learns):
     assert s["model"]["init"] == "CHECKPOINT"  # no such folder: it has to be given
     assert set(s["trainer"]["freeze"]) == {"encoder", "quantizer", "decoder"} - {learns}
     assert s["model"]["dim"] == 1024
-    assert (s["loss"]["waveform"], s["loss"]["semantic"], s["loss"]["pitch"]) == (30.0, 0.0, 0.0)
-    assert s["model"]["semantic_quantize_prob"] == 1.0
+    assert [s["loss"]["terms"][name]["weight"] for name in ("waveform", "semantic", "pitch")] == [30.0, 0.0, 0.0]
+    assert s["model"]["quantizer"]["semantic"]["quantize_prob"] == 1.0
     assert s["loss"]["distill"]["kind"] == "none"
