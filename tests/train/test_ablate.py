@@ -18,6 +18,7 @@ from train.ablate.outcome import markdown, outcome
 from train.ablate.study import CONF, ROOT, Run, plan, read_study
 
 CLIPS = ROOT / "tests/data"
+COARSE = "model.quantizer.acoustic.levels=5"
 STUDY = f"""
 base:
   - experiment=codec_tiny_cpu
@@ -32,7 +33,7 @@ base:
   - trainer.save_every=1000
 variants:
   plain: []
-  coarse: [model.quantizer.acoustic.levels=5]
+  coarse: [{COARSE}]
   broken: [model.init=nowhere]
 seeds: [3]
 metrics: [stft, estoi]
@@ -145,15 +146,17 @@ def test_one_runner_at_a_time(finished, capsys):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("model.quantizer.acoustic.levels=5", "model.nothing=5", "variant coarse: Could not override 'model.nothing'"),
+        (COARSE, "model.quantizer.nothing=5", "variant coarse: model.quantizer: unknown settings ['nothing']"),
+        (COARSE, "model.quantizer.kind=vq", "model.quantizer.kind = 'vq': expected one of split, fsq, residual_vq"),
+        (COARSE, "model.nothing=5", "variant coarse: Could not override 'model.nothing'"),
         (
             "model.quantizer.acoustic.levels=5",
             "model.quantizer.acoustic.levels=1",
             "variant coarse: model.quantizer.acoustic.levels = 1",
         ),
-        ("model.quantizer.acoustic.levels=5", "optim.lr=x", "variant coarse: optim.lr = 'x'"),
-        ("model.quantizer.acoustic.levels=5", "task=poems", "variant coarse: task = 'poems'"),
-        ("model.quantizer.acoustic.levels=5", "trainer.steps=9", "one budget"),
+        (COARSE, "optim.lr=x", "variant coarse: optim.lr = 'x'"),
+        (COARSE, "task=poems", "variant coarse: task = 'poems'"),
+        (COARSE, "trainer.steps=9", "one budget"),
         (f"data.train={CLIPS}", "data.train=nowhere", "nowhere"),
         (f"data.train={CLIPS}", "data.train=???", "data.train"),
         ("estoi", "fun", "metric fun"),

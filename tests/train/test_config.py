@@ -8,9 +8,8 @@ from train.losses.config import CodecLossConfig, TermConfig
 
 def test_nested_and_converted():
     terms = {"stft": {"module": "reconstruction", "weight": 2}}
-    config = from_mapping(
-        CodecLossConfig, {"terms": terms, "fft_sizes": [64], "discriminator": {"channels": 4}}, "loss"
-    )
+    mapping = {"terms": terms, "fft_sizes": [64], "discriminator": {"channels": 4}}
+    config = from_mapping(CodecLossConfig, mapping, "loss")
     assert config.terms == {"stft": TermConfig("reconstruction", 2)}
     assert (config.fft_sizes, config.discriminator.channels) == ((64,), 4)
     assert isinstance(from_mapping(OptimConfig, {"lr": 1}, "optim").lr, float)

@@ -120,9 +120,8 @@ def inverse(tmp_path_factory):
         down[:n].zero_()
         down[:n, -1, k:] = 2 * free
         up[k:, -1, :n] = free.T / 2
-        codes = RandomCodes(torch.ones(64), model.config.codebook_sizes[1:]).draw(
-            3, 100, torch.Generator().manual_seed(1)
-        )
+        source = RandomCodes(torch.ones(64), model.config.codebook_sizes[1:])
+        codes = source.draw(3, 100, torch.Generator().manual_seed(1))
         waveforms = model.decode(codes)
         assert (model.encode(waveforms)[:, 0] == codes[:, 0]).float().mean() > 0.9
     (folder / "clips").mkdir()
@@ -227,9 +226,11 @@ def test_mistakes_are_named(inverse, tmp_path):
         make_task("random", clips, LINEAR, "random", made_share=0.0)
     with pytest.raises(ValueError, match=r"model\.windows = \(6, 1\): model\.init has \(5, 1\)"):
         make_task(init, clips, {**LINEAR, "windows": (6, 1)})
-    fewer = {**LINEAR, "quantizer": {**QUANTIZED, "acoustic": {"dim": 7}}}
-    with pytest.raises(ValueError, match=r"model\.quantizer: split with codebooks of 64, 21.*needs the same"):
-        make_task(init, clips, fewer)
+    coarse = {**LINEAR, "quantizer": {**QUANTIZED, "acoustic": {"levels": 5}}}
+    with pytest.raises(
+        ValueError, match=r"model\.quantizer: split with codebooks of 64, 5.* and split .*64, 21.*needs the same"
+    ):
+        make_task(init, clips, coarse)
     with pytest.raises(ValueError, match=r"codes\.weight: there are no made pairs .*data\.made_share"):
         make_task(init, clips, LINEAR, loss={"codes": 1.0}, made_share=0.0)
     with pytest.raises(CheckpointError, match=r"model\.init = .*do not fit"):
