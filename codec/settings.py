@@ -63,16 +63,17 @@ def read(cls: Any, fields: Any, where: str) -> Any:
 def change(cls: Any, fields: Mapping[str, Any], changes: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     """Settings of a dataclass, or of one of several by `kind`, with changes to them, in depth.
 
-    Where another `kind` is chosen, what it has no field for goes; what is in `changes` stays, whether known or not.
+    Where another `kind` is chosen, what only others have a field for goes, unless it is among the changes.
     """
-    cls = of_kind(cls, {**fields, **changes}, where)
-    hints = get_type_hints(cls)
+    chosen = of_kind(cls, {**fields, **changes}, where)
+    hints = get_type_hints(chosen)
+    left_over = {name for option in _options(cls) for name in get_type_hints(option)} - hints.keys() - changes.keys()
     changed: dict[str, Any] = {}
-    for name in {**fields, **changes}:
-        before, after = fields.get(name), changes.get(name, {})
-        if name in hints and isinstance(before, Mapping) and isinstance(after, Mapping):
+    for name, before in {**changes, **fields}.items():
+        after = changes.get(name, {})
+        if isinstance(before, Mapping) and isinstance(after, Mapping) and name in hints:
             changed[name] = change(hints[name], before, after, f"{where}.{name}".lstrip("."))
-        elif name in changes or name in hints:
+        elif name not in left_over:
             changed[name] = changes.get(name, before)
     return changed
 
@@ -83,16 +84,20 @@ def of_kind(cls: Any, fields: Mapping[str, Any], where: str) -> Any:
     Raises:
         ValueError: there is no such kind; the message names those that are.
     """
-    if get_origin(cls) is not UnionType:
+    if len(_options(cls)) == 1:
         return cls
-    kinds = {option.kind: option for option in get_args(cls)}
+    kinds = {option.kind: option for option in _options(cls)}
     kind = fields.get("kind", next(iter(kinds)))
     require(kind in kinds, f"{where}.kind", kind, f"one of {', '.join(kinds)}")
     return kinds[kind]
 
 
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) is UnionType else (hint,)
+
+
 def _coerced(hint: Any, value: Any, name: str) -> Any:
-    options = get_args(hint) if get_origin(hint) is UnionType else (hint,)
+    options = _options(hint)
     if any(map(dataclasses.is_dataclass, options)):
         return value if isinstance(value, options) else read(hint, value, name)
     if get_origin(hint) is dict:

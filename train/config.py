@@ -102,20 +102,20 @@ def register(group: str, name: str, settings: Any, **extra: Any) -> None:
 
 
 def of_one_kind(cls: Any, fields: Mapping[str, Any], where: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """The settings at `where` that are of their own `kind`, and those that overrides name, for which they may be wrong.
+    """The settings at `where`, without those that are left over from the kind of which they were at first.
 
-    Others, of presets and experiments, are left over from the kind that was there before another was chosen.
+    So presets and experiments can say what they like of theirs. What overrides name stays, to be refused if need be.
 
     Raises:
         ValueError: there is no such kind among the dataclasses `cls`.
     """
     named: dict[str, Any] = {}
     for override in overrides:
-        path = override.lstrip("+").partition("=")[0].removeprefix(f"{where}.")
-        if override.lstrip("+").startswith(f"{where}."):
-            *parts, last = path.split(".")
-            place = reduce(lambda named, part: named.setdefault(part, {}), parts, named)
-            place[last] = reduce(getitem, path.split("."), fields)
+        name = override.lstrip("+").partition("=")[0]
+        path = name.removeprefix(f"{where}.").split(".")
+        if not name.startswith(f"{where}.") or isinstance(value := reduce(getitem, path, fields), Mapping):
+            continue  # a mapping has merged with what was there
+        reduce(lambda place, part: place.setdefault(part, {}), path[:-1], named)[path[-1]] = value
     return change(cls, fields, named, where)
 
 

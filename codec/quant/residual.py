@@ -65,10 +65,10 @@ class ResidualVQ(Quantizer):
         return torch.stack(codes, dim=1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        batch_size, n_q, n_frames = codes.shape
-        z = self.books[0].embedding.new_zeros(batch_size, n_frames, self.config.latent_dim)
+        books, (batch_size, n_q, n_frames) = self.books, codes.shape
+        z = books[0].embedding.new_zeros(batch_size, n_frames, self.config.latent_dim)
         for k in range(n_q):
-            z = z + self.books[k].decode(codes[:, k])
+            z = z + books[k].decode(codes[:, k])
         return z
 
     def quantize(self, z: Tensor, n_q: Tensor, generator: torch.Generator | None) -> Quantized:
@@ -86,8 +86,9 @@ class ResidualVQ(Quantizer):
             residual = residual - entry
             commit = commit + (residual.square().sum(-1).mean(1) * kept[:, k]).mean()
             entries = entries + entry * kept[:, k, None, None]
-        share = self.config.quantize_prob * self.books[0].started if self.training else 1.0
-        commit = commit / len(self.layers) * self.books[0].started
+        started = self.books[0].started
+        share = self.config.quantize_prob * started if self.training else 1.0
+        commit = commit / len(self.layers) * started
         return Quantized(pass_some(z, entries, share, generator), torch.stack(codes, dim=1), {"commit": commit}, n_q)
 
     def start(self, z: Tensor, generator: torch.Generator | None = None) -> None:

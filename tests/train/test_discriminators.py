@@ -1,5 +1,7 @@
 """Discriminators: shapes, and that they can tell two signals apart."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -45,7 +47,7 @@ def test_maps_of_periods():
 def test_the_sizes_of_hifi_gan():
     count = sum(p.numel() for p in Discriminators(DiscriminatorConfig((), 32, periods=(2, 3, 5, 7, 11))).parameters())
     widths = (1, 32, 128, 512, 1024, 1024)
-    weights = sum(5 * a * b for a, b in zip(widths, widths[1:], strict=False)) + 3 * 1024
+    weights = sum(5 * a * b for a, b in pairwise(widths)) + 3 * 1024
     assert count == 5 * (weights + 2 * (sum(widths[1:]) + 1))
 
 
