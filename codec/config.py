@@ -27,9 +27,9 @@ FIRST_QUANTIZER_FIELDS = {
     "semantic_decay": "quantizer.semantic.decay",
     "semantic_revive_below": "quantizer.semantic.revive_below",
     "semantic_quantize_prob": "quantizer.semantic.quantize_prob",
-    "acoustic_dim": "quantizer.acoustic.dim",
+    "acoustic_dim": "quantizer.acoustic.n_channels",
     "acoustic_levels": "quantizer.acoustic.levels",
-    "acoustic_quantize_prob": "quantizer.acoustic.quantize_prob",
+    "acoustic_quantize_prob": "quantizer.acoustic.round_prob",
     "acoustic_noise_prob": "quantizer.acoustic.noise_prob",
     "quantizer_dropout": "quantizer.dropout",
 }
@@ -224,7 +224,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "head_dim": 8,
         "encoder_layers": (1, 1, 1, 1),
         "decoder_layers": (1, 1, 1, 1),
-        "quantizer": {"semantic": {"codebook_size": 64, "dim": 32}, "acoustic": {"dim": 8}, "dropout": 0.5},
+        "quantizer": {"semantic": {"codebook_size": 64, "dim": 32}, "acoustic": {"n_channels": 8}, "dropout": 0.5},
     },
 }
 

@@ -41,9 +41,9 @@ def valid_changes(draw):
         "quantizer": {
             "semantic": {"init": draw(st.sampled_from(["kmeans", "first_batch"]))},
             "acoustic": {
-                "dim": acoustic_dim,
+                "n_channels": acoustic_dim,
                 "levels": draw(levels | st.lists(levels, min_size=acoustic_dim, max_size=acoustic_dim)),
-                "quantize_prob": quantize,
+                "round_prob": quantize,
                 "noise_prob": (1 - quantize) / 2,
             },
         },
@@ -127,11 +127,11 @@ def test_invalid_fields_are_named(changes, named):
         ({"semantic": {"revive_below": -1.0}}, "semantic.revive_below"),
         ({"semantic": {"quantize_prob": 1.1}}, "semantic.quantize_prob"),
         ({"dropout": -0.1}, "dropout"),
-        ({"acoustic": {"quantize_prob": 0.8, "noise_prob": 0.3}}, "acoustic.noise_prob"),
+        ({"acoustic": {"round_prob": 0.8, "noise_prob": 0.3}}, "acoustic.noise_prob"),
         ({"acoustic": {"levels": 1}}, "acoustic.levels"),
         ({"acoustic": {"levels": (21, 21)}}, "acoustic.levels"),
         ({"acoustic": {"levels": "21"}}, r"acoustic.levels = '21': expected int \| tuple"),
-        ({"acoustic": {"dim": 0}}, "acoustic.dim"),
+        ({"acoustic": {"n_channels": 0}}, "acoustic.n_channels"),
         ({"acoustic": {"dropout": 0.5}}, "acoustic.dropout"),
         ({"acoustic": 36}, "acoustic = 36: expected settings by name"),
         ({"kind": "residual_vq", "n_q": 0}, "n_q"),
@@ -145,9 +145,9 @@ def test_invalid_fields_of_the_quantizer_are_named(changes, named):
 
 
 def test_another_kind_of_quantizer_keeps_what_it_has_a_field_for():
-    config = preset("tiny", quantizer={"kind": "fsq", "dim": 5})
-    assert config.quantizer == FSQConfig(dim=5, dropout=0.5)
-    with pytest.raises(ValueError, match=r"quantizer: unknown settings \['semantic'\]; known are dim, "):
+    config = preset("tiny", quantizer={"kind": "fsq", "n_channels": 5})
+    assert config.quantizer == FSQConfig(n_channels=5, dropout=0.5)
+    with pytest.raises(ValueError, match=r"quantizer: unknown settings \['semantic'\]; known are dropout, "):
         preset("tiny", quantizer={"kind": "fsq", "semantic": {"dim": 5}})
 
 

@@ -81,4 +81,4 @@ def test_alibi_slopes(golden, n_heads):
 
 def test_acoustic_levels(golden):
     x = golden["acoustic_levels_in"][None, :, None]
-    assert torch.equal(FSQ(FSQConfig(dim=1, levels=21)).encode(x).flatten(), golden["acoustic_levels_out"])
+    assert torch.equal(FSQ(FSQConfig(n_channels=1, levels=21)).encode(x).flatten(), golden["acoustic_levels_out"])

@@ -177,7 +177,7 @@ def config_from_params(params: dict[str, Any]) -> CodecConfig:
             proj_weight_norm=a["conv_weight_norm"],
             quantizer=SplitConfig(
                 semantic=VQConfig(codebook_size=a["semantic_codebook_size"], dim=a["semantic_dim"]),
-                acoustic=FSQConfig(dim=a["acoustic_dim"], levels=a["acoustic_codebook_size"]),
+                acoustic=FSQConfig(n_channels=a["acoustic_dim"], levels=a["acoustic_codebook_size"]),
             ),
         )
     except KeyError as error:
@@ -209,7 +209,7 @@ def params_from_config(config: CodecConfig) -> dict[str, Any]:
         "semantic_codebook_size": quantizer.semantic.codebook_size,
         "semantic_dim": quantizer.semantic.dim,
         "acoustic_codebook_size": levels[0],
-        "acoustic_dim": quantizer.acoustic.dim,
+        "acoustic_dim": quantizer.acoustic.n_channels,
         "conv_weight_norm": config.proj_weight_norm,
         "causal": True,
         "attn_sliding_window_size": config.windows[0],

@@ -16,35 +16,35 @@ RANGE = 2.0  # of latents before tanh; the outermost of 21 levels begins at 1.8
 
 @dataclass
 class FSQConfig(QuantizerConfig):
-    """A codebook for each of `dim` channels; its codes are levels."""
+    """A codebook for each channel; its codes are levels."""
 
     kind: str = field(default="fsq", init=False)
-    dim: int = 36
+    n_channels: int = 36
     levels: int | tuple[int, ...] = 21  # one number, or one per channel
-    quantize_prob: float = 0.5  # share of training samples rounded to levels ...
+    round_prob: float = 0.5  # share of training samples rounded to levels ...
     noise_prob: float = 0.25  # ... and given uniform noise instead; the rest pass through
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.dim > 0, "dim", self.dim, "a positive number")
-        good = len(self.codebook_sizes) == self.dim
-        require(good, "levels", self.levels, f"one entry per channel, dim = {self.dim}")
+        require(self.n_channels > 0, "n_channels", self.n_channels, "a positive number")
+        good = len(self.codebook_sizes) == self.n_channels
+        require(good, "levels", self.levels, f"one entry for each of n_channels = {self.n_channels}")
         require(min(self.codebook_sizes) >= 2, "levels", self.levels, "at least 2 levels")
-        require(0 <= self.quantize_prob <= 1, "quantize_prob", self.quantize_prob, "a probability")
-        good = 0 <= self.noise_prob <= 1 - self.quantize_prob
-        require(good, "noise_prob", self.noise_prob, "0 to 1 - quantize_prob")
+        require(0 <= self.round_prob <= 1, "round_prob", self.round_prob, "a probability")
+        good = 0 <= self.noise_prob <= 1 - self.round_prob
+        require(good, "noise_prob", self.noise_prob, "0 to 1 - round_prob")
 
     @property
     def latent_dim(self) -> int:
-        return self.dim
+        return self.n_channels
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
-        return (self.levels,) * self.dim if isinstance(self.levels, int) else self.levels
+        return (self.levels,) * self.n_channels if isinstance(self.levels, int) else self.levels
 
     @property
     def ordinal(self) -> tuple[bool, ...]:
-        return (True,) * self.dim
+        return (True,) * self.n_channels
 
     @property
     def penalties(self) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ class FSQ(Quantizer):
             treatment = torch.rand(len(z), 1, 1, generator=generator, device=z.device)
             noise = torch.rand(z.shape, generator=generator, device=z.device) * 2 - 1
             dithered = bounded + noise / (self.steps + 1)
-            values = torch.where(treatment < c.quantize_prob + c.noise_prob, dithered, bounded)
-            values = torch.where(treatment < c.quantize_prob, rounded, values)
+            values = torch.where(treatment < c.round_prob + c.noise_prob, dithered, bounded)
+            values = torch.where(treatment < c.round_prob, rounded, values)
         values = values * keep_first(n_q, len(self.steps))[:, None]
         return Quantized(values, codes, {"range": (z.abs() - RANGE).relu().square().mean()}, n_q)

@@ -110,7 +110,7 @@ def test_without_encoder(folder, source):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"quantizer": {"acoustic": {"levels": (5, 8, 3), "dim": 3}}}, r"quantizer\.acoustic\.levels"),
+        ({"quantizer": {"acoustic": {"levels": (5, 8, 3), "n_channels": 3}}}, r"quantizer\.acoustic\.levels"),
         ({"quantizer": {"kind": "fsq"}}, r"quantizer\.kind"),
         ({"quantizer": {"acoustic": {"kind": "residual_vq"}}}, r"quantizer\.kind"),
         ({"front": "spectrum"}, "front"),

@@ -8,7 +8,7 @@ LEVELS = (21, 5, 8)
 
 
 def make(**changes):
-    return FSQ(FSQConfig(dim=3, levels=LEVELS, **changes))
+    return FSQ(FSQConfig(n_channels=3, levels=LEVELS, **changes))
 
 
 def test_round_trip_of_all_codes():
@@ -33,7 +33,7 @@ def test_training_modes():
     x = torch.randn(500, 3, 3, requires_grad=True)
     bounded = torch.tanh(x)
     for (quantize, noise), mode in (((1.0, 0.0), "rounded"), ((0.0, 1.0), "dithered"), ((0.0, 0.0), "bounded")):
-        fsq = make(quantize_prob=quantize, noise_prob=noise)
+        fsq = make(round_prob=quantize, noise_prob=noise)
         q = fsq(x, torch.Generator().manual_seed(0))
         x.grad = None
         q.z.sum().backward(retain_graph=True)

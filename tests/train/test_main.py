@@ -41,7 +41,7 @@ SHORT = [
 EXACT = [
     "data.num_workers=0",
     "model.quantizer.semantic.quantize_prob=1.0",
-    "model.quantizer.acoustic.quantize_prob=1.0",
+    "model.quantizer.acoustic.round_prob=1.0",
     "model.quantizer.acoustic.noise_prob=0.0",
     "model.quantizer.dropout=0.0",
 ]

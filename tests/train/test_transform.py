@@ -52,7 +52,7 @@ def test_the_waveform_passes_at_the_start(name):
 
 
 def test_nothing_is_lost_where_nothing_is_narrowed():
-    widths = {"dim": 480, "head_dim": 8, "hidden_dim": 8, "quantizer": {"acoustic": {"dim": 480}}}
+    widths = {"dim": 480, "head_dim": 8, "hidden_dim": 8, "quantizer": {"acoustic": {"n_channels": 480}}}
     config = preset("tiny", layer_scale_init=0.0, **CONFIGS["50 Hz"], **widths)
     x, _, y = outputs(config)
     assert snr(x, y) > 40
@@ -61,7 +61,7 @@ def test_nothing_is_lost_where_nothing_is_narrowed():
 def test_more_channels_pass_more():
     values = []
     for n in (2, 8, 32):
-        x, _, y = outputs(preset("tiny", layer_scale_init=0.0, quantizer={"acoustic": {"dim": n}}))
+        x, _, y = outputs(preset("tiny", layer_scale_init=0.0, quantizer={"acoustic": {"n_channels": n}}))
         values.append(float(snr(x, y)))
     assert values == sorted(values)
 
@@ -79,7 +79,7 @@ def test_the_voice_passes_at_the_start():
     """Of a codec with a source-filter head: the controls of speech, and with more channels more of them."""
     errors = []
     for n in (2, 8, 32):
-        changes = {"dim": 64, "quantizer": {"acoustic": {"dim": n}}, **CONFIGS["source filter"]}
+        changes = {"dim": 64, "quantizer": {"acoustic": {"n_channels": n}}, **CONFIGS["source filter"]}
         config = preset("tiny", layer_scale_init=0.0, **changes)
         x, loss = speech(config), ControlLoss(config)
         f0 = torch.from_numpy(np.stack([find_pitch(row.numpy(), config.sample_rate) for row in x]))

@@ -172,7 +172,7 @@ def test_a_step_without_any_loss_is_refused():
 
 
 QUANTIZERS = {
-    "fsq": ({"kind": "fsq", "dim": 8}, {"commit": 0.0, "range": 0.1}),
+    "fsq": ({"kind": "fsq", "n_channels": 8}, {"commit": 0.0, "range": 0.1}),
     "residual_vq": ({"kind": "residual_vq", "n_q": 4, "codebook_size": 32, "dim": 16}, {}),
     "split_residual_vq": ({"acoustic": {"kind": "residual_vq", "n_q": 3, "codebook_size": 32, "dim": 16}}, {}),
 }

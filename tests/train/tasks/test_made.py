@@ -25,7 +25,7 @@ from train.tasks.codec import CodecTask
 CLIPS = str(Path(__file__).parents[2] / "data")
 QUANTIZED = {
     "semantic": {"quantize_prob": 1.0},
-    "acoustic": {"quantize_prob": 1.0, "noise_prob": 0.0},
+    "acoustic": {"round_prob": 1.0, "noise_prob": 0.0},
     "dropout": 0.0,
 }
 # Linear while no block has learned anything.
