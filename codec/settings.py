@@ -50,12 +50,11 @@ def read(cls: Any, fields: Any, where: str) -> Any:
     if not isinstance(fields, Mapping):
         raise ValueError(f"{where} = {fields!r}: expected settings by name")
     cls = of_kind(cls, fields, where)
-    known = {field.name for field in dataclasses.fields(cls)}
-    if unknown := fields.keys() - known:
-        names = ", ".join(sorted(known))
-        raise ValueError(f"{where}: unknown settings {sorted(unknown)}; known are {names}")
+    known = {field.name: field for field in dataclasses.fields(cls)}
+    if unknown := fields.keys() - known.keys():
+        raise ValueError(f"{where}: unknown settings {sorted(unknown)}; known are {', '.join(known)}")
     try:
-        return cls(**{name: value for name, value in fields.items() if name != "kind"})
+        return cls(**{name: value for name, value in fields.items() if known[name].init})
     except ValueError as error:
         raise ValueError(f"{where}.{error}") from error
 

@@ -147,7 +147,9 @@ def test_invalid_fields_of_the_quantizer_are_named(changes, named):
 def test_another_kind_of_quantizer_keeps_what_it_has_a_field_for():
     config = preset("tiny", quantizer={"kind": "fsq", "n_channels": 5})
     assert config.quantizer == FSQConfig(n_channels=5, dropout=0.5)
-    with pytest.raises(ValueError, match=r"quantizer: unknown settings \['semantic'\]; known are dropout, "):
+    with pytest.raises(
+        ValueError, match=r"quantizer: unknown settings \['semantic'\]; known are kind, dropout, n_channels"
+    ):
         preset("tiny", quantizer={"kind": "fsq", "semantic": {"dim": 5}})
 
 

@@ -14,6 +14,7 @@ def test_nested_and_converted():
     assert (config.fft_sizes, config.discriminator.channels) == ((64,), 4)
     assert isinstance(from_mapping(OptimConfig, {"lr": 1}, "optim").lr, float)
     assert config.distill.kind == "ctc"
+    assert CodecLossConfig(distill={"kind": "none"}).distill.kind == "none"
 
 
 @pytest.mark.parametrize(

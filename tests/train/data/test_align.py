@@ -72,6 +72,14 @@ def test_characters_are_found_where_they_are(spoken):
     assert sum(spelled_right) / len(spelled_right) > 0.8
 
 
+@pytest.mark.parametrize("ordinal", [(True,) * len(SIZES), (False,) * len(SIZES)], ids=["levels", "entries"])
+def test_codes_of_any_quantizer_are_read(spoken, ordinal):
+    codes = torch.stack([say(text, [4] * len(text))[:, :12] for text, _ in spoken[:8]]).long()
+    speller = align.Speller(SIZES, ordinal, 6, 16, 1)
+    assert speller(codes).shape == (8, 12 * align.STEPS_PER_FRAME, 6)
+    assert not torch.equal(speller.eval()(codes), speller(codes.flip(0)))
+
+
 def test_a_folder_is_aligned_whole(folder, tmp_path, spoken):
     other = write(tmp_path / "other", [("abc", [2, 2, 2]), ("xyz", [2, 2, 2]), ("a" * 20, [1] + [0] * 19)])
     results = align_tokens([folder, other], AlignConfig(epochs=1, dim=16, n_layers=1))
