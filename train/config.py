@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import reduce
@@ -11,7 +12,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from codec.settings import change, require
+from codec.settings import change, read, require
 
 T = TypeVar("T")
 
@@ -102,12 +103,12 @@ def register(group: str, name: str, settings: Any, **extra: Any) -> None:
 
 
 def of_one_kind(cls: Any, fields: Mapping[str, Any], where: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """The settings at `where`, without those that are left over from the kind of which they were at first.
+    """All settings of the dataclass of their `kind`, without those at `where` that are left over from another kind.
 
-    So presets and experiments can say what they like of theirs. What overrides name stays, to be refused if need be.
+    So presets and experiments can say what they like of theirs; what overrides name must be known to the kind.
 
     Raises:
-        ValueError: there is no such kind among the dataclasses `cls`.
+        ValueError: there is no such kind among the dataclasses `cls`, or a setting is unknown or invalid.
     """
     named: dict[str, Any] = {}
     for override in overrides:
@@ -116,7 +117,7 @@ def of_one_kind(cls: Any, fields: Mapping[str, Any], where: str, overrides: Sequ
         if not name.startswith(f"{where}.") or isinstance(value := reduce(getitem, path, fields), Mapping):
             continue  # a mapping has merged with what was there
         reduce(lambda place, part: place.setdefault(part, {}), path[:-1], named)[path[-1]] = value
-    return change(cls, fields, named, where)
+    return json.loads(json.dumps(asdict(read(cls, change(cls, fields, named, where), where))))
 
 
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
