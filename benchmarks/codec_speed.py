@@ -126,9 +126,9 @@ def stack_flops(stack: CausalStack) -> float:
 
 
 def codec_flops(codec: Codec, seconds: float) -> tuple[float, float]:
-    """Operations to encode, with the search of the VQ codebook, and to decode."""
+    """Operations to encode, with the search of the codebooks, and to decode."""
     frames = math.ceil(seconds * codec.config.frame_rate)
-    search = 2 * codec.quantizer.semantic.embedding.numel()
+    search = 2 * sum(book.embedding.numel() for book in codec.quantizer.books)
     return frames * (stack_flops(codec.encoder.stack) + search), frames * stack_flops(codec.decoder.stack)
 
 

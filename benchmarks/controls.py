@@ -70,7 +70,8 @@ def versions(model: Codec, x: Tensor) -> dict[str, Tensor]:
     true, _ = ControlLoss(model.config).measure(x[None], f0)
     z = model.latents(x[None])
     coded = controls(model, model.quantizer.decode(model.quantizer.encode(z)))
-    semantic, acoustic = z.split([model.config.semantic_dim, model.config.acoustic_dim], dim=2)
+    n = model.config.quantizer.semantic_dim
+    semantic, acoustic = z[..., :n], z[..., n:]
     smooth = controls(model, torch.cat([semantic, acoustic.tanh()], dim=2))
     sets = {
         "of the codes": coded,

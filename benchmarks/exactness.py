@@ -33,7 +33,7 @@ def main() -> None:
     with torch.inference_mode():  # random weights give tiny latents; spread them over the codes as training does
         z = model.latents(x[None, : model.config.sample_rate * 10])
         model.encoder.stack.layers[-1].weight /= z.std()
-        model.quantizer.semantic.start((z / z.std()).flatten(0, 1)[:, : model.config.semantic_dim])
+        model.quantizer.start(z / z.std())
         whole = model.encode(x[None])
     print("| pushed samples | codes | different from offline |\n|---|---|---|")
     for size in (1920, 4800, 24_000, 240_000):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 RECONSTRUCTION = ["loss=reconstruction"]
-ADVERSARIAL = ["loss=adversarial", "loss.adversarial_start=0"]
+ADVERSARIAL = ["loss=adversarial", "loss.terms.feature.start=0"]
 ROWS = {
     "reconstruction, float32": [*RECONSTRUCTION, "trainer.precision=float32"],
     "reconstruction, bfloat16": [*RECONSTRUCTION, "trainer.precision=bfloat16"],

@@ -5,31 +5,45 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, Literal
 
-DEFAULT = "default"  # names the checkpoint that comes with the package
+from codec.quant import AnyQuantizerConfig, SplitConfig
+from codec.settings import change, coerce, read, require, used_fields
 
 # The first version's fields, for good: those of `CodecConfig` that came later are not named here, see `used_fields`.
 FIRST_FIELDS = (
     "sample_rate", "patch_size", "proj_kernel_size", "dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim",
     "strides", "kernel_sizes", "windows", "encoder_layers", "decoder_layers",
     "norm_eps", "qk_norm_eps", "layer_scale_init", "proj_weight_norm",
-    "semantic_codebook_size", "semantic_dim", "semantic_init",
-    "semantic_decay", "semantic_revive_below", "semantic_quantize_prob",
-    "acoustic_dim", "acoustic_levels", "acoustic_quantize_prob", "acoustic_noise_prob", "quantizer_dropout",
 )  # fmt: skip
+# The others of the first version, whose quantizer had levels beside a semantic codebook, and where they are now.
+FIRST_QUANTIZER_FIELDS = {
+    "semantic_codebook_size": "quantizer.semantic.codebook_size",
+    "semantic_dim": "quantizer.semantic.dim",
+    "semantic_init": "quantizer.semantic.init",
+    "semantic_decay": "quantizer.semantic.decay",
+    "semantic_revive_below": "quantizer.semantic.revive_below",
+    "semantic_quantize_prob": "quantizer.semantic.quantize_prob",
+    "acoustic_dim": "quantizer.acoustic.n_channels",
+    "acoustic_levels": "quantizer.acoustic.levels",
+    "acoustic_quantize_prob": "quantizer.acoustic.round_prob",
+    "acoustic_noise_prob": "quantizer.acoustic.noise_prob",
+    "quantizer_dropout": "quantizer.dropout",
+}
+FIRST_KINDS = {"quantizer.kind": "split", "quantizer.acoustic.kind": "fsq"}
 
 POSITIVE = (
     "sample_rate", "patch_size", "proj_kernel_size", "dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim",
-    "norm_eps", "qk_norm_eps", "semantic_dim", "acoustic_dim", "envelope_bands", "periodicity_bands",
+    "norm_eps", "qk_norm_eps", "envelope_bands", "periodicity_bands",
 )  # fmt: skip
 
 
 @dataclass
 class CodecConfig:
-    """Architecture and quantizer settings; the defaults are the full Voxtral codec.
+    """Architecture and quantizer; the defaults are the full Voxtral codec.
 
     Per-stage tuples are in encoder order (from the waveform inwards); the decoder mirrors
     `strides`, `kernel_sizes` and `windows`. Everything that follows from these fields is a property.
@@ -59,43 +73,12 @@ class CodecConfig:
     head: Literal["patches", "source_filter"] = "patches"  # what makes the waveform of the decoder's output
     envelope_bands: int = 64  # head source_filter: bands of the spectral envelope ...
     periodicity_bands: int = 12  # ... and of the mixture of pulses and noise
-
-    semantic_codebook_size: int = 8192  # entries
-    semantic_dim: int = 256  # width of an entry
-    semantic_init: Literal["kmeans", "first_batch"] = "kmeans"  # how the codebook is placed on latents
-    semantic_decay: float = 0.99  # of the codebook's running sums, per training step
-    semantic_revive_below: float = 0.03  # share of the mean usage under which an entry is replaced; 0 turns it off
-    semantic_quantize_prob: float = 0.5  # share of training samples that pass the VQ
-
-    acoustic_dim: int = 36  # acoustic codebooks, one for each dimension
-    acoustic_levels: int | tuple[int, ...] = 21  # one number, or one per dimension
-    acoustic_quantize_prob: float = 0.5  # share of training samples rounded to levels ...
-    acoustic_noise_prob: float = 0.25  # ... and given uniform noise instead; the rest pass through
-    quantizer_dropout: float = 0.0  # share of training samples that keep only the first n acoustic dimensions
+    quantizer: AnyQuantizerConfig = field(default_factory=SplitConfig)  # one of several, by its `kind`
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, list):
-                setattr(self, field.name, tuple(value))
-        self._check_types()
+        coerce(self)
         self._check_stages()
         self._check_values()
-
-    def _check_types(self) -> None:
-        for field in dataclasses.fields(self):
-            value, default = getattr(self, field.name), field.default
-            if field.name == "acoustic_levels":
-                good = _is_int(value) or (isinstance(value, tuple) and all(map(_is_int, value)))
-            elif isinstance(default, tuple):
-                good = isinstance(value, tuple) and all(map(_is_int, value))
-            elif isinstance(default, bool | str):
-                good = isinstance(value, type(default))
-            elif isinstance(default, float):
-                good = _is_int(value) or (isinstance(value, float) and math.isfinite(value))
-            else:
-                good = _is_int(value)
-            require(good, field.name, value, f"a value like the default {default!r}")
 
     def _check_stages(self) -> None:
         n = len(self.strides)
@@ -120,30 +103,12 @@ class CodecConfig:
             require(getattr(self, name) in choices, name, getattr(self, name), " or ".join(choices))
         good = self.n_heads % self.n_kv_heads == 0
         require(good, "n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
-        require(self.semantic_codebook_size >= 2, "semantic_codebook_size", self.semantic_codebook_size, "at least 2")
-        good = self.semantic_init in ("kmeans", "first_batch")
-        require(good, "semantic_init", self.semantic_init, "kmeans or first_batch")
-        require(0 <= self.semantic_decay < 1, "semantic_decay", self.semantic_decay, "a number in [0, 1)")
-        require(self.semantic_revive_below >= 0, "semantic_revive_below", self.semantic_revive_below, "0 or more")
         require(self.layer_scale_init >= 0, "layer_scale_init", self.layer_scale_init, "0 or more")
-        for name in ("semantic_quantize_prob", "acoustic_quantize_prob", "acoustic_noise_prob", "quantizer_dropout"):
-            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability")
-        total = self.acoustic_quantize_prob + self.acoustic_noise_prob
-        require(total <= 1, "acoustic_noise_prob", self.acoustic_noise_prob, "at most 1 - acoustic_quantize_prob")
-        good = len(self.levels) == self.acoustic_dim
-        require(good, "acoustic_levels", self.acoustic_levels, f"one per acoustic_dim = {self.acoustic_dim}")
-        require(min(self.levels) >= 2, "acoustic_levels", self.acoustic_levels, "at least 2 levels")
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """Levels of each acoustic dimension."""
-        levels = self.acoustic_levels
-        return (levels,) * self.acoustic_dim if isinstance(levels, int) else levels
 
     @property
     def latent_dim(self) -> int:
-        """Width of the latents: semantic channels first, then acoustic ones."""
-        return self.semantic_dim + self.acoustic_dim
+        """Width of the latents."""
+        return self.quantizer.latent_dim
 
     @property
     def patches_per_frame(self) -> int:
@@ -161,12 +126,12 @@ class CodecConfig:
 
     @property
     def num_codebooks(self) -> int:
-        return 1 + self.acoustic_dim
+        return len(self.codebook_sizes)
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
-        """Number of codes of each codebook, the semantic one first."""
-        return (self.semantic_codebook_size, *self.levels)
+        """Number of codes of each codebook."""
+        return self.quantizer.codebook_sizes
 
     @property
     def lead_frames(self) -> int:
@@ -187,12 +152,19 @@ class CodecConfig:
         return json.dumps(dataclasses.asdict(self), indent=2)
 
     def identity(self) -> str:
-        """What fingerprints are made of: JSON of the `used_fields`."""
-        return json.dumps(used_fields(self, FIRST_FIELDS), indent=2)
+        """What fingerprints are made of: JSON of the `used_fields`, those of the quantizer by their path."""
+        fields = used_fields(self, FIRST_FIELDS)
+        fields.pop("quantizer", None)
+        quantizer = dict(_used(self.quantizer, "quantizer"))
+        if quantizer.items() >= FIRST_KINDS.items():
+            fields |= {name: reduce(getattr, path.split("."), self) for name, path in FIRST_QUANTIZER_FIELDS.items()}
+            known = (*FIRST_KINDS, *FIRST_QUANTIZER_FIELDS.values())
+            quantizer = {path: value for path, value in quantizer.items() if path not in known}
+        return json.dumps(fields | quantizer, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> CodecConfig:
-        """Parse `to_json`'s output; absent fields take their defaults.
+        """Parse `to_json`'s output, or that of the first version; absent fields take their defaults.
 
         Raises:
             ValueError: not a JSON object, unknown fields, or invalid values.
@@ -201,34 +173,32 @@ class CodecConfig:
             fields: Any = json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(f"codec config is not valid JSON: {error}") from error
-        if not isinstance(fields, dict):
-            raise ValueError(f"codec config must be a JSON object, got {type(fields).__name__}")
-        if unknown := fields.keys() - {field.name for field in dataclasses.fields(cls)}:
-            raise ValueError(f"codec config has unknown fields {sorted(unknown)}: remove them or update the library")
-        return cls(**fields)
+        return read(cls, _from_first(fields), "codec config")
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _used(config: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Kinds, and settings that differ from the default of their kind, by path."""
+    default = type(config)()
+    for name in (each.name for each in dataclasses.fields(config)):
+        value = getattr(config, name)
+        if dataclasses.is_dataclass(value):
+            yield from _used(value, f"{path}.{name}")
+        elif name == "kind" or value != getattr(default, name):
+            yield f"{path}.{name}", value
 
 
-def require(condition: bool, name: str, value: object, expected: str) -> None:
-    """The check of a setting; raises ValueError that names it."""
-    if not condition:
-        raise ValueError(f"{name} = {value!r}: expected {expected}")
+def _from_first(fields: Any) -> Any:
+    """Fields as of now from those of the first version; others are returned as they are."""
+    if not isinstance(fields, dict) or "quantizer" in fields:
+        return fields
+    moved: dict[str, Any] = {name: value for name, value in fields.items() if name not in FIRST_QUANTIZER_FIELDS}
+    for name in fields.keys() & FIRST_QUANTIZER_FIELDS.keys():
+        *parts, last = FIRST_QUANTIZER_FIELDS[name].split(".")
+        reduce(lambda place, part: place.setdefault(part, {}), parts, moved)[last] = fields[name]
+    return moved
 
 
-def used_fields(config: Any, first: Collection[str]) -> dict[str, Any]:
-    """The fields of a config that identify it: those in `first`, and later ones that differ from their default.
-
-    So a new field leaves older configs' identities as they were. Its default must not change afterwards.
-    """
-    defaults = dataclasses.asdict(type(config)())
-    fields = dataclasses.asdict(config)
-    return {name: value for name, value in fields.items() if name in first or value != defaults[name]}
-
-
-_SCALABLE: dict[str, Any] = {"quantizer_dropout": 0.5}
+_SCALABLE: dict[str, Any] = {"quantizer": {"dropout": 0.5}}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "voxtral": {},
@@ -258,10 +228,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "head_dim": 8,
         "encoder_layers": (1, 1, 1, 1),
         "decoder_layers": (1, 1, 1, 1),
-        "semantic_codebook_size": 64,
-        "semantic_dim": 32,
-        "acoustic_dim": 8,
-        **_SCALABLE,
+        "quantizer": {"semantic": {"codebook_size": 64, "dim": 32}, "acoustic": {"n_channels": 8}, "dropout": 0.5},
     },
 }
 
@@ -269,9 +236,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 def preset(name: str, **changes: Any) -> CodecConfig:
     """The named configuration, with `changes` applied: `preset("small", windows=(32, 16, 8, 4))`.
 
+    Those of the quantizer are applied in depth: `preset("small", quantizer={"acoustic": {"levels": 8}})`. Another
+    kind of quantizer, `quantizer={"kind": "residual_vq"}`, keeps of the preset's settings those that it has too.
+
     Raises:
         ValueError: no such preset, or the changed configuration is invalid.
     """
     if name not in PRESETS:
         raise ValueError(f"no preset {name!r}: choose one of {', '.join(PRESETS)}")
-    return CodecConfig(**{**PRESETS[name], **changes})
+    return CodecConfig(**change(CodecConfig, PRESETS[name], changes))

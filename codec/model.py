@@ -14,8 +14,7 @@ from codec.decoder import Decoder
 from codec.encoder import Encoder
 from codec.nn.source_filter import Controls
 from codec.nn.stack import CausalStack
-from codec.quant.result import Quantized
-from codec.quant.split import SplitQuantizer
+from codec.quant.base import Quantized, Quantizer
 
 CHUNK_FRAMES = 256  # frames, over the whole batch, that pass the network at once: bounds memory
 
@@ -53,7 +52,7 @@ class Codec(nn.Module):
         super().__init__()
         self.config = config
         self._encoder = Encoder(config) if with_encoder else None
-        self.quantizer = SplitQuantizer(config)
+        self.quantizer: Quantizer = config.quantizer.make()
         self.decoder = Decoder(config)
 
     @property

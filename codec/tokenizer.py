@@ -19,9 +19,10 @@ from codec.audio.io import Audio, is_pair, read_audio
 from codec.checkpoint import store, voxtral
 from codec.checkpoint.hub import resolve
 from codec.checkpoint.store import CheckpointError
-from codec.config import DEFAULT, PRESETS, CodecConfig, preset
+from codec.config import PRESETS, CodecConfig, preset
 from codec.model import Codec
 from codec.nn.precision import warn_if_emulated
+from codec.settings import DEFAULT
 from codec.stream import DecoderStream, EncoderStream
 from codec.tokens.layout import IdLayout
 from codec.tokens.tokens import Tokens, check_codes, pad_codes

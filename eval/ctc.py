@@ -73,7 +73,8 @@ class SemanticReader:
     def transcribe(self, waveform: NDArray, language: str) -> str:
         """What is said in `[L]` at `sample_rate`, in the letters of `eval.spelling`, in whatever language."""
         tokens = self.tokenizer.encode(waveform, self.sample_rate)
-        embedding = self.tokenizer.model.quantizer.semantic.decode(tokens.codes[:, 0])
+        quantizer = self.tokenizer.model.quantizer
+        embedding = quantizer.decode(tokens.codes[:, :1])[..., : quantizer.config.semantic_dim]
         return self.head.decode(self.head.logits(embedding), tokens.n_samples)[0]
 
 

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from codec.audio.io import read_audio, write_audio
-from codec.config import DEFAULT
 from codec.files import atomic_file
+from codec.settings import DEFAULT
 from codec.tokenizer import load
 from eval.metrics.perceptual import estoi, pesq_wb
 from eval.metrics.signal import mel_distance

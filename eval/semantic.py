@@ -14,7 +14,7 @@ from torch import Tensor
 from torchaudio.transforms import MFCC
 
 from codec.audio.io import read_audio
-from codec.quant.vq import VQ
+from codec.quant.vq import VQ, VQConfig
 from codec.tokenizer import Tokenizer, load
 from eval.abx import Segment, abx_error, split_segments
 from eval.probe import Purity, ctc_probe, purity
@@ -88,7 +88,7 @@ def sound_labels(waveforms: list[Tensor], n_frames: list[int], sample_rate: int,
         features.append(sums / torch.bincount(frame, minlength=n).clamp(min=1)[:, None])
     joined = torch.cat(features)
     joined = (joined - joined.mean(0)) / joined.std(0)
-    clusters = VQ(N_CLUSTERS, N_MFCC, decay=0.0, revive_below=0.0, kmeans=True)
+    clusters = VQ(VQConfig(N_CLUSTERS, N_MFCC))
     clusters.start(joined, torch.Generator().manual_seed(0))
     return list(clusters.encode(joined).split(n_frames))
 
@@ -97,15 +97,17 @@ def semantics(tokenizer: Tokenizer, train: Spoken, test: Spoken) -> Semantics:
     """Probe, purity and ABX of one codec.
 
     Raises:
-        ValueError: no test transcript has any letter.
+        ValueError: no test transcript has any letter, or the codec has no semantic codebook.
     """
-    config = tokenizer.config
+    config, quantizer = tokenizer.config, tokenizer.model.quantizer
+    if not config.quantizer.semantic_dim:
+        raise ValueError(f"quantizer.kind = {config.quantizer.kind!r}: has no semantic codebook; give another codec")
     codes, test_codes = (semantic_codes(tokenizer, spoken.waveforms) for spoken in (train, test))
-    cer = ctc_probe(codes, train.texts, test_codes, test.texts, config.semantic_codebook_size)
+    cer = ctc_probe(codes, train.texts, test_codes, test.texts, config.codebook_sizes[0])
     labels = sound_labels(train.waveforms, [len(c) for c in codes], config.sample_rate, config.frame_rate)
     joined, joined_labels = torch.cat(codes), torch.cat(labels)
     shuffled = joined[torch.randperm(len(joined), generator=torch.Generator().manual_seed(0))]
-    decode = tokenizer.model.quantizer.semantic.decode
+    decode = quantizer.books[0].decode
     segments: list[Segment] = []
     for item, sounds, speaker in zip(codes, labels, train.speakers, strict=True):
         if speaker:

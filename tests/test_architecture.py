@@ -16,11 +16,12 @@ ALL_FILES = sorted(path for part in ("codec", "eval", "train") for path in (ROOT
 
 # Each part may import itself and what stands before it.
 ORDER = [
-    {"config", "files", "lazy"},
+    {"settings", "files", "autocast", "lazy"},
     {"tensors"},
+    {"quant"},
+    {"config"},
     {"audio"},
     {"nn"},
-    {"quant"},
     {"encoder", "decoder"},
     {"model"},
     {"tokens", "checkpoint"},
@@ -31,7 +32,8 @@ ORDER = [
     {"cli", "__init__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
-CORE = ["config", "encoder", "decoder", "model", "quant/fsq", "quant/vq", "quant/split", "quant/result"]
+QUANT = [f"quant/{name}" for name in ("base", "fsq", "residual", "split", "vq")]
+CORE = ["settings", "config", "encoder", "decoder", "model", *QUANT]
 
 
 def part(path: Path) -> str:

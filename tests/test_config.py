@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codec.config import FIRST_FIELDS, PRESETS, CodecConfig, preset, used_fields
+from codec.config import FIRST_FIELDS, FIRST_QUANTIZER_FIELDS, PRESETS, CodecConfig, preset
+from codec.quant.fsq import FSQConfig
+from codec.settings import used_fields
 
 STAGES = ("strides", "kernel_sizes", "windows", "encoder_layers", "decoder_layers")
 
@@ -36,11 +38,15 @@ def valid_changes(draw):
         "n_heads": n_kv_heads * draw(st.integers(1, 3)),
         "norm_eps": draw(st.floats(1e-9, 1)),
         "proj_weight_norm": draw(st.booleans()),
-        "semantic_init": draw(st.sampled_from(["kmeans", "first_batch"])),
-        "acoustic_dim": acoustic_dim,
-        "acoustic_levels": draw(levels | st.lists(levels, min_size=acoustic_dim, max_size=acoustic_dim)),
-        "acoustic_quantize_prob": quantize,
-        "acoustic_noise_prob": (1 - quantize) / 2,
+        "quantizer": {
+            "semantic": {"init": draw(st.sampled_from(["kmeans", "first_batch"]))},
+            "acoustic": {
+                "n_channels": acoustic_dim,
+                "levels": draw(levels | st.lists(levels, min_size=acoustic_dim, max_size=acoustic_dim)),
+                "round_prob": quantize,
+                "noise_prob": (1 - quantize) / 2,
+            },
+        },
     }
 
 
@@ -48,7 +54,7 @@ def valid_changes(draw):
 def test_any_valid_config_survives_json(changes):
     config = preset("tiny", **changes)
     assert CodecConfig.from_json(config.to_json()) == config
-    assert config.num_codebooks == len(config.codebook_sizes) == 1 + config.acoustic_dim
+    assert config.num_codebooks == len(config.codebook_sizes) == 1 + config.quantizer.acoustic_dim
     assert config.frame_rate * config.hop_length == pytest.approx(config.sample_rate)
     assert config.bitrate() == pytest.approx(sum(map(math.log2, config.codebook_sizes)) * config.frame_rate)
 
@@ -104,18 +110,6 @@ def test_what_is_left_out_of_the_identity_is_default(changes):
         ({"windows": (16, 8, 4, 0)}, "windows"),
         ({"encoder_layers": (1, 1, 1, 1, 1)}, "encoder_layers"),
         ({"decoder_layers": (1, 1, 1, -1)}, "decoder_layers"),
-        ({"semantic_codebook_size": 1}, "semantic_codebook_size"),
-        ({"semantic_init": "random"}, "semantic_init"),
-        ({"semantic_init": None}, "semantic_init"),
-        ({"semantic_decay": 1.0}, "semantic_decay"),
-        ({"semantic_revive_below": -1.0}, "semantic_revive_below"),
-        ({"semantic_quantize_prob": 1.1}, "semantic_quantize_prob"),
-        ({"quantizer_dropout": -0.1}, "quantizer_dropout"),
-        ({"acoustic_quantize_prob": 0.8, "acoustic_noise_prob": 0.3}, "acoustic_noise_prob"),
-        ({"acoustic_levels": 1}, "acoustic_levels"),
-        ({"acoustic_levels": (21, 21)}, "acoustic_levels"),
-        ({"acoustic_levels": "21"}, "acoustic_levels"),
-        ({"acoustic_dim": 0}, "acoustic_dim"),
     ],
 )
 def test_invalid_fields_are_named(changes, named):
@@ -124,11 +118,72 @@ def test_invalid_fields_are_named(changes, named):
 
 
 @pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"semantic": {"codebook_size": 1}}, "semantic.codebook_size = 1"),
+        ({"semantic": {"init": "random"}}, "semantic.init"),
+        ({"semantic": {"init": None}}, "semantic.init"),
+        ({"semantic": {"decay": 1.0}}, "semantic.decay"),
+        ({"semantic": {"revive_below": -1.0}}, "semantic.revive_below"),
+        ({"semantic": {"quantize_prob": 1.1}}, "semantic.quantize_prob"),
+        ({"dropout": -0.1}, "dropout"),
+        ({"acoustic": {"round_prob": 0.8, "noise_prob": 0.3}}, "acoustic.noise_prob"),
+        ({"acoustic": {"levels": 1}}, "acoustic.levels"),
+        ({"acoustic": {"levels": (21, 21)}}, "acoustic.levels"),
+        ({"acoustic": {"levels": "21"}}, r"acoustic.levels = '21': expected int \| tuple"),
+        ({"acoustic": {"n_channels": 0}}, "acoustic.n_channels"),
+        ({"acoustic": {"dropout": 0.5}}, "acoustic.dropout"),
+        ({"acoustic": 36}, "acoustic = 36: expected settings by name"),
+        ({"kind": "residual_vq", "n_q": 0}, "n_q"),
+        ({"kind": "vq"}, "kind = 'vq': expected one of split, fsq, residual_vq"),
+        ({"acoustic": {"kind": "split"}}, "acoustic.kind = 'split': expected one of fsq, residual_vq"),
+    ],
+)
+def test_invalid_fields_of_the_quantizer_are_named(changes, named):
+    with pytest.raises(ValueError, match=rf"^quantizer\.{named}"):
+        preset("tiny", quantizer=changes)
+
+
+def test_another_kind_of_quantizer_keeps_what_it_has_a_field_for():
+    config = preset("tiny", quantizer={"kind": "fsq", "n_channels": 5})
+    assert config.quantizer == FSQConfig(n_channels=5, dropout=0.5)
+    with pytest.raises(
+        ValueError, match=r"quantizer: unknown settings \['semantic'\]; known are kind, dropout, n_channels"
+    ):
+        preset("tiny", quantizer={"kind": "fsq", "semantic": {"dim": 5}})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"kind": "fsq"}, {"kind": "residual_vq", "n_q": 3}, {"acoustic": {"kind": "residual_vq", "n_q": 3}}],
+)
+def test_other_quantizers_survive_json_and_have_identities_of_their_own(changes):
+    config = preset("tiny", quantizer=changes)
+    assert CodecConfig.from_json(config.to_json()) == config
+    assert config.num_codebooks == len(config.quantizer.ordinal)
+    assert config.identity() != preset("tiny").identity()
+    more = preset("tiny", quantizer={**changes, "dropout": 0.25})
+    assert more.identity() != config.identity()
+    assert "levels" not in config.identity()  # at its default: a later field would not be there either
+
+
+def test_files_of_the_first_version_are_read():
+    """They had the settings of the only quantizer among their own."""
+    config = preset("tiny", quantizer={"acoustic": {"levels": (3,) * 8}})
+    flat = json.loads(config.identity())
+    assert flat.keys() >= FIRST_QUANTIZER_FIELDS.keys()
+    assert "quantizer" not in flat
+    assert CodecConfig.from_json(json.dumps(flat)) == config
+    with pytest.raises(ValueError, match=r"unknown settings \['acoustic_dim'\]"):
+        CodecConfig.from_json(json.dumps({"acoustic_dim": 8, "quantizer": {}}))
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{", "not valid JSON"),
-        ("[]", "must be a JSON object"),
-        (json.dumps({"dims": 32}), r"unknown fields \['dims'\]"),
+        ("[]", "expected settings by name"),
+        (json.dumps({"dims": 32}), r"unknown settings \['dims'\]"),
         (json.dumps({"dim": None}), "dim = None"),
     ],
 )

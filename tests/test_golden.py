@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from codec.checkpoint.voxtral import config_from_params, from_released
 from codec.model import Codec
 from codec.nn.attention import alibi_slopes
-from codec.quant.fsq import FSQ
+from codec.quant.fsq import FSQ, FSQConfig
 
 FOLDER = Path(__file__).parent / "golden"
 PREFIX = "audio_tokenizer."
@@ -81,4 +81,4 @@ def test_alibi_slopes(golden, n_heads):
 
 def test_acoustic_levels(golden):
     x = golden["acoustic_levels_in"][None, :, None]
-    assert torch.equal(FSQ((21,)).encode(x).flatten(), golden["acoustic_levels_out"])
+    assert torch.equal(FSQ(FSQConfig(n_channels=1, levels=21)).encode(x).flatten(), golden["acoustic_levels_out"])

@@ -60,7 +60,7 @@ def test_prefixes_decode(any_codec):
     for n_q in range(1, codes.shape[1] + 1):
         z = any_codec.quantizer.decode(codes[:, :n_q])
         full = any_codec.quantizer.decode(codes)
-        kept = any_codec.config.semantic_dim + n_q - 1
+        kept = any_codec.config.quantizer.semantic_dim + n_q - 1
         assert torch.equal(z[..., :kept], full[..., :kept])
         assert not z[..., kept:].any()
         assert any_codec.decode(codes[:, :n_q]).shape == any_codec.decode(codes).shape

@@ -52,9 +52,10 @@ CONFIGS = {
         "n_heads": 6,
         "n_kv_heads": 3,
         "head_dim": 5,
-        "acoustic_dim": 3,
-        "acoustic_levels": (5, 8, 3),
+        "quantizer": {"acoustic": {"n_channels": 3, "levels": (5, 8, 3)}},
     },
+    "fsq": {"quantizer": {"kind": "fsq", "n_channels": 6}},
+    "residual vq": {"quantizer": {"kind": "residual_vq", "n_q": 5, "codebook_size": 16, "dim": 12}},
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 from train import help
@@ -23,14 +24,16 @@ from typing import Any
 
 import hydra
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from codec.checkpoint.store import CheckpointError
 from codec.config import PRESETS, preset
+from codec.quant import AnyQuantizerConfig
 from codec.tts.config import PRESETS as TTS_PRESETS
-from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping, register
+from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping, of_one_kind, register
 from train.data.audio import DataConfig
 from train.data.pairs import PreferenceDataConfig
 from train.data.speech import SpeechDataConfig
@@ -71,15 +74,19 @@ class Common:
     logger: LoggerConfig
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
-    """Composed settings as plain values.
+def plain(config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
+    """Composed settings as plain values; `overrides` are those of the command line.
 
     Raises:
-        ValueError: some have none.
+        ValueError: some have none, or there is no such kind of quantizer.
     """
     if missing := OmegaConf.missing_keys(config):
         raise ValueError(f"settings without a value: {', '.join(sorted(missing))}; give them as name=value")
     settings: Any = OmegaConf.to_container(config, resolve=True)
+    if "quantizer" in settings["model"]:
+        settings["model"]["quantizer"] = of_one_kind(
+            AnyQuantizerConfig, settings["model"]["quantizer"], "model.quantizer", overrides
+        )
     return settings
 
 
@@ -135,7 +142,7 @@ def _train(settings: dict[str, Any], shared: Common, folder: Path, world: World)
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(config: DictConfig) -> None:
     try:
-        number = run(plain(config))
+        number = run(plain(config, HydraConfig.get().overrides.task))
     except (ValueError, CheckpointError, TrainingError) as error:
         sys.exit(f"error: {error}")
     if number:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
+from functools import reduce
+from operator import getitem
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
-from codec.config import require
+from codec.settings import change, read, require
 
 T = TypeVar("T")
 
@@ -96,8 +100,32 @@ class LoggerConfig:
 
 
 def register(group: str, name: str, settings: Any, **extra: Any) -> None:
-    """Make a dataclass's values a choice `group=name` in `conf/`, so that each can be overridden there."""
-    ConfigStore.instance().store(name=name, group=group, node={**asdict(settings), **extra})
+    """Make a dataclass's values a choice `group=name` in `conf/`, so that each can be overridden there.
+
+    Those of a quantizer may be of another kind there.
+    """
+    node = OmegaConf.create({**asdict(settings), **extra})
+    if "quantizer" in node:
+        OmegaConf.set_struct(node.quantizer, False)
+    ConfigStore.instance().store(name=name, group=group, node=node)
+
+
+def of_one_kind(cls: Any, fields: Mapping[str, Any], where: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """All settings of the dataclass of their `kind`, without those at `where` that are left over from another kind.
+
+    So presets and experiments can say what they like of theirs; what overrides name must be known to the kind.
+
+    Raises:
+        ValueError: there is no such kind among the dataclasses `cls`, or a setting is unknown or invalid.
+    """
+    named: dict[str, Any] = {}
+    for override in overrides:
+        name = override.lstrip("+").partition("=")[0]
+        path = name.removeprefix(f"{where}.").split(".")
+        if not name.startswith(f"{where}.") or isinstance(value := reduce(getitem, path, fields), Mapping):
+            continue  # a mapping has merged with what was there
+        reduce(lambda place, part: place.setdefault(part, {}), path[:-1], named)[path[-1]] = value
+    return json.loads(json.dumps(asdict(read(cls, change(cls, fields, named, where), where))))
 
 
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:

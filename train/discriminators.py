@@ -1,9 +1,9 @@
-"""Discriminators that tell speech from its reconstruction by complex spectra of several resolutions."""
+"""Discriminators that tell speech from its reconstruction: by complex spectra, whole or in bands, and by periods."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -11,35 +11,12 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from codec.config import require
-from train.losses.adversarial import Maps
+from train.losses.config import DiscriminatorConfig
 from train.losses.reconstruction import complex_stft
 
-
-@dataclass
-class DiscriminatorConfig:
-    """The paper's eight resolutions and 256 channels; small runs take fewer of both.
-
-    A step may show the discriminators less: some resolutions, drawn for each, and a crop of each clip. The gradient is
-    that of the whole loss in the mean, at a fraction of the cost.
-
-    Raises:
-        ValueError: a field is out of range; the message names it.
-    """
-
-    fft_sizes: tuple[int, ...] = (2296, 1418, 876, 542, 334, 206, 126, 76)  # samples; a discriminator each
-    channels: int = 256  # of each convolution
-    n_sampled: int = 0  # resolutions in a step; 0: all
-    crop_s: float = 0.0  # seconds of each clip in a step; 0: all of it
-
-    def __post_init__(self) -> None:
-        self.fft_sizes = tuple(self.fft_sizes)
-        good = min(self.fft_sizes, default=0) >= 16
-        require(good, "fft_sizes", self.fft_sizes, "one or more sizes of at least 16 samples")
-        require(self.channels >= 1, "channels", self.channels, "at least 1")
-        good = 0 <= self.n_sampled <= len(self.fft_sizes)
-        require(good, "n_sampled", self.n_sampled, "0 to the number of fft_sizes")
-        require(self.crop_s >= 0, "crop_s", self.crop_s, "0 or more")
+Maps = list[list[Tensor]]  # per discriminator, the activations of every layer; the last are the logits
+BANDS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)  # edges of those of DAC, as shares of half the sample rate
+MAX_PERIOD_CHANNELS = 1024
 
 
 class STFTDiscriminator(nn.Module):
@@ -49,8 +26,7 @@ class STFTDiscriminator(nn.Module):
 
     def __init__(self, fft_size: int, channels: int) -> None:
         super().__init__()
-        window = torch.hann_window(fft_size)
-        self.register_buffer("window", window / window.norm(), persistent=False)
+        self.register_buffer("window", _window(fft_size), persistent=False)
         layers = [nn.Conv2d(2, channels, (3, 9), padding=(1, 4))]
         for dilation in (1, 2, 4):
             padding = (dilation, 4)
@@ -61,20 +37,68 @@ class STFTDiscriminator(nn.Module):
 
     def forward(self, waveform: Tensor) -> list[Tensor]:
         """Waveforms `[B, L]` -> activations of every layer, `[B, C, T, F]`; the last are the logits."""
+        maps = _activations(self.layers[:-1], rearrange(complex_stft(waveform, self.window), "b f t c -> b c t f"))
+        return [*maps, self.layers[-1](maps[-1])]
+
+
+class BandDiscriminator(nn.Module):
+    """2-D convolutions over each band of a complex spectrogram, and one over what they give (DAC, section 3.4)."""
+
+    window: Tensor
+
+    def __init__(self, fft_size: int, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("window", _window(fft_size), persistent=False)
+        self.edges = [round(edge * (fft_size // 2 + 1)) for edge in BANDS]
+        self.bands = nn.ModuleList(nn.Sequential(*self._make_band(channels)) for _ in BANDS[1:])
+        self.output = weight_norm(nn.Conv2d(channels, 1, 3, padding=1))
+
+    @staticmethod
+    def _make_band(channels: int) -> list[nn.Module]:
+        layers = [nn.Conv2d(2, channels, (3, 9), padding=(1, 4))]
+        layers += [nn.Conv2d(channels, channels, (3, 9), (1, 2), (1, 4)) for _ in range(3)]
+        layers.append(nn.Conv2d(channels, channels, 3, padding=1))
+        return [weight_norm(layer) for layer in layers]
+
+    def forward(self, waveform: Tensor) -> list[Tensor]:
+        """Waveforms `[B, L]` -> activations of every layer of every band, `[B, C, T, F]`; the last are the logits."""
         x = rearrange(complex_stft(waveform, self.window), "b f t c -> b c t f")
-        maps = []
-        for layer in self.layers[:-1]:
-            x = F.leaky_relu(layer(x), 0.2)
-            maps.append(x)
-        return [*maps, self.layers[-1](x)]
+        bands = x.tensor_split(self.edges[1:-1], dim=3)
+        maps = [_activations(layers.children(), band) for layers, band in zip(self.bands, bands, strict=True)]
+        logits = self.output(torch.cat([band[-1] for band in maps], dim=3))
+        return [*(x for band in maps for x in band), logits]
+
+
+class PeriodDiscriminator(nn.Module):
+    """2-D convolutions along the samples that lie `period` apart, beside each other (HiFi-GAN, section 2.3)."""
+
+    def __init__(self, period: int, channels: int) -> None:
+        super().__init__()
+        self.period = period
+        widths = [1, *(min(channels * 4**i, MAX_PERIOD_CHANNELS) for i in range(4))]
+        layers = [nn.Conv2d(a, b, (5, 1), (3, 1), (2, 0)) for a, b in pairwise(widths)]
+        layers.append(nn.Conv2d(widths[-1], widths[-1], (5, 1), padding=(2, 0)))
+        layers.append(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
+        self.layers = nn.ModuleList(weight_norm(layer) for layer in layers)
+
+    def forward(self, waveform: Tensor) -> list[Tensor]:
+        """Waveforms `[B, L]` -> activations of every layer, `[B, C, T, period]`; the last are the logits."""
+        x = F.pad(waveform, (0, -waveform.shape[1] % self.period))
+        maps = _activations(self.layers[:-1], rearrange(x, "b (t p) -> b 1 t p", p=self.period))
+        return [*maps, self.layers[-1](maps[-1])]
 
 
 class Discriminators(nn.Module):
-    """One discriminator for each FFT size."""
+    """All that a config asks for: by spectra, then by periods, then by bands."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
-        self.discriminators = nn.ModuleList(STFTDiscriminator(size, config.channels) for size in config.fft_sizes)
+        kinds = (
+            (STFTDiscriminator, config.fft_sizes),
+            (PeriodDiscriminator, config.periods),
+            (BandDiscriminator, config.band_fft_sizes),
+        )
+        self.discriminators = nn.ModuleList(kind(size, config.channels) for kind, sizes in kinds for size in sizes)
 
     def forward(self, waveform: Tensor, chosen: Sequence[int] | None = None) -> Maps:
         """Waveforms `[B, L]` -> the activations of each discriminator, or of those with the numbers in `chosen`."""
@@ -90,3 +114,17 @@ def split_maps(maps: Maps) -> tuple[Maps, Maps]:
     """The activations of the two halves of a batch."""
     halves = [[tuple(x.chunk(2)) for x in scale] for scale in maps]
     return [[a for a, _ in scale] for scale in halves], [[b for _, b in scale] for scale in halves]
+
+
+def _window(size: int) -> Tensor:
+    window = torch.hann_window(size)
+    return window / window.norm()
+
+
+def _activations(layers: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
+    """What each layer gives, one after the other."""
+    maps = []
+    for layer in layers:
+        x = F.leaky_relu(layer(x), 0.2)
+        maps.append(x)
+    return maps

@@ -104,15 +104,16 @@ def start_as_vocoder(codec: Codec, waveform: Tensor, controls: Controls) -> None
     y = torch.cat([y, pitch_weight * pitch.unflatten(1, (y.shape[1], -1))], dim=2).float()  # [B, T, D + patches]
 
     x, y = x.flatten(0, 1), y.flatten(0, 1)
-    basis = principal_components(y, codec.config.acoustic_dim)  # [k, D + patches]
+    quantizer = codec.config.quantizer
+    basis = principal_components(y, quantizer.acoustic_dim)  # [k, D + patches]
     scale = ACOUSTIC_STD / (y @ basis.T).std(0).clamp(min=1e-6)
     gram = (x.T @ x).double()
     gram.diagonal().add_(RIDGE * gram.trace() / len(gram))
     regression = torch.linalg.solve(gram, (x.T @ (y @ basis.T * scale)).double()).T.float()  # [k, D]
-    n, pitch_rows = codec.config.semantic_dim, decoder.pitch.linear.weight
+    n, pitch_rows = quantizer.semantic_dim, decoder.pitch.linear.weight
     inmost = down[-1].weight
     inmost[:, :-1] = 0
-    inmost[:n] *= SEMANTIC_STD / (x @ inmost[:n, -1].T).std()
+    _scale_rows(inmost[:n, -1], x)
     inmost[n:, -1] = regression
     envelope, pitch = (basis / scale[:, None]).T.split([y.shape[1] - len(pitch_rows), len(pitch_rows)])
     up[-1].weight.zero_()
@@ -202,13 +203,20 @@ def _split(
     codec: Codec, down: CausalConv1d | CausalConvTranspose1d, up: CausalConv1d | CausalConvTranspose1d, x: Tensor
 ) -> None:
     """The innermost convolutions, for `x` `[B, T, D]` sorted by strength: acoustic channels take the strongest."""
-    n = codec.config.semantic_dim
+    quantizer = codec.config.quantizer
+    n = quantizer.semantic_dim
     std = x.flatten(0, 1).std(0)
-    k = min(codec.config.acoustic_dim, int((std > 0).sum()))
+    k = min(quantizer.acoustic_dim, int((std > 0).sum()))
     scale = torch.diag(ACOUSTIC_STD / std[:k])
     down.weight[:, :-1] = 0
     down.weight[n:] = 0
-    down.weight[:n] *= SEMANTIC_STD / (x @ down.weight[:n, -1].T).std()
+    _scale_rows(down.weight[:n, -1], x)
     up.weight.zero_()
     down.weight[n : n + k, -1, :k] = scale
     up.weight[:k, -1, n : n + k] = torch.linalg.inv(scale)
+
+
+def _scale_rows(rows: Tensor, x: Tensor) -> None:
+    """Give the semantic channels that `rows` `[n, D]` make of `x` `[..., D]`, if any, their deviation."""
+    if len(rows):
+        rows *= SEMANTIC_STD / (x @ rows.T).std()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codec.checkpoint import store, voxtral
 from codec.checkpoint.store import CheckpointError
-from codec.config import DEFAULT
+from codec.settings import DEFAULT
 
 TIMEOUT_S = 10  # for the hub to answer
 _PACKAGED = Path(__file__).parent.parent / "weights"  # installed with the library

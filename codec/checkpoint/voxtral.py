@@ -13,6 +13,9 @@ from torch import Tensor
 from codec.checkpoint.store import CONFIG, CheckpointError, read_tensors
 from codec.config import CodecConfig
 from codec.files import atomic_folder
+from codec.quant.fsq import FSQConfig
+from codec.quant.split import SplitConfig
+from codec.quant.vq import VQConfig
 from codec.tensors import write_tensors
 
 PARAMS, WEIGHTS = "params.json", "consolidated.safetensors"
@@ -173,10 +176,10 @@ def config_from_params(params: dict[str, Any]) -> CodecConfig:
             encoder_layers=ints(a.get("encoder_transformer_lengths_str", "2,2,2,2")),
             decoder_layers=ints(a["decoder_transformer_lengths_str"]),
             proj_weight_norm=a["conv_weight_norm"],
-            semantic_codebook_size=a["semantic_codebook_size"],
-            semantic_dim=a["semantic_dim"],
-            acoustic_dim=a["acoustic_dim"],
-            acoustic_levels=a["acoustic_codebook_size"],
+            quantizer=SplitConfig(
+                semantic=VQConfig(codebook_size=a["semantic_codebook_size"], dim=a["semantic_dim"]),
+                acoustic=FSQConfig(n_channels=a["acoustic_dim"], levels=a["acoustic_codebook_size"]),
+            ),
         )
     except KeyError as error:
         raise CheckpointError(f"{PARAMS}: key {error.args[0]!r} is missing") from error
@@ -193,17 +196,21 @@ def params_from_config(config: CodecConfig) -> dict[str, Any]:
     for name in ("front", "head"):
         if (value := getattr(config, name)) != "patches":
             raise ValueError(f"{name} = {value!r}: the released layout knows only 'patches'")
-    if len(set(config.levels)) > 1:
-        raise ValueError(f"acoustic_levels = {config.levels}: the released layout knows one number for all")
+    quantizer = config.quantizer
+    if not isinstance(quantizer, SplitConfig) or not isinstance(quantizer.acoustic, FSQConfig):
+        raise ValueError(f"quantizer.kind = {quantizer.kind!r}: the released layout knows only 'split' with 'fsq'")
+    levels = quantizer.acoustic.codebook_sizes
+    if len(set(levels)) > 1:
+        raise ValueError(f"quantizer.acoustic.levels = {levels}: the released layout knows one number for all")
     args: dict[str, Any] = {
         "channels": 1,
         "sampling_rate": config.sample_rate,
         "pretransform_patch_size": config.patch_size,
         "patch_proj_kernel_size": config.proj_kernel_size,
-        "semantic_codebook_size": config.semantic_codebook_size,
-        "semantic_dim": config.semantic_dim,
-        "acoustic_codebook_size": config.levels[0],
-        "acoustic_dim": config.acoustic_dim,
+        "semantic_codebook_size": quantizer.semantic.codebook_size,
+        "semantic_dim": quantizer.semantic.dim,
+        "acoustic_codebook_size": levels[0],
+        "acoustic_dim": quantizer.acoustic.n_channels,
         "conv_weight_norm": config.proj_weight_norm,
         "causal": True,
         "attn_sliding_window_size": config.windows[0],

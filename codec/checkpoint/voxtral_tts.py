@@ -89,10 +89,11 @@ def write_voxtral_tts(
         ValueError: the release has no way to say these configurations, or they do not fit each other.
     """
     fields = json.loads(config.to_json())
-    sizes = (codec.semantic_codebook_size, *codec.levels)
-    if sizes != (fields["semantic_codebook_size"], *[fields["acoustic_levels"]] * fields["acoustic_dim"]):
+    sizes = (fields["semantic_codebook_size"], *[fields["acoustic_levels"]] * fields["acoustic_dim"])
+    if codec.codebook_sizes != sizes:
         raise ValueError(
-            f"codec: its codebooks have {sizes} entries, not those of the TTS; give the one it speaks through"
+            f"codec: its codebooks have {codec.codebook_sizes} entries, not those of the TTS; give the one it speaks "
+            "through"
         )
     params = params_from_config(fields, codec)
     tensors = {PREFIX + name: tensor for name, tensor in voxtral.to_released(codec_state, codec).items()}

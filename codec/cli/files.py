@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from codec.audio.error import AudioError
 from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, show_warnings
-from codec.config import DEFAULT
 from codec.files import AUDIO_SUFFIXES, TOKENS_SUFFIX, find_files
+from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from codec.cli.common import Model, fail, open_tokenizer
-from codec.config import DEFAULT, PRESETS
+from codec.settings import DEFAULT
+
+if TYPE_CHECKING:
+    from codec.quant.base import QuantizerConfig
 
 Folder = Annotated[Path, typer.Option("--out", "-o", help="folder to write; replaced if it exists")]
 
@@ -48,6 +52,7 @@ def to_voxtral(out: Folder, model: Model = DEFAULT) -> None:
 
 
 def _model_facts(name: str) -> dict[str, object]:
+    from codec.config import PRESETS
     from codec.tokenizer import load
 
     with warnings.catch_warnings():
@@ -60,10 +65,17 @@ def _model_facts(name: str) -> dict[str, object]:
         "model": f"{name} ({size}, {trained}, {'with' if model.has_encoder else 'without'} encoder)",
         "sample rate": f"{c.sample_rate} Hz",
         "frame rate": f"{c.frame_rate:g} Hz ({c.hop_length} samples a frame)",
-        "codebooks": f"{c.num_codebooks}: 1 semantic of {c.semantic_codebook_size}, {c.acoustic_dim} acoustic",
-        "acoustic levels": " ".join(map(str, sorted(set(c.levels)))),
+        "quantizer": c.quantizer.kind,
+        "codebooks": f"{c.num_codebooks}: {_books(c.quantizer)}",
         "bitrate": f"{c.bitrate() / 1000:.3f} kbit/s",
     }
+
+
+def _books(quantizer: QuantizerConfig) -> str:
+    """Runs of equal codebooks, as "1 of 8192 entries, 36 of 21 levels"."""
+    books = zip(quantizer.codebook_sizes, quantizer.ordinal, strict=True)
+    runs = [(len(list(run)), size, ordinal) for (size, ordinal), run in groupby(books)]
+    return ", ".join(f"{n} of {size} {'levels' if ordinal else 'entries'}" for n, size, ordinal in runs)
 
 
 def _tokens_facts(name: str) -> dict[str, object]:

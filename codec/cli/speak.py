@@ -27,7 +27,7 @@ from codec.cli.common import (
     show_warnings,
     write_stdout,
 )
-from codec.config import DEFAULT
+from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
     from torch import Tensor

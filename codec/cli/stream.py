@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from codec.cli.common import PCM, Device, Model, Precision, fail, open_tokenizer, pcm_bytes, read_stdin, write_stdout
-from codec.config import DEFAULT
+from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
     from codec.tokenizer import Tokenizer
@@ -35,7 +35,7 @@ def stream(
 
 def _encoded(tokenizer: Tokenizer) -> Iterator[bytes]:
     if max(tokenizer.config.codebook_sizes) > 2**16:
-        raise ValueError(f"semantic_codebook_size = {max(tokenizer.config.codebook_sizes)}: codes do not fit uint16")
+        raise ValueError(f"codebook_sizes = {tokenizer.config.codebook_sizes}: codes do not fit uint16")
     encoder = tokenizer.encoder_stream()
     for samples in _values(PCM):
         yield _code_bytes(encoder.push(samples.astype(np.int16)))

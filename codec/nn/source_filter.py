@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codec.audio.bands import band_middles, envelope_basis, minimum_phase
-from codec.nn.state import Span, full_precision
+from codec.autocast import full_precision
+from codec.nn.state import Span
 
 FFT_S = 0.0425  # the window that filters work on, with a patch at its end; their responses may last for the rest of it
 NOISE_PATCHES = 512  # after which the noise repeats: 5 s

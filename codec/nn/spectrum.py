@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from codec.audio.bands import band_weights
-from codec.nn.state import Span, full_precision
+from codec.autocast import full_precision
+from codec.nn.state import Span
 
 # Windows in seconds and bands: the long one tells formants apart, the short one says when something happened.
 WINDOWS = ((0.030, 64), (0.0107, 24))

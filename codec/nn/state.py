@@ -7,7 +7,6 @@ has `seen == 0`, which makes layers ignore its tail: resetting a stream is writi
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -60,10 +59,3 @@ def is_steady(seen: Tensor, length: Tensor | None, n_frames: int) -> bool:
 def merge(old: State, new: State, active: Tensor) -> State:
     """`new` for the streams marked in `active` `[B]` bool, `old` for the others."""
     return [torch.where(active.view(-1, *[1] * (o.ndim - 1)), n, o) for o, n in zip(old, new, strict=True)]
-
-
-def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """In mixed-precision training, the context of what must stay in float32."""
-    device = x.device.type
-    is_mixed = device != "meta" and torch.is_autocast_enabled(device)  # which raises for a device without any
-    return torch.autocast(device, enabled=False) if is_mixed else nullcontext()

@@ -1,45 +1,94 @@
-"""Finite scalar quantization: each acoustic channel rounded to one of a few uniform levels."""
+"""Finite scalar quantization (Mentzer et al. 2023): each channel rounded to one of a few uniform levels."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from codec.quant.base import Quantized, Quantizer, QuantizerConfig, keep_first
+from codec.settings import require
+
+RANGE = 2.0  # of latents before tanh; the outermost of 21 levels begins at 1.8
 
 
-class FSQ(nn.Module):
-    """Round tanh(x) to `levels[i]` uniform levels over [-1, 1] in channel i. No parameters."""
+@dataclass
+class FSQConfig(QuantizerConfig):
+    """A codebook for each channel; its codes are levels."""
 
-    steps: Tensor
+    kind: str = field(default="fsq", init=False)
+    n_channels: int = 36
+    levels: int | tuple[int, ...] = 21  # one number, or one per channel
+    round_prob: float = 0.5  # share of training samples rounded to levels ...
+    noise_prob: float = 0.25  # ... and given uniform noise instead; the rest pass through
 
-    def __init__(self, levels: tuple[int, ...]) -> None:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.n_channels > 0, "n_channels", self.n_channels, "a positive number")
+        good = len(self.codebook_sizes) == self.n_channels
+        require(good, "levels", self.levels, f"one entry for each of n_channels = {self.n_channels}")
+        require(min(self.codebook_sizes) >= 2, "levels", self.levels, "at least 2 levels")
+        require(0 <= self.round_prob <= 1, "round_prob", self.round_prob, "a probability")
+        good = 0 <= self.noise_prob <= 1 - self.round_prob
+        require(good, "noise_prob", self.noise_prob, "0 to 1 - round_prob")
+
+    @property
+    def latent_dim(self) -> int:
+        return self.n_channels
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        return (self.levels,) * self.n_channels if isinstance(self.levels, int) else self.levels
+
+    @property
+    def ordinal(self) -> tuple[bool, ...]:
+        return (True,) * self.n_channels
+
+    @property
+    def penalties(self) -> tuple[str, ...]:
+        return ("range",)
+
+    def make(self) -> FSQ:
+        return FSQ(self)
+
+
+class FSQ(Quantizer):
+    """Round tanh(x) to `levels[i]` uniform levels over [-1, 1] in channel i. No parameters.
+
+    Channels without a code are 0, the middle of their range.
+    """
+
+    config: FSQConfig
+    steps: Tensor  # [K], levels less 1
+
+    def __init__(self, config: FSQConfig) -> None:
         super().__init__()
-        self.register_buffer("steps", torch.tensor([n - 1 for n in levels], dtype=torch.float32), persistent=False)
+        self.config = config
+        steps = torch.tensor([n - 1 for n in config.codebook_sizes], dtype=torch.float32)
+        self.register_buffer("steps", steps, persistent=False)
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Latents `[B, T, n]` -> codes `[B, T, n]` int64 in 0 .. levels - 1; ties go to the even code."""
-        return torch.round((torch.tanh(x) + 1) / 2 * self.steps).long()
+    def encode(self, z: Tensor) -> Tensor:
+        """Ties go to the even code."""
+        return torch.round((torch.tanh(z.float()) + 1) / 2 * self.steps).long().transpose(1, 2)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes `[B, T, k]` of the first k channels -> values `[B, T, n]` in [-1, 1]; absent channels are 0."""
-        k = codes.shape[2]
-        values = codes * 2 / self.steps[:k] - 1
-        return torch.nn.functional.pad(values, (0, len(self.steps) - k))
+        n_q = codes.shape[1]
+        values = codes.transpose(1, 2) * 2 / self.steps[:n_q] - 1
+        return F.pad(values, (0, len(self.steps) - n_q))
 
-    def forward(self, x: Tensor, mode: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Quantize for training.
-
-        Args:
-            x: latents `[B, T, n]`.
-            mode: `[B]` int64: 0 rounds with a straight-through gradient, 1 adds noise uniform in
-                +-1/levels in place of rounding (dither), 2 leaves tanh(x) as it is.
-            generator: source of the noise, on the device of `x`.
-
-        Returns:
-            Values `[B, T, n]` and the codes `[B, T, n]` that rounding gives.
-        """
-        bounded, codes = torch.tanh(x), self.encode(x)
-        rounded = bounded + (self.decode(codes) - bounded).detach()
-        noise = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype) * 2 - 1
-        dithered = bounded + noise / (self.steps + 1)
-        mode = mode[:, None, None]
-        return torch.where(mode == 0, rounded, torch.where(mode == 1, dithered, bounded)), codes
+    def quantize(self, z: Tensor, n_q: Tensor, generator: torch.Generator | None) -> Quantized:
+        """The penalty `range` is the mean square by which latents exceed `RANGE`, where tanh is nearly flat."""
+        z = z.float()
+        bounded, codes = torch.tanh(z), self.encode(z)
+        values = rounded = bounded + (self.decode(codes) - bounded).detach()
+        if self.training:
+            c = self.config
+            treatment = torch.rand(len(z), 1, 1, generator=generator, device=z.device)
+            noise = torch.rand(z.shape, generator=generator, device=z.device) * 2 - 1
+            dithered = bounded + noise / (self.steps + 1)
+            values = torch.where(treatment < c.round_prob + c.noise_prob, dithered, bounded)
+            values = torch.where(treatment < c.round_prob, rounded, values)
+        values = values * keep_first(n_q, len(self.steps))[:, None]
+        return Quantized(values, codes, {"range": (z.abs() - RANGE).relu().square().mean()}, n_q)

@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codec.nn.state import full_precision
+from codec.autocast import full_precision
+from codec.settings import coerce, require
 
 # Smallest usage a sum is divided by. The authors' serving code has 1e-5; one port uses 1e-8,
 # which moves rows that are hardly used by orders of magnitude.
 USAGE_FLOOR = 1e-5
 KMEANS_STEPS = 10
+
+
+@dataclass
+class VQConfig:
+    """A codebook of entries, and how it learns.
+
+    Raises:
+        ValueError: a field is out of range; the message names it.
+    """
+
+    codebook_size: int = 8192
+    dim: int = 256
+    init: Literal["kmeans", "first_batch"] = "kmeans"
+    decay: float = 0.99  # of the running sums, per training step
+    revive_below: float = 0.03  # share of the mean usage under which an entry is replaced; 0 turns it off
+    quantize_prob: float = 0.5  # share of training samples that are quantized; the rest pass through
+
+    def __post_init__(self) -> None:
+        coerce(self)
+        require(self.codebook_size >= 2, "codebook_size", self.codebook_size, "at least 2")
+        require(self.dim > 0, "dim", self.dim, "a positive number")
+        require(self.init in ("kmeans", "first_batch"), "init", self.init, "kmeans or first_batch")
+        require(0 <= self.decay < 1, "decay", self.decay, "a number in [0, 1)")
+        require(self.revive_below >= 0, "revive_below", self.revive_below, "0 or more")
+        require(0 <= self.quantize_prob <= 1, "quantize_prob", self.quantize_prob, "a probability")
 
 
 @dataclass
@@ -29,22 +55,24 @@ class VQ(nn.Module):
     """Nearest-neighbour codebook `[N, D]`, entry = embedding_sum / cluster_usage, learned without gradients.
 
     Always float32, also under autocast. `start` places the entries on data; `update` moves them and replaces dead ones.
+    Neither does anything to a codebook that is `frozen`.
     """
 
+    frozen = False
     embedding_sum: Tensor  # [N, D]
     cluster_usage: Tensor  # [N], running frequency of each entry; 1 is an equal share
     started: Tensor  # bool
     embedding: Tensor  # [N, D], derived
     half_norms: Tensor  # [N], derived: ||e||^2 / 2
 
-    def __init__(self, codebook_size: int, dim: int, decay: float, revive_below: float, kmeans: bool) -> None:
+    def __init__(self, config: VQConfig) -> None:
         super().__init__()
-        self.decay, self.revive_below, self.kmeans = decay, revive_below, kmeans
-        self.register_buffer("embedding_sum", torch.randn(codebook_size, dim))
-        self.register_buffer("cluster_usage", torch.ones(codebook_size))
+        self.config = config
+        self.register_buffer("embedding_sum", torch.randn(config.codebook_size, config.dim))
+        self.register_buffer("cluster_usage", torch.ones(config.codebook_size))
         self.register_buffer("started", torch.tensor(False))
-        self.register_buffer("embedding", torch.empty(codebook_size, dim), persistent=False)
-        self.register_buffer("half_norms", torch.empty(codebook_size), persistent=False)
+        self.register_buffer("embedding", torch.empty(config.codebook_size, config.dim), persistent=False)
+        self.register_buffer("half_norms", torch.empty(config.codebook_size), persistent=False)
         self.refresh()
 
     def refresh(self) -> None:
@@ -78,9 +106,11 @@ class VQ(nn.Module):
         A buffer of latents much larger than the codebook, taken once the encoder has settled, avoids
         the collapse that one small batch leads to.
         """
+        if self.frozen:
+            return
         centres = _pick(x, len(self.embedding), generator)
         counts = torch.ones(len(centres), device=x.device)
-        for _ in range(KMEANS_STEPS if self.kmeans else 0):
+        for _ in range(KMEANS_STEPS if self.config.init == "kmeans" else 0):
             with full_precision(x):
                 nearest = (centres.square().sum(1) / 2 - x @ centres.T).argmin(1)
             counts, sums = self._assign(x, nearest)
@@ -93,11 +123,13 @@ class VQ(nn.Module):
     @torch.no_grad()
     def update(self, x: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> int:
         """Move the running sums towards vectors `x` `[M, D]` with codes `[M]`; returns how many were revived."""
+        if self.frozen:
+            return 0
         counts, sums = self._assign(x, codes)
         share = len(self.embedding) / len(x)  # makes what is rare, and so what is revived, the same at any batch size
-        self.cluster_usage.lerp_(counts * share, 1 - self.decay)
-        self.embedding_sum.lerp_(sums * share, 1 - self.decay)
-        dead = self.cluster_usage < self.revive_below
+        self.cluster_usage.lerp_(counts * share, 1 - self.config.decay)
+        self.embedding_sum.lerp_(sums * share, 1 - self.config.decay)
+        dead = self.cluster_usage < self.config.revive_below
         n_dead = int(dead.sum())
         if n_dead:
             self.embedding_sum[dead] = _pick(x, n_dead, generator)

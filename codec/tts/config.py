@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_type_hints
 
-from codec.config import require, used_fields
+from codec.settings import require, used_fields
 from codec.tts.text.languages import LANGUAGES
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class TTSConfig:
     codec_fingerprint: str = ""  # of that codec; "" fits any of the right shape
     semantic_codebook_size: int = 8192  # entries, as in the codec
     acoustic_dim: int = 36  # acoustic codebooks ...
-    acoustic_levels: int = 21  # ... and codes of each
+    acoustic_levels: int = 21  # ... and codes of each, levels or entries
     vocab_size: int = 512  # of the text
     phonemes: bool = False  # whether text is read as phonemes, which needs espeak-ng and phonemizer
     languages: list[str] = field(default_factory=list)  # that it learned to read, as "en"; none: all that are known

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from codec import tokenizer as codecs
 from codec.audio.io import Audio
-from codec.config import DEFAULT
 from codec.nn.precision import warn_if_emulated
+from codec.settings import DEFAULT
 from codec.tokens.layout import END
 from codec.tts.accelerate import Mode
 from codec.tts.checkpoint import load_tts, resolve_tts

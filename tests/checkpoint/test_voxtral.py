@@ -110,7 +110,9 @@ def test_without_encoder(folder, source):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"acoustic_levels": (5, 8, 3), "acoustic_dim": 3}, "acoustic_levels"),
+        ({"quantizer": {"acoustic": {"levels": (5, 8, 3), "n_channels": 3}}}, r"quantizer\.acoustic\.levels"),
+        ({"quantizer": {"kind": "fsq"}}, r"quantizer\.kind"),
+        ({"quantizer": {"acoustic": {"kind": "residual_vq"}}}, r"quantizer\.kind"),
         ({"front": "spectrum"}, "front"),
         ({"head": "source_filter"}, "head"),
         ({"windows": (16, 9, 4, 2)}, "windows"),

@@ -18,7 +18,7 @@ STEPS = 2  # per frame
 
 def make_head(codec, seed=0):
     torch.manual_seed(seed)
-    head = SpellingHead(codec.config.semantic_dim, codec.config.hop_length, STEPS).requires_grad_(False)
+    head = SpellingHead(codec.config.quantizer.semantic_dim, codec.config.hop_length, STEPS).requires_grad_(False)
     head.linear.weight *= 20
     return head
 
@@ -40,7 +40,7 @@ def test_it_reads_the_semantic_codes(codec, folder):
     reader, head = SemanticReader(folder), make_head(codec)
     hop = codec.config.hop_length
     x = 0.1 * torch.randn(9 * hop + 1, generator=torch.Generator().manual_seed(0))
-    z = codec.quantizer(codec.latents(x[None])).z[..., : codec.config.semantic_dim]
+    z = codec.quantizer(codec.latents(x[None])).z[..., : codec.config.quantizer.semantic_dim]
     logits = head.linear(z[0]).reshape(10 * STEPS, N_SYMBOLS)
     expected = "".join(CHARSET[i - 1] for i in logits.argmax(-1).unique_consecutive().tolist() if i)
     assert len(set(expected)) > 2

@@ -3,13 +3,12 @@
 import torch
 
 from codec.config import preset
-from codec.quant.split import SplitQuantizer
 
 
 def quantize(batch=4000, seed=0, train=True, **changes):
     torch.manual_seed(0)
-    config = preset("tiny", **changes)
-    quantizer = SplitQuantizer(config).train(train)
+    config = preset("tiny", quantizer=changes).quantizer
+    quantizer = config.make().train(train)
     z = torch.randn(batch, 2, config.latent_dim, requires_grad=True)
     quantizer.start(z, torch.Generator().manual_seed(1))
     return config, quantizer, z, quantizer(z, torch.Generator().manual_seed(seed))
@@ -17,7 +16,7 @@ def quantize(batch=4000, seed=0, train=True, **changes):
 
 def test_shares_of_the_paper():
     """VQ on half of the samples; acoustic channels rounded on 50%, dithered on 25%, untouched on 25%."""
-    config, _, z, q = quantize(quantizer_dropout=0.0)
+    config, _, z, q = quantize(dropout=0.0)
     n = config.semantic_dim
     passed = (q.z[..., :n] == z[..., :n]).all(2).all(1).float().mean()
     acoustic, bounded = q.z[..., n:], torch.tanh(z[..., n:])
@@ -29,18 +28,18 @@ def test_shares_of_the_paper():
 
 
 def test_nested_dropout_keeps_a_prefix():
-    config, _, _, q = quantize(quantizer_dropout=1.0, acoustic_levels=20)  # an even number has no level 0
+    config, _, _, q = quantize(dropout=1.0, acoustic={"levels": 20})  # an even number has no level 0
     kept = q.z[..., config.semantic_dim :].abs().amax(1) > 0
     assert torch.equal(kept.sum(1) + 1, q.n_q)
     assert torch.equal(kept, torch.arange(config.acoustic_dim) < (q.n_q - 1)[:, None])
-    assert set(q.n_q.tolist()) == set(range(1, config.num_codebooks))
+    assert set(q.n_q.tolist()) == set(range(1, len(config.codebook_sizes)))
 
 
 def test_eval_quantizes_everything():
-    config, quantizer, z, q = quantize(batch=8, train=False, quantizer_dropout=1.0)
+    config, quantizer, z, q = quantize(batch=8, train=False, dropout=1.0)
     torch.testing.assert_close(q.z, quantizer.decode(q.codes), atol=1e-6, rtol=0)
     assert torch.equal(q.codes, quantizer.encode(z))
-    assert q.n_q.tolist() == [config.num_codebooks] * 8
+    assert q.n_q.tolist() == [len(config.codebook_sizes)] * 8
 
 
 def test_only_learning_moves_the_codebook():
@@ -53,21 +52,21 @@ def test_only_learning_moves_the_codebook():
 
 
 def test_nothing_passes_a_codebook_that_has_not_started():
-    config = preset("tiny", semantic_quantize_prob=1.0)
-    quantizer = SplitQuantizer(config).train()
+    config = preset("tiny", quantizer={"semantic": {"quantize_prob": 1.0}}).quantizer
+    quantizer = config.make().train()
     z = torch.randn(200, 2, config.latent_dim)
     n = config.semantic_dim
     q = quantizer(z)
     assert torch.equal(q.z[..., :n], z[..., :n])
-    assert q.commit_loss == 0
+    assert q.penalties["commit"] == 0
     quantizer.start(z)
     q = quantizer(z)
     torch.testing.assert_close(q.z[..., :n], quantizer.semantic.decode(q.codes[:, 0]))
-    assert q.commit_loss > 0
+    assert q.penalties["commit"] > 0
 
 
 def test_commit_loss_pulls_latents_only():
     config, _, z, q = quantize(batch=50)
-    q.commit_loss.backward()
+    q.penalties["commit"].backward()
     assert z.grad[..., : config.semantic_dim].abs().sum() > 0
     assert z.grad[..., config.semantic_dim :].abs().sum() == 0

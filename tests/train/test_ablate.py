@@ -22,6 +22,7 @@ from train.ablate.outcome import Point, markdown, outcome
 from train.ablate.study import CONF, ROOT, Run, Study, plan, read_study
 
 CLIPS = ROOT / "tests/data"
+COARSE = "model.quantizer.acoustic.levels=5"
 STUDY = f"""
 base:
   - experiment=codec_tiny_cpu
@@ -36,7 +37,7 @@ base:
   - trainer.save_every=1000
 variants:
   plain: []
-  coarse: [model.acoustic_levels=5]
+  coarse: [{COARSE}]
   broken: [model.init=nowhere]
 seeds: [3]
 metrics: [stft, estoi]
@@ -96,7 +97,7 @@ def test_table_and_results_say_the_same(finished):
     results = json.loads((folder / "out/results.json").read_text())
     table = (folder / "out/table.md").read_text()
     rows = {row["variant"]: row for row in results["rows"]}
-    config = preset("tiny", acoustic_levels=5)
+    config = preset("tiny", quantizer={"acoustic": {"levels": 5}})
     assert rows["coarse"]["cost"]["kbit_per_s"] == pytest.approx(config.bitrate() / 1000)
     assert rows["coarse"]["cost"]["steps"] == 60
     assert rows["coarse"]["cost"]["audio_h"] == pytest.approx(60 * 4 * 0.64 / 3600)
@@ -155,11 +156,17 @@ def test_one_runner_at_a_time(finished, capsys):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("model.acoustic_levels=5", "model.nothing=5", "variant coarse: model.nothing: no such setting"),
-        ("model.acoustic_levels=5", "model.acoustic_levels=1", "variant coarse: acoustic_levels = 1"),
-        ("model.acoustic_levels=5", "optim.lr=x", "variant coarse: optim.lr = 'x'"),
-        ("model.acoustic_levels=5", "task=poems", "variant coarse: task = 'poems'"),
-        ("model.acoustic_levels=5", "trainer.steps=9", "one budget"),
+        (COARSE, "model.quantizer.nothing=5", "variant coarse: model.quantizer: unknown settings ['nothing']"),
+        (COARSE, "model.quantizer.kind=vq", "model.quantizer.kind = 'vq': expected one of split, fsq, residual_vq"),
+        (COARSE, "model.nothing=5", "variant coarse: model.nothing: no such setting"),
+        (
+            "model.quantizer.acoustic.levels=5",
+            "model.quantizer.acoustic.levels=1",
+            "variant coarse: model.quantizer.acoustic.levels = 1",
+        ),
+        (COARSE, "optim.lr=x", "variant coarse: optim.lr = 'x'"),
+        (COARSE, "task=poems", "variant coarse: task = 'poems'"),
+        (COARSE, "trainer.steps=9", "one budget"),
         (f"data.train={CLIPS}", "data.train=nowhere", "nowhere"),
         (f"data.train={CLIPS}", "data.train=???", "data.train"),
         ("estoi", "fun", "metric fun"),

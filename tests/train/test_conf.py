@@ -6,9 +6,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-import train.__main__  # noqa: F401  registers the base settings
 from codec.config import CodecConfig, preset
+from codec.quant.residual import ResidualVQConfig
+from codec.settings import read
 from codec.tts.config import TTSConfig
+from train.__main__ import plain  # which also registers the base settings
 from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping
 from train.data.made import MadeDataConfig
 from train.data.pairs import PreferenceDataConfig
@@ -47,8 +49,10 @@ def test_the_paper_recipe():
     assert s["model"].pop("init") == "transform"
     assert CodecConfig(**s["model"]) == preset("voxtral")
     loss = from_mapping(CodecLossConfig, s["loss"], "loss")
-    assert (loss.feature, loss.semantic, loss.waveform, loss.stft, loss.commit) == (1.0, 1.0, 1.0, 1.0, 0.1)
-    assert (loss.decay, loss.log_mel, loss.adversarial, loss.range) == (0.9999, 0.0, 0.0, 0.0)
+    weights = {name: row.weight for name, row in loss.terms.items() if row.weight}
+    assert weights == {"feature": 1.0, "semantic": 1.0, "waveform": 1.0, "stft": 1.0, "commit": 0.1}
+    assert {name for name, row in loss.terms.items() if row.decay != 1} == {"waveform", "stft"}
+    assert (loss.terms["stft"].at(0), loss.terms["stft"].at(100)) == (1.0, 0.9999**100)
     assert loss.discriminator.channels == 256
     assert loss.discriminator.fft_sizes == (2296, 1418, 876, 542, 334, 206, 126, 76)
     assert loss.distill.kind == "whisper"
@@ -70,6 +74,28 @@ def test_parts_are_trained_for_any_architecture(experiment, learns):
     assert s["model"]["init"] == "CHECKPOINT"  # no such folder: it has to be given
     assert set(s["trainer"]["freeze"]) == {"encoder", "quantizer", "decoder"} - {learns}
     assert s["model"]["dim"] == 1024
-    assert (s["loss"]["waveform"], s["loss"]["semantic"], s["loss"]["pitch"]) == (30.0, 0.0, 0.0)
-    assert s["model"]["semantic_quantize_prob"] == 1.0
+    assert [s["loss"]["terms"][name]["weight"] for name in ("waveform", "semantic", "pitch")] == [30.0, 0.0, 0.0]
+    assert s["model"]["quantizer"]["semantic"]["quantize_prob"] == 1.0
     assert s["loss"]["distill"]["kind"] == "none"
+
+
+def quantizer(*overrides):
+    overrides = ["experiment=codec_small", "data.train=somewhere", "run_dir=x", *overrides]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        model = plain(compose("train", overrides), overrides)["model"]
+    return read(CodecConfig, {name: value for name, value in model.items() if name != "init"}, "model").quantizer
+
+
+def test_another_quantizer_by_its_kind():
+    """What presets and experiments say of the one that is not chosen is left out; what is asked for is not."""
+    assert quantizer().semantic.quantize_prob == 0.9
+    chosen = quantizer("model.quantizer.kind=residual_vq", "model.quantizer.n_q=4", "+model.quantizer.decay=0.9")
+    assert chosen == ResidualVQConfig(n_q=4, decay=0.9, dropout=0.25)
+    beside = quantizer("model.quantizer.acoustic.kind=residual_vq", "model.quantizer.acoustic.n_q=4")
+    assert beside.acoustic == ResidualVQConfig(n_q=4)
+    assert beside.semantic.quantize_prob == 0.9
+    whole = quantizer("model.quantizer.acoustic={kind:residual_vq,n_q:4}")
+    assert whole.acoustic == beside.acoustic
+    for name, mistake in (("semantic", "semantic.dim=3"), ("n_qs", "n_qs=3")):
+        with pytest.raises(ValueError, match=rf"model\.quantizer: unknown settings \['{name}'\]"):
+            quantizer("model.quantizer.kind=residual_vq", f"model.quantizer.{mistake}")

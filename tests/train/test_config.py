@@ -3,14 +3,18 @@
 import pytest
 
 from train.config import OptimConfig, TrainerConfig, from_mapping
-from train.tasks.codec import CodecLossConfig
+from train.losses.config import CodecLossConfig, TermConfig
 
 
 def test_nested_and_converted():
-    config = from_mapping(CodecLossConfig, {"stft": 2, "fft_sizes": [64], "discriminator": {"channels": 4}}, "loss")
-    assert (config.stft, config.fft_sizes, config.discriminator.channels) == (2.0, (64,), 4)
-    assert isinstance(config.stft, float)
+    terms = {"stft": {"module": "reconstruction", "weight": 2}}
+    mapping = {"terms": terms, "fft_sizes": [64], "discriminator": {"channels": 4}}
+    config = from_mapping(CodecLossConfig, mapping, "loss")
+    assert config.terms == {"stft": TermConfig("reconstruction", 2)}
+    assert (config.fft_sizes, config.discriminator.channels) == ((64,), 4)
+    assert isinstance(from_mapping(OptimConfig, {"lr": 1}, "optim").lr, float)
     assert config.distill.kind == "ctc"
+    assert CodecLossConfig(distill={"kind": "none"}).distill.kind == "none"
 
 
 @pytest.mark.parametrize(
@@ -25,7 +29,8 @@ def test_nested_and_converted():
         (TrainerConfig, {"steps": 0}, r"x: steps = 0: expected at least 1"),
         (TrainerConfig, {"precision": "half"}, "precision = 'half'"),
         (CodecLossConfig, {"discriminator": {"channels": 0}}, r"x\.discriminator: channels = 0"),
-        (CodecLossConfig, {"decay": 0.0}, "decay = 0.0"),
+        (CodecLossConfig, {"terms": {"stft": {"decay": 0.0}}}, r"x: terms\.stft\.decay = 0\.0"),
+        (CodecLossConfig, {"terms": {"stft": {"wait": 1}}}, r"x: terms\.stft: unknown settings \['wait'\]"),
     ],
 )
 def test_errors_name_the_setting(cls, mapping, message):

@@ -17,8 +17,8 @@ from train.dist import World
 from train.freeze import freeze, is_frozen
 from train.log import Logger
 from train.loop import Trainer
-from train.losses.distill import DistillConfig
-from train.tasks.codec import CodecLossConfig, CodecTask
+from train.losses.config import CodecLossConfig, DistillConfig, paper_terms
+from train.tasks.codec import CodecTask
 from train.tasks.tts import TTSLossConfig, TTSTask
 
 CLIPS = str(Path(__file__).parents[1] / "data")
@@ -27,7 +27,11 @@ CLIPS = str(Path(__file__).parents[1] / "data")
 def make_codec_task():
     data = DataConfig(CLIPS, crop_s=0.64, batch_size=2, num_workers=0)
     loss = CodecLossConfig(
-        fft_sizes=(256,), vq_frames=100, vq_starts=(1,), feature=0.0, distill=DistillConfig("none"), range=1.0
+        paper_terms(feature=0.0, range=1.0),
+        fft_sizes=(256,),
+        vq_frames=100,
+        vq_starts=(1,),
+        distill=DistillConfig("none"),
     )
     return CodecTask(preset("tiny"), data, loss, seed=0)
 

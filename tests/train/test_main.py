@@ -28,8 +28,8 @@ SHORT = [
     "data.num_workers=1",
     "data.augment.polarity_prob=0.5",
     "loss.fft_sizes=[512,128]",
-    "loss.feature=1.0",
-    "loss.adversarial_start=2",
+    "loss.terms.feature.weight=1.0",
+    "loss.terms.feature.start=2",
     "loss.discriminator.channels=2",
     "loss.discriminator.fft_sizes=[126,76]",
     "loss.vq_starts=[7]",
@@ -40,10 +40,10 @@ SHORT = [
 # One process and two draw different noise; without any, they must agree.
 EXACT = [
     "data.num_workers=0",
-    "model.semantic_quantize_prob=1.0",
-    "model.acoustic_quantize_prob=1.0",
-    "model.acoustic_noise_prob=0.0",
-    "model.quantizer_dropout=0.0",
+    "model.quantizer.semantic.quantize_prob=1.0",
+    "model.quantizer.acoustic.round_prob=1.0",
+    "model.quantizer.acoustic.noise_prob=0.0",
+    "model.quantizer.dropout=0.0",
 ]
 
 

@@ -27,6 +27,13 @@ def snr(x, y):
     return 10 * torch.log10(x.square().sum() / (x - y).square().sum())
 
 
+def assert_deviations(config, z):
+    n = config.quantizer.semantic_dim
+    torch.testing.assert_close(z[..., n:].std(), torch.tensor(ACOUSTIC_STD), rtol=0.15, atol=0)
+    if n:
+        torch.testing.assert_close(z[..., :n].std(), torch.tensor(SEMANTIC_STD), rtol=0.1, atol=0)
+
+
 @torch.no_grad()
 def outputs(config):
     """Original, and what passes when the blocks do nothing and latents are not limited."""
@@ -40,14 +47,12 @@ def outputs(config):
 def test_the_waveform_passes_at_the_start(name):
     config = preset("tiny", layer_scale_init=0.0, **CONFIGS[name])
     x, z, y = outputs(config)
-    acoustic = z[..., config.semantic_dim :]
-    torch.testing.assert_close(acoustic.std(), torch.tensor(ACOUSTIC_STD), rtol=0.15, atol=0)
-    torch.testing.assert_close(z[..., : config.semantic_dim].std(), torch.tensor(SEMANTIC_STD), rtol=0.1, atol=0)
+    assert_deviations(config, z)
     assert snr(x, y) > 0.3  # random weights are below 0: what comes out has nothing to do with what went in
 
 
 def test_nothing_is_lost_where_nothing_is_narrowed():
-    widths = {"dim": 480, "head_dim": 8, "hidden_dim": 8, "acoustic_dim": 480}
+    widths = {"dim": 480, "head_dim": 8, "hidden_dim": 8, "quantizer": {"acoustic": {"n_channels": 480}}}
     config = preset("tiny", layer_scale_init=0.0, **CONFIGS["50 Hz"], **widths)
     x, _, y = outputs(config)
     assert snr(x, y) > 40
@@ -56,7 +61,7 @@ def test_nothing_is_lost_where_nothing_is_narrowed():
 def test_more_channels_pass_more():
     values = []
     for n in (2, 8, 32):
-        x, _, y = outputs(preset("tiny", layer_scale_init=0.0, acoustic_dim=n))
+        x, _, y = outputs(preset("tiny", layer_scale_init=0.0, quantizer={"acoustic": {"n_channels": n}}))
         values.append(float(snr(x, y)))
     assert values == sorted(values)
 
@@ -74,14 +79,14 @@ def test_the_voice_passes_at_the_start():
     """Of a codec with a source-filter head: the controls of speech, and with more channels more of them."""
     errors = []
     for n in (2, 8, 32):
-        config = preset("tiny", layer_scale_init=0.0, dim=64, acoustic_dim=n, **CONFIGS["source filter"])
+        changes = {"dim": 64, "quantizer": {"acoustic": {"n_channels": n}}, **CONFIGS["source filter"]}
+        config = preset("tiny", layer_scale_init=0.0, **changes)
         x, loss = speech(config), ControlLoss(config)
         f0 = torch.from_numpy(np.stack([find_pitch(row.numpy(), config.sample_rate) for row in x]))
         codec = Codec(config).eval()
         start_as_vocoder(codec, x, loss.measure(x, f0)[0])
         z = codec.latents(x)
-        torch.testing.assert_close(z[..., config.semantic_dim :].std(), torch.tensor(ACOUSTIC_STD), rtol=0.15, atol=0)
-        torch.testing.assert_close(z[..., : config.semantic_dim].std(), torch.tensor(SEMANTIC_STD), rtol=0.1, atol=0)
+        assert_deviations(config, z)
         _, controls = codec.decoder.trace(z, sounds=False)
         errors.append({name: float(value) for name, value in loss(controls, x, f0).items()})
     assert [e["envelope"] for e in errors] == sorted((e["envelope"] for e in errors), reverse=True)
@@ -118,7 +123,7 @@ def test_nothing_but_silence_is_no_start(n_silent):
 
 def test_weights_that_are_no_numbers_are_no_start():
     """A voice without any pitch gives the vocoder's none to scale by."""
-    config = preset("tiny", layer_scale_init=0.0, dim=64, acoustic_dim=8, **CONFIGS["source filter"])
+    config = preset("tiny", layer_scale_init=0.0, dim=64, **CONFIGS["source filter"])
     x, loss = speech(config), ControlLoss(config)
     controls = loss.measure(x, torch.zeros(len(x), x.shape[1] * 100 // config.sample_rate))[0]
     controls = controls._replace(log_f0=torch.full_like(controls.log_f0, 7.0))

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from codec.config import CodecConfig
+from codec.settings import read
 from train.__main__ import common, plain  # which also registers the settings that overrides change
 from train.checkpoint import CHECKPOINTS, checkpoints, read_progress
 from train.config import TrainerConfig, from_mapping
@@ -20,8 +21,8 @@ from train.data.audio import DataConfig
 from train.data.manifest import read_manifest
 from train.folder import CONFIG
 from train.loop import LAST
+from train.losses.config import CodecLossConfig
 from train.suggest import CONF, advice
-from train.tasks.codec import CodecLossConfig
 
 ROOT = CONF.parent
 GROUPS = {"data": DataConfig, "loss": CodecLossConfig}  # of the codec's task
@@ -156,7 +157,7 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     """
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            settings = plain(compose("train", [*overrides, "run_dir=''"]))
+            settings = plain(compose("train", [*overrides, "run_dir=''"]), overrides)
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(" ".join(advice(error, overrides).split())) from error
     common(settings)
@@ -167,7 +168,7 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
 
 
 def _config(settings: dict[str, Any]) -> CodecConfig:
-    return CodecConfig(**{name: value for name, value in settings["model"].items() if name != "init"})
+    return read(CodecConfig, {name: value for name, value in settings["model"].items() if name != "init"}, "model")
 
 
 def _check_codebooks(study: Study, settings: dict[str, dict[str, Any]]) -> None:

@@ -22,21 +22,20 @@ import torchaudio.functional
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from codec.quant.fsq import FSQ
 from codec.tts.text.phonemes import as_read
 from eval.progress import progress
 from train.data.alignment import COMMAND, INDEX, Alignment, durations, write_alignments
 from train.data.tokenize import cut
-from train.data.tokens import TokenLine, TokenSet, write_index
+from train.data.tokens import TokenInfo, TokenLine, TokenSet, write_index
 
 BLANK = 0  # among the symbols; characters follow
 STEPS_PER_FRAME = 4  # of CTC: 50 Hz at 12.5 frames per second, above the rate of characters
 KERNEL = 5  # frames that a layer sees
 # What keeps a network from knowing the recordings by heart: it would spell them wherever it liked.
 DROPOUT = 0.25
-SEMANTIC_DROPOUT = 0.3  # share of frames whose semantic code it does not see ...
+ENTRY_DROPOUT = 0.3  # share of frames whose entries (of `split`, the semantic code) it does not see ...
 FRAME_DROPOUT = 0.06  # ... and of those that it sees nothing of, nor of the next
-NOISE = 0.1  # deviation of what is added to acoustic values in [-1, 1]
+NOISE = 0.1  # deviation of what is added to levels, as values in [-1, 1]
 MAX_GRAD_NORM = 5.0
 
 
@@ -62,25 +61,29 @@ class AlignConfig:
 class Speller(nn.Module):
     """Codes `[B, K, T]` -> log-probabilities `[B, T * STEPS_PER_FRAME, n_symbols]` of what is said, by convolutions."""
 
-    def __init__(self, codebook_sizes: Sequence[int], n_symbols: int, dim: int, n_layers: int) -> None:
+    def __init__(
+        self, codebook_sizes: Sequence[int], ordinal: Sequence[bool], n_symbols: int, dim: int, n_layers: int
+    ) -> None:
         super().__init__()
-        semantic, *acoustic = codebook_sizes
-        self.semantic = nn.Embedding(semantic, dim)
-        nn.init.normal_(self.semantic.weight, std=0.3)
-        self.acoustic = nn.Linear(len(acoustic), dim)
-        self.fsq = FSQ(tuple(acoustic))
+        sizes, self.ordinal = torch.tensor(codebook_sizes), torch.tensor(ordinal)
+        entries, self.steps = sizes[~self.ordinal], sizes[self.ordinal] - 1
+        self.offsets = F.pad(entries.cumsum(0), (1, 0))[:-1]
+        self.entries = nn.Embedding(int(entries.sum()), dim)
+        nn.init.normal_(self.entries.weight, std=0.3)
+        self.levels = nn.Linear(len(self.steps), dim) if len(self.steps) else None
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(n_layers))
         self.layers = nn.ModuleList(nn.Conv1d(dim, dim, KERNEL, padding=KERNEL // 2) for _ in range(n_layers))
         self.dropout = nn.Dropout(DROPOUT)
         self.out = nn.Linear(dim, STEPS_PER_FRAME * n_symbols)
 
     def forward(self, codes: Tensor) -> Tensor:
-        values = self.fsq.decode(codes[:, 1:].transpose(1, 2))  # [B, T, K - 1]
-        semantic = self.dropout(self.semantic(codes[:, 0]))
+        codes = codes.transpose(1, 2)
+        x = self.dropout(self.entries(codes[..., ~self.ordinal] + self.offsets.to(codes.device)).sum(2))
         if self.training:
-            semantic = semantic * _kept(semantic, SEMANTIC_DROPOUT)
-            values = values + NOISE * torch.randn_like(values)
-        x = semantic + self.acoustic(values)
+            x = x * _kept(x, ENTRY_DROPOUT)
+        if self.levels is not None:
+            values = codes[..., self.ordinal] * 2 / self.steps.to(codes.device) - 1
+            x = x + self.levels(values + NOISE * torch.randn_like(values) if self.training else values)
         if self.training:
             kept = _kept(x, FRAME_DROPOUT)
             x = x * kept * F.pad(kept[:, :-1], (0, 0, 1, 0), value=True)
@@ -129,7 +132,7 @@ def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> list[Ali
     spelled = [list(_spelled(*both, alphabet)) for both in zip(sets, texts, strict=True)]
     if not spelled[0]:
         raise ValueError(f"{folders[0]}: no recording with a text that fits into its time")
-    model = fit(spelled[0], sets[0].info.codebook_sizes, len(characters), config)
+    model = fit(spelled[0], sets[0].info, len(characters), config)
     results = []
     for tokens, utterances in zip(sets, spelled, strict=True):
         alignments: list[Alignment | None] = [None] * len(tokens)
@@ -148,16 +151,16 @@ def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> list[Ali
     return results
 
 
-def fit(spelled: Sequence[Spelled], codebook_sizes: Sequence[int], n_symbols: int, config: AlignConfig) -> Speller:
+def fit(spelled: Sequence[Spelled], info: TokenInfo, n_symbols: int, config: AlignConfig) -> Speller:
     """A network that spells these utterances; the same seed gives the same one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return _fit(spelled, codebook_sizes, n_symbols, config)
+        return _fit(spelled, info, n_symbols, config)
 
 
-def _fit(spelled: Sequence[Spelled], codebook_sizes: Sequence[int], n_symbols: int, config: AlignConfig) -> Speller:
+def _fit(spelled: Sequence[Spelled], info: TokenInfo, n_symbols: int, config: AlignConfig) -> Speller:
     rng = np.random.default_rng(config.seed)
-    model = Speller(codebook_sizes, n_symbols, config.dim, config.n_layers).to(config.device)
+    model = Speller(info.codebook_sizes, info.ordinal, n_symbols, config.dim, config.n_layers).to(config.device)
     batches = list(_batches(spelled, config.batch_frames))
     optimizer = torch.optim.AdamW(model.parameters(), config.lr, weight_decay=0.01)
     n_steps = config.epochs * len(batches)

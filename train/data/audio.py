@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.audio.io import AudioError
-from codec.config import require
+from codec.settings import require
 from eval.testsets import Utterance
 from train.data.augment import AugmentConfig, augment, change_speed
 from train.data.companions import HOPS_PER_SECOND, companion_path, read_companion, require_companions

@@ -11,7 +11,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from codec.config import require
+from codec.settings import require
 
 Samples = NDArray[np.float32]
 Range = tuple[float, float]

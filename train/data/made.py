@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from codec.config import require
+from codec.settings import require
 from train.data.audio import DataConfig
 from train.data.tokens import TokenSet
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codec.config import require
+from codec.settings import require
 from codec.tokens.layout import IdLayout
 from codec.tts.config import SequenceConfig
 from codec.tts.model import TTSBatch, end_frame

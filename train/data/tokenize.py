@@ -24,8 +24,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from codec.audio.io import AudioError
-from codec.config import DEFAULT
 from codec.model import MissingEncoderError
+from codec.settings import DEFAULT
 from codec.tokenizer import Tokenizer, load
 from eval.metrics.base import MissingBackendError
 from eval.progress import progress
@@ -124,7 +124,7 @@ def _index(tokenizer: Tokenizer, config: TokenizeConfig, utterances: list[Uttera
     digest = hashlib.sha256()
     for u in utterances:
         digest.update(json.dumps([u.id, u.duration_s, u.text, u.speaker, u.language]).encode())
-    info = TokenInfo(str(config.codec), tokenizer.fingerprint, c.codebook_sizes, c.frame_rate)
+    info = TokenInfo(str(config.codec), tokenizer.fingerprint, c.codebook_sizes, c.quantizer.ordinal, c.frame_rate)
     return asdict(info) | {
         "sample_rate": c.sample_rate,
         "hop_length": c.hop_length,

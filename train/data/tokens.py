@@ -33,6 +33,7 @@ class TokenInfo:
     codec: str  # name or path, as given
     fingerprint: str
     codebook_sizes: tuple[int, ...]  # [K]
+    ordinal: tuple[bool, ...]  # [K], whether codes are levels in order, or entries
     frame_rate: float  # Hz
 
 
@@ -79,8 +80,8 @@ class TokenSet(Sequence[TokenUtterance]):
         self.folder = Path(folder)
         index = read_index(self.folder)
         try:
-            sizes = tuple(index["codebook_sizes"])
-            self.info = TokenInfo(index["codec"], index["fingerprint"], sizes, index["frame_rate"])
+            sizes, ordinal = tuple(index["codebook_sizes"]), tuple(index["ordinal"])
+            self.info = TokenInfo(index["codec"], index["fingerprint"], sizes, ordinal, index["frame_rate"])
             n_shards = int(index["n_shards"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self.folder / INDEX}: damaged ({error!r}); write it again with {_COMMAND}") from error
@@ -165,8 +166,10 @@ def read_index(folder: Path, command: str = _COMMAND) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{folder}: no {INDEX} in it; expected a folder that {command} has written")
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        older = {"ordinal": [k > 0 for k in range(len(index.get("codebook_sizes", ())))]}  # all codecs were "split"
+        return older | dict(index)
+    except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: damaged ({error}); write the folder again with {command}") from error
 
 

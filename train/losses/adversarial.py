@@ -2,10 +2,50 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.func import functional_call
 
-Maps = list[list[Tensor]]  # per discriminator, the activations of every layer; the last are the logits
+from train.discriminators import Discriminators, Maps, split_maps
+from train.losses.terms import Pass, Setup, Term
+
+
+def make(setup: Setup) -> Term:
+    loss = AdversarialLoss(setup)
+    names = ("feature", "adversarial")
+    return Term(names, loss, uses_waveform=True, full_precision=False, networks={"discriminators": loss.discriminators})
+
+
+class AdversarialLoss:
+    """What the codec learns from discriminators, which themselves learn in the same pass."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.config, self.sample_rate = setup.loss.discriminator, setup.config.sample_rate
+        self.discriminators = Discriminators(self.config)
+
+    def __call__(self, x: Pass) -> dict[str, Tensor]:
+        """The codec's losses, which leave the discriminators alone; their own is logged, its gradients taken."""
+        output, target = self.show(x.waveform, x.target, x.generator)
+        chosen = self.choose(x.step)
+        real, fake = split_maps(x.networks["discriminators"](torch.cat([target, output.detach()]), chosen))
+        x.log["loss/discriminator"] = discriminator_hinge(real, fake)
+        (x.scale * x.log["loss/discriminator"]).backward()
+        frozen = {name: p.detach() for name, p in self.discriminators.named_parameters()}
+        maps = functional_call(self.discriminators, frozen, (output, chosen))
+        return {"feature": feature_distance(real, maps), "adversarial": generator_hinge(maps)}
+
+    def show(self, output: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A crop of a reconstruction and its original, each `[B, L]`, the same of all items."""
+        length = round(self.config.crop_s * self.sample_rate) or target.shape[1]
+        spare = max(0, target.shape[1] - length)
+        start = int(torch.randint(spare + 1, (), generator=generator, device=target.device))
+        return output[:, start : start + length], target[:, start : start + length]
+
+    def choose(self, step: int) -> list[int]:
+        """The discriminators of a step, the same on every rank."""
+        order = torch.randperm(self.config.n, generator=torch.Generator().manual_seed(step))
+        return sorted(order[: self.config.n_sampled or self.config.n].tolist())
 
 
 def discriminator_hinge(real: Maps, fake: Maps) -> Tensor:

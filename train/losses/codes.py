@@ -6,10 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codec.quant.split import SplitQuantizer
+from codec.quant.base import Quantizer
+from train.losses.terms import Setup, Term
 
 SHARPNESS = 2.0  # how much likelier an entry is than its nearest neighbour for a latent that lies on it, in nats
 N_MEASURED = 1024  # entries whose nearest neighbours are looked for
+
+
+def make(setup: Setup) -> Term:
+    made = setup.made
+    if made is None:
+        raise ValueError(
+            "loss.terms.codes.weight: there are no made pairs to learn from; give data.made_share, or set it to 0"
+        )
+    return Term(("codes",), lambda x: {"codes": made(x)}, full_precision=False)
 
 
 class CodesLoss(nn.Module):
@@ -21,21 +31,30 @@ class CodesLoss(nn.Module):
     Acoustic: x in front of the tanh belongs between borders a and b, where rounding goes over to the next level:
     softplus((x - b) / s) + softplus((a - x) / s). That is the cross-entropy of the level when a logistic variable of
     scale s, half the distance of levels, is added to x. The outermost levels have one border.
+
+    Raises:
+        ValueError: the quantizer is no semantic codebook beside levels.
     """
 
     entries: Tensor  # [N, D]
     half_norms: Tensor  # [N]
     steps: Tensor  # [acoustic_dim]
 
-    def __init__(self, quantizer: SplitQuantizer) -> None:
+    def __init__(self, quantizer: Quantizer) -> None:
         super().__init__()
-        entries = quantizer.semantic.embedding.detach().clone()
+        c = quantizer.config
+        if c.ordinal != (False,) + (True,) * c.acoustic_dim or not c.semantic_dim:
+            raise ValueError(
+                f"data.made_share: codes are found again by a semantic codebook and levels of every acoustic channel; "
+                f"model.quantizer.kind = {c.kind!r} has codebooks of other kinds, so give data.made_share=0"
+            )
+        entries = quantizer.books[0].embedding.detach().clone()
         some = entries[:N_MEASURED]
         distances = torch.cdist(some, entries).fill_diagonal_(float("inf"))
         self.temperature = float(distances.amin(1).square().median().clamp(min=1e-6)) / SHARPNESS
         self.register_buffer("entries", entries, persistent=False)
         self.register_buffer("half_norms", entries.square().sum(1) / 2, persistent=False)
-        self.register_buffer("steps", quantizer.acoustic.steps.clone(), persistent=False)
+        self.register_buffer("steps", torch.tensor(c.codebook_sizes[1:], dtype=torch.float32) - 1, persistent=False)
 
     def forward(self, latents: Tensor, codes: Tensor) -> Tensor:
         """The scalar loss of latents `[B, T, D]`, float32, that should have codes `[B, K, T]`."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from codec.audio.bands import band_weights
 from codec.config import CodecConfig
 from codec.nn.source_filter import Controls
+from train.losses.terms import Pass, Setup, Term
 
 ENVELOPE_WINDOW_S = 0.03
 PERIODICITY_WINDOW_S = 0.0425
@@ -26,6 +27,25 @@ SHARE_EXPONENT = 0.5  # of the autocorrelation: closer to what spectral losses c
 # than QUIET in both is equal.
 QUIET, LOUD = -9.5, -3.0
 UNVOICED_PITCH = 120.0  # Hz, where nothing is voiced
+
+
+TERMS = ("envelope", "motion", "periodicity", "pitch")
+
+
+def make(setup: Setup) -> Term:
+    if setup.config.head != "source_filter":
+        raise ValueError(
+            f"loss.terms: {', '.join(TERMS)} are of the head source_filter; set their weights to 0, or give "
+            "model.head=source_filter"
+        )
+    loss = ControlLoss(setup.config)
+
+    def compute(x: Pass) -> dict[str, Tensor]:
+        assert x.output.controls is not None
+        assert x.batch.f0 is not None
+        return loss.to(x.target.device)(x.output.controls, x.target, x.batch.f0)
+
+    return Term(TERMS, compute)
 
 
 class ControlLoss(nn.Module):

@@ -6,40 +6,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from torch import Tensor, nn
 
-from codec.config import CodecConfig, require
+from codec.config import CodecConfig
+from train.losses.config import DistillConfig
 from train.losses.ctc import CTCHead
 from train.losses.heard import Heard, WhisperHead
+from train.losses.terms import Pass, Setup, Term
 
 
-@dataclass
-class DistillConfig:
-    """Which method, and its settings.
+def make(setup: Setup) -> Term:
+    n = setup.config.quantizer.semantic_dim
 
-    Raises:
-        ValueError: a field is out of range; the message names it.
-    """
+    def compute(x: Pass) -> dict[str, Tensor]:
+        embedding, batch = x.output.quantized.z[..., :n], x.batch
+        loss = x.networks["distillation"](embedding, x.target, batch.lengths, batch.texts, batch.heard)
+        return {"semantic": loss}
 
-    kind: Literal["none", "ctc", "whisper"] = "ctc"  # the teacher: nobody, transcripts, or Whisper
-    steps_per_frame: int = 4  # CTC: steps in every frame; must exceed characters per frame, about 1.2 at 12.5 Hz
-    whisper: str = ""  # Whisper: folder or hub name of a teacher, of any size, that listens to every batch
-    width: int = 0  # Whisper: of the states that data.companions hold, 512 of base; in place of a teacher
-    max_text_tokens: int = 128  # Whisper: where decoding stops; speech has about 4 tokens a second
-
-    def __post_init__(self) -> None:
-        require(self.kind in ("none", "ctc", "whisper"), "kind", self.kind, "none, ctc or whisper")
-        for name in ("steps_per_frame", "max_text_tokens"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        require(self.width >= 0, "width", self.width, "0 or more")
-        if self.whisper and self.width:
-            raise ValueError(
-                f"whisper = {self.whisper!r} and width = {self.width}: give whisper for a teacher that listens, or "
-                "width to learn from data.companions"
-            )
+    distillation = make_distillation(setup.loss.distill, setup.config)
+    return Term(("semantic",), compute, networks={"distillation": distillation})
 
 
 class Distillation(nn.Module):
@@ -94,9 +79,14 @@ def make_distillation(config: DistillConfig, codec_config: CodecConfig) -> Disti
     """The distillation that `config` asks for, for codecs of shape `codec_config`.
 
     Raises:
-        ValueError: the teacher cannot be loaded.
+        ValueError: the quantizer has nothing to teach, or the teacher cannot be loaded.
     """
-    dim = codec_config.semantic_dim
+    dim = codec_config.quantizer.semantic_dim
+    if config.kind != "none" and not dim:
+        raise ValueError(
+            f"loss.distill.kind = {config.kind!r}: model.quantizer.kind = {codec_config.quantizer.kind!r} has no "
+            "semantic codebook to teach; give loss.distill.kind=none or model.quantizer.kind=split"
+        )
     if config.kind == "ctc":
         return Distillation(CTCHead(dim, codec_config.hop_length, config.steps_per_frame))
     if config.kind == "whisper":

@@ -6,11 +6,19 @@ import torch
 from torch import Tensor, nn
 from torchaudio.functional import melscale_fbanks
 
+from train.losses.terms import Setup, Term
+
 EPSILON = 1e-5  # smallest magnitude, for a finite slope
 # Added before the logarithm. Speech has bands of about 0.01 to 1 here and room noise 0.0001: with a smaller floor most
 # of the gradient goes into the spectrum of the noise between words.
 LOG_FLOOR = 1e-3
 MELS_PER_BIN = 0.15  # 2048 samples give 307 bands, 64 give 9, as in DAC
+
+
+def make(setup: Setup) -> Term:
+    loss = ReconstructionLoss(setup.config.sample_rate, setup.loss.fft_sizes)
+    names = ("waveform", "stft", "log_mel")
+    return Term(names, lambda x: loss.to(x.target.device)(x.waveform, x.target), uses_waveform=True)
 
 
 class ReconstructionLoss(nn.Module):

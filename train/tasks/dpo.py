@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codec.config import require
+from codec.settings import require
 from codec.tts.checkpoint import load_tts, resolve_tts
 from codec.tts.model import TTSLosses
 from train.config import from_mapping

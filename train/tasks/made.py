@@ -19,12 +19,8 @@ from train.losses.codes import CodesLoss
 
 AGREEMENT = ("made_codes_equal", "made_semantic_equal", "codes_equal", "semantic_equal")  # see `MadePairs.agreement`
 N_VALID = 16  # made clips that validation measures
-# Fields of a config that a decoder in use does not depend on.
-FREE = {
-    "front", "encoder_layers", "layer_scale_init", "proj_weight_norm",
-    "semantic_init", "semantic_decay", "semantic_revive_below", "semantic_quantize_prob",
-    "acoustic_quantize_prob", "acoustic_noise_prob", "quantizer_dropout",
-}  # fmt: skip
+# Fields of a config that a decoder in use does not depend on; of the quantizer, it does on the codebooks.
+FREE = {"front", "encoder_layers", "layer_scale_init", "proj_weight_norm", "quantizer"}
 
 
 class MadePairs:
@@ -46,6 +42,11 @@ class MadePairs:
         for name, value in theirs.items():
             if ours[name] != value and name not in FREE:
                 raise ValueError(f"model.{name} = {ours[name]}: model.init has {value}; its decoder needs the same")
+        if _codebooks(config) != _codebooks(original.config):
+            raise ValueError(
+                f"model.quantizer: {_codebooks(config)}, and {_codebooks(original.config)} in model.init; its decoder "
+                "needs the same"
+            )
         self.original, self.data = original, data
         self.n_frames = round(data.crop_s * config.frame_rate)
         self.distance = CodesLoss(original.quantizer)
@@ -53,7 +54,7 @@ class MadePairs:
         if data.made_tokens:
             self.source = TokenCodes(data.made_tokens, config.codebook_sizes, data.made_mix)
         else:
-            self.source = RandomCodes(original.quantizer.semantic.cluster_usage, config.levels)
+            self.source = RandomCodes(original.quantizer.books[0].cluster_usage, config.codebook_sizes[1:])
 
     def per_process(self, codec: Codec, world_size: int) -> int:
         """How many made clips of a batch each process has.
@@ -103,6 +104,10 @@ class MadePairs:
             theirs = torch.cat([self.original.encode(x) for x in waveforms], dim=2)
             metrics |= _equal(torch.cat(list(codes), dim=2), theirs)
         return metrics
+
+
+def _codebooks(config: CodecConfig) -> str:
+    return f"{config.quantizer.kind} with codebooks of {', '.join(map(str, config.codebook_sizes))} codes"
 
 
 def _equal(ours: Tensor, theirs: Tensor, prefix: str = "") -> dict[str, float]:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 import codec
 from codec.checkpoint.store import CheckpointError
-from codec.config import require
 from codec.nn.transformer import Block
+from codec.settings import require
 from codec.tts.checkpoint import load_tts, resolve_tts, save_tts
 from codec.tts.config import TTSConfig
 from codec.tts.generate import FrameLoop, Request, speak
@@ -122,6 +122,11 @@ class TTSTask:
             raise ValueError(
                 f"{data.train}: tokens of codebooks {tokens.info.codebook_sizes}; the model is for "
                 f"{config.codebook_sizes}: change model.semantic_codebook_size, acoustic_dim or acoustic_levels"
+            )
+        if self.model.acoustic_head.needs_levels and not all(tokens.info.ordinal[1:]):
+            raise ValueError(
+                f"model.head = {config.head!r}: rounds values to levels, and the acoustic codes of {data.train} are "
+                "entries, in no order; give depth or maskgit"
             )
         _check_scale(self.model, tokens)
         self.dataset = SpeechDataset(tokens, self.tokenizer, config.sequence, data, seed, config.phonemes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from einops import rearrange
@@ -41,6 +41,8 @@ class HeadSampling:
 
 class AcousticHead(nn.Module, ABC):
     """From hidden states `[N, dim]` of N frames to their acoustic codes `[N, acoustic_dim]`, each 0 .. levels - 1."""
+
+    needs_levels: ClassVar[bool] = False  # whether codes must be ordinal, see `codec.quant.base.QuantizerConfig`
 
     @abstractmethod
     def loss(self, h: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -23,6 +23,8 @@ class FlowHead(AcousticHead):
     The release has 1.
     """
 
+    needs_levels = True
+
     def __init__(self, config: TransformerConfig, acoustic_dim: int, n_levels: int, scale: float = 1.0) -> None:
         super().__init__()
         dim = config.dim

@@ -10,9 +10,10 @@ from codec.tts.config import PRESETS
 from train.data import align
 from train.data.align import AlignConfig, Spelled, align_tokens, fit, likeliest, starts
 from train.data.alignment import read_alignments
-from train.data.tokens import TokenSet, TokenUtterance, write_index, write_shard
+from train.data.tokens import TokenInfo, TokenSet, TokenUtterance, write_index, write_shard
 
 SIZES = PRESETS["tiny"].codebook_sizes
+ORDINAL = (False,) + (True,) * (len(SIZES) - 1)
 
 
 def say(text: str, lasts: list[int]) -> torch.Tensor:
@@ -58,7 +59,8 @@ def test_characters_are_found_where_they_are(spoken):
     for i, (text, lasts) in enumerate(spoken):
         symbols = torch.tensor(["-abcde".index(c) for c in text])
         spelled.append(Spelled(i, text, symbols, say(text, lasts).long()))
-    model = fit(spelled[:100], SIZES, 6, AlignConfig(epochs=60, batch_frames=100, dim=32, n_layers=1))
+    info = TokenInfo("tiny", "", SIZES, ORDINAL, 12.5)
+    model = fit(spelled[:100], info, 6, AlignConfig(epochs=60, batch_frames=100, dim=32, n_layers=1))
     inside, spelled_right = [], []  # whether a character is found while it lasts; whether a word needs no telling
     for u, (_, lasts) in zip(spelled[100:], spoken[100:], strict=True):
         edges = pairwise(accumulate(lasts, initial=0))
@@ -68,6 +70,14 @@ def test_characters_are_found_where_they_are(spoken):
         inside += [begin <= frame < end for frame, (begin, end) in zip(frames, edges, strict=True)]
     assert sum(inside) / len(inside) > 0.9
     assert sum(spelled_right) / len(spelled_right) > 0.8
+
+
+@pytest.mark.parametrize("ordinal", [(True,) * len(SIZES), (False,) * len(SIZES)], ids=["levels", "entries"])
+def test_codes_of_any_quantizer_are_read(spoken, ordinal):
+    codes = torch.stack([say(text, [4] * len(text))[:, :12] for text, _ in spoken[:8]]).long()
+    speller = align.Speller(SIZES, ordinal, 6, 16, 1)
+    assert speller(codes).shape == (8, 12 * align.STEPS_PER_FRAME, 6)
+    assert not torch.equal(speller.eval()(codes), speller(codes.flip(0)))
 
 
 def test_a_folder_is_aligned_whole(folder, tmp_path, spoken):

@@ -181,7 +181,7 @@ def test_cached_loss_is_the_live_one(tmp_path, whisper):
     live = make_distillation(DistillConfig(kind="whisper", whisper=whisper), config)
     cached = make_distillation(DistillConfig(kind="whisper", width=16), config)
     cached.load_state_dict(live.state_dict())
-    embedding = torch.randn(1, -(-len(samples) // config.hop_length), config.semantic_dim)
+    embedding = torch.randn(1, -(-len(samples) // config.hop_length), config.quantizer.semantic_dim)
     expected = live(embedding, waveform, lengths, [None])
     assert expected > 0
     torch.testing.assert_close(cached(embedding, waveform, lengths, [None], [heard]), expected, atol=2e-3, rtol=0)

@@ -53,7 +53,7 @@ def test_what_was_written_is_read(tmp_path_factory, lengths):
     folder = tmp_path_factory.mktemp("tokens")
     written = write(folder, lengths)
     tokens = TokenSet(folder)
-    assert tokens.info == TokenInfo("tiny", "ab12", (32, 5, 5), 12.5)
+    assert tokens.info == TokenInfo("tiny", "ab12", (32, 5, 5), (False, True, True), 12.5)
     assert len(tokens) == len(tokens.lines) == len(written)
     for line, found, expected in zip(tokens.lines, tokens, written, strict=True):
         check_equal(found, expected)

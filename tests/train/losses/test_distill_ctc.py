@@ -10,7 +10,7 @@ from train.losses.ctc import CTCHead
 from train.losses.distill import Distillation, DistillConfig, make_distillation
 
 CONFIG = preset("tiny")
-HOP, DIM = CONFIG.hop_length, CONFIG.semantic_dim
+HOP, DIM = CONFIG.hop_length, CONFIG.quantizer.semantic_dim
 TEXTS = ["hello world", "it's a bee", "no"]
 
 

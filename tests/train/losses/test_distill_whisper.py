@@ -12,7 +12,7 @@ from train.losses.heard import Heard, to_frames, token_attention
 from train.losses.whisper import Listener, alignment_heads, encode
 
 CONFIG = preset("tiny")
-HOP, DIM, RATE = CONFIG.hop_length, CONFIG.semantic_dim, CONFIG.sample_rate
+HOP, DIM, RATE = CONFIG.hop_length, CONFIG.quantizer.semantic_dim, CONFIG.sample_rate
 EOS, START, SECONDS = 40, 41, 2
 
 

@@ -5,23 +5,26 @@ from pathlib import Path
 import pytest
 import torch
 
+import codec
 from codec.audio.io import read_audio
 from codec.checkpoint.store import CheckpointError, save_checkpoint
 from codec.config import preset
 from codec.model import Codec
 from eval.ctc import SemanticReader
 from train.data.audio import DataConfig
-from train.discriminators import DiscriminatorConfig
-from train.losses.distill import DistillConfig
-from train.tasks.codec import CodecLossConfig, CodecTask
+from train.losses.config import CodecLossConfig, DiscriminatorConfig, DistillConfig, paper_terms
+from train.tasks.codec import CodecTask
 
 CLIPS = Path(__file__).parents[2] / "data"
 DISCRIMINATOR = DiscriminatorConfig((126, 76), 2)
 
 
-def make(n_valid=0, init="transform", changes=None, **loss):
+def make(n_valid=0, init="transform", changes=None, weights=None, start=0, **loss):
+    """`start`: of the discriminators."""
+    terms = paper_terms(**(weights or {}))
+    terms["feature"].start = terms["adversarial"].start = start
     data = DataConfig(str(CLIPS), str(CLIPS), crop_s=0.64, batch_size=2, num_workers=0)
-    loss = CodecLossConfig(**{"fft_sizes": (256, 64), "discriminator": DISCRIMINATOR, "vq_frames": 100, **loss})
+    loss = CodecLossConfig(terms, **{"fft_sizes": (256, 64), "discriminator": DISCRIMINATOR, "vq_frames": 100, **loss})
     return CodecTask(preset("tiny", **(changes or {})), data, loss, seed=0, init=init, n_valid=n_valid)
 
 
@@ -36,31 +39,22 @@ def gradients(network):
     return {name: p.grad for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
 
 
-def test_paper_weights_decay_after_the_warmup():
-    task = make(adversarial_start=100, decay=0.99)
-    before, start, later = (task._weights(n) for n in (0, 100, 169))
-    assert before["waveform"] == start["waveform"] == 1.0
-    assert later["waveform"] == later["stft"] == pytest.approx(0.99**69)
-    assert (before["feature"], start["feature"]) == (0, 1)
-    assert later["commit"] == 0.1
-    assert later["log_mel"] == later["adversarial"] == 0
-
-
 def test_warmup_leaves_the_discriminators_alone():
-    task = make(adversarial_start=10)
+    task = make(start=10)
     metrics = step(task, 9)
     assert "loss/feature" not in metrics
-    assert not gradients(task.discriminators)
+    assert not gradients(task.networks["discriminators"])
     assert step(task, 10)["loss/feature"] > 0
-    weights = {name for name, _ in task.discriminators.named_parameters() if name.endswith("original1")}
-    assert weights <= gradients(task.discriminators).keys()  # those of biases cancel while all margins are missed
+    discriminators = task.networks["discriminators"]
+    weights = {name for name, _ in discriminators.named_parameters() if name.endswith("original1")}
+    assert weights <= gradients(discriminators).keys()  # those of biases cancel while all margins are missed
 
 
 def test_discriminators_learn_from_their_own_loss_alone():
-    a, b = make(feature=1.0), make(feature=100.0, adversarial=3.0)
+    a, b = make(), make(weights={"feature": 100.0, "adversarial": 3.0})
     for task in (a, b):
         step(task)
-    for x, y in zip(a.discriminators.parameters(), b.discriminators.parameters(), strict=True):
+    for x, y in zip(*(t.networks["discriminators"].parameters() for t in (a, b)), strict=True):
         torch.testing.assert_close(x.grad, y.grad)
     ratio = torch.stack([p.grad.norm() for p in b.codec.parameters()]) / torch.stack(
         [p.grad.norm() for p in a.codec.parameters()]
@@ -69,11 +63,11 @@ def test_discriminators_learn_from_their_own_loss_alone():
 
 
 def test_without_discriminators_there_are_none():
-    assert "discriminators" not in make(feature=0.0).networks
+    assert "discriminators" not in make(weights={"feature": 0.0}).networks
 
 
 def test_every_parameter_learns():
-    task = make(range=1.0, log_mel=1.0, vq_starts=(0,))
+    task = make(weights={"range": 1.0, "log_mel": 1.0}, vq_starts=(0,))
     step(task)
     assert bool(task.codec.quantizer.semantic.started)
     for network in task.networks.values():
@@ -95,7 +89,7 @@ def test_codebook_starts_when_told_on_current_latents():
 
 
 def test_range_loss_by_hand():
-    task = make(range=1.0)
+    task = make(weights={"range": 1.0})
     batch = next(iter(task.batches(0, 0, 1)))
     acoustic = task.codec.latents(batch.waveform).detach()[..., 32:]
     expected = (acoustic.abs() - 2).clamp(min=0).square().mean()
@@ -128,7 +122,7 @@ def test_validation_scores_reads_and_shows(tmp_path):
     manifest = tmp_path / "valid.jsonl"
     manifest.write_text(f'{{"path": "{CLIPS / "kathleen.flac"}", "text": "some words"}}\n')
     data = DataConfig(str(CLIPS), str(manifest), crop_s=0.64, batch_size=2, num_workers=0)
-    loss = CodecLossConfig(feature=0.0, distill=DistillConfig("ctc"))
+    loss = CodecLossConfig(paper_terms(feature=0.0))
     task = CodecTask(preset("tiny"), data, loss, seed=0, n_valid=1)
     task.codec.eval()
     validation = task.validate()
@@ -139,10 +133,10 @@ def test_validation_scores_reads_and_shows(tmp_path):
 
 
 def test_the_head_is_exported_with_the_codec_that_it_reads(tmp_path):
-    task = make(feature=0.0, distill=DistillConfig("ctc", steps_per_frame=2))
+    task = make(weights={"feature": 0.0}, distill=DistillConfig("ctc", steps_per_frame=2))
     with torch.no_grad():
-        task.distillation.head.linear.bias.zero_()
-        task.distillation.head.linear.weight *= 20
+        task.head.linear.bias.zero_()
+        task.head.linear.weight *= 20
     for value in (0.0, 1e-3):  # the second export takes the place of the first
         next(task.codec.decoder.parameters()).data += value
         task.export(tmp_path / "best", task.codec.state_dict())
@@ -151,26 +145,76 @@ def test_the_head_is_exported_with_the_codec_that_it_reads(tmp_path):
     waveform = read_audio(CLIPS / "kathleen.flac", None, 24_000)[: 20 * task.config.hop_length]
     task.codec.eval()
     with torch.no_grad():
-        z = task.codec(waveform[None]).quantized.z[..., : task.config.semantic_dim]
-        (expected,) = task.distillation.head.decode(task.distillation.head.logits(z), torch.tensor([len(waveform)]))
+        z = task.codec(waveform[None]).quantized.z[..., : task.config.quantizer.semantic_dim]
+        (expected,) = task.head.decode(task.head.logits(z), torch.tensor([len(waveform)]))
     assert reader.transcribe(waveform.numpy(), "") == expected != ""
 
 
 def test_without_transcripts_no_head_is_exported(tmp_path):
     for kind in ("ctc", "none"):
-        task = make(feature=0.0, distill=DistillConfig(kind))
+        task = make(weights={"feature": 0.0}, distill=DistillConfig(kind))
         task.export(tmp_path / "best", task.codec.state_dict())
     assert sorted(p.name for p in (tmp_path / "best").iterdir()) == ["config.json", "model.safetensors"]
 
 
 def test_discriminators_may_be_shown_a_crop_and_some_resolutions():
-    """Which ones is a matter of the step alone; the crop is the same of original and reconstruction."""
-    task = make(discriminator=DiscriminatorConfig((126, 76, 64), 2, n_sampled=2, crop_s=0.1))
-    assert task._choose(3) == task._choose(3)
-    assert {tuple(task._choose(n)) for n in range(30)} == {(0, 1), (0, 2), (1, 2)}
-    x = torch.arange(12_000.0).expand(3, -1)
-    a, b = task._show(x, x, torch.Generator().manual_seed(0))
-    assert a.shape == (3, 2400)
-    assert torch.equal(a, b)
-    assert torch.equal(a[0].diff(), torch.ones(2399))
-    assert step(task)["loss/feature"] > 0
+    metrics = step(make(discriminator=DiscriminatorConfig((126, 76, 64), 2, n_sampled=2, crop_s=0.1)))
+    assert metrics["loss/feature"] > 0
+
+
+def test_a_step_without_any_loss_is_refused():
+    task = make(weights={"feature": 0.0})
+    for row in task.loss.terms.values():
+        row.start = 5
+    with pytest.raises(ValueError, match=r"loss\.terms: none has a weight in step 4"):
+        step(task, 4)
+    assert step(task, 5)["loss/total"] > 0
+
+
+QUANTIZERS = {
+    "fsq": ({"kind": "fsq", "n_channels": 8}, {"commit": 0.0, "range": 0.1}),
+    "residual_vq": ({"kind": "residual_vq", "n_q": 4, "codebook_size": 32, "dim": 16}, {}),
+    "split_residual_vq": ({"acoustic": {"kind": "residual_vq", "n_q": 3, "codebook_size": 32, "dim": 16}}, {}),
+}
+
+
+@pytest.mark.parametrize("kind", QUANTIZERS)
+def test_other_quantizers_learn_and_are_codecs(tmp_path, kind):
+    """The loss falls, codebooks start, and what is saved is loaded: its stream is exact, any prefix decodes."""
+    quantizer, weights = QUANTIZERS[kind]
+    weights = {"waveform": 30.0, "feature": 0.0, **weights}
+    task = make(changes={"quantizer": quantizer}, weights=weights, distill=DistillConfig("none"), vq_starts=(3,))
+    optimizer = torch.optim.AdamW(task.codec.parameters(), 3e-3)
+    batch, losses = next(task.batches(0, 0, 1)), []
+    for number in range(40):
+        metrics = task.backward(batch, number, 1.0, torch.Generator().manual_seed(number))
+        optimizer.step()
+        optimizer.zero_grad()
+        usage = task.after_step(number, torch.Generator().manual_seed(number))
+        losses.append(float(metrics["loss/waveform"]))
+    assert sum(losses[-5:]) < 0.9 * sum(losses[5:10])
+    assert task.codec.quantizer.started
+    assert {f"codebook/{k:02d}_perplexity" for k in range(task.config.num_codebooks)} <= usage.keys()
+
+    task.export(tmp_path / "best", task.codec.eval().state_dict())
+    tokenizer = codec.load(tmp_path / "best")
+    waveform = batch.waveform[0]
+    tokens = tokenizer.encode(waveform, 24_000)
+    torch.testing.assert_close(tokenizer.decode(tokens)[0], task.codec.decode(tokens.codes)[0].detach())
+    stream = tokenizer.encoder_stream()
+    parts = [stream.push(chunk).codes for chunk in waveform.split(1000)] + [stream.flush().codes]
+    assert torch.equal(torch.cat(parts, dim=2), tokens.codes)
+    path = tmp_path / "best" / "config.json"
+    path.write_text(path.read_text().replace('"dropout": 0.5', '"dropout": 0.25'))
+    with pytest.raises(CheckpointError, match="checksum"):
+        codec.load(tmp_path / "best")
+
+
+def test_a_quantizer_without_a_semantic_codebook_is_not_taught():
+    with pytest.raises(ValueError, match=r"loss\.distill\.kind = 'ctc': .*'fsq' has no semantic codebook .*kind=none"):
+        make(changes={"quantizer": {"kind": "fsq"}}, weights={"commit": 0.0, "feature": 0.0})
+
+
+def test_a_penalty_that_the_quantizer_lacks_is_refused():
+    with pytest.raises(ValueError, match=r"loss\.terms\.commit\.weight = 0\.1: .* only range; set it to 0"):
+        make(changes={"quantizer": {"kind": "fsq"}}, weights={"feature": 0.0}, distill=DistillConfig("none"))

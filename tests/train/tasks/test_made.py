@@ -19,15 +19,14 @@ from train.dist import World
 from train.freeze import freeze
 from train.log import Logger
 from train.loop import Trainer
-from train.losses.distill import DistillConfig
-from train.tasks.codec import CodecLossConfig, CodecTask
+from train.losses.config import CodecLossConfig, DistillConfig, paper_terms
+from train.tasks.codec import CodecTask
 
 CLIPS = str(Path(__file__).parents[2] / "data")
 QUANTIZED = {
-    "semantic_quantize_prob": 1.0,
-    "acoustic_quantize_prob": 1.0,
-    "acoustic_noise_prob": 0.0,
-    "quantizer_dropout": 0.0,
+    "semantic": {"quantize_prob": 1.0},
+    "acoustic": {"round_prob": 1.0, "noise_prob": 0.0},
+    "dropout": 0.0,
 }
 # Linear while no block has learned anything.
 LINEAR = {
@@ -51,13 +50,16 @@ SOURCE_FILTER = {
 }
 
 
-def make_task(init, train=CLIPS, changes=None, init_encoder="", loss=None, n_valid=0, **data):
+def make_task(init, train=CLIPS, changes=None, init_encoder="", loss=None, n_valid=0, start=0, **data):
+    """`start`: of losses on the waveform."""
     data = {"crop_s": 0.64, "batch_size": 4, "num_workers": 0, "made_share": 0.5, **data}
-    weights = {"fft_sizes": (256,), "feature": 0.0, "codes": 1.0, "distill": DistillConfig("none"), **(loss or {})}
+    terms = paper_terms(**{"feature": 0.0, "codes": float(data["made_share"] > 0), **(loss or {})})
+    for name in ("waveform", "stft", "log_mel"):
+        terms[name].start = start
     return CodecTask(
-        preset("tiny", **QUANTIZED, **(changes or {})),
+        preset("tiny", **{"quantizer": QUANTIZED, **(changes or {})}),
         MadeDataConfig(str(train), str(train), **data),
-        CodecLossConfig(**weights),
+        CodecLossConfig(terms, fft_sizes=(256,), distill=DistillConfig("none")),
         seed=0,
         init=str(init),
         n_valid=n_valid,
@@ -110,7 +112,7 @@ def inverse(tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("inverse")
     model = make_task("transform", changes=LINEAR, made_share=0.0).codec
-    n, k = model.config.semantic_dim, model.config.acoustic_dim
+    n, k = model.config.quantizer.semantic_dim, model.config.quantizer.acoustic_dim
     model.quantizer.semantic.started.fill_(True)
     with torch.no_grad():
         down, up = model.encoder.stack.layers[-1].weight, model.decoder.stack.layers[0].weight
@@ -118,7 +120,8 @@ def inverse(tmp_path_factory):
         down[:n].zero_()
         down[:n, -1, k:] = 2 * free
         up[k:, -1, :n] = free.T / 2
-        codes = RandomCodes(torch.ones(64), model.config.levels).draw(3, 100, torch.Generator().manual_seed(1))
+        source = RandomCodes(torch.ones(64), model.config.codebook_sizes[1:])
+        codes = source.draw(3, 100, torch.Generator().manual_seed(1))
         waveforms = model.decode(codes)
         assert (model.encode(waveforms)[:, 0] == codes[:, 0]).float().mean() > 0.9
     (folder / "clips").mkdir()
@@ -174,7 +177,8 @@ def test_with_a_source_filter(tmp_path):
     """The controls of recordings teach the encoder too, through a decoder that stays as it is."""
     write_companions([CLIPS], tmp_path / "companions")
     data = {"changes": SOURCE_FILTER, "companions": str(tmp_path / "companions"), "crop_s": 0.32, "batch_size": 8}
-    loss = {"envelope": 1.0, "motion": 0.3, "periodicity": 0.6, "pitch": 4.0, "waveform": 0.0, "waveform_start": 29}
+    loss = {"envelope": 1.0, "motion": 0.3, "periodicity": 0.6, "pitch": 4.0, "waveform": 0.0}
+    data["start"] = 29
     original = make_task("transform", made_share=0.0, loss=loss, **data).codec
     save(tmp_path / "init", original, with_encoder=False)
     task = make_task(tmp_path / "init", loss=loss, **data)
@@ -184,7 +188,7 @@ def test_with_a_source_filter(tmp_path):
     for name in ("codes", "pitch"):
         assert sum(m[f"loss/{name}"] for m in logged[-5:]) < 0.8 * sum(m[f"loss/{name}"] for m in logged[:5])
     assert logged[-1]["loss/stft"] > 0
-    task.loss.codes = task.loss.commit = 0.0
+    task.loss.terms["codes"].weight = task.loss.terms["commit"].weight = 0.0
     task.backward(next(task.batches(0, 0, 1)), 0, 1.0, torch.Generator().manual_seed(0))
     assert all(p.grad.any() for p in task.codec.encoder.parameters())
     for name, tensor in codec.load(tmp_path / "init").model.state_dict().items():
@@ -222,6 +226,13 @@ def test_mistakes_are_named(inverse, tmp_path):
         make_task("random", clips, LINEAR, "random", made_share=0.0)
     with pytest.raises(ValueError, match=r"model\.windows = \(6, 1\): model\.init has \(5, 1\)"):
         make_task(init, clips, {**LINEAR, "windows": (6, 1)})
+    coarse = {**LINEAR, "quantizer": {**QUANTIZED, "acoustic": {"levels": 5}}}
+    with pytest.raises(
+        ValueError, match=r"model\.quantizer: split with codebooks of 64, 5.* and split .*64, 21.*needs the same"
+    ):
+        make_task(init, clips, coarse)
+    with pytest.raises(ValueError, match=r"codes\.weight: there are no made pairs .*data\.made_share"):
+        make_task(init, clips, LINEAR, loss={"codes": 1.0}, made_share=0.0)
     with pytest.raises(CheckpointError, match=r"model\.init = .*do not fit"):
         make_task(init, clips, {**LINEAR, "dim": 16}, "transform")
     with pytest.raises(ValueError, match=r"made_share = 0\.5: .*trainer\.freeze=\[decoder,quantizer\]"):

@@ -1,5 +1,6 @@
 """Training a voice model: learning, resuming, exporting, by every design."""
 
+import json
 import signal
 
 import pytest
@@ -173,6 +174,15 @@ def test_tokens_of_another_codec_are_refused(tokens):
     data = SpeechDataConfig(str(tokens), row_steps=160, num_workers=0)
     with pytest.raises(ValueError, match="acoustic_dim"):
         TTSTask(config, data, TTSLossConfig(), seed=0)
+
+
+def test_codes_that_are_entries_need_another_head_than_flow(tmp_path):
+    folder = write_tokens(tmp_path)
+    index = json.loads((folder / "index.json").read_text())
+    (folder / "index.json").write_text(json.dumps(index | {"ordinal": [False] * len(index["codebook_sizes"])}))
+    with pytest.raises(ValueError, match=r"model\.head = 'flow': .*are entries.* give depth or maskgit"):
+        make_task(folder)
+    assert losses(make_task(folder, head="depth"))
 
 
 def test_half_precision_weights_load_as_float32(tokens, tmp_path):
