@@ -25,7 +25,7 @@ SECTIONS = (  # what a group of settings is, by task where that matters, and the
     ("logger", "", "train.config.LoggerConfig"),
     ("model", "codec", "codec.config.CodecConfig"),
     ("data", "codec", "train.data.made.MadeDataConfig"),
-    ("loss", "codec", "train.tasks.codec.CodecLossConfig"),
+    ("loss", "codec", "train.losses.config.CodecLossConfig"),
     ("model", "tts or dpo", "codec.tts.config.TTSConfig"),
     ("data", "tts", "train.data.speech.SpeechDataConfig"),
     ("loss", "tts", "train.tasks.tts.TTSLossConfig"),
@@ -76,21 +76,42 @@ def settings(module: str, cls: str) -> list[Setting]:
     tree, comments, constants = _source(module)
     node = _classes(tree)[cls]
     found: dict[str, Setting] = {}
-    for base in node.bases:
-        if home := _home(module, ast.unparse(base)):
+    for base in reversed(node.bases):  # as dataclasses collect fields
+        for home in _homes(module, ast.unparse(base)):
             found |= {s.name: s for s in settings(*home)}
     expected = _expected(node, constants)
     for field in node.body:
         if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
             continue
         name, kind = field.target.id, ast.unparse(field.annotation)
-        if home := _home(module, kind):
-            changes = _changes(field.value)
-            found |= {f"{name}.{s.name}": _inside(s, name, changes.get(s.name)) for s in settings(*home)}
+        if homes := _homes(module, kind):
+            changes, prefix = _changes(field.value), f"{name}.NAME" if kind.startswith("dict") else name
+            for setting in _of_kinds([settings(*home) for home in homes]):
+                found[f"{prefix}.{setting.name}"] = _inside(setting, prefix, changes.get(setting.name))
         else:
             lines = range(field.lineno, (field.end_lineno or field.lineno) + 1)
             meaning = " ".join(comments[line] for line in lines if line in comments)
-            found[name] = Setting(name, kind, _default(field.value), meaning, "; ".join(expected[name]))
+            told = Setting(name, kind, _default(field.value), meaning, "; ".join(expected[name]))
+            found[name] = _as_before(told, found.get(name, told))
+    return list(found.values())
+
+
+def _as_before(setting: Setting, before: Setting) -> Setting:
+    """A setting with what the class that a class inherits from says of it, where it says nothing itself."""
+    return replace(setting, meaning=setting.meaning or before.meaning, expected=setting.expected or before.expected)
+
+
+def _of_kinds(options: list[list[Setting]]) -> list[Setting]:
+    """The settings of one of several dataclasses, that `kind` chooses: what not all of them have says which does."""
+    if len(options) == 1:
+        return options[0]
+    kinds = [next(s.default for s in option if s.name == "kind") for option in options]
+    found: dict[str, Setting] = {}
+    for setting in (s for option in options for s in option):
+        having = [k for k, option in zip(kinds, options, strict=True) if setting.name in {s.name for s in option}]
+        only = "" if len(having) == len(kinds) else f"of kind {' and '.join(having)}: "
+        found.setdefault(setting.name, replace(setting, meaning=only + setting.meaning))
+    found["kind"] = replace(found["kind"], expected=", ".join(kinds))
     return list(found.values())
 
 
@@ -144,7 +165,8 @@ def _common() -> list[tuple[str, str, str]]:
 @cache
 def _source(module: str) -> tuple[ast.Module, dict[int, str], dict[str, ast.expr]]:
     """A module's tree, its comments by line, and its constants by name."""
-    source = (ROOT / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8")
+    path = ROOT / Path(*module.split("."))
+    source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
     tree = ast.parse(source)
@@ -161,15 +183,23 @@ def _classes(tree: ast.Module) -> dict[str, ast.ClassDef]:
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
-def _home(module: str, name: str) -> tuple[str, str] | None:
-    """Where the settings dataclass that a module calls `name` is defined; None for any other name."""
-    if not name.endswith("Config"):
-        return None
-    tree = _source(module)[0]
+def _homes(module: str, kind: str) -> list[tuple[str, str]]:
+    """Where the settings dataclasses are defined that an annotation in a module names; none for any other one."""
+    inner = re.fullmatch(r"dict\[str, (\w+)\]", kind)
+    names = (inner.group(1) if inner else kind).split(" | ")
+    if not all(name.endswith("Config") for name in names):
+        return []
+    return [home for name in names for home in _homes_of(module, name)]
+
+
+def _homes_of(module: str, name: str) -> list[tuple[str, str]]:
+    tree, _, constants = _source(module)
     if name in _classes(tree):
-        return module, name
+        return [(module, name)]
+    if name in constants:
+        return _homes(module, ast.unparse(constants[name]))
     imports = (node for node in tree.body if isinstance(node, ast.ImportFrom))
-    return next((str(node.module), name) for node in imports if name in {alias.name for alias in node.names})
+    return _homes_of(next(str(node.module) for node in imports if name in {a.name for a in node.names}), name)
 
 
 def _summary(module: str, cls: str) -> str:
@@ -183,11 +213,14 @@ def _keys(module: str) -> list[str]:
 
 
 def _default(value: ast.expr | None) -> str:
-    """A default as it is written on the command line."""
-    if value is None or (isinstance(value, ast.Call) and not value.args and "default_factory" not in ast.dump(value)):
+    """A default as it is written on the command line; empty if there is none."""
+    if isinstance(value, ast.Call):  # of field()
+        keywords = {keyword.arg: keyword.value for keyword in value.keywords}
+        if "default_factory" in keywords:
+            return {"dict": "{}", "list": "[]"}[ast.unparse(keywords["default_factory"])]
+        value = keywords.get("default")
+    if value is None:
         return ""
-    if isinstance(value, ast.Call):
-        return {"dict": "{}", "list": "[]"}[ast.unparse(value.keywords[0].value)]
     shown = ast.unparse(value).replace("None", "null").replace("True", "true").replace("False", "false")
     shown = shown.replace("(", "[").replace(",)", "]").replace(")", "]").replace(", ", ",")
     return shown if shown == "''" else shown.strip("'")

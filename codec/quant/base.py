@@ -33,7 +33,7 @@ class QuantizerConfig(ABC):
         ValueError: a field is out of range or contradicts another; the message names it.
     """
 
-    kind: str = field(default="", init=False)  # of the quantizer
+    kind: str = field(default="", init=False)  # which quantizer
     dropout: float = 0.0  # share of training samples that keep only the first n codebooks, of 1 to K - 1
 
     def __post_init__(self) -> None:

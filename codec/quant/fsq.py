@@ -19,7 +19,7 @@ class FSQConfig(QuantizerConfig):
     """A codebook for each channel; its codes are levels."""
 
     kind: str = field(default="fsq", init=False)
-    n_channels: int = 36
+    n_channels: int = 36  # codebooks, one for each
     levels: int | tuple[int, ...] = 21  # one number, or one per channel
     round_prob: float = 0.5  # share of training samples rounded to levels ...
     noise_prob: float = 0.25  # ... and given uniform noise instead; the rest pass through

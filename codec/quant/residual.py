@@ -17,7 +17,7 @@ class ResidualVQConfig(VQConfig, QuantizerConfig):
     """`n_q` codebooks of entries, as in EnCodec and Mimi; with these settings 80 bits a frame."""
 
     kind: str = field(default="residual_vq", init=False)
-    n_q: int = 8
+    n_q: int = 8  # codebooks
     codebook_size: int = 1024
     dim: int = 128
     quantize_prob: float = 1.0

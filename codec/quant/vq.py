@@ -26,9 +26,9 @@ class VQConfig:
         ValueError: a field is out of range; the message names it.
     """
 
-    codebook_size: int = 8192
-    dim: int = 256
-    init: Literal["kmeans", "first_batch"] = "kmeans"
+    codebook_size: int = 8192  # entries
+    dim: int = 256  # width of an entry
+    init: Literal["kmeans", "first_batch"] = "kmeans"  # how entries are placed on latents
     decay: float = 0.99  # of the running sums, per training step
     revive_below: float = 0.03  # share of the mean usage under which an entry is replaced; 0 turns it off
     quantize_prob: float = 0.5  # share of training samples that are quantized; the rest pass through

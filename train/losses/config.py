@@ -76,16 +76,16 @@ class DiscriminatorConfig:
     fft_sizes: tuple[int, ...] = (2296, 1418, 876, 542, 334, 206, 126, 76)  # samples; an STFT discriminator each
     channels: int = 256  # of the first layers; EnCodec, HiFi-GAN and DAC have 32
     n_sampled: int = 0  # discriminators in a step; 0: all
-    crop_s: float = 0.0  # of each clip in a step; 0: all of it
+    crop_s: float = 0.0  # seconds of each clip in a step; 0: all of it
     periods: tuple[int, ...] = ()  # samples; a period discriminator each, HiFi-GAN has (2, 3, 5, 7, 11)
     band_fft_sizes: tuple[int, ...] = ()  # samples; a multi-band discriminator each, DAC has (2048, 1024, 512)
 
     def __post_init__(self) -> None:
         coerce(self)
         require(self.n > 0, "fft_sizes", self.fft_sizes, "one or more sizes, or some periods or band_fft_sizes")
-        for name, least in (("fft_sizes", 16), ("periods", 2), ("band_fft_sizes", 16)):
-            good = min(getattr(self, name), default=least) >= least
-            require(good, name, getattr(self, name), f"at least {least} samples each")
+        for name in ("fft_sizes", "band_fft_sizes"):
+            require(min(getattr(self, name), default=16) >= 16, name, getattr(self, name), "at least 16 samples each")
+        require(min(self.periods, default=2) >= 2, "periods", self.periods, "at least 2 samples each")
         require(self.channels >= 1, "channels", self.channels, "at least 1")
         require(0 <= self.n_sampled <= self.n, "n_sampled", self.n_sampled, f"0 to {self.n}, the number of all")
         require(self.crop_s >= 0, "crop_s", self.crop_s, "0 or more")
@@ -104,7 +104,7 @@ class DistillConfig:
         ValueError: a field is out of range; the message names it.
     """
 
-    kind: Literal["none", "ctc", "whisper"] = "ctc"
+    kind: Literal["none", "ctc", "whisper"] = "ctc"  # the teacher: nobody, transcripts, or Whisper
     steps_per_frame: int = 4  # CTC: steps in every frame; must exceed characters per frame, about 1.2 at 12.5 Hz
     whisper: str = ""  # Whisper: folder or hub name of a teacher, of any size, that listens to every batch
     width: int = 0  # Whisper: of the states that data.companions hold, 512 of base; in place of a teacher
@@ -140,6 +140,7 @@ class CodecLossConfig:
 
     def __post_init__(self) -> None:
         coerce(self)
+        require(min(self.fft_sizes, default=1) >= 1, "fft_sizes", self.fft_sizes, "sizes of at least 1")
         good = len(self.vq_starts) > 0 and min(self.vq_starts) >= 0
         require(good, "vq_starts", self.vq_starts, "one or more steps, from 0 on")
         require(self.vq_frames >= 1, "vq_frames", self.vq_frames, "at least 1")
