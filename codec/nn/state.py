@@ -48,5 +48,5 @@ def merge(old: State, new: State, active: Tensor) -> State:
 def full_precision(x: Tensor) -> AbstractContextManager[object]:
     """In mixed-precision training, the context of what must stay in float32."""
     device = x.device.type
-    is_mixed = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)  # no meta device has it
+    is_mixed = not x.is_meta and torch.is_autocast_enabled(device)  # which knows no meta tensors
     return torch.autocast(device, enabled=False) if is_mixed else nullcontext()
