@@ -11,5 +11,5 @@ from torch import Tensor
 def full_precision(x: Tensor) -> AbstractContextManager[object]:
     """The context of calculations with `x` that autocast leaves alone."""
     device = x.device.type
-    is_mixed = device != "meta" and torch.is_autocast_enabled(device)  # which raises for a device without any
+    is_mixed = not x.is_meta and torch.is_autocast_enabled(device)  # which knows no meta tensors
     return torch.autocast(device, enabled=False) if is_mixed else nullcontext()

@@ -76,7 +76,11 @@ def test_ranges_are_those_of_the_checks():
     assert trainer["steps"].expected == "at least 1"
     assert trainer["minutes"].expected == "0 or more"
     loss = {s.name: s for s in help.settings("train.losses.config", "CodecLossConfig")}
-    assert loss["pitch"].expected == "0 or more"  # by way of two constants
+    assert loss["terms.NAME.weight"].expected == "0 or more"
+    assert loss["distill.kind"].expected == "none, ctc or whisper"
+    codec = {s.name: s for s in help.settings("codec.config", "CodecConfig")}
+    assert codec["dim"].expected == "a positive number"  # by way of a constant
+    assert codec["quantizer.kind"].expected == "split, fsq, residual_vq"
     assert loss["discriminator.channels"].expected == "at least 1"
     tts = {s.name: s for s in help.settings("codec.tts.config", "TTSConfig")}
     assert (tts["backbone.n_layers"].default, tts["head_transformer.n_layers"].default) == ("10", "3")
