@@ -85,7 +85,7 @@ def test_workers_outlive_signals_to_the_group():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="multiple of world_size = 3"):
+    with pytest.raises(ValueError, match="multiple of the 3 processes"):
         take(1, world_size=3)
     with pytest.raises(ValueError, match="rank = 2"):
         take(1, rank=2, world_size=2)
