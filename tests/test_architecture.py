@@ -13,7 +13,8 @@ ALL_FILES = sorted(path for part in ("codec", "eval", "train") for path in (ROOT
 
 # Each part may import itself and what stands before it.
 ORDER = [
-    {"config", "files", "tensors"},
+    {"config", "files"},
+    {"tensors"},
     {"audio"},
     {"nn"},
     {"quant"},
