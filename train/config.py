@@ -139,8 +139,7 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
         raise ValueError(f"{where}: unknown settings {sorted(unknown)}; known are {', '.join(hints)}")
     values = {}
     for name, value in mapping.items():
-        if not _is_finite(value):
-            raise ValueError(f"{where}.{name} = {value}: expected a finite number")
+        _check_finite(value, f"{where}.{name}")
         kind = hints[name]
         if is_dataclass(kind) and isinstance(kind, type):
             value = from_mapping(kind, value or {}, f"{where}.{name}")
@@ -155,10 +154,11 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
         raise ValueError(f"{where}: {error}") from error
 
 
-def _is_finite(value: Any) -> bool:
-    """Whether no number in a setting is infinite or NaN."""
+def _check_finite(value: Any, where: str) -> None:
+    """Raises ValueError where a number in a setting is infinite or NaN."""
     if isinstance(value, Mapping):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
+        for name, inner in value.items():
+            _check_finite(inner, f"{where}.{name}")
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if not all(math.isfinite(number) for number in numbers if isinstance(number, float)):
+        raise ValueError(f"{where} = {value}: expected a finite number")

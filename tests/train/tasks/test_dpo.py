@@ -186,7 +186,7 @@ def overrides(folder, run, *more):
 
 def settings(*args):
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return main.plain(compose("train", overrides(*args)))
+        return main.plain(compose("train", overrides(*args)), overrides(*args))
 
 
 def logged(run):
