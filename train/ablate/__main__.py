@@ -23,12 +23,14 @@ from codec.files import atomic_file
 from codec.tokenizer import load
 from eval.metrics.base import MissingBackendError
 from eval.metrics.registry import make_metric
+from eval.pictures import save_figure
 from eval.provenance import environment
 from eval.results import SystemResult
 from eval.run import evaluate
 from eval.systems import CodecSystem
 from eval.testsets import Utterance, read_testset
 from train.ablate.cost import cost
+from train.ablate.figure import study_figure
 from train.ablate.outcome import Outcome, Point, markdown, outcome, write
 from train.ablate.study import Run, Study, plan, read_study
 from train.ablate.training import lock, train_all
@@ -54,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 1
             found = measure(study, done, utterances, args.out, args.jobs, failures)
             write(args.out, found, asdict(study), environment())
+            save_figure(study_figure(found), args.out / "figure")
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 1

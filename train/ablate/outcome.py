@@ -11,12 +11,10 @@ from typing import Any, NamedTuple
 
 from codec.files import atomic_file
 from eval.metrics.base import Column
-from eval.pictures import save_figure
 from eval.results import SystemResult
 from eval.stats import Difference, Interval, holm
 from eval.tables import table, title
 from train.ablate.cost import Cost
-from train.ablate.figure import study_figure
 
 
 class Point(NamedTuple):
@@ -128,12 +126,11 @@ def _compare(joined: dict[Point, SystemResult], reference: str, column: str) -> 
 
 
 def write(folder: Path, found: Outcome, study: dict[str, Any], made: dict[str, Any]) -> None:
-    """Write `table.md`, the figure, and `results.json` with the study and how it was made; each whole or not at all."""
+    """Write `table.md`, and `results.json` with the study and how it was made; each whole or not at all."""
     content = json.dumps({"study": study, **asdict(found), "made": made}, indent=1) + "\n"
     for name, text in (("table.md", markdown(found)), ("results.json", content)):
         with atomic_file(folder / name) as new:
             new.write_text(text, encoding="utf-8")
-    save_figure(study_figure(found), folder / "figure")
 
 
 def markdown(found: Outcome) -> str:
