@@ -163,6 +163,12 @@ def test_options_change_the_speech(options, sampling, run, tts):
     assert changed.shape != plain.shape or float((changed - plain).abs().max()) > 1e-3
 
 
+def test_a_text_may_begin_with_a_minus(run, tts):
+    assert run("-5 degrees.", "--voice", "ada.safetensors", "-o", "x.wav").exit_code == 0
+    said = read_audio("x.wav", None, RATE)
+    torch.testing.assert_close(said, expected(tts, "minus five degrees."), atol=1e-4, rtol=0)
+
+
 def test_language(run, tts):
     result = run("15", "--voice", "ada.safetensors", "-o", "x.wav", "--language", "de")
     assert result.exit_code == 0
@@ -255,6 +261,7 @@ OUT, VOICE = ["-o", "x.wav"], ["--voice", "ada.safetensors"]
         ([TEXT, "--voice", "none.wav", "--consent", NOTE, *OUT], "or a recording of 3 to 30 s"),
         ([TEXT, "--voice", "short.wav", "--consent", NOTE, *OUT], "short.wav: 1.00 s"),
         (["", *VOICE, *OUT], "text: empty"),
+        (["--langauge=de", *VOICE, *OUT], "--langauge=de: no such option"),
         (["👍", *VOICE, *OUT], "no letter or digit"),
         ([TEXT, *VOICE, *OUT, "--language", "tlh"], "tlh"),
         ([TEXT, *VOICE, *OUT, "--seed", "-1"], "seed = -1"),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.audio.error import AudioError
-from codec.audio.sound import check_rate, check_samples, native_path, open_sound
+from codec.audio.sound import check_rate, check_samples, mix_down, native_path, open_sound
 from codec.files import atomic_file
 
 Samples = NDArray | Tensor
@@ -90,7 +90,7 @@ def to_mono(samples: Audio, name: str = "audio") -> Tensor:
             stacklevel=3,
         )
     x = x.float()
-    x = x if x.ndim == 1 else x.mean(0)
+    x = x if x.ndim == 1 else mix_down(x)
     try:
         check_samples(x)
     except AudioError as error:

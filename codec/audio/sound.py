@@ -23,6 +23,7 @@ from codec.audio.error import AudioError
 from codec.audio.pieces import Layout, Pieces, as_it_is
 
 MAX_LEVEL = 32.0  # 30 dB above full scale: no recording, but integers that were turned into floats
+CANCELLED = 1e-4  # share of the power, -40 dB, that is left of channels of opposite polarity
 RATES = 100, 10_000_000  # Hz; beyond these it is no sample rate, and resampling would take for ever
 _UNKNOWN_LENGTH = 2**63 - 1  # in libsndfile
 _PATHS_REMEMBERED = 2**14
@@ -123,6 +124,18 @@ def check_samples(samples: Tensor, start: int = 0) -> None:
     raise AudioError(f"float samples reach {peak:g}, expected about [-1, 1]; divide samples of 16 bits by 32768")
 
 
+def mix_down(channels: Tensor) -> Tensor:
+    """Channels `[C, L]` as their mean `[L]`, or as the first one where they cancel each other: of opposite polarity."""
+    if len(channels) == 1:
+        return channels[0]
+    mono = channels.mean(0)
+    loudness = channels.square().mean()
+    if bool(mono.square().mean() < CANCELLED * loudness):
+        warnings.warn("channels of opposite polarity, which cancel each other: the first one is taken", stacklevel=2)
+        return channels[0]
+    return mono
+
+
 def native_path(path: str | os.PathLike[str]) -> str | bytes:
     """A path as soundfile takes it, whatever characters are in it: a name need not be UTF-8."""
     return str(path) if os.name == "nt" else os.fsencode(path)
@@ -196,4 +209,4 @@ def _read(file: soundfile.SoundFile, start: int, length: int) -> NDArray[np.floa
     x = file.read(length, dtype="float32", always_2d=True)
     if len(x) < length:
         raise AudioError(f"the file is truncated: {start + len(x)} of {file.frames} samples are there; copy it again")
-    return x[:, 0] if x.shape[1] == 1 else x.mean(1)
+    return mix_down(torch.from_numpy(x.T)).numpy()

@@ -15,7 +15,7 @@ app.command()(files.decode)
 app.command()(files.roundtrip)
 app.command()(models.info)
 app.command()(stream.stream)
-app.command()(speak.speak)
+app.command(context_settings={"ignore_unknown_options": True})(speak.speak)  # "-5 degrees" is a text
 app.command()(speak.voices)
 app.command("export-onnx")(models.to_onnx)
 app.command("export-voxtral")(models.to_voxtral)

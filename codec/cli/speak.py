@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -75,6 +76,8 @@ def speak(
 ) -> None:
     """Text to speech, in a shipped voice or that of a recording; the output says so, and who agreed."""
     check_precision(dtype)
+    if re.fullmatch(r"--?[A-Za-z][\w-]*(=.*)?", text):
+        fail(ValueError(f"{text}: no such option; see codec speak --help"))
     try:
         target = _target(out, play)
         from codec import tts  # here, as the other commands do without its packages

@@ -78,6 +78,16 @@ LENGTHS = {
 }
 
 
+def test_channels_of_opposite_polarity_do_not_cancel(tmp_path, read):
+    x = voice()[:, 0]
+    path = tmp_path / "opposite.wav"
+    soundfile.write(path, np.stack([x, -x], 1), RATE, subtype="FLOAT")
+    with pytest.warns(UserWarning, match="opposite polarity"):
+        np.testing.assert_allclose(read(path), x, atol=1e-6)
+    soundfile.write(path, np.stack([x, 0 * x], 1), RATE, subtype="FLOAT")
+    np.testing.assert_allclose(read(path), x / 2, atol=1e-6)
+
+
 @pytest.mark.filterwarnings("ignore:.*the header says")
 @pytest.mark.parametrize("name", LENGTHS)
 def test_files_from_the_field(name, read):
