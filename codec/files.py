@@ -39,6 +39,16 @@ def find_files(folder: Path) -> list[Path]:
     return sorted(files)
 
 
+def find_recordings(folder: Path) -> list[Path]:
+    """The recordings of `find_files`; how many others take ffmpeg to read is said in a warning."""
+    found = find_files(folder)
+    if foreign := [path for path in found if path.suffix.lower() in FOREIGN_SUFFIXES]:
+        warnings.warn(
+            f"{len(foreign)} files are left out, which take ffmpeg to read, the first being {foreign[0]}", stacklevel=3
+        )
+    return [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES]
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, of its suffix, synced and renamed to it on success, removed on failure."""

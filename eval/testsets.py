@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codec.files import AUDIO_SUFFIXES, FOREIGN_SUFFIXES, find_files
+from codec.files import find_recordings
 
 _REMEDY = "correct or delete the line, or write the manifest again with python -m train.data.manifest"
 _LABELS = ("text", "speaker", "language", "source")
@@ -86,13 +85,7 @@ def read_testset(source: str | Path, ids: str | Path | None = None) -> list[Utte
 
 
 def _scan(folder: Path) -> list[Utterance]:
-    found = find_files(folder)
-    if foreign := [path for path in found if path.suffix.lower() in FOREIGN_SUFFIXES]:
-        warnings.warn(
-            f"{len(foreign)} files are left out, which take ffmpeg to read, the first being {foreign[0]}", stacklevel=3
-        )
-    files = (path for path in found if path.suffix.lower() in AUDIO_SUFFIXES)
-    return [Utterance(str(path), id=str(path.relative_to(folder))) for path in files]
+    return [Utterance(str(path), id=str(path.relative_to(folder))) for path in find_recordings(folder)]
 
 
 def _parse(line: str, path: Path, number: int) -> Utterance:

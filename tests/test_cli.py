@@ -77,6 +77,15 @@ def test_roundtrip_of_a_folder_leaves_its_own_outputs_alone(run, tmp_path):
         assert {f.name for f in tmp_path.iterdir()} == {"a.wav", "a.codec.wav"}
 
 
+def test_files_of_a_folder_that_take_ffmpeg_are_named(run):
+    write_tone("in/a.wav")
+    Path("in/b.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    result = run("encode", "in", "--out", "out")
+    assert result.exit_code == 0
+    assert f"1 files are left out, which take ffmpeg to read, the first being {Path('in/b.m4a')}" in result.stderr
+    assert [path.name for path in Path("out").iterdir()] == ["a.tokens"]
+
+
 def test_folders_and_patterns(run, tmp_path):
     for i, name in enumerate(
         ("in/a.wav", "in/deep/er/b.flac", "in/deep/c.d.ogg", "in/E.WAV", "x1.wav", "x2.wav", "y.wav")

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from codec.audio.error import AudioError
 from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, show_warnings
-from codec.files import AUDIO_SUFFIXES, TOKENS_SUFFIX, find_files
+from codec.files import AUDIO_SUFFIXES, TOKENS_SUFFIX, find_files, find_recordings
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
@@ -168,7 +168,9 @@ def _find(inputs: list[str], suffixes: tuple[str, ...]) -> Iterator[tuple[Path, 
         path = Path(name)
         if os.path.isdir(path):
             with show_warnings():
-                yield from ((f, f.relative_to(path)) for f in find_files(path) if f.suffix.lower() in suffixes)
+                is_audio = suffixes == AUDIO_SUFFIXES
+                files = find_recordings(path) if is_audio else find_files(path)
+                yield from ((f, f.relative_to(path)) for f in files if f.suffix.lower() in suffixes)
         elif os.path.exists(path) or not glob.has_magic(name):
             yield path, Path(path.name)
         else:
