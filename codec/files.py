@@ -19,8 +19,11 @@ _PREFIX = ".new-"  # short, as the names of users may be as long as a file syste
 _MAX_SUFFIX = 32
 
 
-def find_files(folder: Path) -> list[Path]:
-    """Sorted paths of all files in a folder, in depth, also behind symbolic links; what a link repeats is left out."""
+def find_files(folder: Path, suffixes: tuple[str, ...] = ()) -> list[Path]:
+    """Sorted paths of the files of some suffixes, or of all, in a folder, in depth.
+
+    Also behind symbolic links; what a link repeats is left out.
+    """
     files: list[Path] = []
     seen: set[str] = set()
     starts = [folder]
@@ -36,12 +39,12 @@ def find_files(folder: Path) -> list[Path]:
                 files += [Path(place, name) for name in names]
                 links += [path for name in folders if (path := Path(place, name)).is_symlink()]
         starts = sorted(links)
-    return sorted(files)
+    return sorted(path for path in files if not suffixes or path.suffix.lower() in suffixes)
 
 
 def find_recordings(folder: Path) -> list[Path]:
     """The recordings of `find_files`; how many others take ffmpeg to read is said in a warning."""
-    found = find_files(folder)
+    found = find_files(folder, (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES))
     if foreign := [path for path in found if path.suffix.lower() in FOREIGN_SUFFIXES]:
         warnings.warn(
             f"{len(foreign)} files are left out, which take ffmpeg to read, the first being {foreign[0]}", stacklevel=3

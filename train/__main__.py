@@ -41,9 +41,10 @@ from train.dist import World, init_world
 from train.folder import RESUME, check_same, default_name, lock, record
 from train.log import Logger, RunLogger
 from train.loop import Trainer, TrainingError
+from train.losses.config import CodecLossConfig
 from train.memory import keep_freed_memory
 from train.suggest import advice
-from train.tasks.codec import CodecLossConfig, CodecTask
+from train.tasks.codec import CodecTask
 from train.tasks.dpo import DPOLossConfig, DPOTask
 from train.tasks.tts import TTSLossConfig, TTSTask
 

@@ -32,8 +32,6 @@ MAX_ROLLBACKS = 3
 BEST, LAST = RUN
 TRAINING = "training.json"  # in both: the step they are of, and what the best was judged by
 NONE = "none"  # as `trainer.best`
-
-
 REMEDY = "lower optim.lr or optim.clip_norm, or train in float32, in another run_dir"
 
 

@@ -17,6 +17,8 @@ from codec.files import atomic_file, atomic_folder
 from codec.tts.checkpoint import TOKENIZERS
 from codec.tts.config import TTSConfig
 from train import checkpoint
+from train.folder import CONFIG, STARTS
+from train.loop import BEST
 
 CONFIGS: dict[str, type[Any]] = {"codec": CodecConfig, "tts": TTSConfig, "dpo": TTSConfig}  # by task
 
@@ -69,10 +71,10 @@ def ship(run: Path, out: Path, description: str, data: str, results: str) -> Non
     Raises:
         CheckpointError: the run has no best weights or no checkpoint.
     """
-    settings: Any = OmegaConf.load(run / "config.yaml") if (run / "config.yaml").is_file() else {}
+    settings: Any = OmegaConf.load(run / CONFIG) if (run / CONFIG).is_file() else {}
     task = settings.get("task", "codec")
-    config, n_parameters, fingerprint = save_half(run / "best", out, task)
-    start = json.loads((run / "starts.jsonl").read_text().splitlines()[-1])
+    config, n_parameters, fingerprint = save_half(run / BEST, out, task)
+    start = json.loads((run / STARTS).read_text().splitlines()[-1])
     found = checkpoint.checkpoints(run / checkpoint.CHECKPOINTS)
     if not found:
         raise CheckpointError(f"{run / checkpoint.CHECKPOINTS}: no checkpoint")

@@ -168,9 +168,8 @@ def _find(inputs: list[str], suffixes: tuple[str, ...]) -> Iterator[tuple[Path, 
         path = Path(name)
         if os.path.isdir(path):
             with show_warnings():
-                is_audio = suffixes == AUDIO_SUFFIXES
-                files = find_recordings(path) if is_audio else find_files(path)
-                yield from ((f, f.relative_to(path)) for f in files if f.suffix.lower() in suffixes)
+                found = find_recordings(path) if suffixes == AUDIO_SUFFIXES else find_files(path, suffixes)
+                yield from ((file, file.relative_to(path)) for file in found)
         elif os.path.exists(path) or not glob.has_magic(name):
             yield path, Path(path.name)
         else:

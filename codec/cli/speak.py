@@ -77,7 +77,7 @@ def speak(
     """Text to speech, in a shipped voice or that of a recording; the output says so, and who agreed."""
     check_precision(dtype)
     if re.fullmatch(r"--?[A-Za-z][\w-]*(=.*)?", text):
-        fail(ValueError(f"{text}: no such option; see codec speak --help"))
+        fail(f"{text}: no such option; see codec speak --help")
     try:
         target = _target(out, play)
         from codec import tts  # here, as the other commands do without its packages

@@ -55,7 +55,7 @@ class PitchReader(nn.Module):
     def forward(self, z: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
         with full_precision(z):
             z = z.double()
-            past = torch.where(span.fresh, z[:, :1], tail.double())
+            past = span.past(tail.double(), z[:, :1])
             before = torch.cat([past, z[:, :-1]], dim=1)
             hidden = F.linear(torch.cat([before, z], dim=2), self.hidden.weight.double(), self.hidden.bias.double())
             y = F.linear(z, self.linear.weight.double()) + F.linear(hidden.tanh(), self.out.weight.double())

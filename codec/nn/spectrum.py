@@ -55,7 +55,7 @@ class SpectrumFront(nn.Module):
 
     def forward(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
         with full_precision(x):
-            past = tail.masked_fill(span.fresh, 0)[..., 0]
+            past = span.past(tail)[..., 0]
             x = torch.cat([past, x.float().flatten(1)], dim=1)
             features = (self._measure(x) - self.mean) / self.deviation
         return features, x[:, x.shape[1] - past.shape[1] :, None]

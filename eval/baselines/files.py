@@ -34,8 +34,8 @@ class Files:
         self.name, self.folder = name, folder
         self.paths: dict[str, list[Path]] = {}  # by name without suffix
         digest = hashlib.sha256()
-        for path in find_files(folder):
-            if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
+        for path in find_files(folder, AUDIO_SUFFIXES):
+            if path.is_file():
                 relative = path.relative_to(folder)
                 self.paths.setdefault(relative.with_suffix("").as_posix(), []).append(path)
                 digest.update(os.fsencode(f"{relative.as_posix()}\n") + hashlib.sha256(path.read_bytes()).digest())

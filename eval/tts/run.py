@@ -27,7 +27,8 @@ from eval.tts.items import Item
 from eval.tts.speak import COLUMNS, Speaker, Take
 from eval.tts.voices import Reference, Voices
 
-METRICS = ("asr", "speaker", "own_voice", "dnsmos", "squim")  # that need no recording of the same words
+OWN_VOICE = "own_voice"  # the one that needs other speakers' voices, too
+METRICS = ("asr", "speaker", OWN_VOICE, "dnsmos", "squim")  # that need no recording of the same words
 RECORDINGS = "recordings"  # stand in for a system
 ROUND_TRIP = "codec round trip"
 VOICE, SPEECH = "voice", "speech"  # stand in for a metric where there is no voice, or no speech to judge
@@ -153,7 +154,8 @@ class _Run:
 
     def _judge(self, result: SystemResult, takes: Sequence[Take], who: dict[str, Any] | None = None) -> SystemResult:
         """Fill in values and failures of the takes, and write them down under `who`."""
-        outputs = [_scorable(take, _others(take, takes)) for take in takes]
+        needs_others = any(spec.partition(":")[0] == OWN_VOICE for spec in self.columns)
+        outputs = [_scorable(take, _others(take, takes) if needs_others else []) for take in takes]
         score_all(result, outputs, self.columns, self.scores, self.workers)
         for take in takes:
             for key, value in take.values().items():
@@ -192,7 +194,9 @@ def _others(take: Take, takes: Sequence[Take]) -> list[Reference]:
 
 
 def _scorable(take: Take, others: list[Reference]) -> Scorable:
-    digest = hashlib.sha256(" ".join([take.digest, *(other.digest for other in others)]).encode()).hexdigest()[:16]
+    digest = take.digest
+    if others:
+        digest = hashlib.sha256(" ".join([digest, *(other.digest for other in others)]).encode()).hexdigest()[:16]
     return Scorable(take.item.id, digest, partial(_pair, take, others))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -11,9 +9,7 @@ from matplotlib.figure import Figure
 from eval.metrics.base import Column
 from eval.pictures import scale_rates
 from eval.tables import title
-
-if TYPE_CHECKING:
-    from train.ablate.outcome import Outcome
+from train.ablate.outcome import Outcome
 
 
 def study_figure(found: Outcome) -> Figure:

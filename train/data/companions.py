@@ -26,7 +26,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
@@ -34,6 +33,7 @@ from tqdm import tqdm
 from codec.audio.io import AudioError
 from codec.files import ESCAPE, atomic_file
 from codec.nn.precision import warn_if_emulated
+from codec.tensors import write_tensors
 from eval.metrics.base import MissingBackendError
 from eval.metrics.prosody import require_praat
 from eval.testsets import Utterance
@@ -210,8 +210,7 @@ def _write_pitch(path: Path, utterance: Utterance) -> str:
         return str(error)
     except RuntimeError as error:  # Praat's
         return f"{utterance.path}: no pitch: {error}"
-    with atomic_file(path) as new:
-        save_file({"f0": torch.from_numpy(f0)}, new)
+    write_tensors(path, {"f0": torch.from_numpy(f0)}, {})
     return ""
 
 
@@ -266,8 +265,7 @@ def _write_heard(batch: list[tuple[Path, Utterance]], listener: Listener, name: 
     for (path, _), item in zip(kept, heard, strict=True):
         tensors = {"f0": torch.from_numpy(read_companion(path).f0), "tokens": item.tokens.int()}
         tensors |= {"states": item.states.half(), "attention": item.attention.half()}
-        with atomic_file(path) as new:
-            save_file({key: tensor.cpu().contiguous() for key, tensor in tensors.items()}, new, {"whisper": name})
+        write_tensors(path, {key: tensor.cpu() for key, tensor in tensors.items()}, {"whisper": name})
     return failures
 
 

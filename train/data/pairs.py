@@ -16,10 +16,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from codec.files import ESCAPE, atomic_file
+from codec.tensors import write_tensors
 from codec.tts.config import SequenceConfig
 from codec.tts.text.tokenizer import TextTokenizer
 from train.data.speech import Sample, SpeechBatch, SpeechDataConfig, SpeechDataset, arrange, pack
@@ -90,8 +91,8 @@ def write_pairs(folder: Path, number: int, pairs: Sequence[Pair], n_codebooks: i
             file.write(json.dumps(asdict(pair.line), ensure_ascii=False) + "\n")
     codes = [torch.zeros(n_codebooks, 0, dtype=torch.int16)]
     codes += [part for pair in pairs for part in (pair.voice, pair.winner, pair.loser)]
-    with atomic_file(shard_path(folder, number, ".safetensors")) as new:  # last: with it, the shard is there
-        save_file({"codes": torch.cat(codes, dim=1)}, new)
+    # Last: with it, the shard is there.
+    write_tensors(shard_path(folder, number, ".safetensors"), {"codes": torch.cat(codes, dim=1)}, {})
 
 
 def read_lines(folder: Path, number: int) -> list[PairLine]:

@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from codec.files import ESCAPE, atomic_file
+from codec.tensors import write_tensors
 
 INDEX = "index.json"
 NAMES = ("codec", "model")  # in an index: they change when a folder moves, unlike the fingerprints beside them
@@ -196,8 +196,8 @@ def write_shard(folder: Path, number: int, utterances: Sequence[TokenUtterance],
     nothing = torch.zeros(n_codebooks, 0, dtype=torch.int16), torch.zeros(0, dtype=torch.uint8)
     codes = torch.cat([nothing[0], *(u.codes for u in utterances)], dim=1)
     activity = torch.cat([nothing[1], *(u.activity for u in utterances)])
-    with atomic_file(shard_path(folder, number, ".safetensors")) as new:  # last: with it, the shard is there
-        save_file({"codes": codes, "activity": activity}, new)
+    # Last: with it, the shard is there.
+    write_tensors(shard_path(folder, number, ".safetensors"), {"codes": codes, "activity": activity}, {})
 
 
 def read_lines(folder: Path, number: int) -> list[TokenLine]:

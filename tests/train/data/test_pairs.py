@@ -65,12 +65,12 @@ def test_shards_may_be_empty_but_not_all(tmp_path, folder):
 
 
 def test_a_killed_writer_leaves_no_half_of_a_shard(tmp_path, monkeypatch):
-    def die(tensors, path):
+    def die(tensors, path, metadata):
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
     write_index(tmp_path, INDEX | {"n_shards": 1})
-    monkeypatch.setattr("train.data.pairs.save_file", die)
+    monkeypatch.setattr("codec.tensors.save_file", die)
     with pytest.raises(KeyboardInterrupt):
         write_pairs(tmp_path, 0, [make_pair(0)], 3)
     assert not has_shard(tmp_path, 0)

@@ -105,12 +105,12 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch, source, config, finished, n
 
 
 def test_a_run_killed_within_a_shard_leaves_no_half_of_it(tmp_path, monkeypatch, source, config, finished):
-    def die(tensors, path):
+    def die(tensors, path, metadata):
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(tokens, "save_file", die)
+        patch.setattr("codec.tensors.save_file", die)
         with pytest.raises(KeyboardInterrupt):
             write_tokens(source, tmp_path / "out", config)
     assert not list((tmp_path / "out").glob("*.safetensors"))

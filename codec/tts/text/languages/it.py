@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codec.tts.text.languages.entry import Clock, Dates, Fractions, Language, symbols
-from codec.tts.text.languages.romance import ORDINALS
+from codec.tts.text.languages.romance import ORDINALS, one
 
 ENTRY = Language(
     ",",
@@ -48,7 +48,7 @@ ENTRY = Language(
     before_number={"n.": "numero", "n°": "numero", "pag.": "pagina"},
     scales=("mila", "milione di", "milioni di", "miliardo di", "miliardi di"),
     scale_letters={"M": "milioni di"},
-    one=lambda unit: "una" if unit.partition(" ")[0].endswith("a") else "un",
+    one=one("un", "una"),
     ordinals=ORDINALS,
     numbered="Guerra|Parte|Capitolo|Tomo|Atto|Secolo|Tipo",
     reign=("{ordinal}", "{ordinal}"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codec.tts.text.languages.entry import Clock, Dates, Fractions, Language, symbols
-from codec.tts.text.languages.romance import ORDINALS
+from codec.tts.text.languages.romance import ORDINALS, one
 
 ENTRY = Language(
     ",",
@@ -48,7 +48,7 @@ ENTRY = Language(
     before_number={"n.º": "número", "N.º": "Número", "pág.": "página"},
     scales=("mil", "milhão", "milhões", "bilhão", "bilhões"),
     scale_letters={"M": "milhões"},
-    one=lambda unit: "uma" if unit.partition(" ")[0].endswith("a") else "um",
+    one=one("um", "uma"),
     ordinals=ORDINALS,
     numbered="Guerra|Parte|Capítulo|Tomo|Ato|Século|Tipo",
     reign=("{ordinal}", "{ordinal}"),

@@ -11,6 +11,11 @@ def feminine(ordinal: str) -> str:
     return re.sub(r"o\b", "a", ordinal)
 
 
+def one(masculine: str, feminine: str) -> Callable[[str], str]:
+    """The word for 1 before a unit."""
+    return lambda unit: feminine if unit.partition(" ")[0].endswith("a") else masculine
+
+
 ORDINALS: dict[str, Callable[[str], str]] = {
     r"(?<!\d)(\d+)\.?º(?![\w°])": str,
     r"(?<!\d)(\d+)\.?ª(?!\w)": feminine,
