@@ -27,7 +27,7 @@ from eval.metrics.base import Pair
 from eval.score import Job, columns_of, score_each
 from eval.tables import table
 from eval.testsets import read_testset
-from train.data.companions import find_pitch
+from train.data.audio.companions import find_pitch
 from train.losses.controls import ControlLoss
 
 METRICS = ("pesq_wb", "estoi")

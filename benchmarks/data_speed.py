@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from train.data.audio import CropDataset, DataConfig
+from train.data.audio.crops import CropDataset, DataConfig
 from train.data.loader import make_loader
 from train.data.manifest import read_manifest
 

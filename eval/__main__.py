@@ -11,7 +11,7 @@ from eval.metrics.registry import DEFAULT, METRICS
 from eval.pictures import rate_quality, save_figure
 from eval.provenance import environment
 from eval.run import evaluate
-from eval.systems import ANCHORS, BASELINES, FILES, PRETRAINED
+from eval.systems.registry import ANCHORS, BASELINES, FILES, PRETRAINED
 from eval.tables import markdown, write
 from eval.testsets import Utterance, read_lines, read_testset
 

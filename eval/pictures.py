@@ -15,7 +15,7 @@ from torch import Tensor
 from codec.files import atomic_file
 from eval.metrics.base import Column
 from eval.results import Results, SystemResult
-from eval.systems import BASELINES
+from eval.systems.registry import BASELINES
 
 FFT_SIZE = 1024
 FLOOR_DB = -80.0

@@ -19,15 +19,15 @@ from torch import Tensor
 
 from codec.audio.io import read_audio
 from codec.files import atomic_file
-from eval.align import CUT, find_lag, shift
-from eval.baselines.base import SAMPLE_RATE, MissingProgramError, System
-from eval.baselines.files import Files
+from eval.lag import CUT, find_lag, shift
 from eval.metrics.base import Column, MissingBackendError, Pair
 from eval.metrics.registry import make_metric
 from eval.progress import progress
 from eval.results import CODING, REFERENCE, Recording, Results, SystemResult, file_of
 from eval.score import Job, score_each
-from eval.systems import make_system
+from eval.systems.base import SAMPLE_RATE, MissingProgramError, System
+from eval.systems.files import Files
+from eval.systems.registry import make_system
 from eval.testsets import Utterance
 
 SCORE_KEYS = ("system", "version", "id", "digest", "metric", "metric_version")
@@ -113,7 +113,7 @@ def evaluate(
     Systems run in this process, one recording at a time, which is how their speed is measured.
 
     Args:
-        systems: what to measure, in the order of tables, or their names (see `eval.systems.make_system`).
+        systems: what to measure, in the order of tables, or their names (see `eval.systems.registry.make_system`).
         utterances: recordings of any sample rate.
         metrics: names as in `eval.metrics.registry`.
         out: folder of the run, made if need be. Coded and scored recordings are taken from it

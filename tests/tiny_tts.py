@@ -11,8 +11,8 @@ from codec.tts.checkpoint import save_tts
 from codec.tts.config import PRESETS
 from codec.tts.model import TTSModel
 from codec.tts.text.tokenizer import BPETokenizer
-from train.data.pairs import Pair, PairLine, write_pairs
-from train.data.tokens import TokenUtterance, write_index, write_shard
+from train.data.pairs.dataset import Pair, PairLine, write_pairs
+from train.data.tokens.shards import TokenUtterance, write_index, write_shard
 
 TEXTS = ("one two", "three 4 five", "six", "seven", "eight nine", "...")  # the last has no words
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from codec.tts.config import PRESETS
-from train.data.alignment import INDEX, Alignment, write_alignments
-from train.data.tokens import TokenSet, TokenUtterance, write_index, write_shard
+from train.data.tokens.alignment import INDEX, Alignment, write_alignments
+from train.data.tokens.shards import TokenSet, TokenUtterance, write_index, write_shard
 
 TEXTS = ["the quick brown fox", "a lazy dog", "over and over again", "jumps", "the fox sleeps"]
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from train import help
+from train.settings import help
 
 if __name__ == "__main__" and {"-h", "--help"} & set(sys.argv):  # before torch is imported, which takes seconds
     print(help.text())
@@ -33,17 +33,17 @@ from codec.checkpoint.store import CheckpointError
 from codec.config import PRESETS, preset
 from codec.quant import AnyQuantizerConfig
 from codec.tts.config import PRESETS as TTS_PRESETS
-from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping, of_one_kind, register
-from train.data.audio import DataConfig
-from train.data.pairs import PreferenceDataConfig
-from train.data.speech import SpeechDataConfig
+from train.data.audio.crops import DataConfig
+from train.data.pairs.dataset import PreferenceDataConfig
+from train.data.tokens.sequences import SpeechDataConfig
 from train.dist import World, init_world
 from train.folder import RESUME, check_same, default_name, lock, record
 from train.log import Logger, RunLogger
 from train.loop import Trainer, TrainingError
 from train.losses.config import CodecLossConfig
 from train.memory import keep_freed_memory
-from train.suggest import advice
+from train.settings.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping, of_one_kind, register
+from train.settings.suggest import advice
 from train.tasks.codec import CodecTask
 from train.tasks.dpo import DPOLossConfig, DPOTask
 from train.tasks.tts import TTSLossConfig, TTSTask

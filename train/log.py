@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from codec.audio.io import write_audio
 from codec.files import atomic_file
-from train.config import LoggerConfig
+from train.settings.config import LoggerConfig
 from train.tasks.base import Validation
 
 

@@ -21,11 +21,11 @@ from codec.checkpoint.store import RUN, check_tensors
 from codec.files import atomic_folder
 from train import checkpoint
 from train.checkpoint import Progress
-from train.config import OptimConfig, TrainerConfig
 from train.dist import World, barrier, choose_precision, largest_of, mean_of, parallelize
-from train.freeze import freeze
+from train.init.freeze import freeze
 from train.log import Logger
 from train.optim import WeightAverage, learning_rate, make_optimizer
+from train.settings.config import OptimConfig, TrainerConfig
 from train.tasks.base import Task
 
 MAX_ROLLBACKS = 3

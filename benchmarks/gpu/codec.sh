@@ -3,7 +3,7 @@
 #
 #     bash benchmarks/gpu/codec.sh OUTPUT_FOLDER TRAIN DEV COMPANIONS [RUN_FOLDER] [setting=value ...]
 #
-# TRAIN and DEV are manifests, folders or tar shards, COMPANIONS the folder of `train.data.companions`. The run goes on from RUN_FOLDER's last checkpoint if there is
+# TRAIN and DEV are manifests, folders or tar shards, COMPANIONS the folder of `train.data.audio.companions`. The run goes on from RUN_FOLDER's last checkpoint if there is
 # one, else from the weights in codec/weights if they are there, else from scratch. OUTPUT_FOLDER gets metrics.jsonl,
 # config.yaml, and the best weights in half precision, in pieces of less than 16 MB: `cat best.part-* | tar x`.
 set -euo pipefail

@@ -3,8 +3,8 @@
 #
 #     bash benchmarks/gpu/tts_small.sh OUTPUT_FOLDER TRAIN DEV [RUN_FOLDER] [setting=value ...]
 #
-# TRAIN and DEV are folders of token shards (`python -m train.data.tokenize`, then `python -m
-# train.data.align --phonemes`), or such folders as .tar.gz. The run goes on from the last checkpoint in RUN_FOLDER,
+# TRAIN and DEV are folders of token shards (`python -m train.data.tokens.tokenize`, then `python -m
+# train.data.tokens.align --phonemes`), or such folders as .tar.gz. The run goes on from the last checkpoint in RUN_FOLDER,
 # else from scratch; `model.init=FOLDER` starts from a checkpoint. OUTPUT_FOLDER gets metrics.jsonl, config.yaml, and
 # the best weights in half precision, in pieces of less than 16 MB: `cat best.part-* | tar x`.
 set -euo pipefail

@@ -15,11 +15,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from codec.audio.io import read_audio
-from eval.baselines.base import SAMPLE_RATE
 from eval.listen.key import Key, Kind, Trial
 from eval.listen.low_anchor import LOW_ANCHOR, low_anchor
 from eval.report.anchors import LOWPASS
 from eval.results import REFERENCE, Results, file_of
+from eval.systems.base import SAMPLE_RATE
 
 N_TRIALS: dict[Kind, int] = {"mushra": 10, "abx": 16}
 

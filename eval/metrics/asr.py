@@ -22,9 +22,9 @@ from safetensors import SafetensorError
 
 from codec.tts.text.languages import primary_tag
 from codec.tts.text.normalise import normalise as in_words
-from eval.ctc import SemanticReader
 from eval.metrics.base import Column, Metric, MissingBackendError, Pair, Spoken
 from eval.metrics.rate import at_rate
+from eval.metrics.semantic_asr import SemanticReader
 from eval.spelling import normalise as fold
 
 RATE = 16_000  # Hz, of what most recognisers hear

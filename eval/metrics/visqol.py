@@ -12,9 +12,9 @@ from pathlib import Path
 
 import soundfile
 
-from eval.baselines.base import run_program
 from eval.metrics.base import Column, Metric, MissingBackendError, Pair
 from eval.metrics.rate import at_rate
+from eval.systems.base import run_program
 
 RATE = 16_000  # Hz, of the speech mode
 COLUMNS = (Column("visqol", "ViSQOL", True, 2),)

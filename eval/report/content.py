@@ -6,7 +6,7 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import Any
 
-from eval.codes import run_stats
+from eval.probes.codes import run_stats
 from eval.progress import progress
 from eval.report.anchors import ANCHORS, misorders
 from eval.report.runs import Runs, restrict

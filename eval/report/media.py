@@ -11,9 +11,9 @@ import numpy as np
 import soundfile
 
 from codec.audio.io import read_audio
-from eval.baselines.base import SAMPLE_RATE
 from eval.progress import progress
 from eval.report.runs import Runs, Source
+from eval.systems.base import SAMPLE_RATE
 
 # In libsndfile's terms; near 46 kbit/s for speech. Copies of the test clips score PESQ-WB 4.48 or more (of 4.64).
 OPUS_COMPRESSION = 0.85

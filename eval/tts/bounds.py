@@ -8,10 +8,10 @@ from pathlib import Path
 
 from codec.audio.io import AudioError, read_audio, write_audio
 from codec.tokenizer import Tokenizer
-from eval.baselines.base import SAMPLE_RATE
 from eval.progress import progress
 from eval.results import file_of
 from eval.run import Lines
+from eval.systems.base import SAMPLE_RATE
 from eval.tts.items import Item
 from eval.tts.speak import Take
 from eval.tts.voices import Reference

@@ -18,10 +18,10 @@ from codec.files import ESCAPE, atomic_file
 from codec.tts.sampling import Sampling
 from codec.tts.speech import TTS, load
 from codec.tts.text.languages import primary_tag
-from eval.baselines.base import SAMPLE_RATE
 from eval.metrics.base import Column, Spoken
 from eval.results import Recording, Results, SystemResult
 from eval.run import SCORE_KEYS, Lines, Scorable, metric_columns, score_all, usable_metrics
+from eval.systems.base import SAMPLE_RATE
 from eval.tts.bounds import recorded, round_trip
 from eval.tts.items import Item
 from eval.tts.speak import COLUMNS, Speaker, Take

@@ -12,7 +12,7 @@ from torch import Tensor
 from codec.audio.io import AudioError, read_audio
 from codec.tts.speech import TTS
 from codec.tts.voices import Voice
-from eval.baselines.base import SAMPLE_RATE, resample
+from eval.systems.base import SAMPLE_RATE, resample
 from eval.tts.items import VOICE_SUFFIX, Item
 
 

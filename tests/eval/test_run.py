@@ -10,12 +10,12 @@ import torch
 
 import eval.run
 from eval import tables
-from eval.baselines.base import Coded
 from eval.metrics import registry
 from eval.metrics.asr import asr_metric
 from eval.metrics.base import Column, Metric, MissingBackendError
 from eval.results import CODING, REFERENCE, Results, file_of
 from eval.run import evaluate
+from eval.systems.base import Coded
 from eval.testsets import Utterance
 
 METRICS = ("mel", "estoi")

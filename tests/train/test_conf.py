@@ -11,10 +11,10 @@ from codec.quant.residual import ResidualVQConfig
 from codec.settings import read
 from codec.tts.config import TTSConfig
 from train.__main__ import plain  # which also registers the base settings
-from train.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping
-from train.data.made import MadeDataConfig
-from train.data.pairs import PreferenceDataConfig
-from train.data.speech import SpeechDataConfig
+from train.data.audio.made import MadeDataConfig
+from train.data.pairs.dataset import PreferenceDataConfig
+from train.data.tokens.sequences import SpeechDataConfig
+from train.settings.config import LoggerConfig, OptimConfig, TrainerConfig, from_mapping
 from train.tasks.codec import CodecLossConfig
 from train.tasks.dpo import DPOLossConfig
 from train.tasks.tts import TTSLossConfig

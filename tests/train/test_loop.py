@@ -13,10 +13,10 @@ from torch import nn
 
 from codec.checkpoint.store import CheckpointError
 from train import checkpoint, dist
-from train.config import LoggerConfig, OptimConfig, TrainerConfig
 from train.dist import init_world
 from train.log import RunLogger
 from train.loop import Trainer, TrainingError
+from train.settings.config import LoggerConfig, OptimConfig, TrainerConfig
 from train.tasks.base import Validation
 
 

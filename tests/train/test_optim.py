@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from train.config import OptimConfig
 from train.optim import WeightAverage, learning_rate, make_optimizer
+from train.settings.config import OptimConfig
 
 
 def test_cosine_over_the_whole_run():

@@ -16,8 +16,8 @@ from codec.tts.config import PRESETS, TransformerConfig, TTSConfig
 from codec.tts.model import TTSModel
 from codec.tts.pretrained import HF, INDEX, TOKENIZER, adjacent_pairs, read_backbone, read_tokenizer
 from codec.tts.text.tokenizer import SPECIAL_TOKENS
-from train.data.speech import SpeechDataConfig
-from train.data.tokens import TokenUtterance, write_index, write_shard
+from train.data.tokens.sequences import SpeechDataConfig
+from train.data.tokens.shards import TokenUtterance, write_index, write_shard
 from train.tasks.tts import TTSLossConfig, TTSTask
 
 transformers = pytest.importorskip("transformers")

@@ -16,13 +16,13 @@ from codec.config import CodecConfig
 from codec.settings import read
 from train.__main__ import common, plain  # which also registers the settings that overrides change
 from train.checkpoint import CHECKPOINTS, checkpoints, read_progress
-from train.config import TrainerConfig, from_mapping
-from train.data.audio import DataConfig
+from train.data.audio.crops import DataConfig
 from train.data.manifest import read_manifest
 from train.folder import CONFIG
 from train.loop import LAST
 from train.losses.config import CodecLossConfig
-from train.suggest import CONF, advice
+from train.settings.config import TrainerConfig, from_mapping
+from train.settings.suggest import CONF, advice
 
 ROOT = CONF.parent
 GROUPS = {"data": DataConfig, "loss": CodecLossConfig}  # of the codec's task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from eval.ctc import SpellingHead
+from eval.metrics.semantic_asr import SpellingHead
 from eval.spelling import BLANK, N_SYMBOLS, ctc_losses
 
 BLANK_BIAS = 4.0

@@ -1,6 +1,6 @@
 """Learning from what a Whisper heard: tokens of text, each with its place in the audio and its meaning there.
 
-Nothing here needs the Whisper itself, as what it heard may come from files (`train.data.companions`).
+Nothing here needs the Whisper itself, as what it heard may come from files (`train.data.audio.companions`).
 """
 
 from __future__ import annotations

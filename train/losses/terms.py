@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from codec.config import CodecConfig
 from codec.model import CodecOutput
-from train.data.audio import Batch
+from train.data.audio.crops import Batch
 from train.losses.config import CodecLossConfig
 
 

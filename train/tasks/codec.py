@@ -22,26 +22,26 @@ from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
 from codec.settings import read
 from codec.tokenizer import load
-from eval.ctc import save_head
 from eval.metrics.base import Pair
 from eval.metrics.registry import DEFAULT, make_metric
+from eval.metrics.semantic_asr import save_head
 from eval.score import Job, columns_of, failures, score_each
 from eval.spelling import normalise
-from train.config import from_mapping
-from train.data.audio import Batch, CropDataset, DataConfig
+from train.data.audio.crops import Batch, CropDataset, DataConfig
+from train.data.audio.made import MadeDataConfig
 from train.data.loader import ValidClip, check_shares, make_loader, valid_clips
-from train.data.made import MadeDataConfig
 from train.data.manifest import read_manifest
 from train.dist import gather_batch, share
-from train.freeze import is_frozen
+from train.init.freeze import is_frozen
+from train.init.transform import start_as_transform, start_as_vocoder
+from train.init.weights import FRESH, fresh_start, take_weights
 from train.losses.config import CodecLossConfig
 from train.losses.controls import ControlLoss
 from train.losses.ctc import CTCHead
 from train.losses.terms import Pass, Setup, make_terms
-from train.start import FRESH, fresh_start, take_weights
+from train.settings.config import from_mapping
 from train.tasks.base import Validation
 from train.tasks.made import AGREEMENT, MadePairs
-from train.transform import start_as_transform, start_as_vocoder
 
 VALID_SECONDS = 8.0
 VALID_AUDIO = 4  # clips to listen to
@@ -56,7 +56,7 @@ class CodecTask:
         data: what to train and validate on.
         loss: which losses count how much, when.
         seed: of the data's order and crops.
-        init: weights to start from: `transform` (see `train.transform`), `random`, or those of a checkpoint, as
+        init: weights to start from: `transform` (see `train.init.transform`), `random`, or those of a checkpoint, as
             `codec.load` takes it.
         n_valid: clips to validate on.
         init_encoder: `transform` or `random` for a fresh encoder beside the other weights of a checkpoint. One without
@@ -93,7 +93,7 @@ class CodecTask:
         if codec_config.head == "source_filter" and not data.companions:
             raise ValueError(
                 "data.companions = '': the head source_filter learns pitch; make a folder of it with "
-                "python -m train.data.companions MANIFEST --out FOLDER, and give it"
+                "python -m train.data.audio.companions MANIFEST --out FOLDER, and give it"
             )
         if start == "transform":
             some = self.dataset.collate([self.dataset[i] for i in range(START_CLIPS)])

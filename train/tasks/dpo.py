@@ -16,10 +16,10 @@ from torch import Tensor
 from codec.settings import require
 from codec.tts.checkpoint import load_tts, resolve_tts
 from codec.tts.model import TTSLosses
-from train.config import from_mapping
 from train.data.loader import make_loader
-from train.data.pairs import PairSet, PreferenceBatch, PreferenceDataConfig, PreferenceDataset
+from train.data.pairs.dataset import PairSet, PreferenceBatch, PreferenceDataConfig, PreferenceDataset
 from train.losses.preference import accuracy, preference_loss, reward_margins
+from train.settings.config import from_mapping
 from train.tasks.tts import VALID_AUDIO, TTSLossConfig, TTSTask
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from codec.config import CodecConfig
 from codec.model import Codec, CodecOutput
-from train.data.made import CodeSource, MadeDataConfig, RandomCodes, TokenCodes
-from train.freeze import is_frozen
+from train.data.audio.made import CodeSource, MadeDataConfig, RandomCodes, TokenCodes
+from train.init.freeze import is_frozen
 from train.losses.codes import CodesLoss
 
 AGREEMENT = ("made_codes_equal", "made_semantic_equal", "codes_equal", "semantic_equal")  # see `MadePairs.agreement`

@@ -25,11 +25,11 @@ from codec.tts.model import TTSLosses, TTSModel
 from codec.tts.pretrained import HF, read_backbone, read_tokenizer
 from codec.tts.sampling import Sampling
 from codec.tts.text.tokenizer import BPETokenizer, TextTokenizer
-from train.config import from_mapping
 from train.data.loader import check_shares, make_loader
-from train.data.speech import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
-from train.data.tokens import TokenSet
+from train.data.tokens.sequences import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
+from train.data.tokens.shards import TokenSet
 from train.dist import share
+from train.settings.config import from_mapping
 from train.tasks.base import Validation
 
 VALID_ROWS = 8  # packed rows that validation losses are measured on

@@ -11,8 +11,8 @@ import torch
 
 from codec.audio.io import AudioError
 from eval.testsets import Utterance
-from train.data.audio import CropDataset, DataConfig
-from train.data.augment import AugmentConfig
+from train.data.audio.augment import AugmentConfig
+from train.data.audio.crops import CropDataset, DataConfig
 from train.data.loader import make_loader, valid_clips
 from train.data.manifest import read_manifest
 

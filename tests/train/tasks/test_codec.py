@@ -10,8 +10,8 @@ from codec.audio.io import read_audio
 from codec.checkpoint.store import CheckpointError, save_checkpoint
 from codec.config import preset
 from codec.model import Codec
-from eval.ctc import SemanticReader
-from train.data.audio import DataConfig
+from eval.metrics.semantic_asr import SemanticReader
+from train.data.audio.crops import DataConfig
 from train.losses.config import CodecLossConfig, DiscriminatorConfig, DistillConfig, paper_terms
 from train.tasks.codec import CodecTask
 

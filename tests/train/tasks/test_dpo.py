@@ -17,7 +17,7 @@ import train.__main__ as main
 from codec.tokenizer import Tokenizer
 from codec.tokens.layout import END
 from codec.tts.checkpoint import load_tts
-from train.data.pairs import PreferenceDataConfig
+from train.data.pairs.dataset import PreferenceDataConfig
 from train.tasks.dpo import DPOLossConfig, DPOTask
 
 ROOT = Path(__file__).parents[3]

@@ -12,14 +12,14 @@ from codec.checkpoint.store import CheckpointError, save_checkpoint
 from codec.config import preset
 from codec.model import Codec
 from codec.tokenizer import Tokenizer
-from train.config import OptimConfig, TrainerConfig
-from train.data.companions import write_companions
-from train.data.made import MadeDataConfig, RandomCodes
+from train.data.audio.companions import write_companions
+from train.data.audio.made import MadeDataConfig, RandomCodes
 from train.dist import World
-from train.freeze import freeze
+from train.init.freeze import freeze
 from train.log import Logger
 from train.loop import Trainer
 from train.losses.config import CodecLossConfig, DistillConfig, paper_terms
+from train.settings.config import OptimConfig, TrainerConfig
 from train.tasks.codec import CodecTask
 
 CLIPS = str(Path(__file__).parents[2] / "data")

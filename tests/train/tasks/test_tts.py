@@ -11,11 +11,11 @@ import codec.tts
 from codec.checkpoint.store import CheckpointError
 from codec.tts.checkpoint import load_tts
 from codec.tts.config import DESIGNS, HEADS, PRESETS, SequenceConfig, TTSConfig
-from train.config import OptimConfig, TrainerConfig
-from train.data.speech import SpeechDataConfig
+from train.data.tokens.sequences import SpeechDataConfig
 from train.dist import World
 from train.log import Logger
 from train.loop import Trainer
+from train.settings.config import OptimConfig, TrainerConfig
 from train.tasks.tts import TTSLossConfig, TTSTask
 
 WORLD = World(0, 1, torch.device("cpu"))

@@ -1,1 +1,0 @@
-"""Other codecs to compare with, each behind the `System` protocol."""

@@ -1,0 +1,154 @@
+"""`python -m eval.probes.semantic`: how much the semantic codes of codecs say about text and sounds, as a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchaudio.transforms import MFCC
+
+from codec.audio.io import read_audio
+from codec.quant.vq import VQ, VQConfig
+from codec.tokenizer import Tokenizer, load
+from eval.probes.abx import Segment, abx_error, split_segments
+from eval.probes.linear import Purity, ctc_probe, purity
+from eval.progress import progress
+from eval.tables import table
+from eval.testsets import read_testset
+
+N_CLUSTERS = 50  # of MFCCs, standing in for phones
+N_MFCC = 13
+MFCC_RATE = 100  # per second
+HEADER = (
+    "model", "CER of a linear probe", "purity", "by chance", "NMI", "by chance", "ABX within speaker", "ABX across"
+)  # fmt: skip
+
+
+@dataclass
+class Spoken:
+    """Recordings with transcripts, equally long lists."""
+
+    waveforms: list[Tensor]  # [L]
+    texts: list[str]
+    speakers: list[str]  # empty: unknown
+
+
+@dataclass(frozen=True)
+class Semantics:
+    """How much the semantic codes of a codec say."""
+
+    cer: float  # of a linear probe of the codes, on the test recordings
+    found: Purity  # of the codes against clusters of MFCCs, on the training recordings, as all below
+    chance: Purity  # of the same codes shuffled
+    abx_within: float | None  # error rate for codebook entries, clusters as labels; chance is 0.5
+    abx_across: float | None  # the same with X of another speaker; None: fewer than two speakers
+
+
+def read_spoken(source: str | Path, minutes: float, sample_rate: int) -> Spoken:
+    """The recordings of `source` that have a transcript, evenly spread, up to about `minutes`.
+
+    Raises:
+        ValueError: there are none, or one cannot be read.
+    """
+    utterances = [u for u in read_testset(source) if u.text]
+    if not utterances:
+        raise ValueError(f"{source}: no transcripts; use a manifest with a text for each recording")
+    total = sum(u.duration_s or 0 for u in utterances)
+    step = max(1, int(total / (60 * minutes)))
+    spoken = Spoken([], [], [])
+    for u in progress(utterances[::step], unit="file", desc="read"):
+        spoken.waveforms.append(read_audio(u.path, None, sample_rate))
+        spoken.texts.append(u.text or "")
+        spoken.speakers.append(u.speaker or "")
+    return spoken
+
+
+def semantic_codes(tokenizer: Tokenizer, waveforms: list[Tensor]) -> list[Tensor]:
+    """Codes `[T]` of the semantic codebook for each waveform."""
+    rate = tokenizer.config.sample_rate
+    bar = progress(waveforms, unit="file", desc="encode")
+    return [tokenizer.encode(waveform, rate).codes[0, 0].cpu().clone() for waveform in bar]
+
+
+def sound_labels(waveforms: list[Tensor], n_frames: list[int], sample_rate: int, frame_rate: float) -> list[Tensor]:
+    """One of `N_CLUSTERS` clusters of mean MFCCs for each codec frame, `[T]` for each waveform."""
+    mfcc = MFCC(sample_rate, N_MFCC, melkwargs={"hop_length": sample_rate // MFCC_RATE, "n_mels": 40})
+    per_frame = MFCC_RATE / frame_rate
+    features = []
+    for waveform, n in zip(waveforms, n_frames, strict=True):
+        x = mfcc(waveform).T  # [100 per second, N_MFCC]
+        frame = (torch.arange(len(x)) / per_frame).long().clamp(max=n - 1)
+        sums = torch.zeros(n, N_MFCC).index_add_(0, frame, x)
+        features.append(sums / torch.bincount(frame, minlength=n).clamp(min=1)[:, None])
+    joined = torch.cat(features)
+    joined = (joined - joined.mean(0)) / joined.std(0)
+    clusters = VQ(VQConfig(N_CLUSTERS, N_MFCC))
+    clusters.start(joined, torch.Generator().manual_seed(0))
+    return list(clusters.encode(joined).split(n_frames))
+
+
+def semantics(tokenizer: Tokenizer, train: Spoken, test: Spoken) -> Semantics:
+    """Probe, purity and ABX of one codec.
+
+    Raises:
+        ValueError: no test transcript has any letter, or the codec has no semantic codebook.
+    """
+    config, quantizer = tokenizer.config, tokenizer.model.quantizer
+    if not config.quantizer.semantic_dim:
+        raise ValueError(f"quantizer.kind = {config.quantizer.kind!r}: has no semantic codebook; give another codec")
+    codes, test_codes = (semantic_codes(tokenizer, spoken.waveforms) for spoken in (train, test))
+    cer = ctc_probe(codes, train.texts, test_codes, test.texts, config.codebook_sizes[0])
+    labels = sound_labels(train.waveforms, [len(c) for c in codes], config.sample_rate, config.frame_rate)
+    joined, joined_labels = torch.cat(codes), torch.cat(labels)
+    shuffled = joined[torch.randperm(len(joined), generator=torch.Generator().manual_seed(0))]
+    decode = quantizer.books[0].decode
+    segments: list[Segment] = []
+    for item, sounds, speaker in zip(codes, labels, train.speakers, strict=True):
+        if speaker:
+            segments += split_segments(decode(item.to(tokenizer.model.device)), sounds, speaker)
+    return Semantics(
+        cer,
+        purity(joined, joined_labels),
+        purity(shuffled, joined_labels),
+        abx_error(segments, across=False),
+        abx_error(segments, across=True),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print a line for each codec."""
+    parser = argparse.ArgumentParser(prog="python -m eval.probes.semantic", description=__doc__)
+    parser.add_argument("models", nargs="+", help="checkpoint folders, hub ids, presets, or default")
+    parser.add_argument("--train", required=True, help="manifest with transcripts, for the probe")
+    parser.add_argument("--test", required=True, help="manifest with transcripts, to read")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of training speech")
+    args = parser.parse_args(argv)
+    read = cache(read_spoken)  # once for all codecs of one sample rate
+    rows, status = [], 0
+    try:
+        for name in args.models:
+            tokenizer = load(name)
+            rate = tokenizer.config.sample_rate
+            train, test = read(args.train, args.minutes, rate), read(args.test, args.minutes, rate)
+            rows.append([name, *_cells(semantics(tokenizer, train, test))])
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 1
+    if rows:
+        print(table(HEADER, rows))
+    return status
+
+
+def _cells(s: Semantics) -> list[str]:
+    numbers = [s.cer, s.found.purity, s.chance.purity, s.found.nmi, s.chance.nmi, s.abx_within, s.abx_across]
+    return ["-" if x is None else f"{x:.3f}" for x in numbers]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

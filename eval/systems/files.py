@@ -1,0 +1,60 @@
+"""Outputs that were made elsewhere: a folder of audio files, one for each recording."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path, PurePosixPath
+
+from torch import Tensor
+
+from codec.audio.io import read_audio
+from codec.files import AUDIO_SUFFIXES, find_files
+from eval.systems.base import SAMPLE_RATE
+
+
+class Files:
+    """What some other system made of each recording, as FOLDER/ID with the suffix of an audio format.
+
+    An id that is itself the name of an audio file may have another format there: the output for `a/b.wav`
+    may be `a/b.flac`. What the system's bits were, and how fast it was, files do not tell.
+
+    Args:
+        name: as in tables.
+        folder: with files of any sample rate.
+
+    Raises:
+        ValueError: there is no such folder, or no audio in it.
+    """
+
+    lag = None  # searched for: nothing says how late these outputs are
+    codebook_sizes = ()
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name, self.folder = name, folder
+        self.paths: dict[str, list[Path]] = {}  # by name without suffix
+        digest = hashlib.sha256()
+        for path in find_files(folder, AUDIO_SUFFIXES):
+            if path.is_file():
+                relative = path.relative_to(folder)
+                self.paths.setdefault(relative.with_suffix("").as_posix(), []).append(path)
+                digest.update(os.fsencode(f"{relative.as_posix()}\n") + hashlib.sha256(path.read_bytes()).digest())
+        if not self.paths:
+            raise ValueError(f"{name}: no audio files in {folder}; expected ID.wav, or another format, per recording")
+        self.version = digest.hexdigest()[:16]
+
+    def read(self, recording: str) -> Tensor:
+        """The output for the recording of this id, `[L]` at 24 kHz.
+
+        Raises:
+            ValueError: there is none, more than one, or one that cannot be read.
+        """
+        suffix = PurePosixPath(recording).suffix
+        stem = recording.removesuffix(suffix) if suffix.lower() in AUDIO_SUFFIXES else recording
+        found = [path for name in dict.fromkeys((recording, stem)) for path in self.paths.get(name, ())]
+        if len(found) > 1:
+            raise ValueError(f"{found[0]} and {found[1]}: both are outputs for {recording}; delete one")
+        if not found:
+            expected = ", ".join(AUDIO_SUFFIXES)
+            raise ValueError(f"{self.folder / stem}: no output for {recording}; expected a file with one of {expected}")
+        return read_audio(found[0], None, SAMPLE_RATE)

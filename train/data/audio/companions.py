@@ -1,0 +1,313 @@
+"""What never changes about a recording and takes long to find: its pitch, and what a frozen Whisper hears in it.
+
+`python -m train.data.audio.companions MANIFEST... --out FOLDER` finds the pitch of every recording, and with
+`--whisper` it listens too; training then reads both for its crops. A killed run goes on where it stopped, and a grown
+manifest costs what is new in it.
+
+The companion of a recording is a safetensors file with `f0` float32 `[n]`, in Hz in the middle of each 10 ms, 0 without
+a voice; and of the L tokens that Whisper heard, `tokens` int32 `[L]`, `states` float16 `[L, width]` and `attention`
+float16 `[L, P]` over positions of 20 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
+
+from codec.audio.io import AudioError
+from codec.files import ESCAPE, atomic_file
+from codec.nn.precision import warn_if_emulated
+from codec.tensors import write_tensors
+from eval.metrics.base import MissingBackendError
+from eval.metrics.prosody import require_praat
+from eval.testsets import Utterance
+from train.data.manifest import read_manifest
+from train.data.media import open_recording
+from train.losses.heard import POSITIONS_PER_SECOND, Heard
+
+if TYPE_CHECKING:
+    from train.losses.whisper import Listener
+
+COMMAND = "python -m train.data.audio.companions"
+FAILURES = "failures.txt"
+HOPS_PER_SECOND = 100  # of pitch
+F0_HZ = (60.0, 500.0)  # of speech
+SHORTEST_S = 0.1  # that Praat finds a pitch of 60 Hz in
+SAMPLE_RATE = 24_000  # at which recordings are read, as by the codec
+MAX_TEXT_TOKENS = 440  # what Whisper has room for
+
+Pitch = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Companion:
+    f0: Pitch  # [n] Hz in the middle of each 10 ms, 0 without a voice
+    heard: Heard | None  # None if nobody listened
+
+    def crop(self, start_s: float, seconds: float, speed: float = 1.0) -> Companion:
+        """That of a clip of `seconds` which begins at `start_s` and is played `speed` times as fast."""
+        n_hops = _ceil(seconds * HOPS_PER_SECOND)
+        middles = start_s * HOPS_PER_SECOND + (np.arange(n_hops) + 0.5) * speed
+        f0 = read_pitch(self.f0, middles - 0.5) * np.float32(speed)
+        heard = self.heard and self.heard.crop(start_s, speed, _ceil(seconds * POSITIONS_PER_SECOND))
+        return Companion(f0, heard)
+
+
+def companion_path(folder: str | Path, utterance: Utterance) -> Path:
+    """Where the companion of a recording is: named by its path's end and its duration, so that corpora may move."""
+    place = "/".join(Path(os.path.abspath(utterance.path)).parts[-3:])
+    seconds = "" if utterance.duration_s is None else f"{utterance.duration_s:.3f}"
+    name = hashlib.sha256(os.fsencode(f"{place} {seconds}")).hexdigest()[:24]
+    return Path(folder) / name[:2] / f"{name}.safetensors"
+
+
+def read_companion(path: Path) -> Companion:
+    """A companion from its file.
+
+    Raises:
+        ValueError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            f0 = file.get_tensor("f0").numpy()
+            if "states" not in file.keys():  # noqa: SIM118 - the file is no dict
+                return Companion(f0, None)
+            tokens, states, attention = (file.get_tensor(name) for name in ("tokens", "states", "attention"))
+            return Companion(f0, Heard(tokens.long(), states.float(), attention.float()))
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: damaged ({error}); delete it and run {COMMAND} again") from error
+
+
+def require_companions(folder: str | Path, utterances: Iterable[Utterance]) -> None:
+    """Check that every recording has its companion in `folder`.
+
+    Raises:
+        ValueError: some have none.
+    """
+    missing = [u.path for u in utterances if not companion_path(folder, u).is_file()]
+    if missing:
+        raise ValueError(
+            f"companions = {str(folder)!r}: none for {len(missing)} recordings, the first is {missing[0]}; run "
+            f"{COMMAND} MANIFEST --out {folder}, and take those that it names in its {FAILURES} out of the manifest"
+        )
+
+
+def find_pitch(x: NDArray[np.float32], sample_rate: int) -> Pitch:
+    """Pitch `[n]` by Praat of a waveform `[L]`, in the middle of each 10 ms; 0 where nothing is voiced.
+
+    Raises:
+        MissingBackendError: praat-parselmouth is not installed.
+    """
+    praat = require_praat()
+    n_hops = -(-len(x) * HOPS_PER_SECOND // sample_rate)
+    if len(x) < SHORTEST_S * sample_rate:
+        return np.zeros(n_hops, dtype=np.float32)
+    sound = praat.Sound(x.astype(np.float64), sample_rate)
+    pitch = sound.to_pitch_ac(time_step=1 / HOPS_PER_SECOND, pitch_floor=F0_HZ[0], pitch_ceiling=F0_HZ[1])
+    middles = (np.arange(n_hops) + 0.5) / HOPS_PER_SECOND
+    return read_pitch(pitch.selected_array["frequency"], (middles - pitch.x1) / pitch.dx)
+
+
+def read_pitch(f0: NDArray, places: NDArray) -> Pitch:
+    """Pitch `[n]`, 0 without a voice, at fractional indices `[N]`; 0 beyond its ends.
+
+    There is a voice where the nearest value has one. Between two values with a voice, its logarithm is a straight line.
+    """
+    nearest = np.floor(places + 0.5).astype(int)
+    is_there = (nearest >= 0) & (nearest < len(f0))
+    if not is_there.any():
+        return np.zeros(len(places), dtype=np.float32)
+    near = np.where(is_there, f0[nearest.clip(0, len(f0) - 1)], 0)
+    floor = np.floor(places).astype(int)
+    left, right = (f0[i.clip(0, len(f0) - 1)] for i in (floor, floor + 1))
+    between = np.exp2((1 - (places - floor)) * np.log2(left.clip(1)) + (places - floor) * np.log2(right.clip(1)))
+    return np.where((near > 0) & (left > 0) & (right > 0), between, near).astype(np.float32)
+
+
+def write_companions(
+    sources: Sequence[str | Path],
+    out: Path,
+    whisper: str = "",
+    jobs: int = 1,
+    batch_size: int = 16,
+    bfloat16: bool = False,
+    device: str = "cpu",
+) -> tuple[int, list[str]]:
+    """Write the companions that `out` lacks: the pitch of all recordings, then what a Whisper hears in them.
+
+    Returns the number of recordings that are whole, and why the others are not, which `out`/failures.txt says too.
+
+    Args:
+        sources: manifests, folders or tar shards.
+        out: the folder.
+        whisper: folder or hub name; without it, nobody listens.
+        jobs: processes that find pitch.
+        batch_size: recordings that Whisper listens to at once.
+        bfloat16: Whisper's encoder in that precision, several times as fast where the processor knows it.
+        device: where Whisper runs.
+
+    Raises:
+        ValueError: nothing in a source, no such Whisper, or another one listened before.
+        MissingBackendError: praat-parselmouth is not installed.
+    """
+    for name, value in (("jobs", jobs), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"{name} = {value}: expected at least 1")
+    require_praat()
+    utterances = {companion_path(out, u): u for source in sources for u in read_manifest(source)}
+    for folder in {path.parent for path in utterances}:
+        folder.mkdir(parents=True, exist_ok=True)
+    failures = _write_all_pitch({path: u for path, u in utterances.items() if not path.is_file()}, jobs)
+    if whisper:
+        there = {path: u for path, u in utterances.items() if path.is_file()}
+        failures += _write_all_heard(there, whisper, batch_size, bfloat16, device)
+    (out / FAILURES).unlink(missing_ok=True)
+    if failures:
+        with atomic_file(out / FAILURES) as new:
+            new.write_text("".join(f"{failure}\n" for failure in failures), encoding="utf-8", errors=ESCAPE)
+    return len(utterances) - len(failures), failures
+
+
+def _write_all_pitch(utterances: dict[Path, Utterance], jobs: int) -> list[str]:
+    """Returns what failed."""
+    with tqdm(total=len(utterances), desc="pitch", unit="file", mininterval=5) as bar:
+        failures = []
+        for failure in _map(_write_pitch, utterances, jobs):
+            failures += [failure] if failure else []
+            bar.update()
+    return failures
+
+
+def _map(function: Callable[[Path, Utterance], str], utterances: dict[Path, Utterance], jobs: int) -> Iterator[str]:
+    if jobs == 1:
+        yield from map(function, utterances.keys(), utterances.values())
+    else:
+        with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+            yield from pool.map(function, utterances.keys(), utterances.values(), chunksize=8)
+
+
+def _write_pitch(path: Path, utterance: Utterance) -> str:
+    """Returns why it failed, if it did."""
+    try:
+        f0 = find_pitch(_read(utterance).numpy(), SAMPLE_RATE)
+    except AudioError as error:
+        return str(error)
+    except RuntimeError as error:  # Praat's
+        return f"{utterance.path}: no pitch: {error}"
+    write_tensors(path, {"f0": torch.from_numpy(f0)}, {})
+    return ""
+
+
+def _write_all_heard(
+    utterances: dict[Path, Utterance], whisper: str, batch_size: int, bfloat16: bool, device: str
+) -> list[str]:
+    """Let a Whisper listen to recordings whose pitch is known; returns what failed."""
+    from train.losses.whisper import Listener  # transformers is optional and slow to load
+
+    name = Path(whisper).name
+    listeners = {path: _who_listened(path) for path in utterances}
+    for path, other in listeners.items():
+        if other not in ("", name):
+            raise ValueError(f"whisper = {whisper!r}: {other} listened to {path} before; write to another folder")
+    left = [(path, u) for path, u in utterances.items() if not listeners[path]]
+    left.sort(key=lambda item: item[1].duration_s or 0.0, reverse=True)  # memory is short at once, or never
+    listener = Listener(whisper, SAMPLE_RATE, MAX_TEXT_TOKENS)
+    if bfloat16:
+        warn_if_emulated(torch.bfloat16, device)
+        listener.teacher.model.encoder.to(torch.bfloat16)
+    failures = []
+    with tqdm(total=len(left), desc="listening", unit="file", mininterval=5) as bar:
+        for start in range(0, len(left), batch_size):
+            batch = left[start : start + batch_size]
+            failures += _write_heard(batch, listener, name, device)
+            bar.update(len(batch))
+    return failures
+
+
+def _write_heard(batch: list[tuple[Path, Utterance]], listener: Listener, name: str, device: str) -> list[str]:
+    from train.losses.whisper import PADDING_S
+
+    waveforms: list[Tensor] = []
+    kept: list[tuple[Path, Utterance]] = []
+    failures = []
+    for path, utterance in batch:
+        try:
+            waveform = _read(utterance)
+        except AudioError as error:
+            failures.append(str(error))
+            continue
+        if len(waveform) > (longest := listener.extractor.chunk_length) * SAMPLE_RATE:
+            failures.append(f"{utterance.path}: {len(waveform) / SAMPLE_RATE:.1f} s; Whisper hears {longest} s; cut it")
+            continue
+        waveforms.append(waveform)
+        kept.append((path, utterance))
+    if not kept:
+        return failures
+    lengths = torch.tensor([len(waveform) for waveform in waveforms])
+    padded = pad_sequence(waveforms, batch_first=True).to(device)
+    heard = listener.listen(padded, lengths, PADDING_S, [utterance.language for _, utterance in kept])
+    for (path, _), item in zip(kept, heard, strict=True):
+        tensors = {"f0": torch.from_numpy(read_companion(path).f0), "tokens": item.tokens.int()}
+        tensors |= {"states": item.states.half(), "attention": item.attention.half()}
+        write_tensors(path, {key: tensor.cpu() for key, tensor in tensors.items()}, {"whisper": name})
+    return failures
+
+
+def _who_listened(path: Path) -> str:
+    """The Whisper's name, empty if none did."""
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get("whisper", "")
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: damaged ({error}); delete it and run {COMMAND} again") from error
+
+
+def _read(utterance: Utterance) -> Tensor:
+    """The whole recording, `[L]` at `SAMPLE_RATE`."""
+    with open_recording(utterance.path, SAMPLE_RATE) as recording:
+        return torch.from_numpy(recording.read(0, recording.n_samples))
+
+
+def _ceil(x: float) -> int:
+    """Rounded up, if it is more than rounding errors above a whole number."""
+    return int(np.ceil(x - 1e-6))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("sources", nargs="+", metavar="MANIFEST", help="manifests, folders or tar shards")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the companions")
+    parser.add_argument("--whisper", default="", help="folder or hub name of a Whisper that listens")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that find pitch")
+    parser.add_argument("--batch-size", type=int, default=16, help="recordings that Whisper listens to at once")
+    parser.add_argument("--bfloat16", action="store_true", help="its encoder in bfloat16: faster where processors can")
+    parser.add_argument("--device", default="cpu", help="where Whisper runs")
+    args = vars(parser.parse_args())
+    try:
+        n_whole, failures = write_companions(**args)
+    except (ValueError, OSError, MissingBackendError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    about = f", {len(failures)} failed: see {args['out'] / FAILURES}" if failures else ""
+    print(f"{n_whole} recordings have companions in {args['out']}{about}")
+    return 0 if n_whole else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""Random crops of recordings: item i of an endless dataset, a function of the seed and i alone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from codec.audio.io import AudioError
+from codec.settings import require
+from eval.testsets import Utterance
+from train.data.audio.augment import AugmentConfig, augment, change_speed
+from train.data.audio.companions import HOPS_PER_SECOND, companion_path, read_companion, require_companions
+from train.data.media import open_recording
+from train.losses.heard import Heard
+
+MAX_ATTEMPTS = 20
+
+
+@dataclass
+class DataConfig:
+    """What to train on and how it is cut; sources are manifests, folders or tar shards."""
+
+    train: str  # recordings to learn from
+    valid: str | None = None  # the same, to validate on; null: no validation
+    crop_s: float = 2.88  # seconds of a clip, rounded to whole frames
+    batch_size: int = 8  # clips over all ranks, before accumulation
+    num_workers: int = 1  # processes per rank; 0 reads in the training process
+    companions: str = ""  # folder with pitch and what Whisper hears: see `train.data.audio.companions`
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        require(bool(self.train), "train", self.train, "a manifest, a folder or a tar shard")
+        require(0 < self.crop_s < np.inf, "crop_s", self.crop_s, "seconds above 0")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(self.num_workers >= 0, "num_workers", self.num_workers, "0 or more")
+
+
+@dataclass(frozen=True)
+class Clip:
+    waveform: NDArray[np.float32]  # [length], not padded
+    text: str | None  # what is said, if the clip is the whole utterance
+    n_skipped: int  # unusable files met on the way
+    f0: NDArray[np.float32] | None = None  # [hops] Hz in the middle of each 10 ms, 0 without a voice
+    heard: Heard | None = None  # by Whisper
+
+
+@dataclass
+class Batch:
+    waveform: Tensor  # [B, L] float32, zeros after each clip's end
+    lengths: Tensor  # [B] int64, in samples
+    texts: list[str | None]  # [B]
+    n_skipped: int
+    f0: Tensor | None = None  # [B, hops] Hz in the middle of each 10 ms, 0 without a voice; None without companions
+    heard: list[Heard | None] | None = None  # by Whisper in each clip, None for nothing; None without companions
+
+    def to(self, device: torch.device | str) -> Batch:
+        return self._map(lambda x: x.to(device, non_blocking=True), lambda heard: heard.to(device))
+
+    def pin_memory(self) -> Batch:
+        """Called by torch's loader, so that `to` need not wait."""
+        return self._map(Tensor.pin_memory, Heard.pin_memory)
+
+    def _map(self, tensor: Callable[[Tensor], Tensor], heard: Callable[[Heard], Heard]) -> Batch:
+        return replace(
+            self,
+            waveform=tensor(self.waveform),
+            lengths=tensor(self.lengths),
+            f0=None if self.f0 is None else tensor(self.f0),
+            heard=None if self.heard is None else [item and heard(item) for item in self.heard],
+        )
+
+
+class CropDataset:
+    """Endless clips: `dataset[i]` is a random crop, or a whole utterance if that fits.
+
+    Every epoch visits each utterance about once per crop length of its duration, in a new order.
+    """
+
+    def __init__(
+        self, utterances: Sequence[Utterance], sample_rate: int, hop_length: int, config: DataConfig, seed: int
+    ):
+        self.crop_length = round(config.crop_s * sample_rate / hop_length) * hop_length  # in samples
+        if not self.crop_length:
+            raise ValueError(f"crop_s = {config.crop_s}: expected at least one frame, {hop_length / sample_rate} s")
+        if not utterances:
+            raise ValueError("utterances = []: expected at least one")
+        if seed < 0:
+            raise ValueError(f"seed = {seed}: expected 0 or more")
+        crop_s = self.crop_length / sample_rate
+        counts = [max(1, round((utterance.duration_s or 0) / crop_s)) for utterance in utterances]
+        self.units = np.repeat(np.arange(len(utterances)), counts)  # [epoch length], one utterance each
+        if config.companions:
+            require_companions(config.companions, utterances)
+        self.utterances, self.sample_rate, self.augment, self.seed = utterances, sample_rate, config.augment, seed
+        self.companions = config.companions
+        self._epoch, self._order = -1, self.units
+        self._warned: set[str] = set()
+
+    @property
+    def epoch_length(self) -> int:
+        return len(self.units)
+
+    def __getitem__(self, i: int) -> Clip:
+        """Clip i of the endless sequence.
+
+        Raises:
+            AudioError: `MAX_ATTEMPTS` files in a row cannot be used.
+        """
+        reasons: dict[str, AudioError] = {}
+        for attempt in range(MAX_ATTEMPTS):
+            rng = np.random.default_rng((self.seed, i, attempt))
+            # A file that cannot be used is replaced by any other: the order of the epoch stays as it is.
+            utterance = self.utterances[self.units[rng.integers(self.epoch_length)] if attempt else self.unit(i)]
+            try:
+                cut = self._read(utterance, rng)
+            except AudioError as error:
+                self._warn(utterance.path, error)
+                reasons.setdefault(utterance.path, error)
+                continue
+            waveform = augment(cut.waveform, self.sample_rate, self.augment, rng)
+            text = utterance.text if cut.is_whole else None
+            return Clip(waveform, text, attempt, *self._accompany(utterance, cut))
+        bad = "; ".join(map(str, list(reasons.values())[:3]))
+        raise AudioError(f"item {i}: {MAX_ATTEMPTS} files in a row cannot be used (such as {bad}); check the data")
+
+    def collate(self, clips: Sequence[Clip]) -> Batch:
+        """Clips as one batch `[B, crop_length]`, short ones followed by zeros."""
+        waveform = torch.zeros(len(clips), self.crop_length)
+        for row, clip in zip(waveform, clips, strict=True):
+            row[: len(clip.waveform)] = torch.from_numpy(clip.waveform)
+        lengths = torch.tensor([len(clip.waveform) for clip in clips])
+        batch = Batch(waveform, lengths, [clip.text for clip in clips], sum(clip.n_skipped for clip in clips))
+        if not self.companions:
+            return batch
+        f0 = torch.zeros(len(clips), -(-self.crop_length * HOPS_PER_SECOND // self.sample_rate))
+        for row, clip in zip(f0, clips, strict=True):
+            assert clip.f0 is not None
+            row[: len(clip.f0)] = torch.from_numpy(clip.f0)
+        return replace(batch, f0=f0, heard=_share([clip.heard for clip in clips]))
+
+    def unit(self, i: int) -> int:
+        """Which utterance item i is taken from."""
+        epoch, position = divmod(i, self.epoch_length)
+        if epoch != self._epoch:
+            self._order = np.random.default_rng((self.seed, epoch)).permutation(self.units)
+            self._epoch = epoch
+        return int(self._order[position])
+
+    def _read(self, utterance: Utterance, rng: np.random.Generator) -> _Cut:
+        with open_recording(utterance.path, self.sample_rate) as recording:
+            speed = rng.uniform(*self.augment.speed)
+            length = round(self.crop_length * speed)
+            spare = recording.n_samples - length
+            start = int(rng.integers(spare + 1)) if spare > 0 else 0
+            x = recording.read(start, min(length, recording.n_samples))
+            if not x.any():  # there is nothing to learn, and no scale to start from
+                first, last = start / self.sample_rate, (start + len(x)) / self.sample_rate
+                raise AudioError(f"silent: all samples from {first:.2f} to {last:.2f} s are 0")
+        return _Cut(change_speed(x, speed, self.sample_rate)[: self.crop_length], start, speed, spare <= 0)
+
+    def _accompany(self, utterance: Utterance, cut: _Cut) -> tuple[NDArray[np.float32] | None, Heard | None]:
+        """Pitch `[hops]` of a clip and what is heard in it, if there are companions."""
+        if not self.companions:
+            return None, None
+        companion = read_companion(companion_path(self.companions, utterance))
+        clip = companion.crop(cut.start / self.sample_rate, len(cut.waveform) / self.sample_rate, cut.speed)
+        return clip.f0, clip.heard
+
+    def _warn(self, path: str, error: AudioError) -> None:
+        if path not in self._warned:
+            self._warned.add(path)
+            warnings.warn(f"skipped {error}", stacklevel=2)
+
+
+class _Cut(NamedTuple):
+    """What is read of a recording, before it is augmented."""
+
+    waveform: NDArray[np.float32]  # [length], at `speed`
+    start: int  # in the recording, in samples
+    speed: float
+    is_whole: bool
+
+
+def _share(items: Sequence[Heard | None]) -> list[Heard | None]:
+    """The same, in three blocks of memory: a worker passes each on as an open file, and those are few."""
+    there = [item for item in items if item]
+    if not there:
+        return list(items)
+    tokens = torch.cat([item.tokens for item in there]).split([len(item.tokens) for item in there])
+    states = torch.cat([item.states for item in there]).split([len(item.states) for item in there])
+    flat = torch.cat([item.attention.flatten() for item in there]).split([item.attention.numel() for item in there])
+    shared = (Heard(t, s, a.view(len(t), -1)) for t, s, a in zip(tokens, states, flat, strict=True))
+    return [item and next(shared) for item in items]

@@ -1,0 +1,118 @@
+"""Codes to make speech of, for an encoder to find again: see `train.tasks.made`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from codec.settings import require
+from train.data.audio.crops import DataConfig
+from train.data.tokens.shards import TokenSet
+
+WALK = 0.5  # widest step of a random walk from frame to frame, as a share of the range of levels
+CHANGE = 0.5  # probability that a frame has another semantic code than the one before
+
+
+@dataclass
+class MadeDataConfig(DataConfig):
+    """Recordings and, for a share of every batch, pairs that the decoder of `model.init` makes: codes and their speech.
+
+    Raises:
+        ValueError: a field is out of range; the message names it.
+    """
+
+    made_share: float = 0.0  # of the clips of a batch that the decoder makes
+    made_tokens: str = ""  # folder of token shards that their codes are cut from; without one they are random walks
+    made_mix: float = 0.2  # share of codebooks whose codes are of another place in the shards
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.made_share < 1, "made_share", self.made_share, "a number from 0 to below 1")
+        require(0 <= self.made_mix <= 1, "made_mix", self.made_mix, "a number in [0, 1]")
+        if self.made_share and not 0 < self.n_made < self.batch_size:
+            raise ValueError(
+                f"made_share = {self.made_share}: {self.n_made} of batch_size = {self.batch_size} clips; give a share "
+                "that leaves some of either kind, or a larger batch_size"
+            )
+
+    @property
+    def n_made(self) -> int:
+        """Made clips of a batch over all ranks."""
+        return round(self.made_share * self.batch_size)
+
+
+class CodeSource(Protocol):
+    """Where codes come from."""
+
+    def draw(self, n: int, n_frames: int, generator: torch.Generator) -> Tensor:
+        """Codes `[n, K, n_frames]` int64 on the CPU, as `generator` there decides."""
+        ...
+
+
+class TokenCodes:
+    """Spans of token shards, in each of which some codebooks are those of another span.
+
+    So codes move as in speech, and yet come together as the recordings do not have them.
+
+    Args:
+        folder: token shards, of any codec with these codebooks.
+        codebook_sizes: `[K]`.
+        mix: share of codebooks that are those of another span.
+
+    Raises:
+        ValueError: unusable shards, or of other codebooks.
+    """
+
+    def __init__(self, folder: str, codebook_sizes: Sequence[int], mix: float) -> None:
+        self.tokens, self.mix = TokenSet(folder), mix
+        if self.tokens.info.codebook_sizes != tuple(codebook_sizes):
+            raise ValueError(
+                f"data.made_tokens = {folder!r}: of codebooks {self.tokens.info.codebook_sizes}, the codec has "
+                f"{tuple(codebook_sizes)}; give tokens that were made for its decoder"
+            )
+
+    def draw(self, n: int, n_frames: int, generator: torch.Generator) -> Tensor:
+        spans = torch.stack([self._span(n_frames, generator) for _ in range(2 * n)]).long()
+        mixed = torch.rand(n, spans.shape[1], 1, generator=generator) < self.mix
+        return torch.where(mixed, spans[n:], spans[:n])
+
+    def _span(self, n_frames: int, generator: torch.Generator) -> Tensor:
+        """Codes `[K, n_frames]` of one utterance after the other, until there are enough."""
+        parts, missing = [], n_frames
+        while missing:
+            codes = self.tokens[_below(len(self.tokens), generator)].codes
+            start = _below(max(0, codes.shape[1] - missing) + 1, generator)
+            parts.append(codes[:, start : start + missing])
+            missing -= parts[-1].shape[1]
+        return torch.cat(parts, dim=1)
+
+
+class RandomCodes:
+    """Random walks over the levels, which are all as frequent; semantic codes by their usage, each for some frames.
+
+    Args:
+        usage: `[N]`, weights of the semantic entries.
+        levels: of each acoustic channel.
+    """
+
+    def __init__(self, usage: Tensor, levels: Sequence[int]) -> None:
+        self.usage, self.levels = usage.cpu(), torch.tensor(levels)
+
+    def draw(self, n: int, n_frames: int, generator: torch.Generator) -> Tensor:
+        step = WALK * torch.rand(n, 1, 1, generator=generator)  # still in some clips, wild in others
+        walk = step * torch.randn(n, len(self.levels), n_frames, generator=generator)
+        walk[..., 0] = 2 * torch.rand(n, len(self.levels), generator=generator)
+        folded = 1 - (1 - walk.cumsum(2) % 2).abs()  # turns back at both ends, so no level is more frequent
+        acoustic = torch.minimum((folded * self.levels[:, None]).long(), self.levels[:, None] - 1)
+        drawn = torch.multinomial(self.usage, n * n_frames, replacement=True, generator=generator).view(n, n_frames)
+        changes = torch.rand(n, n_frames, generator=generator) < CHANGE
+        latest = (changes * torch.arange(n_frames)).cummax(1).values
+        return torch.cat([drawn.gather(1, latest)[:, None], acoustic], dim=1)
+
+
+def _below(n: int, generator: torch.Generator) -> int:
+    return int(torch.randint(n, (), generator=generator))

@@ -1,0 +1,100 @@
+"""`python -m train.data.audio.shards SOURCE OUT`: recordings re-encoded as Ogg Opus in tar shards of a given size.
+
+For sets that must be small enough to move. Training reads the shards like any other source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from tqdm import tqdm
+
+from codec.audio.io import AudioError
+from codec.files import atomic_file
+from eval.progress import progress
+from eval.testsets import Utterance
+from train.data.manifest import read_manifest
+from train.data.media import open_recording
+
+SAMPLE_RATE = 24_000  # one that Opus knows
+MIN_KBPS, MAX_KBPS = 6.0, 256.0  # libsndfile spreads its compression level over these
+
+
+def write_shards(source: str | Path, out: Path, kbps: float, shard_mb: float) -> list[Path]:
+    """Write `out/00000.tar` and so on, each of at most `shard_mb` MB; recordings that cannot be read are named.
+
+    A recording longer than a shard makes a shard of its own.
+
+    Raises:
+        ValueError: nothing in `source`, or `kbps` or `shard_mb` out of range.
+    """
+    if not MIN_KBPS <= kbps <= MAX_KBPS:
+        raise ValueError(f"kbps = {kbps}: expected {MIN_KBPS:g} to {MAX_KBPS:g}")
+    if shard_mb <= 0:
+        raise ValueError(f"shard_mb = {shard_mb}: expected a positive number")
+    out.mkdir(parents=True, exist_ok=True)
+    members = _members(read_manifest(source), kbps)
+    shards: list[Path] = []
+    pending = next(members, None)
+    while pending is not None:
+        path = out / f"{len(shards):05d}.tar"
+        size = 0
+        with atomic_file(path) as new, tarfile.open(new, "w") as shard:
+            while pending is not None:
+                name, sound, labels = pending
+                need = 1024 + len(sound) + 1024 + len(labels)  # two headers and their padding
+                if size and size + need > shard_mb * 1e6:
+                    break
+                for suffix, content in ((".opus", sound), (".json", labels)):
+                    info = tarfile.TarInfo(name + suffix)
+                    info.size = len(content)
+                    shard.addfile(info, io.BytesIO(content))
+                size += need
+                pending = next(members, None)
+        shards.append(path)
+    return shards
+
+
+def _members(utterances: list[Utterance], kbps: float) -> Iterator[tuple[str, bytes, bytes]]:
+    """Name, sound and labels of each recording."""
+    level = 1 - (kbps - MIN_KBPS) / (MAX_KBPS - MIN_KBPS)
+    for number, utterance in enumerate(progress(utterances, unit="file")):
+        try:
+            with open_recording(utterance.path, SAMPLE_RATE) as recording:
+                waveform = recording.read(0, recording.n_samples)
+        except AudioError as error:
+            tqdm.write(f"left out: {error}", file=sys.stderr)
+            continue
+        sound = io.BytesIO()
+        clipped = np.clip(waveform, -1, 1)
+        soundfile.write(sound, clipped, SAMPLE_RATE, "OPUS", format="OGG", compression_level=level)
+        labels = {"text": utterance.text, "speaker": utterance.speaker, "language": utterance.language}
+        yield f"{number:06d}", sound.getvalue(), json.dumps(labels).encode()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m train.data.audio.shards", description=__doc__)
+    parser.add_argument("source", help="manifest, folder or tar shards")
+    parser.add_argument("out", type=Path, help="folder for the shards")
+    parser.add_argument("--kbps", type=float, default=32.0, help="about how many kbit/s")
+    parser.add_argument("--shard-mb", type=float, default=1000.0, help="size of a shard at most")
+    args = parser.parse_args()
+    try:
+        shards = write_shards(args.source, args.out, args.kbps, args.shard_mb)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{len(shards)} shards, {sum(path.stat().st_size for path in shards) / 1e6:.1f} MB in {args.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Alignments of token shards: the text of each recording as a model reads it, and how long each character lasts.
+
+They lie beside the shards, `00000.align.jsonl` with a line for each utterance, and `align.json` says how they were
+made. `python -m train.data.tokens.align` writes them; the design "aligned" of `codec.tts.sequence` is trained with
+them.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from codec.files import atomic_file
+from codec.tts.text.tokenizer import TextTokenizer
+from train.data.tokens.shards import TokenSet, shard_path
+
+INDEX, SUFFIX = "align.json", ".align.jsonl"
+COMMAND = "python -m train.data.tokens.align"
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """One utterance's."""
+
+    text: str  # as the model reads it: normalised, perhaps phonemes
+    durations: list[int]  # frames of each character; their sum is the utterance's number of frames
+
+    def moves(self, tokenizer: TextTokenizer, max_move: int) -> list[int] | None:
+        """How many ids the text goes on after each frame, 0 to `max_move`; after the last, to the end of the text.
+
+        None if the text is too fast for such moves.
+        """
+        spans = tokenizer.spans(self.text)
+        ends = [end for _, end in spans]
+        places = [bisect_right(ends, character) for character, n in enumerate(self.durations) for _ in range(n)]
+        moves, place = [], 0
+        for target in [*places[1:], len(spans)]:
+            moves.append(min(target - place, max_move))
+            place += moves[-1]
+        return moves if place == len(spans) else None
+
+
+def write_alignments(folder: Path, number: int, alignments: Sequence[Alignment | None]) -> None:
+    """Write those of a shard, whole or not at all; None where an utterance has none."""
+    with atomic_file(shard_path(folder, number, SUFFIX)) as new, new.open("w", encoding="utf-8") as file:
+        for alignment in alignments:
+            file.write(json.dumps(alignment and asdict(alignment), ensure_ascii=False) + "\n")
+
+
+def read_alignments(tokens: TokenSet, phonemes: bool) -> list[Alignment | None]:
+    """The alignments of all utterances, in their order.
+
+    Args:
+        tokens: the utterances.
+        phonemes: whether the model that reads them reads phonemes.
+
+    Raises:
+        ValueError: there are none, they are damaged, of other shards or of the other kind of text.
+    """
+    folder = tokens.folder
+    remedy = f"run {COMMAND} {folder}{' --phonemes' if phonemes else ''}"
+    if not (folder / INDEX).is_file():
+        raise ValueError(f"{folder}: its text is not aligned; {remedy}")
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        lines: list[Any] = []
+        for number in range(index["n_shards"]):
+            lines += map(json.loads, shard_path(folder, number, SUFFIX).read_text(encoding="utf-8").splitlines())
+        alignments = [line and Alignment(**line) for line in lines]
+        sums = [alignment and sum(alignment.durations) for alignment in alignments]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{folder}: damaged alignments ({error!r}); {remedy}") from error
+    if index.get("phonemes") != phonemes:
+        raise ValueError(f"{folder}: aligned with {'words' if phonemes else 'phonemes'}; {remedy}")
+    if len(sums) != len(tokens) or any(
+        s not in (None, line.n_frames) for s, line in zip(sums, tokens.lines, strict=True)
+    ):
+        raise ValueError(f"{folder}: alignments of other shards; {remedy}")
+    return alignments
+
+
+def durations(starts: Sequence[int], n_frames: int) -> list[int]:
+    """Frames of each of N characters that begin in the frames `starts` `[N]`, ascending; the first has those before.
+
+    A frame belongs to the last character that begins in it.
+    """
+    edges = [0, *starts[1:], n_frames]
+    return [stop - start for start, stop in pairwise(edges)]

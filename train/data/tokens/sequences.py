@@ -1,0 +1,280 @@
+"""Token shards to training sequences for TTS: a reference, a text, and the frames to predict (section 3.1).
+
+Item i of the endless dataset is a row of `row_steps` positions, packed with whole samples, a function of the seed
+and i alone. A sample is a clip of one speaker as the voice, the text of another clip of the same speaker, and that
+clip's frames, arranged as `codec.tts.sequence` says.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from codec.settings import require
+from codec.tokens.layout import IdLayout
+from codec.tts.config import SequenceConfig
+from codec.tts.model import TTSBatch, end_frame
+from codec.tts.sequence import NONE, Step, speech, voice_prefix, window
+from codec.tts.text.phonemes import as_read
+from codec.tts.text.tokenizer import TextTokenizer
+from train.data.tokens.alignment import Alignment, read_alignments
+from train.data.tokens.rewrite import rewrite
+from train.data.tokens.shards import TokenSet, TokenUtterance
+
+MAX_ATTEMPTS = 100
+
+
+@dataclass
+class SpeechDataConfig:
+    """What to train TTS on and how it is packed; sources are folders of `train.data.tokens.tokenize`."""
+
+    train: str  # folder of token shards
+    valid: str | None = None  # the same, to validate on; null: no validation
+    reference_s: tuple[float, float] = (1.0, 6.0)  # seconds of the voice, drawn uniformly; as much as there is
+    row_steps: int = 512  # positions of a packed row
+    batch_size: int = 4  # rows over all ranks, before accumulation
+    num_workers: int = 1  # processes per rank; 0 reads in the training process
+    rewrite_prob: float = 0.1  # share of texts whose numbers change between written and spoken
+    silence_weight: float = 0.5  # of frames without voice, in the losses ...
+    long_silence_s: float = 1.0  # ... where they do not count at all beyond this many seconds in a row
+    frame_dropout: float = 0.0  # share of the predicted frames that are not heard later: the text must do without
+
+    def __post_init__(self) -> None:
+        self.reference_s = (float(self.reference_s[0]), float(self.reference_s[1]))  # a list, from YAML
+        low, high = self.reference_s
+        require(0 < low <= high, "reference_s", self.reference_s, "[low, high] in seconds above 0")
+        for name in ("row_steps", "batch_size"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("num_workers", "long_silence_s"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name in ("rewrite_prob", "silence_weight", "frame_dropout"):
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a number from 0 to 1")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sequence of S positions, of which P predict."""
+
+    text: Tensor  # [S, W] int64
+    frames: Tensor  # [S, K] int64
+    where: Tensor  # [P] int64, in [0, S)
+    targets: Tensor  # [P, K] int64
+    moves: Tensor  # [P] int64
+    weights: Tensor  # [P] float32
+
+
+@dataclass
+class SpeechBatch(TTSBatch):
+    """A batch as the loop and the loader want it."""
+
+    def to(self, device: torch.device | str) -> SpeechBatch:
+        return replace(self, **{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
+
+    def pin_memory(self) -> SpeechBatch:
+        """Called by torch's loader, so that `to` need not wait."""
+        return replace(self, **{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
+
+
+class SpeechDataset:
+    """Endless packed rows of (voice, text, frames) samples.
+
+    Args:
+        tokens: encoded recordings; those with a text, and with another recording of the same speaker, are learned.
+        tokenizer: of the text.
+        sequence: how text and frames are arranged.
+        config: packing and weights.
+        seed: of all that is random.
+        phonemes: whether the model reads phonemes in place of words.
+
+    Raises:
+        ValueError: nothing to learn from.
+    """
+
+    def __init__(
+        self,
+        tokens: TokenSet,
+        tokenizer: TextTokenizer,
+        sequence: SequenceConfig,
+        config: SpeechDataConfig,
+        seed: int,
+        phonemes: bool = False,
+    ) -> None:
+        self.tokens, self.tokenizer, self.sequence, self.config, self.seed = tokens, tokenizer, sequence, config, seed
+        self.phonemes = phonemes
+        self.by_speaker: dict[str, list[int]] = defaultdict(list)
+        self.place: dict[int, int] = {}  # of a recording among those of its speaker
+        for i, line in enumerate(tokens.lines):
+            if line.speaker:
+                self.place[i] = len(self.by_speaker[line.speaker])
+                self.by_speaker[line.speaker].append(i)
+        self.targets = [
+            i for i, line in enumerate(tokens.lines) if line.text and len(self.by_speaker[line.speaker or ""]) > 1
+        ]
+        self.alignments: dict[int, Alignment] = {}  # empty for other designs
+        if sequence.design == "aligned":
+            self.alignments = {i: a for i, a in enumerate(read_alignments(tokens, phonemes)) if a}
+            self.targets = [i for i in self.targets if i in self.alignments]
+        if not self.targets:
+            raise ValueError(f"{tokens.folder}: no recording has a text and another one of the same speaker beside it")
+
+    def __getitem__(self, i: int) -> list[Sample]:
+        """The samples of row i, which fit in `row_steps` positions together."""
+        rng = np.random.default_rng((self.seed, i))
+        row: list[Sample] = []
+        left = self.config.row_steps
+        for _ in range(MAX_ATTEMPTS):
+            sample = self.sample(int(rng.choice(self.targets)), rng)
+            if sample is None:
+                continue
+            if len(sample.text) > left:
+                if row:
+                    return row
+                continue  # longer than a whole row
+            row.append(sample)
+            left -= len(sample.text)
+        raise ValueError(
+            f"data.row_steps = {self.config.row_steps}: {MAX_ATTEMPTS} samples in a row are longer, or end before "
+            "their text is read; give longer rows, or a design that reads text faster"
+        )
+
+    def sample(self, target: int, rng: np.random.Generator) -> Sample | None:
+        """The recording number `target` with a random reference; None if the design reads text too slowly for it."""
+        utterance = self.tokens[target]
+        reference = self.reference(target, rng)
+        text, moves = self.text(target), self.moves(target)
+        if moves is None:
+            return None
+        if rng.random() < self.config.rewrite_prob and not self.phonemes and not moves:
+            text = rewrite(utterance.text or "", utterance.language or "en", rng)
+        weights = self.weights(utterance)
+        sample = arrange(self.sequence, self.tokenizer, reference, text, utterance.codes, weights, moves)
+        if sample is not None and self.config.frame_dropout:
+            dropped = torch.from_numpy(rng.random(len(sample.frames)) < self.config.frame_dropout)
+            dropped[: int(sample.where[0])] = False  # the voice
+            sample.frames[dropped] = NONE
+        return sample
+
+    def text(self, target: int) -> str:
+        """The text of a recording as the model reads it."""
+        if self.alignments:
+            return self.alignments[target].text
+        line = self.tokens.lines[target]
+        return as_read(line.text or "", line.language or "en", self.phonemes)
+
+    def moves(self, target: int) -> Sequence[int] | None:
+        """How far the text goes on after each frame, nothing if the design does without; None if it is too fast."""
+        if not self.alignments:
+            return ()
+        return self.alignments[target].moves(self.tokenizer, self.sequence.max_move)
+
+    def reference(self, target: int, rng: np.random.Generator) -> Tensor:
+        """Codes `[K, R]` int16 of a random piece of another recording of the target's speaker."""
+        others = self.by_speaker[self.tokens.lines[target].speaker or ""]
+        another = self.place[target] + 1 + int(rng.integers(len(others) - 1))
+        codes = self.tokens[others[another % len(others)]].codes
+        length = max(1, round(rng.uniform(*self.config.reference_s) * self.tokens.info.frame_rate))
+        start = int(rng.integers(max(1, codes.shape[1] - length + 1)))
+        return codes[:, start : start + length]
+
+    def weights(self, utterance: TokenUtterance) -> Tensor:
+        """How much each frame counts, `[T]` float32, by voice activity."""
+        c = self.config
+        quiet = (utterance.activity < 128).numpy()
+        weights = np.where(quiet, c.silence_weight, 1.0).astype(np.float32)
+        longest = round(c.long_silence_s * self.tokens.info.frame_rate)
+        weights[run_lengths(quiet) > longest] = 0.0
+        return torch.from_numpy(weights)
+
+    def collate(self, rows: Sequence[list[Sample]]) -> SpeechBatch:
+        """Rows as one batch."""
+        return pack(rows, self.config.row_steps)
+
+
+def texts_as_read(tokens: TokenSet, sequence: SequenceConfig, phonemes: bool) -> list[str]:
+    """The text of each utterance as a model reads it, "" where there is none to learn from; raises as `as_read`."""
+    if sequence.design == "aligned":
+        return [alignment.text if alignment else "" for alignment in read_alignments(tokens, phonemes)]
+    return [as_read(line.text, line.language or "en", phonemes) if line.text else "" for line in tokens.lines]
+
+
+def arrange(
+    sequence: SequenceConfig,
+    tokenizer: TextTokenizer,
+    reference: Tensor,
+    text: str,
+    codes: Tensor,
+    weights: Tensor | None = None,
+    moves: Sequence[int] = (),
+) -> Sample | None:
+    """One training sequence: reference codes `[K, R]`, a text, and the codes `[K, T]` to predict.
+
+    `weights` `[T]` are those of the frames, 1 by default; `moves` T numbers for the design "aligned". None if the
+    audio is over before its text is read.
+    """
+    end = end_frame(len(codes))[None]
+    shift = IdLayout.n_special
+    heard = torch.cat([reference.T.long() + shift, end, codes.T.long() + shift, end])  # [R + 1 + T + 1, K]
+    n_voice, n_frames = reference.shape[1] + 1, codes.shape[1]
+    steps = list(voice_prefix(tokenizer.special, n_voice))
+    steps += _until(speech(sequence, tokenizer.special, tokenizer.encode(text), moves), n_frames + 1)
+    if not steps[-1].may_end:
+        return None
+    hears = torch.tensor([step.hears for step in steps])
+    predicts = torch.tensor([step.predicts for step in steps])
+    frames = torch.full((len(steps), len(codes)), NONE)
+    frames[hears] = heard[: int(hears.sum())]
+    weights = torch.ones(n_frames) if weights is None else weights
+    return Sample(
+        window(steps, sequence.window),
+        frames,
+        predicts.nonzero()[:, 0],
+        heard[n_voice:],
+        torch.tensor([*(moves or [NONE] * n_frames), NONE]),
+        torch.cat([weights, torch.ones(1)]),
+    )
+
+
+def pack(rows: Sequence[list[Sample]], n_steps: int) -> SpeechBatch:
+    """Samples, in rows of `n_steps` positions; those after the last sample of a row are sequences of nothing."""
+    samples = list(chain.from_iterable(rows))
+    text = torch.full((len(rows), n_steps, samples[0].text.shape[1]), NONE)
+    frames = torch.full((len(rows), n_steps, samples[0].frames.shape[1]), NONE)
+    positions = torch.zeros(len(rows), n_steps, dtype=torch.int64)
+    where = []
+    for r, row in enumerate(rows):
+        start = 0
+        for sample in row:
+            stop = start + len(sample.text)
+            text[r, start:stop], frames[r, start:stop] = sample.text, sample.frames
+            positions[r, start:stop] = torch.arange(stop - start)
+            where.append(r * n_steps + start + sample.where)
+            start = stop
+    targets, moves, weights = (
+        torch.cat([getattr(s, name) for s in samples]) for name in ("targets", "moves", "weights")
+    )
+    return SpeechBatch(text, frames, positions, torch.cat(where), targets, moves, weights)
+
+
+def _until(steps: Iterator[Step], n_predictions: int) -> Iterator[Step]:
+    """Steps up to the one that makes the last of so many predictions."""
+    for step in steps:
+        yield step
+        n_predictions -= step.predicts
+        if not n_predictions:
+            return
+
+
+def run_lengths(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each place of `[T]`, how long the run of true flags is that it belongs to; 0 where false."""
+    lengths = np.zeros(len(flags), np.int64)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        lengths[start:stop] = stop - start
+    return lengths

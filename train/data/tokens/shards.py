@@ -1,0 +1,219 @@
+"""Token shards: recordings as codes, as `python -m train.data.tokens.tokenize` writes them and a TTS trains on them.
+
+A folder holds `index.json` and, for each shard, `00000.safetensors` with `codes` int16 `[K, T]` and `activity`
+uint8 `[T]` of its utterances one after the other, and `00000.jsonl` with a line about each.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from codec.files import ESCAPE, atomic_file
+from codec.tensors import write_tensors
+
+INDEX = "index.json"
+NAMES = ("codec", "model")  # in an index: they change when a folder moves, unlike the fingerprints beside them
+_COMMAND = "python -m train.data.tokens.tokenize"
+
+
+@dataclass(frozen=True)
+class TokenInfo:
+    """The codec that made the codes."""
+
+    codec: str  # name or path, as given
+    fingerprint: str
+    codebook_sizes: tuple[int, ...]  # [K]
+    ordinal: tuple[bool, ...]  # [K], whether codes are levels in order, or entries
+    frame_rate: float  # Hz
+
+
+@dataclass(frozen=True)
+class TokenLine:
+    """What is known of an utterance without its codes."""
+
+    id: str  # of the recording; the same at all speeds
+    start: int  # its first frame in the shard
+    n_frames: int
+    text: str | None
+    speaker: str | None  # another one at another speed
+    language: str | None
+    speed: float
+
+
+@dataclass(frozen=True)
+class TokenUtterance:
+    """An utterance as codes; the tensors are the caller's own."""
+
+    id: str
+    text: str | None
+    speaker: str | None
+    language: str | None
+    speed: float
+    codes: Tensor  # [K, T] int16
+    activity: Tensor  # [T] uint8, the probability of speech times 255
+
+
+class TokenSet(Sequence[TokenUtterance]):
+    """The utterances of a folder of token shards, read from the disk as they are asked for.
+
+    Workers of any start method can have it: forked ones share the memory, others open the folder again.
+
+    Raises:
+        ValueError: the folder is missing, unfinished, damaged or empty; the message says what to do.
+    """
+
+    info: TokenInfo
+    lines: list[TokenLine]  # in the order of the utterances
+    shard_edges: list[int]  # the first utterance of each shard, and the number of all
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        index = read_index(self.folder)
+        try:
+            sizes, ordinal = tuple(index["codebook_sizes"]), tuple(index["ordinal"])
+            self.info = TokenInfo(index["codec"], index["fingerprint"], sizes, ordinal, index["frame_rate"])
+            n_shards = int(index["n_shards"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{self.folder / INDEX}: damaged ({error!r}); write it again with {_COMMAND}") from error
+        n_there = sum(has_shard(self.folder, number) for number in range(n_shards))
+        if n_there < n_shards:
+            raise ValueError(f"{folder}: {n_there} of {n_shards} shards are there; run {_COMMAND} again to finish it")
+        self._mapped: dict[int, tuple[Tensor, Tensor]] = {}
+        self.lines, self.shard_edges = [], [0]
+        for number in range(n_shards):
+            lines = read_lines(self.folder, number)
+            self._check_shard(number, lines)
+            self.lines += lines
+            self.shard_edges.append(len(self.lines))
+        if not self.lines:
+            raise ValueError(f"{folder}: no utterances in its {n_shards} shards")
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __getitem__(self, index: int) -> TokenUtterance:  # type: ignore[override]
+        index = range(len(self))[index]
+        line = self.lines[index]
+        codes, activity = self._shard(bisect_right(self.shard_edges, index) - 1)
+        frames = slice(line.start, line.start + line.n_frames)
+        # Clones, as whoever sends a view to another process sends the whole shard.
+        about = (line.id, line.text, line.speaker, line.language, line.speed)
+        return TokenUtterance(*about, codes[:, frames].clone(), activity[frames].clone())
+
+    def __reduce__(self) -> tuple[type[TokenSet], tuple[Path]]:
+        return TokenSet, (self.folder,)
+
+    def _shard(self, number: int) -> tuple[Tensor, Tensor]:
+        """The codes and the activity of a shard, mapped into memory when first asked for."""
+        if number not in self._mapped:
+            with safe_open(shard_path(self.folder, number, ".safetensors"), framework="pt") as file:
+                self._mapped[number] = file.get_tensor("codes"), file.get_tensor("activity")
+        return self._mapped[number]
+
+    def _check_shard(self, number: int, lines: list[TokenLine]) -> None:
+        path = shard_path(self.folder, number, ".safetensors")
+        n_frames = sum(line.n_frames for line in lines)
+        expected = {"codes": ("I16", [len(self.info.codebook_sizes), n_frames]), "activity": ("U8", [n_frames])}
+        try:
+            with safe_open(path, framework="pt") as file:
+                parts = {name: file.get_slice(name) for name in expected}
+                found = {name: (part.get_dtype(), part.get_shape()) for name, part in parts.items()}
+        except (OSError, SafetensorError) as error:
+            raise ValueError(f"{path}: damaged ({error}); delete it and run {_COMMAND} again") from error
+        starts = [0, *accumulate(line.n_frames for line in lines)][:-1]
+        if found != expected or starts != [line.start for line in lines]:
+            raise ValueError(f"{path}: holds {found}, its .jsonl says {expected}; delete both and run {_COMMAND} again")
+
+
+def open_folder(out: Path, index: dict[str, Any], command: str = _COMMAND) -> None:
+    """Make a folder for shards, or make sure that it is being filled with what `index` says, by `command`.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / INDEX).exists():
+        if any(out.glob("*.safetensors")):
+            raise ValueError(f"{out}: holds other files (*.safetensors, but no {INDEX}); give an empty folder")
+        write_index(out, index)
+        return
+    there, wanted = read_index(out, command), json.loads(json.dumps(index))
+    for name in wanted:
+        if name not in NAMES and there.get(name) != wanted[name]:
+            raise ValueError(
+                f"{out}: made with {name} = {there.get(name)}, this run has {wanted[name]}; go on with the same "
+                "source, models and settings, or give another folder"
+            )
+
+
+def read_index(folder: Path, command: str = _COMMAND) -> dict[str, Any]:
+    """What `write_index` wrote; `command` is what writes such folders.
+
+    Raises:
+        ValueError: there is none, or it is damaged.
+    """
+    path = folder / INDEX
+    if not path.is_file():
+        raise ValueError(f"{folder}: no {INDEX} in it; expected a folder that {command} has written")
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        older = {"ordinal": [k > 0 for k in range(len(index.get("codebook_sizes", ())))]}  # all codecs were "split"
+        return older | dict(index)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: damaged ({error}); write the folder again with {command}") from error
+
+
+def write_index(folder: Path, index: dict[str, Any], name: str = INDEX) -> None:
+    """Write `index.json`: the fields of `TokenInfo`, `n_shards`, and what else the shards depend on."""
+    with atomic_file(folder / name) as new:
+        new.write_text(json.dumps(index) + "\n", encoding="utf-8")
+
+
+def has_shard(folder: Path, number: int) -> bool:
+    return all(shard_path(folder, number, suffix).is_file() for suffix in (".jsonl", ".safetensors"))
+
+
+def write_shard(folder: Path, number: int, utterances: Sequence[TokenUtterance], n_codebooks: int) -> None:
+    """Write a shard, whole or not at all; it may be empty."""
+    starts = accumulate((len(u.activity) for u in utterances), initial=0)
+    with (
+        atomic_file(shard_path(folder, number, ".jsonl")) as new,
+        new.open("w", encoding="utf-8", errors=ESCAPE) as file,
+    ):
+        for u, start in zip(utterances, starts, strict=False):
+            line = TokenLine(u.id, start, len(u.activity), u.text, u.speaker, u.language, u.speed)
+            file.write(json.dumps(asdict(line), ensure_ascii=False) + "\n")
+    nothing = torch.zeros(n_codebooks, 0, dtype=torch.int16), torch.zeros(0, dtype=torch.uint8)
+    codes = torch.cat([nothing[0], *(u.codes for u in utterances)], dim=1)
+    activity = torch.cat([nothing[1], *(u.activity for u in utterances)])
+    # Last: with it, the shard is there.
+    write_tensors(shard_path(folder, number, ".safetensors"), {"codes": codes, "activity": activity}, {})
+
+
+def read_lines(folder: Path, number: int) -> list[TokenLine]:
+    """The lines of a shard.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    path = shard_path(folder, number, ".jsonl")
+    try:
+        with path.open(encoding="utf-8") as file:
+            return [TokenLine(**json.loads(line)) for line in file]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: damaged ({error}); delete it and run {_COMMAND} again") from error
+
+
+def shard_path(folder: Path, number: int, suffix: str) -> Path:
+    """One of the two files of a shard."""
+    return folder / f"{number:05d}{suffix}"

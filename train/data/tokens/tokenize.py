@@ -1,0 +1,244 @@
+"""`python -m train.data.tokens.tokenize SOURCE OUT`: recordings as token shards, encoded once so that no run has to.
+
+A killed run goes on after its last whole shard when it is started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from codec.audio.io import AudioError
+from codec.model import MissingEncoderError
+from codec.settings import DEFAULT
+from codec.tokenizer import Tokenizer, load
+from eval.metrics.base import MissingBackendError
+from eval.progress import progress
+from eval.testsets import Utterance
+from train.data.audio.activity import frame_activity, load_detector
+from train.data.audio.augment import change_speed
+from train.data.manifest import read_manifest
+from train.data.media import open_recording
+from train.data.tokens.shards import (
+    TokenInfo,
+    TokenUtterance,
+    has_shard,
+    open_folder,
+    read_lines,
+    write_shard,
+)
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+ACTIVITIES = ("silero", "none")
+MIN_SPEED, MAX_SPEED = 0.5, 2.0
+_N_THREADS = 8  # that read and look for speech while the codec encodes
+_WINDOW = 8  # batches' worth of recordings, among which those of similar length are encoded together
+
+
+@dataclass(frozen=True)
+class TokenizeConfig:
+    """How recordings become tokens; all but `device` and `batch_seconds` decides what is in the shards."""
+
+    codec: str = DEFAULT  # anything that `codec.load` takes
+    speeds: tuple[float, ...] = (1.0,)  # each recording is encoded at each of them
+    activity: str = "silero"  # "none": every frame counts as speech
+    shard_frames: int = 250_000  # at most, at all speeds, by the durations in the manifest
+    batch_seconds: float = 60.0  # of audio, padding included
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if not self.speeds or len(set(self.speeds)) < len(self.speeds):
+            raise ValueError(f"speeds = {list(self.speeds)}: expected one or more, all different")
+        if not all(MIN_SPEED <= speed <= MAX_SPEED for speed in self.speeds):
+            raise ValueError(f"speeds = {list(self.speeds)}: expected {MIN_SPEED:g} to {MAX_SPEED:g}")
+        if self.activity not in ACTIVITIES:
+            raise ValueError(f"activity = {self.activity!r}: expected one of {', '.join(ACTIVITIES)}")
+        if self.shard_frames < 1:
+            raise ValueError(f"shard_frames = {self.shard_frames}: expected at least 1")
+        if not 0 < self.batch_seconds < float("inf"):
+            raise ValueError(f"batch_seconds = {self.batch_seconds}: expected seconds above 0")
+
+    def planned_s(self, utterance: Utterance) -> float:
+        """Seconds at all speeds together, by the manifest."""
+        return (utterance.duration_s or 0.0) * sum(1 / speed for speed in self.speeds)
+
+
+def write_tokens(source: str | Path, out: Path, config: TokenizeConfig) -> tuple[int, int]:
+    """Encode the recordings of a manifest, folder or tar shard into `out`, or what `out` still lacks of them.
+
+    Recordings that cannot be read are named on stderr. One that is longer than a shard makes a shard of its own.
+    Returns the numbers of recordings encoded and left out, over all runs.
+
+    Raises:
+        ValueError: nothing in `source`, no such codec, or `out` was made from another source, codec or settings.
+        MissingEncoderError: the codec has no encoder.
+        MissingBackendError: the package that finds speech is not installed.
+    """
+    if config.activity == "silero":
+        load_detector()
+    tokenizer = load(config.codec, config.device)
+    tokenizer.model.encoder  # noqa: B018  raises before files are read
+    home = Path(source) if Path(source).is_dir() else Path(source).parent
+    utterances = [replace(u, id=u.id or os.path.relpath(u.path, home)) for u in read_manifest(source)]
+    shards = list(cut(utterances, config.planned_s, config.shard_frames / tokenizer.config.frame_rate))
+    open_folder(out, _index(tokenizer, config, utterances, len(shards)))
+    left = {number: shard for number, shard in enumerate(shards) if not has_shard(out, number)}
+    total = sum(map(config.planned_s, utterances))
+    done = total - sum(map(config.planned_s, chain(*left.values())))
+    with progress(total=total, initial=done, desc="encoding", unit="s", unit_scale=True) as bar:
+        for number, shard in left.items():
+            encoded = list(_encode(shard, tokenizer, config, bar))
+            write_shard(out, number, encoded, len(tokenizer.config.codebook_sizes))
+    n_encoded = sum(len(read_lines(out, number)) for number in range(len(shards))) // len(config.speeds)
+    return n_encoded, len(utterances) - n_encoded
+
+
+class _Clip(NamedTuple):
+    about: Utterance
+    speed: float
+    waveform: Tensor  # [L] float32, at that speed
+    activity: Tensor  # [T] uint8
+
+
+def _index(tokenizer: Tokenizer, config: TokenizeConfig, utterances: list[Utterance], n_shards: int) -> dict[str, Any]:
+    """The contents of `index.json`: with the same index, a run writes the same shards."""
+    c = tokenizer.config
+    if max(c.codebook_sizes) > 2**15:
+        raise ValueError(f"codec {config.codec}: {max(c.codebook_sizes)} codes in a codebook; int16 holds {2**15}")
+    digest = hashlib.sha256()
+    for u in utterances:
+        digest.update(json.dumps([u.id, u.duration_s, u.text, u.speaker, u.language]).encode())
+    info = TokenInfo(str(config.codec), tokenizer.fingerprint, c.codebook_sizes, c.quantizer.ordinal, c.frame_rate)
+    return asdict(info) | {
+        "sample_rate": c.sample_rate,
+        "hop_length": c.hop_length,
+        "speeds": config.speeds,
+        "activity": config.activity,
+        "shard_frames": config.shard_frames,
+        "source_digest": digest.hexdigest()[:16],
+        "n_shards": n_shards,
+    }
+
+
+def _encode(
+    utterances: list[Utterance], tokenizer: Tokenizer, config: TokenizeConfig, bar: tqdm
+) -> Iterator[TokenUtterance]:
+    """The utterances at every speed, in order, without those that cannot be read."""
+    c = tokenizer.config
+    read = partial(_read, config=config, sample_rate=c.sample_rate, hop_length=c.hop_length)
+    windows = list(cut(utterances, config.planned_s, _WINDOW * config.batch_seconds))
+    for window, results in zip(windows, _map_ahead(read, windows), strict=True):
+        clips = []
+        for result in results:
+            if isinstance(result, AudioError):
+                tqdm.write(f"left out: {result}", file=sys.stderr)
+            else:
+                clips += result
+        codes = _encode_clips([clip.waveform for clip in clips], tokenizer, int(config.batch_seconds * c.sample_rate))
+        for (about, speed, _, activity), its_codes in zip(clips, codes, strict=True):
+            speaker = about.speaker
+            if speaker is not None and speed != 1:
+                speaker = f"{speaker}@{speed:g}"  # another pitch and tempo make another voice
+            yield TokenUtterance(about.id, about.text, speaker, about.language, speed, its_codes, activity)
+        bar.update(sum(map(config.planned_s, window)))
+
+
+def _encode_clips(waveforms: list[Tensor], tokenizer: Tokenizer, batch_samples: int) -> list[Tensor]:
+    """Codes `[K, T_i]` int16 of waveforms `[L_i]`, encoded in batches of similar length."""
+    order = sorted(range(len(waveforms)), key=lambda i: -len(waveforms[i]))
+    codes: dict[int, Tensor] = {}
+    while order:
+        n = max(1, batch_samples // len(waveforms[order[0]]))
+        batch, order = order[:n], order[n:]
+        tokens = tokenizer.encode([waveforms[i] for i in batch], tokenizer.config.sample_rate)
+        rows = tokens.codes.to(torch.int16).cpu()
+        codes |= {i: row[:, :n_frames] for i, row, n_frames in zip(batch, rows, tokens.lengths.tolist(), strict=True)}
+    return [codes[i] for i in range(len(waveforms))]
+
+
+def _read(utterance: Utterance, config: TokenizeConfig, sample_rate: int, hop_length: int) -> list[_Clip] | AudioError:
+    """A recording at every speed, or why it cannot be read."""
+    try:
+        with open_recording(utterance.path, sample_rate) as recording:
+            samples = recording.read(0, recording.n_samples)
+            versions = [change_speed(samples, speed, sample_rate) for speed in config.speeds]
+            if not all(map(len, versions)):
+                raise AudioError(f"too short: {len(samples)} samples")
+    except AudioError as error:
+        return error
+    clips = []
+    for speed, version in zip(config.speeds, versions, strict=True):
+        waveform = torch.from_numpy(version)
+        if config.activity == "silero":
+            activity = (frame_activity(waveform, sample_rate, hop_length) * 255).round().to(torch.uint8)
+        else:
+            activity = torch.full((-(-len(waveform) // hop_length),), 255, dtype=torch.uint8)
+        clips.append(_Clip(utterance, speed, waveform, activity))
+    return clips
+
+
+def cut(items: Iterable[In], length: Callable[[In], float], limit: float) -> Iterator[list[In]]:
+    """Consecutive items in lists of at most `limit` in all, or of one item."""
+    part: list[In] = []
+    size = 0.0
+    for item in items:
+        if part and size + length(item) > limit:
+            yield part
+            part, size = [], 0.0
+        part.append(item)
+        size += length(item)
+    if part:
+        yield part
+
+
+def _map_ahead(function: Callable[[In], Out], windows: Iterable[list[In]]) -> Iterator[list[Out]]:
+    """`function` of each item, window after window, by threads that are at work on the next one meanwhile."""
+    with ThreadPoolExecutor(_N_THREADS) as pool:
+        ahead: deque[Iterator[Out]] = deque()
+        for window in windows:
+            ahead.append(pool.map(function, window))
+            if len(ahead) == 2:
+                yield list(ahead.popleft())
+        yield from map(list, ahead)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m train.data.tokens.tokenize", description=__doc__)
+    parser.add_argument("source", help="manifest, folder or tar shard")
+    parser.add_argument("out", type=Path, help="folder for the shards")
+    parser.add_argument("--codec", default=DEFAULT, help="checkpoint folder, hub id or preset")
+    parser.add_argument("--device", default="cpu", help="where the codec runs")
+    parser.add_argument("--batch-seconds", type=float, default=60.0, help="audio encoded at once")
+    parser.add_argument("--shard-frames", type=int, default=250_000, help="size of a shard at most")
+    parser.add_argument("--speeds", type=float, nargs="+", default=[1.0], help="speeds to encode each recording at")
+    parser.add_argument("--activity", default="silero", choices=ACTIVITIES, help="what finds speech")
+    args = vars(parser.parse_args())
+    source, out = args.pop("source"), args.pop("out")
+    try:
+        config = TokenizeConfig(**args | {"speeds": tuple(args["speeds"])})
+        n_encoded, n_left_out = write_tokens(source, out, config)
+    except (ValueError, OSError, MissingEncoderError, MissingBackendError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{n_encoded} recordings encoded in {out}, {n_left_out} left out")
+    return 0 if n_encoded else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Settings of a run: their dataclasses, their help, and advice on misspelt ones."""

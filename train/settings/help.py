@@ -1,0 +1,273 @@
+"""`python -m train --help`: every setting with its meaning and range.
+
+Both are read from the source of the dataclasses: the comment beside a field, and what `require` expects of it. Nothing
+is imported for that, as torch takes seconds.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import textwrap
+import tokenize
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+WIDTH, COLUMN = 120, 40
+SECTIONS = (  # what a group of settings is, by task where that matters, and the dataclass that has them
+    ("trainer", "", "train.settings.config.TrainerConfig"),
+    ("optim", "", "train.settings.config.OptimConfig"),
+    ("logger", "", "train.settings.config.LoggerConfig"),
+    ("model", "codec", "codec.config.CodecConfig"),
+    ("data", "codec", "train.data.audio.made.MadeDataConfig"),
+    ("loss", "codec", "train.losses.config.CodecLossConfig"),
+    ("model", "tts or dpo", "codec.tts.config.TTSConfig"),
+    ("data", "tts", "train.data.tokens.sequences.SpeechDataConfig"),
+    ("loss", "tts", "train.tasks.tts.TTSLossConfig"),
+    ("data", "dpo", "train.data.pairs.dataset.PreferenceDataConfig"),
+    ("loss", "dpo", "train.tasks.dpo.DPOLossConfig"),
+)
+INIT = {  # of `model`, beside its dataclass, by task
+    "codec": {
+        "init": "weights to start from: transform or random for fresh ones, or a checkpoint folder or hub id",
+        "init_encoder": "transform or random, for a fresh encoder beside the other weights of a checkpoint",
+    },
+    "tts or dpo": {"init": "weights to start from: random, a checkpoint folder, or hf:NAME, a language model's"},
+}
+USAGE = """python -m train [experiment=NAME] [GROUP=CHOICE] [SETTING=VALUE ...]
+
+A list is [1,2], no value is null; what the chosen groups do not have takes a + before its name. Values below are those
+of the dataclasses, which presets and experiments change: --cfg job prints the values of a run in place of training.
+--multirun and the rest of Hydra: --hydra-help."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A field of a settings dataclass, or of one in it."""
+
+    name: str  # with those of what it is in, as "discriminator.channels"
+    kind: str  # its annotation
+    default: str  # as in the source; empty if it must be given
+    meaning: str
+    expected: str  # its range, in words
+
+
+def text() -> str:
+    """The whole help."""
+    parts = [USAGE, "Experiments:\n" + "\n".join(_experiments()), "Groups:\n" + "\n".join(_groups())]
+    parts.append("The run:\n" + "\n".join(_line(name, value, about) for name, value, about in _common()))
+    for group, task, path in SECTIONS:
+        module, _, cls = path.rpartition(".")
+        lines = [_shown(f"{group}.{s.name}", s) for s in settings(module, cls)]
+        if group == "model":
+            lines = [*(_line(f"model.{name}", "", about) for name, about in INIT[task].items()), *lines]
+        title = f"{group}{f', task {task}' if task else ''}: {_summary(module, cls)}"
+        parts.append("\n".join([*textwrap.wrap(title, WIDTH), *lines]))
+    return "\n\n".join(parts)
+
+
+def settings(module: str, cls: str) -> list[Setting]:
+    """The settings of a dataclass, those of dataclasses it inherits from or holds included."""
+    tree, comments, constants = _source(module)
+    node = _classes(tree)[cls]
+    found: dict[str, Setting] = {}
+    for base in reversed(node.bases):  # as dataclasses collect fields
+        for home in _homes(module, ast.unparse(base)):
+            found |= {s.name: s for s in settings(*home)}
+    expected = _expected(node, constants)
+    for field in node.body:
+        if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+            continue
+        name, kind = field.target.id, ast.unparse(field.annotation)
+        if homes := _homes(module, kind):
+            changes, prefix = _changes(field.value), f"{name}.NAME" if kind.startswith("dict") else name
+            for setting in _of_kinds([settings(*home) for home in homes]):
+                found[f"{prefix}.{setting.name}"] = _inside(setting, prefix, changes.get(setting.name))
+        else:
+            lines = range(field.lineno, (field.end_lineno or field.lineno) + 1)
+            meaning = " ".join(comments[line] for line in lines if line in comments)
+            told = Setting(name, kind, _default(field.value), meaning, "; ".join(expected[name]))
+            found[name] = _as_before(told, found.get(name, told))
+    return list(found.values())
+
+
+def _as_before(setting: Setting, before: Setting) -> Setting:
+    """A setting with what the class that a class inherits from says of it, where it says nothing itself."""
+    return replace(setting, meaning=setting.meaning or before.meaning, expected=setting.expected or before.expected)
+
+
+def _of_kinds(options: list[list[Setting]]) -> list[Setting]:
+    """The settings of one of several dataclasses, that `kind` chooses: what not all of them have says which does."""
+    if len(options) == 1:
+        return options[0]
+    kinds = [next(s.default for s in option if s.name == "kind") for option in options]
+    found: dict[str, Setting] = {}
+    for setting in (s for option in options for s in option):
+        having = [k for k, option in zip(kinds, options, strict=True) if setting.name in {s.name for s in option}]
+        only = "" if len(having) == len(kinds) else f"of kind {' and '.join(having)}: "
+        found.setdefault(setting.name, replace(setting, meaning=only + setting.meaning))
+    found["kind"] = replace(found["kind"], expected=", ".join(kinds))
+    return list(found.values())
+
+
+def _inside(setting: Setting, name: str, default: str | None) -> Setting:
+    return replace(setting, name=f"{name}.{setting.name}", default=setting.default if default is None else default)
+
+
+def _changes(value: ast.expr | None) -> dict[str, str]:
+    """Defaults of a dataclass that another one, which holds it, sets: `default_factory=lambda: Config(n=3)`."""
+    lambdas = [node for node in ast.walk(value) if isinstance(node, ast.Lambda)] if value else []
+    calls = [node.body for node in lambdas if isinstance(node.body, ast.Call)]
+    return {str(keyword.arg): _default(keyword.value) for call in calls for keyword in call.keywords}
+
+
+def _shown(name: str, setting: Setting) -> str:
+    choices = re.fullmatch(r"Literal\[(.*)\]", setting.kind)
+    known = choices.group(1).replace("'", "") if choices else setting.expected
+    return _line(name, setting.default, f"{setting.meaning} ({known})" if known else setting.meaning)
+
+
+def _line(name: str, value: str, about: str) -> str:
+    head = f"  {name}={value}" if value else f"  {name}"
+    lines = textwrap.wrap(about, WIDTH - COLUMN)
+    if len(head) < COLUMN and lines:
+        head = f"{head:<{COLUMN}}{lines.pop(0)}"
+    return "\n".join([head, *(" " * COLUMN + line for line in lines)])
+
+
+def _experiments() -> Iterator[str]:
+    for path in sorted((ROOT / "conf/experiment").glob("*.yaml")):
+        comments = re.findall(r"^# (?!@)(.*)$", path.read_text(), flags=re.MULTILINE)
+        yield _line(path.stem, "", " ".join(comments).partition(". ")[0].partition("    ")[0].rstrip("."))
+
+
+def _groups() -> Iterator[str]:
+    registered = {
+        "model": [*_keys("codec.config"), *(f"tts_{name}" for name in _keys("codec.tts.config"))],
+        "data": ["base", "speech", "preferences"],
+        "loss": ["base", "tts", "dpo"],
+        "logger": ["base"],
+    }
+    for group, names in registered.items():
+        yield _line(group, "", ", ".join([*names, *(p.stem for p in sorted((ROOT / "conf" / group).glob("*.yaml")))]))
+
+
+def _common() -> list[tuple[str, str, str]]:
+    """Settings of conf/train.yaml itself, with the comments beside them."""
+    return re.findall(r"^(\w+): (\S+) +# (.*)$", (ROOT / "conf/train.yaml").read_text(), flags=re.MULTILINE)
+
+
+@cache
+def _source(module: str) -> tuple[ast.Module, dict[int, str], dict[str, ast.expr]]:
+    """A module's tree, its comments by line, and its constants by name."""
+    path = ROOT / Path(*module.split("."))
+    source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+    tree = ast.parse(source)
+    constants: dict[str, ast.expr] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            constants[node.targets[0].id] = node.value
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            constants[node.target.id] = node.value
+    return tree, comments, constants
+
+
+def _classes(tree: ast.Module) -> dict[str, ast.ClassDef]:
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def _homes(module: str, kind: str) -> list[tuple[str, str]]:
+    """Where the settings dataclasses are defined that an annotation in a module names; none for any other one."""
+    inner = re.fullmatch(r"dict\[str, (\w+)\]", kind)
+    names = (inner.group(1) if inner else kind).split(" | ")
+    if not all(name.endswith("Config") for name in names):
+        return []
+    return [home for name in names for home in _homes_of(module, name)]
+
+
+def _homes_of(module: str, name: str) -> list[tuple[str, str]]:
+    tree, _, constants = _source(module)
+    if name in _classes(tree):
+        return [(module, name)]
+    if name in constants:
+        return _homes(module, ast.unparse(constants[name]))
+    imports = (node for node in tree.body if isinstance(node, ast.ImportFrom))
+    return _homes_of(next(str(node.module) for node in imports if name in {a.name for a in node.names}), name)
+
+
+def _summary(module: str, cls: str) -> str:
+    return (ast.get_docstring(_classes(_source(module)[0])[cls]) or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def _keys(module: str) -> list[str]:
+    presets = _source(module)[2]["PRESETS"]
+    assert isinstance(presets, ast.Dict)
+    return [str(key.value) for key in presets.keys if isinstance(key, ast.Constant)]
+
+
+def _default(value: ast.expr | None) -> str:
+    """A default as it is written on the command line; empty if there is none."""
+    if isinstance(value, ast.Call):  # of field()
+        keywords = {keyword.arg: keyword.value for keyword in value.keywords}
+        if "default_factory" in keywords:
+            return {"dict": "{}", "list": "[]"}[ast.unparse(keywords["default_factory"])]
+        value = keywords.get("default")
+    if value is None:
+        return ""
+    shown = ast.unparse(value).replace("None", "null").replace("True", "true").replace("False", "false")
+    shown = shown.replace("(", "[").replace(",)", "]").replace(")", "]").replace(", ", ",")
+    return shown if shown == "''" else shown.strip("'")
+
+
+def _expected(node: ast.ClassDef, constants: dict[str, ast.expr]) -> dict[str, list[str]]:
+    """By field: what the calls `require(condition, name, value, expected)` of its class say."""
+    found: dict[str, list[str]] = defaultdict(list)
+
+    def visit(node: ast.AST, names: dict[str, list[str]]) -> None:
+        if isinstance(node, ast.For) and isinstance(node.target, ast.Name):
+            names = {**names, node.target.id: _strings(node.iter, constants)}
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "require":
+            name, words = node.args[1], _words(node.args[3])
+            fields = names.get(name.id, []) if isinstance(name, ast.Name) else _strings(name, constants)
+            for field in fields if words else []:
+                found[field].append(words)
+        for child in ast.iter_child_nodes(node):
+            visit(child, names)
+
+    visit(node, {})
+    return found
+
+
+def _strings(node: ast.expr, constants: dict[str, ast.expr]) -> list[str]:
+    """The strings of a literal, with the names of constants resolved; empty for anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.Tuple):
+        return [s for item in node.elts for s in _strings(item, constants)]
+    if isinstance(node, ast.Starred):
+        return _strings(node.value, constants)
+    if isinstance(node, ast.Name) and node.id in constants:
+        return _strings(constants[node.id], constants)
+    return []
+
+
+def _words(node: ast.expr) -> str:
+    """A string or f-string, with the names of fields in the place of their values; empty for anything else."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if not isinstance(node, ast.JoinedStr):
+        return ""
+    words = "".join(str(v.value) if isinstance(v, ast.Constant) else f"<{_inner(v)}>" for v in node.values)
+    words = re.sub(r"<(\w+)>", r"\1", re.sub(r"(\w+) = <\1>", r"\1", words))
+    return "" if "<" in words else words
+
+
+def _inner(node: ast.expr) -> str:
+    return ast.unparse(node.value).removeprefix("self.") if isinstance(node, ast.FormattedValue) else ""
