@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
-from codec.tts.text.rules import Rule, any_of, rule
+from codec.tts.text.rules import Rule, any_of, reword, rule
 from codec.tts.text.words import Words
 
 try:
@@ -61,8 +61,7 @@ def date_rules(words: Words) -> Iterator[Rule]:
         space = r"\s?" if sign == "." else ""
         date = rf"{day}[{sign}]{space}{month}[{sign}]{space}{short_year}"
         yield rule(rf"(?<![\w.,/-]){date}(?![\d/-]|[.,]\d)", reader.numeric)
-    if words.language.dotted:
-        before = words.language.dotted.before
+    if before := words.language.dotted.before:
         yield rule(rf"(?<=\b)(?P<before>(?i:{before})\s){day}\.\s?{month}\.(?!\d)", reader.without_year)
     year = rf"(?:(?P<comma>,?)\s{_YEAR}(?![\d.,]*\d|-\d))?"
     yield rule(rf"\b(?P<name>{short})\.?(?=\s\d)", reader.name)
@@ -72,12 +71,13 @@ def date_rules(words: Words) -> Iterator[Rule]:
         yield rule(
             rf"\b(?P<name>{full})\s(?P<day>[0-3]?\d)(?:st|nd|rd|th)?(?![\w:/-]|[.,]\d){year}", reader.month_first
         )
-    if reader.dates.named and not words.language.dotted:
+    if reader.dates.named:
         yield rule(
             rf"(?P<the>\bthe\s)?(?<![\d.,:/$-])\b(?P<day>[0-3]?\d)(?:st|nd|rd|th)?\s(?:of\s)?(?P<name>{full})\b{year}",
             reader.named,
         )
-    yield rule(words.language.decades, lambda match: words.language.decade(words.read(match[1]), match[2]))
+    for pattern, forms in words.language.decades.items():
+        yield rule(pattern, partial(reader.decade, forms))
 
 
 class _Dates:
@@ -125,11 +125,13 @@ class _Dates:
         said = self.say(form, day, self.months.full[match["name"]], match.string[: match.start()])
         return f"{said}{match['comma']} {self.words.year(match['year'])}" if match["year"] else said
 
+    def decade(self, forms: dict[str, str], match: re.Match[str]) -> str:
+        return reword(self.words.read(match[1]) + match[2], forms)
+
     def say(self, form: str, day: int, month: int, before: str) -> str:
         """A day and a month, in the form that they have after the text before them."""
         name = self.months.names[month - 1]
         ordinals = {"ordinal": self.words.ordinal(str(day)), "month_ordinal": self.words.ordinal(str(month))}
-        if dotted := self.words.language.dotted:
-            ordinals = {key: dotted.form(word, before, name) for key, word in ordinals.items()}
+        ordinals = {key: self.words.language.dotted.form(word, before, name) for key, word in ordinals.items()}
         cardinal = self.dates.first if day == 1 and self.dates.first else self.words.cardinal(str(day))
         return form.format(cardinal=cardinal, month=name, **ordinals)

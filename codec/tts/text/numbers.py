@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import lru_cache, partial
 
 from codec.tts.text.addresses import address_rules, number_rules
 from codec.tts.text.dates import date_rules
 from codec.tts.text.languages import primary_language
 from codec.tts.text.quantities import quantity_rules
 from codec.tts.text.romans import roman_rules
-from codec.tts.text.rules import NEVER, Rule, any_of, apply, rule
+from codec.tts.text.rules import NEVER, Rule, any_of, apply, reword, rule
 from codec.tts.text.words import Words, speaks_numbers
 
 __all__ = ["CODES", "speaks_numbers", "spell"]
@@ -60,7 +60,7 @@ class _Reader:
         yield from roman_rules(words)
         yield from date_rules(words)
         yield from number_rules(words)
-        if language.dotted:
+        if language.dotted.before:
             yield from self._dotted()
         # 5,- €, and EUR 5
         yield rule(r"(?<=\d),-+(?!\w)", "")
@@ -71,8 +71,8 @@ class _Reader:
         yield rule(rf"(?<=[\d)])\s*[*{_TIMES}]\s*(?=[\d(])", language.symbols[_TIMES])
         yield rule(r"(?<=\d)\s?[x]\s?(?=\d)", language.symbols[_TIMES])
         # 21st, and ½
-        for pattern, form in language.ordinals.items():
-            yield rule(pattern, self._ordinal(form))
+        for pattern, forms in language.ordinals.items():
+            yield rule(pattern, partial(self._ordinal, forms))
         # 10:30, 10.30 Uhr, and 10 Uhr
         yield rule(rf"(?<![\d:./⁄])([01]?\d|2[0-4])(?:{clock.sign})([0-5]\d)(?![\d:])(?:{nouns})?", self._clock)
         yield rule(rf"(?<![\d:.,/⁄])([01]?\d|2[0-4])\.([0-5]\d){nouns}", self._clock)
@@ -99,7 +99,6 @@ class _Reader:
     def _dotted(self) -> Iterator[Rule]:
         """Ordinal numbers with a full stop, alone and in rows: "am 1. und 2. Mai"."""
         dotted = self.language.dotted
-        assert dotted
         one = r"\d{1,3}\."
         row = rf"(?P<row>{one}(?:{dotted.links}\s?{one})*)"
         nouns = any_of(dotted.nouns)
@@ -119,7 +118,7 @@ class _Reader:
 
     def _clock(self, match: re.Match[str]) -> str:
         clock, hour, minutes = self.language.clock, int(match[1]), int(match[2] or 0)
-        words = clock.hours.get(hour) or self.words.cardinal(str(hour))
+        words = clock.hours.get(str(hour)) or self.words.cardinal(str(hour))
         words = f"{words} {clock.noun[hour != 1]}".strip()
         if minutes:
             return f"{words}{clock.joint}{clock.oh * (minutes < 10)}{self.words.cardinal(str(minutes))}"
@@ -142,8 +141,8 @@ class _Reader:
         cents = hundredths[0] if fraction == "01" else f"{self.words.cardinal(str(int(fraction)))} {hundredths[1]}"
         return minus + (cents if whole == "0" else f"{units} {self.language.symbols['&']} {cents}")
 
-    def _ordinal(self, form: Callable[[str], str]) -> Callable[[re.Match[str]], str]:
-        return lambda match: form(self.words.ordinal(match[1]))
+    def _ordinal(self, forms: dict[str, str], match: re.Match[str]) -> str:
+        return reword(self.words.ordinal(match[1]), forms)
 
     def _chain(self, match: re.Match[str]) -> str:
         """Leave a number alone; take apart what only looks like one, such as 1,2,3."""

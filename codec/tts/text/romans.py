@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from codec.tts.text.rules import Rule, rule
+from codec.tts.text.rules import Rule, any_of, rule
 from codec.tts.text.words import Words
 
 _ROMAN = r"(?:X{0,3}(?:IX|IV|V?I{1,3}|V)|X{1,3})"  # 1 to 39
@@ -35,7 +35,7 @@ def roman_rules(words: Words) -> Iterator[Rule]:
         said = form.format(cardinal=number, ordinal=ordinal, Ordinal=ordinal.capitalize())
         return f"{match['name']} {said}"
 
-    dot = r"(?:\.(?=\s|,))?" if words.language.dotted else ""
+    dot = r"(?:\.(?=\s|,))?" if words.language.dotted.before else ""
     names = "|".join([*_MEN.split(), *_WOMEN.split()])
     end = r"(?![\w'-])"
     several = rf"(?!(?:{'|'.join(_LETTERS)})\b){_ROMAN}"
@@ -43,7 +43,7 @@ def roman_rules(words: Words) -> Iterator[Rule]:
     single = r"(?:I(?=[.,;:!?)]|$)|[VX]|IV|XX)"
     yield rule(rf"\b(?P<name>(?:{names})s?)\s(?P<roman>{several}|{single}){end}{dot}", reign)
     # "Part I" of a play, but not "the part I like".
-    nouns = words.language.numbered
+    nouns = any_of(words.language.numbered)
     yield rule(
         rf"\b(?:(?P<word>{nouns})\s(?P<first>I)|(?P<noun>(?i:{nouns}))\s(?P<roman>(?!I\b){_ROMAN})){end}",
         lambda match: f"{match['word'] or match['noun']} {_value(match['first'] or match['roman'])}",

@@ -33,6 +33,15 @@ def any_of(texts: Iterable[str]) -> str:
     return "|".join(map(re.escape, sorted(texts, key=len, reverse=True))) or NEVER
 
 
+def reword(text: str, forms: dict[str, str]) -> str:
+    """A text with a replacement for the first of the patterns that is found in it, if one is."""
+    for pattern, replacement in forms.items():
+        said, count = re.subn(pattern, replacement, text)
+        if count:
+            return said
+    return text
+
+
 def _spaced(say: Callable[[re.Match[str]], str]) -> Callable[[re.Match[str]], str]:
     """Words in place of a match are kept apart from the letters around it."""
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from codec.tts.text.dates import month_names
-from codec.tts.text.languages import LANGUAGES, Language
+from codec.tts.text.languages import load_language
 from codec.tts.text.numbers import CODES
 from codec.tts.text.rules import any_of
 from codec.tts.text.units import UNITS
@@ -191,8 +191,8 @@ class SentenceSplitter:
 class _ShortForms:
     """What a language writes otherwise than it says it: where sentences do not end, and parts neither."""
 
-    def __init__(self, language: Language, name: str) -> None:
-        months = month_names(name)
+    def __init__(self, name: str) -> None:
+        language, months = load_language(name), month_names(name)
         self.starters, self.dotted = language.starters, language.dotted
         self.unended = re.compile(rf"{_MORE}|{language.unended}")
         self.unit = re.compile(rf"\d\s?(?:{any_of([*UNITS, *language.units])})$")
@@ -208,10 +208,8 @@ class _ShortForms:
         words = [*language.abbreviations, *language.closing, *language.before_number, *language.after_number]
         words += [*months.full, *months.short, *language.units, *CODES, *language.clock.noun, *language.scales]
         words += [unit for unit in UNITS if not unit.endswith(".")]
-        words += [*language.clock.halves, *(noun for noun in re.findall(r"\w+", language.numbered))]
+        words += [*language.clock.halves, *language.numbered, *language.dotted.nouns, *language.dotted.neighbours]
         self.special = {token.lower().rstrip(".") for word in words for token in word.split()}
-        if language.dotted:
-            self.special |= {word.lower().rstrip(".") for word in {*language.dotted.nouns, *language.dotted.neighbours}}
 
     def is_plain(self, token: str) -> bool:
         match = _PLAIN.fullmatch(token)
@@ -226,7 +224,7 @@ class _ShortForms:
 
     def is_ordinal(self, part: str, next_word: str, starts: bool) -> bool:
         """Whether the number at the end of the part is an ordinal one before the next word."""
-        if self.dotted is None or not next_word:
+        if not (self.dotted.before and next_word):
             return False
         if next_word in self.dotted.nouns or next_word[0].islower():
             return True
@@ -236,7 +234,7 @@ class _ShortForms:
 
 @lru_cache
 def _short_forms(language: str) -> _ShortForms:
-    return _ShortForms(LANGUAGES[language], language)
+    return _ShortForms(language)
 
 
 def _skip_space(text: str, start: int) -> int:

@@ -9,7 +9,7 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
-from codec.tts.text.languages import LANGUAGES, primary_language
+from codec.tts.text.languages import load_language, primary_language
 from codec.tts.text.numbers import spell
 from codec.tts.text.rules import NEVER
 
@@ -135,7 +135,7 @@ class _Short(NamedTuple):
 @lru_cache
 def _shorts(primary: str) -> list[_Short]:
     """The short forms of a language, also at the start of a sentence."""
-    language = LANGUAGES[primary]
+    language = load_language(primary)
     tables = [
         (language.before_number, rf"{_START}(?:%s)(?=\s?\d)", "{} "),
         (language.after_number, r"(?<=\d)\s?(?:%s)(?!\w)", " {}"),
@@ -152,7 +152,7 @@ def _shorts(primary: str) -> list[_Short]:
 
 def _expand(text: str, primary: str, is_end: bool) -> str:
     """Words for abbreviations; a full stop stays where the abbreviation is likely to end the sentence."""
-    language = LANGUAGES[primary]
+    language = load_language(primary)
     closing = {_compact(short) for short in language.closing}
 
     def stop(match: re.Match[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from codec.tts.text.languages import LANGUAGES, primary_tag
+from codec.tts.text.languages import LANGUAGES, load_language, primary_tag
 
 try:
     from num2words import CONVERTER_CLASSES
@@ -28,7 +28,7 @@ class Words:
     """
 
     def __init__(self, primary: str, tag: str) -> None:
-        self.name, self.tag, self.language = primary, tag, LANGUAGES[primary]
+        self.name, self.tag, self.language = primary, tag, load_language(primary)
         regional = {name.lower(): name for name in CONVERTER_CLASSES}
         self.converter = CONVERTER_CLASSES.get(regional.get(tag, primary))
         decimal = re.escape(self.language.decimal)
