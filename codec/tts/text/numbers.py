@@ -1,4 +1,4 @@
-"""Numbers, amounts, times and signs of written text as words."""
+"""Numbers, amounts of money, times and signs as words."""
 
 # ruff: noqa: RUF001  signs of many kinds
 
@@ -14,30 +14,28 @@ from codec.tts.text.languages import primary_language
 from codec.tts.text.quantities import quantity_rules
 from codec.tts.text.romans import roman_rules
 from codec.tts.text.rules import NEVER, Rule, any_of, apply, reword, rule
-from codec.tts.text.words import Words, speaks_numbers
-
-__all__ = ["CODES", "speaks_numbers", "spell"]
+from codec.tts.text.words import Words
 
 _TIMES = "×"
-_MINUS = "\u2212"  # until all else is read, as "min" is a unit too
+_MINUS = "\u2212"  # becomes a word last, as the Dutch "min" is also a unit
 CODES = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹"}
 
 
 def spell(text: str, language: str) -> str:
-    """`text` in NFKC with plain hyphens -> the same without digits and signs that have a name.
+    """Write digits, and signs that have a name, as words.
 
     Args:
-        text: e.g. "$5 - 4.50 is 10%".
+        text: in NFKC with plain hyphens, such as "$5 - 4.50 is 10%".
         language: a BCP-47 tag; "en-IN" or "fr-CH" read numbers in their own way.
 
     Raises:
-        ValueError: an unknown language, or digits in one that num2words does not speak.
+        ValueError: an unknown language, or digits in one that num2words lacks.
     """
     return _reader(primary_language(language), language.replace("-", "_").lower()).spell(text)
 
 
 class _Reader:
-    """The numbers of one language; patterns run in turn, and each leaves fewer digits to the next."""
+    """The rules of one language, in the order in which they run."""
 
     def __init__(self, primary: str, tag: str) -> None:
         self.words = Words(primary, tag)
@@ -97,7 +95,7 @@ class _Reader:
         yield rule(any_of(sign for sign in symbols if sign != "-"), lambda match: symbols[match[0]])
 
     def _dotted(self) -> Iterator[Rule]:
-        """Ordinal numbers with a full stop, alone and in rows: "am 1. und 2. Mai"."""
+        """Yield rules for ordinal numbers with a full stop, alone and in rows: "am 1. und 2. Mai"."""
         dotted = self.language.dotted
         one = r"\d{1,3}\."
         row = rf"(?P<row>{one}(?:{dotted.links}\s?{one})*)"
@@ -145,7 +143,7 @@ class _Reader:
         return reword(self.words.ordinal(match[1]), forms)
 
     def _chain(self, match: re.Match[str]) -> str:
-        """Leave a number alone; take apart what only looks like one, such as 1,2,3."""
+        """Separate the numbers of a list such as 1,2,3; leave a single number alone."""
         if re.fullmatch(self.words.number, match[0]):
             return match[0]
         return re.sub("[,:]", " ", match[0]).replace(".", f" {self.language.dot} ")

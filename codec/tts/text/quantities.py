@@ -1,4 +1,4 @@
-"""Quantities: units after numbers, fractions, powers and ratios."""
+"""Rules for units after numbers, fractions, powers and rates."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from codec.tts.text.rules import Rule, any_of, reword, rule
 from codec.tts.text.units import ONLY_APART, RATES, UNITS, unit_name
 from codec.tts.text.words import Words
 
-FRACTION = "\u2044"  # the stroke that NFKC makes of "½": no date is written with it
-_LOWER = {*range(2, 11), 16, 20, 32, 64, 100, 1000}  # what people divide by: 24/7 is no fraction
+FRACTION = "\u2044"  # the stroke in the NFKC form of "½"; dates are not written with it
+_LOWER = {*range(2, 11), 16, 20, 32, 64, 100, 1000}  # common denominators: 24/7 is no fraction
 
 
 def quantity_rules(words: Words) -> Iterator[Rule]:
-    """Rules that leave numbers to be read."""
+    """Yield rules for quantities; most numbers are left to later rules."""
     reader = _Quantities(words)
     unit = any_of([*UNITS, *words.language.units])
     tied = any_of([*(UNITS.keys() - {*ONLY_APART}), *words.language.units])
@@ -40,7 +40,7 @@ class _Quantities:
         self.words, self.language = words, words.language
 
     def name(self, sign: str, count: float) -> str:
-        """A unit's name, or its sign where it has none."""
+        """Name a unit in the plural that `count` asks for, or return its sign if it has no name."""
         if sign in self.language.units:
             return self.language.units[sign][count != 1]
         return unit_name(sign, count, self.words.name) or sign

@@ -1,4 +1,4 @@
-"""Roman numbers: ordinal after the names of rulers, cardinal after other words."""
+"""Rules for Roman numbers: ordinal after the names of rulers, cardinal elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from codec.tts.text.words import Words
 
 _ROMAN = r"(?:X{0,3}(?:IX|IV|V?I{1,3}|V)|X{1,3})"  # 1 to 39
 _VALUES = {"I": 1, "V": 5, "X": 10}
-# Of popes, kings and queens, in the spellings of several languages.
+# Names of popes, kings and queens, as several languages spell them.
 _MEN = (
     "Albert Alexander Alfonso Amadeus August Augustus Benedict Benedikt Benedictus Boniface Carlos Charles "
     "Christian Clemens Clement Constantine Darius David Eduard Edward Felipe Ferdinand Filips Francis François "
@@ -22,11 +22,11 @@ _MEN = (
     "William Xerxes"
 )
 _WOMEN = "Anna Anne Beatrix Catherine Christina Elisabeth Elizabeth Isabella Katharina Margaret Margrethe Maria Mary"
-_LETTERS = ("I", "V", "X", "IV", "XX", "XXX")  # more often letters than numbers, but after some words
+_LETTERS = ("I", "V", "X", "IV", "XX", "XXX")  # numbers only after some words, otherwise letters
 
 
 def roman_rules(words: Words) -> Iterator[Rule]:
-    """Rules that leave cardinal numbers to be read."""
+    """Yield rules for Roman numbers; cardinal ones become digits, for later rules."""
 
     def reign(match: re.Match[str]) -> str:
         number = str(_value(match["roman"]))

@@ -11,7 +11,8 @@ from functools import lru_cache
 import numpy as np
 
 from codec.tts.text.languages import load_language, primary_tag
-from codec.tts.text.numbers import speaks_numbers, spell
+from codec.tts.text.numbers import spell
+from codec.tts.text.words import speaks_numbers
 
 _NUMBERS = (*range(2100), *(n * scale for scale in (1_000, 10_000, 100_000, 1_000_000) for n in range(1, 10)))
 _AMBIGUOUS = ("neuf", "sei")  # also "new" in French and "you are" in Italian
