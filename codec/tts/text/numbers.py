@@ -149,6 +149,4 @@ class _Reader:
         return re.sub("[,:]", " ", match[0]).replace(".", f" {self.language.dot} ")
 
 
-@lru_cache
-def _reader(primary: str, tag: str) -> _Reader:
-    return _Reader(primary, tag)
+_reader = lru_cache(_Reader)

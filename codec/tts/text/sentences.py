@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -112,7 +113,7 @@ class SentenceSplitter:
         return parts
 
     def _next(self, text: str, start: int, is_last: bool) -> tuple[int, bool] | None:
-        """Find the end of the part from `start`, and whether the sentence ends too; None if that depends on more text."""
+        """Find the end of the part from `start`, and whether the sentence ends; None if that depends on more text."""
         limit = start + self.max_chars
         seam = self._seam(text, start, limit, is_last)
         end = self._sentence_end(text, start, limit if seam is None else _skip_space(text, seam), is_last)
@@ -167,22 +168,21 @@ class SentenceSplitter:
         if match[0] != ".":
             return not (next_char.islower() and (mark != match[0] or mark[-1] in ".…"))
         word = part.split()[-1].lstrip(_OPENERS) + "." if part.strip() else ""
+        low = word.lower()
         next_word = _NEXT.match(text, following)
         is_known = is_last or next_word is None or next_word.end() < len(text) or len(next_word[0]) == _LONGEST_WORD
         starts = next_char.isupper() and next_word is not None and next_word[0].lower() in self._short.starters
         if word[:-1].isdigit():
             is_item = not self._is_open and part.rpartition("\n")[2].strip() + "." == word  # of a numbered list
             is_ordinal = self._short.is_ordinal(part, next_word[0] if next_word else "", starts)
-            return is_known and not is_item and not is_ordinal if is_known else None
-        if word.lower() in self._short.before_number and next_char.isdigit():
+            return not is_item and not is_ordinal if is_known else None
+        if low in self._short.before_number and next_char.isdigit():
             return False
-        if word.lower() in self._short.closing and word.lower() not in self._short.abbreviations:
+        if (low in self._short.closing and low not in self._short.abbreviations) or self._short.unit.search(part):
             return next_char.isupper()
-        if self._short.unit.search(part):
-            return next_char.isupper()
-        if self._short.unended.fullmatch(word.lower()) or _LETTERS.fullmatch(word):
+        if self._short.unended.fullmatch(low) or _LETTERS.fullmatch(word):
             return starts if is_known else None
-        if word.lower() in self._short.abbreviations:
+        if low in self._short.abbreviations:
             return False
         # Where there are capitals, a sentence begins with one.
         return not (next_char.islower() and (self._has_capitals or any(c.isupper() for c in part)))
@@ -196,20 +196,16 @@ class _ShortForms:
         self.starters, self.dotted = language.starters, language.dotted
         self.unended = re.compile(rf"{_MORE}|{language.unended}")
         self.unit = re.compile(rf"\d\s?(?:{any_of([*UNITS, *language.units])})$")  # after a number, at the end
-        self.abbreviations = {short.lower() for short in language.abbreviations} | {
-            token.lower()
-            for short in (language.abbreviations | language.closing)
-            if " " in short
-            for token in short.split()
-        }
-        self.closing = {"co.", *(short.lower() for short in language.closing)}
-        self.before_number = {"art.", "vol.", *(short.lower() for short in language.before_number)}
+        spaced = {short for short in language.abbreviations | language.closing if " " in short}
+        self.abbreviations = _tokens(spaced) | set(map(str.lower, language.abbreviations))
+        self.closing = {"co.", *map(str.lower, language.closing)}
+        self.before_number = {"art.", "vol.", *map(str.lower, language.before_number)}
         self.before_number |= {f"{short.lower()}." for short in months.short}
         words = [*language.abbreviations, *language.closing, *language.before_number, *language.after_number]
         words += [*months.full, *months.short, *language.units, *CODES, *language.clock.noun, *language.scales]
-        words += [unit for unit in UNITS if not unit.endswith(".")]
         words += [*language.clock.halves, *language.numbered, *language.dotted.nouns, *language.dotted.neighbours]
-        self.special = {token.lower().rstrip(".") for word in words for token in word.split()}
+        words += [unit for unit in UNITS if not unit.endswith(".")]
+        self.special = {token.rstrip(".") for token in _tokens(words)}
 
     def is_plain(self, token: str) -> bool:
         """Whether the reading of a word is independent of its neighbours, and theirs of it."""
@@ -229,9 +225,12 @@ class _ShortForms:
         return not starts and re.search(before, part) is not None
 
 
-@lru_cache
-def _short_forms(language: str) -> _ShortForms:
-    return _ShortForms(language)
+_short_forms = lru_cache(_ShortForms)
+
+
+def _tokens(texts: Iterable[str]) -> set[str]:
+    """Words of the texts, in lower case."""
+    return {token for text in texts for token in text.lower().split()}
 
 
 def _skip_space(text: str, start: int) -> int:

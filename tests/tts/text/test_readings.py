@@ -126,6 +126,7 @@ READ = {
         "— Hello": "Hello",
         '"But I—" she': '"But I," she',
         "He left—": "He left",
+        "at 10 a.m.—Paris time": "at ten A M, Paris time",
         "one, — two": "one, two",
         "e.g. apples": "for example apples",
     },
