@@ -108,6 +108,7 @@ def test_import_is_light():
     "arguments",
     [
         ["--help"],
+        ["--version"],
         *([command, "--help"] for command in ("encode", "decode", "stream", "speak", "voices", "info", "export-onnx")),
         ["encode"],
         ["encode", "no*where"],
@@ -129,6 +130,12 @@ def test_a_training_waits_for_nothing_that_it_may_not_need():
     """Such as pictures, which come with validation."""
     later = {"matplotlib", "scipy", "wandb", "transformers", "librosa", "huggingface_hub", "parselmouth"}
     assert not loaded_by("import train.__main__") & later
+
+
+def test_the_demo_needs_only_what_it_installs():
+    """`make demo` installs the extra `demo`, not training, evaluation and development."""
+    others = {"hydra", "jiwer", "librosa", "num2words", "parselmouth", "pytest", "tokenizers", "transformers", "wandb"}
+    assert not loaded_by("import eval.demo") & others
 
 
 def test_lazy_names_are_all_there():

@@ -404,3 +404,8 @@ def test_export_voxtral(run, tokenizer):
     codes = torch.ones(1, 9, 3, dtype=torch.int64)
     expected = tokenizer.decode(codes)[0]
     torch.testing.assert_close(codec.load("released").decode(codes)[0], expected, atol=1e-6, rtol=1e-5)
+
+
+def test_version_is_that_of_the_package():
+    result = CliRunner().invoke(codec.cli.app, ["--version"])
+    assert (result.exit_code, result.stdout.strip()) == (0, codec.__version__)
