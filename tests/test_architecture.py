@@ -25,6 +25,7 @@ ORDER = [
     {"encoder", "decoder"},
     {"model"},
     {"tokens", "checkpoint"},
+    {"bitstream"},
     {"stream", "export"},
     {"tokenizer"},
     {"tts"},
