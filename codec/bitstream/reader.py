@@ -66,12 +66,10 @@ class Reader:
         while True:
             try:
                 packet, size = Packet.parse(self._data, self._max_size)
-            except CutError:
-                if not self._fill():
-                    break
-                continue
             except BitstreamError as error:
-                reason = reason or f"packet {self._due} is damaged: {error}"
+                if isinstance(error, CutError) and self._fill():
+                    continue
+                reason = reason or f"damaged, {error}"
                 if not self._skip():
                     break
                 continue
@@ -84,13 +82,13 @@ class Reader:
             try:
                 codes = self._decode(packet)
             except ValueError as error:
-                reason = f"packet {packet.number} is damaged: {error}"
+                reason = f"damaged, {error}"
                 continue
             if packet.number > self._due:
                 yield self._lost(packet.number, reason)
             self._due, reason = packet.number + 1, ""
             yield Frames(packet.number * self.header.frames_per_packet, codes)
-        yield Loss(self._first_frame, 0, f"{self._where(self._due)}: {reason or 'the stream is cut there'}")
+        yield Loss(self._first_frame, 0, f"{self._where(self._due)}: the stream is cut there")
 
     def seek(self, seconds: float) -> int:
         """Go to the packet that holds a time; returns the number of its first frame. Times past the end are the end.
