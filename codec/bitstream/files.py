@@ -12,13 +12,18 @@ import torch
 
 from codec.bitstream.header import BitstreamError, Header
 from codec.bitstream.reader import Frames, Reader
+from codec.bitstream.token_model import TokenModel
 from codec.bitstream.writer import Writer
 from codec.files import atomic_file
 from codec.tokens.tokens import Tokens
 
 
 def save(
-    path: str | Path, tokens: Tokens, codebook_sizes: Sequence[int], metadata: Mapping[str, Any] | None = None
+    path: str | Path,
+    tokens: Tokens,
+    codebook_sizes: Sequence[int],
+    model: TokenModel | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """Write tokens of one recording, whole or not at all.
 
@@ -26,6 +31,7 @@ def save(
         path: where to.
         tokens: of one recording, with all or the first codebooks.
         codebook_sizes: of the codec, as its config has them.
+        model: entropy-codes all codebooks; without, or for the first ones only, the rate is fixed.
         metadata: what else the file says of itself, as JSON.
 
     Raises:
@@ -34,20 +40,28 @@ def save(
     if len(tokens) != 1:
         raise ValueError(f"tokens: {len(tokens)} recordings; a .c37 file holds one, save tokens[i] each")
     n_q = tokens.codes.shape[1]
+    model = model if n_q == len(codebook_sizes) else None
     header = Header(
-        tuple(codebook_sizes[:n_q]), tokens.sample_rate, tokens.hop_length, tokens.fingerprint, metadata=metadata or {}
+        tuple(codebook_sizes[:n_q]),
+        tokens.sample_rate,
+        tokens.hop_length,
+        tokens.fingerprint,
+        layer_ends=model.layer_ends if model else (),
+        metadata=metadata or {},
+        token_model=model.fingerprint() if model else "",
     )
     with atomic_file(Path(path)) as new, new.open("wb") as file:
-        writer = Writer(file, header)
+        writer = Writer(file, header, model)
         writer.write(tokens[0].codes[0].numpy(force=True))
         writer.close(int(tokens.n_samples[0]))
 
 
-def load(path: str | Path, on_loss: Literal["raise", "repeat"] = "raise") -> Tokens:
+def load(path: str | Path, model: TokenModel | None = None, on_loss: Literal["raise", "repeat"] = "raise") -> Tokens:
     """Read what `save` wrote.
 
     Args:
         path: where from.
+        model: that it was entropy-coded with, if it was.
         on_loss: of frames that are damaged or missing: "raise", or "repeat" the frame before them, with a warning.
 
     Raises:
@@ -55,7 +69,7 @@ def load(path: str | Path, on_loss: Literal["raise", "repeat"] = "raise") -> Tok
     """
     try:
         with Path(path).open("rb") as file:
-            reader = Reader(file)
+            reader = Reader(file, model)
             parts = [np.zeros((reader.header.layer_ends[-1], 0), np.int64)]
             for item in reader:
                 if isinstance(item, Frames):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from codec.settings import require
 MAGIC = b"\x89C37\r\n"
 VERSION = 1
 LAYER_ENDS = (1, 5, 13, 25)  # codebooks after which a layer ends by default, beside the last one
-_FIXED = struct.Struct("<6sBB8sIHBB")  # magic, version, coding, fingerprint, rate, hop, frames a packet, runs
+_FIXED = struct.Struct("<6sB8s8sIHBB")  # magic, version, fingerprints, rate, hop, frames a packet, runs
 _RUN = struct.Struct("<BI")  # codebooks, size of each
 _CRC = struct.Struct("<I")
 
@@ -39,6 +40,7 @@ class Header:
     frames_per_packet: int = 50  # of all packets but the last: their number says where in time they are
     layer_ends: tuple[int, ...] = ()  # number of codebooks up to the end of each layer; () for `LAYER_ENDS`
     metadata: Mapping[str, Any] = field(default_factory=dict)  # JSON: consent, synthetic, and what else is of use
+    token_model: str = ""  # fingerprint of the model that codes are entropy-coded with; "" for a fixed rate
 
     def __post_init__(self) -> None:
         n_codebooks = len(self.codebook_sizes)
@@ -58,11 +60,9 @@ class Header:
         rising = list(self.layer_ends) == sorted({*self.layer_ends})
         good = rising and self.layer_ends[0] > 0 and self.layer_ends[-1] == n_codebooks
         require(good, "layer_ends", self.layer_ends, f"rising numbers, the last of them {n_codebooks}")
-        try:
-            good = len(bytes.fromhex(self.fingerprint)) in (0, 8)
-        except ValueError:
-            good = False
-        require(good, "fingerprint", repr(self.fingerprint), "16 hex digits or none")
+        for name in ("fingerprint", "token_model"):
+            good = re.fullmatch("([0-9a-f]{16})?", getattr(self, name)) is not None
+            require(good, name, getattr(self, name), "16 hex digits or none")
 
     @property
     def layers(self) -> list[tuple[slice, tuple[int, ...]]]:
@@ -72,10 +72,10 @@ class Header:
 
     def to_bytes(self) -> bytes:
         runs = [(len(list(same)), size) for size, same in groupby(self.codebook_sizes)]
-        fingerprint = bytes.fromhex(self.fingerprint).ljust(8, b"\0")
+        names = [bytes.fromhex(name).ljust(8, b"\0") for name in (self.fingerprint, self.token_model)]
         rates = self.sample_rate, self.hop_length, self.frames_per_packet
         metadata = json.dumps(dict(self.metadata), separators=(",", ":")).encode() if self.metadata else b""
-        parts = [_FIXED.pack(MAGIC, VERSION, 0, fingerprint, *rates, len(runs)), *(_RUN.pack(*run) for run in runs)]
+        parts = [_FIXED.pack(MAGIC, VERSION, *names, *rates, len(runs)), *(_RUN.pack(*run) for run in runs)]
         parts += [bytes([len(self.layer_ends), *self.layer_ends]), struct.pack("<I", len(metadata)), metadata]
         data = b"".join(parts)
         return data + _CRC.pack(zlib.crc32(data))
@@ -87,32 +87,32 @@ class Header:
         Raises:
             BitstreamError: another format, another version, or damage.
         """
-        read = _Checked(file)
-        if (magic := read(len(MAGIC))) != MAGIC:
+        read = _Checked(file, MAGIC)
+        if (magic := file.read(len(MAGIC))) != MAGIC:
             raise BitstreamError(f"begins with {magic!r}; expected {MAGIC!r}, a .c37 file")
         if (version := read(1)[0]) != VERSION:
             raise BitstreamError(f"version {version} of the format; this library reads {VERSION}")
-        _, fingerprint, rate, hop, frames, n_runs = _FIXED.unpack(MAGIC + b"\0" + read(_FIXED.size - 7))[2:]
+        *names, rate, hop, frames, n_runs = _FIXED.unpack(read.data + read(_FIXED.size - len(read.data)))[2:]
         runs = [_RUN.unpack(read(_RUN.size)) for _ in range(n_runs)]
         ends = tuple(read(read(1)[0]))
         metadata = read(struct.unpack("<I", read(4))[0])
         expected = zlib.crc32(read.data)
         if _CRC.unpack(read(4))[0] != expected:
-            raise BitstreamError("the header is damaged: its checksum differs")
+            raise BitstreamError("the header is cut or damaged")
         sizes = tuple(size for count, size in runs for _ in range(count))
-        name = fingerprint.hex() if any(fingerprint) else ""
-        return cls(sizes, rate, hop, name, frames, ends, json.loads(metadata or b"{}"))
+        fingerprint, token_model = (name.hex() if any(name) else "" for name in names)
+        return cls(sizes, rate, hop, fingerprint, frames, ends, json.loads(metadata or b"{}"), token_model)
 
 
 class _Checked:
     """Reads exactly as many bytes as asked for, and keeps them."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.file, self.data = file, b""
+    def __init__(self, file: BinaryIO, data: bytes) -> None:
+        self.file, self.data = file, data
 
     def __call__(self, n: int) -> bytes:
         got = self.file.read(n)
         if len(got) < n:
-            raise BitstreamError("ends within its header")
+            raise BitstreamError("the header is cut or damaged")
         self.data += got
         return got

@@ -10,9 +10,11 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from codec.bitstream.coding import coding_of
 from codec.bitstream.header import BitstreamError, Header
 from codec.bitstream.packet import SYNC, CutError, Packet, read_varint
-from codec.bitstream.radix import n_bytes, unpack
+from codec.bitstream.radix import n_bytes
+from codec.bitstream.token_model import TokenModel
 from codec.bitstream.writer import END, TAIL
 
 BLOCK = 2**16  # bytes that are asked for at once
@@ -43,6 +45,7 @@ class Reader:
 
     Args:
         file: where from; `seek` alone needs it to be seekable.
+        model: that the stream is entropy-coded with, if it is.
 
     Attributes:
         header: what the stream holds.
@@ -50,11 +53,12 @@ class Reader:
             missing, None.
 
     Raises:
-        BitstreamError: the header is another format's, or damaged.
+        BitstreamError: the header is another format's, or damaged, or names another model.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, model: TokenModel | None = None) -> None:
         self.file, self.header = file, Header.read(file)
+        self.coding = coding_of(self.header, model)
         self.n_samples: int | None = None
         self._data = b""  # read and not parsed yet
         self._due = 0  # number of the next packet
@@ -130,11 +134,10 @@ class Reader:
 
     def _decode(self, packet: Packet) -> NDArray[np.int64]:
         """Codes `[n_q, T]`. Raises ValueError if there are none like this."""
-        layers = self.header.layers
-        if not 0 < len(packet.layers) <= len(layers) or packet.n_frames > self.header.frames_per_packet:
-            raise ValueError(f"{len(packet.layers)} layers of {packet.n_frames} frames")
-        came = zip(packet.layers, layers, strict=False)
-        return np.concatenate([unpack(data, sizes, packet.n_frames) for data, (_, sizes) in came])
+        n_layers, n_frames = len(packet.layers), packet.n_frames
+        if not 0 < n_layers <= len(self.header.layers) or n_frames > self.header.frames_per_packet:
+            raise ValueError(f"{n_layers} layers of {n_frames} frames")
+        return self.coding.decode(packet.layers, n_frames)
 
     def _end(self, packet: Packet, reason: str) -> Iterator[Loss]:
         sizes = self._index(packet)

@@ -8,9 +8,10 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from codec.bitstream.coding import coding_of
 from codec.bitstream.header import Header
 from codec.bitstream.packet import Packet, varint
-from codec.bitstream.radix import pack
+from codec.bitstream.token_model import TokenModel
 
 END = struct.Struct("<I4s")  # bytes of the last packet, and what ends a file
 TAIL = b"73C\n"
@@ -22,10 +23,14 @@ class Writer:
     Args:
         file: where to; it need not be seekable, and stays open.
         header: written at once.
+        model: that the header names, if it does.
+
+    Raises:
+        BitstreamError: the header names another model.
     """
 
-    def __init__(self, file: BinaryIO, header: Header) -> None:
-        self.file, self.header = file, header
+    def __init__(self, file: BinaryIO, header: Header, model: TokenModel | None = None) -> None:
+        self.file, self.header, self.coding = file, header, coding_of(header, model)
         self._pending = np.empty((len(header.codebook_sizes), 0), np.int64)
         self._sizes: list[int] = []  # of the packets, in bytes
         self._n_frames = 0
@@ -65,8 +70,7 @@ class Writer:
         self.file.write(end + END.pack(len(end), TAIL))
 
     def _write(self, codes: NDArray[np.integer]) -> None:
-        layers = tuple(pack(codes[part], sizes) for part, sizes in self.header.layers)
-        data = Packet(len(self._sizes), codes.shape[1], layers).to_bytes()
+        data = Packet(len(self._sizes), codes.shape[1], self.coding.encode(codes)).to_bytes()
         self.file.write(data)
         self._sizes.append(len(data))
         self._n_frames += codes.shape[1]

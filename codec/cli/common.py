@@ -62,7 +62,7 @@ def read_tokens(path: Path, on_loss: Literal["raise", "repeat"] = "raise") -> To
         return Tokens.load(path)
     from codec.bitstream import load
 
-    return load(path, on_loss)
+    return load(path, on_loss=on_loss)
 
 
 def check_precision(dtype: str) -> None:
