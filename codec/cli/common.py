@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, cast
 
 import numpy as np
 import typer
@@ -54,15 +54,19 @@ def open_model(load: Callable[[str, str, torch.dtype], T], model: str, device: s
         fail(error)
 
 
-def read_tokens(path: Path, on_loss: Literal["raise", "repeat"] = "raise") -> Tokens:
-    """The tokens of a .tokens file, or of any other as a .c37 file; raises ValueError as these do."""
+def read_tokens(path: Path, tokenizer: Tokenizer) -> Tokens:
+    """The tokens of a .tokens file, or of any other as a .c37 file, where losses are repaired and warned of.
+
+    Raises:
+        ValueError: there are none in it.
+    """
     if path.suffix == TOKENS_SUFFIX:
         from codec.tokens.tokens import Tokens
 
         return Tokens.load(path)
     from codec.bitstream import load
 
-    return load(path, on_loss=on_loss)
+    return load(path, tokenizer.token_model, on_loss="repeat")
 
 
 def check_precision(dtype: str) -> None:
