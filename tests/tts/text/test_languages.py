@@ -34,7 +34,8 @@ def test_what_is_wrong_is_named(tmp_path, monkeypatch, old, new, error):
 
 def test_the_first_form_that_is_found_counts():
     forms = {"^one$": "single", "e$": "es", r"o\b": "a"}
-    assert [reword(text, forms) for text in ("one", "three", "uno primo", "x")] == ["single", "threes", "una prima", "x"]
+    said = [reword(text, forms) for text in ("one", "three", "uno primo", "x")]
+    assert said == ["single", "threes", "una prima", "x"]
 
 
 def test_endings_go_by_the_words_around():
