@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, cast
 import numpy as np
 import typer
 
+from codec.extras import MissingDependencyError
+
 if TYPE_CHECKING:
     import torch
 
@@ -46,7 +48,7 @@ def open_model(load: Callable[[str, str, torch.dtype], T], model: str, device: s
     try:
         with show_warnings():
             return load(model, device, getattr(torch, dtype))
-    except (ValueError, RuntimeError, OSError) as error:
+    except (MissingDependencyError, ValueError, RuntimeError, OSError) as error:
         fail(error)
 
 

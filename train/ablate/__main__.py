@@ -86,7 +86,7 @@ def measure(
         ours = [run for run in runs if run.variant == variant]
         for n in numbers:
             results[Point(variant, n)] = {run.seed: by_name[_name(run, n)] for run in ours}
-            costs[Point(variant, n)] = cost(ours[0].config, ours, n)
+            costs[Point(variant, n)] = cost(ours[0].config.model, ours, n)
     unmeasured = {
         name: f"{len(result.failures)} recordings could not be measured; see {out / 'eval' / 'results.json'}"
         for name, result in by_name.items()

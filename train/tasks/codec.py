@@ -20,7 +20,6 @@ from codec.config import CodecConfig
 from codec.model import Codec, CodecOutput
 from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
-from codec.settings import read
 from codec.tokenizer import load
 from eval.metrics.base import Pair
 from eval.metrics.registry import DEFAULT, make_metric
@@ -39,7 +38,7 @@ from train.losses.config import CodecLossConfig
 from train.losses.controls import ControlLoss
 from train.losses.ctc import CTCHead
 from train.losses.terms import Pass, Setup, make_terms
-from train.settings.config import from_mapping
+from train.settings.run import CodecRun
 from train.tasks.base import Validation
 from train.tasks.made import AGREEMENT, MadePairs
 
@@ -127,19 +126,9 @@ class CodecTask:
         return head if isinstance(head, CTCHead) else None
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any], n_valid: int) -> CodecTask:
-        """From the groups `model`, `data` and `loss` of a run's settings, and its `seed`."""
-        model = dict(settings["model"])
-        init, init_encoder = model.pop("init"), model.pop("init_encoder", "")
-        return cls(
-            read(CodecConfig, model, "model"),
-            from_mapping(MadeDataConfig, settings["data"], "data"),
-            from_mapping(CodecLossConfig, settings["loss"], "loss"),
-            settings["seed"],
-            init,
-            n_valid,
-            init_encoder,
-        )
+    def of(cls, run: CodecRun) -> CodecTask:
+        """That of a run."""
+        return cls(run.model, run.data, run.loss, run.seed, run.init, run.trainer.n_valid, run.init_encoder)
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[Batch]:
         if self.has_unlike_encoder and is_frozen(self.codec.encoder):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 import codec
 from codec.checkpoint.store import CheckpointError
 from codec.nn.transformer import Block
-from codec.settings import require
 from codec.tts.checkpoint import load_tts, resolve_tts, save_tts
 from codec.tts.config import TTSConfig
 from codec.tts.generate import FrameLoop, Request, speak
@@ -29,33 +28,14 @@ from train.data.loader import check_shares, make_loader
 from train.data.tokens.sequences import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
 from train.data.tokens.shards import TokenSet
 from train.dist import share
-from train.settings.config import from_mapping
+from train.losses.config import TTSLossConfig
+from train.settings.run import TTSRun
 from train.tasks.base import Validation
 
 VALID_ROWS = 8  # packed rows that validation losses are measured on
 VALID_AUDIO = 4  # sentences to listen to
 VALID_SEED = 1
 SCALE_CLIPS = 50  # recordings that say how large acoustic values are
-
-
-@dataclass
-class TTSLossConfig:
-    """Weights of the losses. An acoustic loss is a sum over 36 channels, some three times the semantic one in nats.
-
-    Raises:
-        ValueError: a field is out of range; the message names it.
-    """
-
-    semantic: float = 1.0  # weight of the cross-entropy of semantic tokens
-    acoustic: float = 0.3  # weight of the acoustic head's loss
-    move: float = 1.0  # weight of the cross-entropy of moves in the text, of the design "aligned"
-    freeze_text: bool = False  # leave the text embeddings as they are, those of a language model
-    dropout: float = 0.0  # share of what a branch of a block gives that training replaces by zeros
-
-    def __post_init__(self) -> None:
-        for name in ("semantic", "acoustic", "move"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "a number from 0 to below 1")
 
 
 class TTSTask:
@@ -104,10 +84,13 @@ class TTSTask:
             else:
                 texts = texts_as_read(tokens, config.sequence, config.phonemes)
                 self.tokenizer = BPETokenizer.train(filter(None, texts), config.vocab_size)
-        config.vocab_size = self.tokenizer.vocab_size
-        config.codec, config.codec_fingerprint = tokens.info.codec, tokens.info.fingerprint
-        config.max_voice_frames = round(data.reference_s[1] * tokens.info.frame_rate)
-        self.config = config
+        self.config = config = replace(
+            config,
+            vocab_size=self.tokenizer.vocab_size,
+            codec=tokens.info.codec,
+            codec_fingerprint=tokens.info.fingerprint,
+            max_voice_frames=round(data.reference_s[1] * tokens.info.frame_rate),
+        )
         self.model = TTSModel(config)
         self.judges = ["score", *(["explained"] if isinstance(self.model.acoustic_head, FlowHead) else [])]
         if init.startswith(HF):
@@ -138,18 +121,9 @@ class TTSTask:
         self.parallel: dict[str, Any] = dict(self.networks)
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any], n_valid: int) -> TTSTask:
-        """From the groups `model`, `data` and `loss` of a run's settings, and its `seed`."""
-        model = dict(settings["model"])
-        init = model.pop("init")
-        return cls(
-            from_mapping(TTSConfig, model, "model"),
-            from_mapping(SpeechDataConfig, settings["data"], "data"),
-            from_mapping(TTSLossConfig, settings["loss"], "loss"),
-            settings["seed"],
-            init,
-            n_valid,
-        )
+    def of(cls, run: TTSRun) -> TTSTask:
+        """That of a run."""
+        return cls(run.model, run.data, run.loss, run.seed, run.init, run.trainer.n_valid)
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[SpeechBatch]:
         return make_loader(self.dataset, self.data.batch_size, start, rank, world_size, self.data.num_workers)

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from codec.extras import needs
 from codec.tts.text.rules import Rule, any_of, rule
 from codec.tts.text.words import Words
 
-try:
+with needs("babel", "reading dates", "tts"):
     from babel.dates import get_month_names
-except ImportError as error:
-    raise ImportError("reading dates needs babel: pip install babel") from error
 
 _MORE = {"Sept": 9}  # short forms that CLDR has not
 _ALSO_WORDS = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-try:
+from codec.extras import needs
+
+with needs("babel", "reading units", "tts"):
     from babel.units import format_unit
-except ImportError as error:
-    raise ImportError("reading units needs babel: pip install babel") from error
 
 # Signs after NFKC, with powers as "^2", each with CLDR's name of what it stands for.
 _SIGNS = {

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
+from codec.extras import needs
 from codec.tts.text.languages import LANGUAGES, primary_tag
 
-try:
+with needs("num2words", "reading numbers", "tts"):
     from num2words import CONVERTER_CLASSES
-except ImportError as error:
-    raise ImportError("reading numbers needs num2words: pip install num2words") from error
 
 _LONGEST = 12  # digits; a longer number is an identifier, which is read digit by digit
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.audio.io import AudioError
-from codec.settings import require
+from codec.settings import coerce, require
 from eval.testsets import Utterance
 from train.data.audio.augment import AugmentConfig, augment, change_speed
 from train.data.audio.companions import HOPS_PER_SECOND, companion_path, read_companion, require_companions
@@ -36,8 +36,9 @@ class DataConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
+        coerce(self)
         require(bool(self.train), "train", self.train, "a manifest, a folder or a tar shard")
-        require(0 < self.crop_s < np.inf, "crop_s", self.crop_s, "seconds above 0")
+        require(self.crop_s > 0, "crop_s", self.crop_s, "seconds above 0")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         require(self.num_workers >= 0, "num_workers", self.num_workers, "0 or more")
 

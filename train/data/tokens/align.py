@@ -22,6 +22,7 @@ import torchaudio.functional
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from codec.extras import MissingDependencyError
 from codec.tts.text.phonemes import as_read
 from eval.progress import progress
 from train.data.tokens.alignment import COMMAND, INDEX, Alignment, durations, write_alignments
@@ -121,7 +122,7 @@ def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> list[Ali
 
     Raises:
         ValueError: a folder cannot be used, or the first has nothing to align.
-        ImportError, OSError: phonemes are asked for and what makes them is missing.
+        MissingDependencyError: phonemes are asked for and what makes them is missing.
     """
     sets = [TokenSet(folder) for folder in folders]
     if len({tokens.info.fingerprint for tokens in sets}) > 1:
@@ -244,7 +245,7 @@ def main() -> int:
     tokens = args.pop("tokens")
     try:
         results = align_tokens(tokens, AlignConfig(**args))
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, MissingDependencyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for folder, result in zip(tokens, results, strict=True):

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codec.settings import require
+from codec.settings import coerce, require
 from codec.tokens.layout import IdLayout
 from codec.tts.config import SequenceConfig
 from codec.tts.model import TTSBatch, end_frame
@@ -47,7 +47,7 @@ class SpeechDataConfig:
     frame_dropout: float = 0.0  # share of the predicted frames that are not heard later: the text must do without
 
     def __post_init__(self) -> None:
-        self.reference_s = (float(self.reference_s[0]), float(self.reference_s[1]))  # a list, from YAML
+        coerce(self)
         low, high = self.reference_s
         require(0 < low <= high, "reference_s", self.reference_s, "[low, high] in seconds above 0")
         for name in ("row_steps", "batch_size"):
