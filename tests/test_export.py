@@ -96,8 +96,6 @@ def test_onnx_decoder_only(tmp_path):
 
 def test_onnx_missing_package(codec, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(
-        MissingDependencyError, match=r"needs onnx onnxscript: pip install 'codec37\[onnx\]'"
-    ):
+    with pytest.raises(MissingDependencyError, match=r"needs onnx onnxscript: pip install 'codec37\[onnx\]'"):
         export_onnx(codec, tmp_path / "onnx")
     assert not (tmp_path / "onnx").exists()

@@ -28,6 +28,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from codec.checkpoint.store import CheckpointError
+from train.data.sources import summary
 from train.dist import World, init_world
 from train.folder import check_same, lock, record
 from train.log import Logger, RunLogger
@@ -61,11 +62,14 @@ def train(run: AnyRun) -> int:
 
 
 def _train(run: AnyRun, folder: Path, world: World) -> int:
-    trainer = Trainer(TASKS[run.task].of(run), run.trainer, run.optim, run.seed, folder, world)
+    task = TASKS[run.task].of(run)
+    trainer = Trainer(task, run.trainer, run.optim, run.seed, folder, world)
     log = Logger()
     if world.is_main:
-        record(folder, run, trainer.precision.name)
+        data = summary(task.dataset)
+        record(folder, run, precision=trainer.precision.name, data=data)
         log = RunLogger(folder, run.logger, run.plain(), trainer.progress.step, run.trainer.steps)
+        log.say(f"data: {data}")
     try:
         return trainer.fit(log)
     finally:

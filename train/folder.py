@@ -112,12 +112,12 @@ def differences(folder: Path, run: RunConfig, free: Collection[str]) -> list[str
     ]
 
 
-def record(folder: Path, run: RunConfig, precision: str) -> None:
-    """Leave in a run's folder what this start was made with, and the precision that `auto` chose."""
+def record(folder: Path, run: RunConfig, **found: str) -> None:
+    """Leave in a run's folder what this start was made with, and what it found, such as the precision `auto` chose."""
     with atomic_file(folder / CONFIG) as new:
         new.write_text(OmegaConf.to_yaml(run.plain()))
     with (folder / STARTS).open("a") as file:
-        file.write(json.dumps({**environment(), "precision": precision}) + "\n")
+        file.write(json.dumps(environment() | found) + "\n")
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -49,7 +49,7 @@ reference: plain
 
 
 def arguments(folder, *more):
-    return [str(folder / "study.yaml"), str(folder / "out"), "--test", str(CLIPS), "--jobs", "2", *more]
+    return [str(folder / "study.yaml"), "--out", str(folder / "out"), "--test", str(CLIPS), "--jobs", "2", *more]
 
 
 def log_of(run):
@@ -191,7 +191,7 @@ def test_mistakes_are_found_before_anything_trains(tmp_path, capsys, old, new, m
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("place", "message"), [(0, "one of acoustic, "), (3, "nowhere")])
+@pytest.mark.parametrize(("place", "message"), [(0, "one of acoustic, "), (4, "nowhere")])
 def test_unknown_studies_and_test_sets(tmp_path, capsys, place, message):
     (tmp_path / "study.yaml").write_text(STUDY)
     args = arguments(tmp_path)

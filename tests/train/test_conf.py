@@ -6,6 +6,7 @@ import pytest
 
 from codec.config import preset
 from codec.quant.residual import ResidualVQConfig
+from train.data.sources import SourceConfig
 from train.settings.compose import compose_run
 from train.settings.run import RUNS
 
@@ -76,3 +77,13 @@ def test_another_quantizer_by_its_kind():
     for name, mistake in (("semantic", "semantic.dim=3"), ("n_qs", "n_qs=3")):
         with pytest.raises(ValueError, match=rf"model\.quantizer\.{name}: no such setting"):
             quantizer("model.quantizer.kind=residual_vq", f"model.quantizer.{mistake}")
+
+
+def test_sources_by_name():
+    """On the command line, and one setting of them over a file's."""
+    given = "data.train={libri:{path:a.jsonl,weight:3},made:{path:shards/}}"
+    train = compose("codec_small", given).data.train
+    assert train == {"libri": SourceConfig("a.jsonl", 3), "made": SourceConfig("shards/")}
+    assert compose("tts_small", given, "data.train.libri.weight=0.5").data.train["libri"].weight == 0.5
+    assert compose("codec_small", given, "data.train=b.jsonl").data.train == "b.jsonl"
+    assert compose_run(["experiment=codec_tiny_cpu", given]).data.train == train, "where a file has given one path"

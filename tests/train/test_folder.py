@@ -21,7 +21,7 @@ def changed(name, value):
 
 @pytest.fixture
 def run(tmp_path):
-    record(tmp_path, compose_run(SETTINGS), "float32")
+    record(tmp_path, compose_run(SETTINGS), precision="float32")
     (tmp_path / "checkpoints/step_00000001").mkdir(parents=True)
     return tmp_path
 
@@ -91,7 +91,7 @@ def test_what_may_differ_goes_on(run, name, value):
 
 def test_a_start_that_trained_nothing_binds_nothing(tmp_path):
     check_same(tmp_path, compose_run(SETTINGS))
-    record(tmp_path, compose_run(SETTINGS), "float32")
+    record(tmp_path, compose_run(SETTINGS), precision="float32")
     check_same(tmp_path, changed("data.train", "b.jsonl"))
 
 

@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from codec.settings import coerce, read, require
 from train.checkpoint import CHECKPOINTS, checkpoints, read_progress
 from train.data.manifest import read_manifest
+from train.data.sources import paths
 from train.folder import CONFIG, differences
 from train.loop import LAST
 from train.settings.compose import compose_run
@@ -125,7 +126,7 @@ def plan(study: Study, out: Path) -> list[Run]:
             raise ValueError(f"variant {variant}: {error}") from error
     _check_budget(configs)
     _check_codebooks(study, configs)
-    for source in {source for c in configs.values() for source in (c.data.train, c.data.valid) if source}:
+    for source in {p for c in configs.values() for p in (*paths(c.data.train), c.data.valid) if p}:
         read_manifest(source)
     runs = [_make_run(study, variant, seed, out, configs[variant]) for seed in study.seeds for variant in configs]
     for run in runs:

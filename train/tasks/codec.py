@@ -30,6 +30,7 @@ from train.data.audio.crops import Batch, CropDataset, DataConfig
 from train.data.audio.made import MadeDataConfig
 from train.data.loader import ValidClip, check_shares, make_loader, valid_clips
 from train.data.manifest import read_manifest
+from train.data.sources import mix
 from train.dist import gather_batch, share
 from train.init.freeze import is_frozen
 from train.init.transform import start_as_transform, start_as_vocoder
@@ -80,8 +81,8 @@ class CodecTask:
     ) -> None:
         self.config, self.data, self.loss = codec_config, data, loss
         check_shares(data.batch_size, share()[1])
-        utterances = read_manifest(data.train)
-        self.dataset = CropDataset(utterances, codec_config.sample_rate, codec_config.hop_length, data, seed)
+        form = codec_config.sample_rate, codec_config.hop_length
+        self.dataset = mix(data.train, seed, lambda path, seed: CropDataset(read_manifest(path), *form, data, seed))
         self.clips: list[ValidClip] = []
         if n_valid and data.valid:
             self.clips = valid_clips(data.valid, codec_config.sample_rate, n_valid, VALID_SECONDS)
@@ -199,9 +200,8 @@ class CodecTask:
     def _many_latents(self) -> Tensor:
         """`[B, T, D]` with `vq_frames` frames of training data, as the encoder sees them now."""
         rank, size = share()
-        n_batches = -(
-            -self.loss.vq_frames * self.config.hop_length // (self.data.batch_size * self.dataset.crop_length)
-        )
+        crop_length = self.data.crop_length(self.config.sample_rate, self.config.hop_length)
+        n_batches = -(-self.loss.vq_frames * self.config.hop_length // (self.data.batch_size * crop_length))
         batches = islice(self.batches(0, rank, size), n_batches)
         device = self.codec.device
         return torch.cat(

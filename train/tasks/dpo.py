@@ -50,11 +50,11 @@ class DPOTask(TTSTask):
         pairs = PairSet(data.pairs)
         if pairs.fingerprint != config.codec_fingerprint:
             raise ValueError(
-                f"{data.pairs}: pairs of codec {pairs.fingerprint}, {data.train} was made by "
+                f"{data.pairs}: pairs of codec {pairs.fingerprint}, the tokens of data.train were made by "
                 f"{config.codec_fingerprint}; give pairs and tokens of one codec"
             )
         self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.preferences = PreferenceDataset(pairs, self.dataset, seed)
+        self.preferences = PreferenceDataset(pairs, self.dataset, config.sequence, self.tokenizer, seed)
 
     @classmethod
     def of(cls, run: DPORun) -> DPOTask:  # type: ignore[override]

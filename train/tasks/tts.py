@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from codec.tts.pretrained import HF, read_backbone, read_tokenizer
 from codec.tts.sampling import Sampling
 from codec.tts.text.tokenizer import BPETokenizer, TextTokenizer
 from train.data.loader import check_shares, make_loader
+from train.data.sources import mix, paths
 from train.data.tokens.sequences import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
 from train.data.tokens.shards import TokenSet
 from train.dist import share
@@ -69,7 +71,12 @@ class TTSTask:
     ) -> None:
         self.data, self.loss, self.n_valid = data, loss, n_valid
         check_shares(data.batch_size, share()[1])
-        tokens = TokenSet(data.train)
+        token_sets = {path: TokenSet(path) for path in paths(data.train)}
+        tokens, *others = token_sets.values()
+        if mixed := [other for other in others if other.info.fingerprint != tokens.info.fingerprint]:
+            raise ValueError(
+                f"data.train: {tokens.folder} and {mixed[0].folder} were made by different codecs; encode both with one"
+            )
         torch.manual_seed(seed)
         self.tokenizer: TextTokenizer
         start = None
@@ -82,8 +89,8 @@ class TTSTask:
             if start and _reading(start[0].config) == _reading(config):
                 self.tokenizer = start[1]
             else:
-                texts = texts_as_read(tokens, config.sequence, config.phonemes)
-                self.tokenizer = BPETokenizer.train(filter(None, texts), config.vocab_size)
+                read = (texts_as_read(tokens, config.sequence, config.phonemes) for tokens in token_sets.values())
+                self.tokenizer = BPETokenizer.train(filter(None, chain.from_iterable(read)), config.vocab_size)
         self.config = config = replace(
             config,
             vocab_size=self.tokenizer.vocab_size,
@@ -103,20 +110,21 @@ class TTSTask:
                 module.dropout.p = loss.dropout
         if tokens.info.codebook_sizes != config.codebook_sizes:
             raise ValueError(
-                f"{data.train}: tokens of codebooks {tokens.info.codebook_sizes}; the model is for "
+                f"{tokens.folder}: tokens of codebooks {tokens.info.codebook_sizes}; the model is for "
                 f"{config.codebook_sizes}: change model.semantic_codebook_size, acoustic_dim or acoustic_levels"
             )
         if self.model.acoustic_head.needs_levels and not all(tokens.info.ordinal[1:]):
             raise ValueError(
-                f"model.head = {config.head!r}: rounds values to levels, and the acoustic codes of {data.train} are "
+                f"model.head = {config.head!r}: rounds values to levels, and the acoustic codes of {tokens.folder} are "
                 "entries, in no order; give depth or maskgit"
             )
         _check_scale(self.model, tokens)
-        self.dataset = SpeechDataset(tokens, self.tokenizer, config.sequence, data, seed, config.phonemes)
-        self.valid = None
-        if data.valid:
-            held_out = TokenSet(data.valid)
-            self.valid = SpeechDataset(held_out, self.tokenizer, config.sequence, data, VALID_SEED, config.phonemes)
+
+        def dataset(tokens: TokenSet, seed: int) -> SpeechDataset:
+            return SpeechDataset(tokens, self.tokenizer, config.sequence, data, seed, config.phonemes)
+
+        self.dataset = mix(data.train, seed, lambda path, seed: dataset(token_sets[path], seed))
+        self.valid = dataset(TokenSet(data.valid), VALID_SEED) if data.valid else None
         self.networks: dict[str, nn.Module] = {"tts": self.model}
         self.parallel: dict[str, Any] = dict(self.networks)
 
