@@ -16,11 +16,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, cast
 import numpy as np
 import typer
 
-<<<<<<< HEAD
 from codec.extras import MissingDependencyError
-=======
 from codec.files import TOKENS_SUFFIX
->>>>>>> main
 
 if TYPE_CHECKING:
     import torch

@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from codec.cli.common import Model, fail, open_tokenizer
-<<<<<<< HEAD
 from codec.extras import MissingDependencyError
-=======
 from codec.files import TOKENS_SUFFIX
->>>>>>> main
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
