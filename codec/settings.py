@@ -6,10 +6,12 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Collection, Mapping
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 DEFAULT = "default"  # names the checkpoint that comes with the package
+_hints = cache(get_type_hints)
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null", ...: "..."}
 
 
@@ -65,7 +67,7 @@ def coerce(config: Any) -> None:
     Raises:
         ValueError: a value cannot be of its type, or is not valid; the message names the field.
     """
-    hints = get_type_hints(type(config))
+    hints = _hints(type(config))
     for field in dataclasses.fields(config):
         value = _coerced(hints[field.name], getattr(config, field.name), field.name)
         object.__setattr__(config, field.name, value)  # it may be frozen
@@ -77,8 +79,8 @@ def change(cls: Any, fields: Mapping[str, Any], changes: Mapping[str, Any], wher
     Where another `kind` is chosen, what only others have a field for goes, unless it is among the changes.
     """
     chosen = of_kind(cls, {**fields, **changes}, where)
-    hints = get_type_hints(chosen)
-    left_over = {name for option in _options(cls) for name in get_type_hints(option)} - hints.keys() - changes.keys()
+    hints = _hints(chosen)
+    left_over = {name for option in _options(cls) for name in _hints(option)} - hints.keys() - changes.keys()
     changed: dict[str, Any] = {}
     for name, before in {**changes, **fields}.items():
         after = changes.get(name, {})

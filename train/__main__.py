@@ -28,6 +28,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from codec.checkpoint.store import CheckpointError
+from codec.extras import MissingDependencyError
 from train.data.sources import summary
 from train.dist import World, init_world
 from train.folder import check_same, lock, record
@@ -80,7 +81,7 @@ def _train(run: AnyRun, folder: Path, world: World) -> int:
 def main(config: DictConfig) -> None:
     try:
         number = train(typed(config, HydraConfig.get().overrides.task))
-    except (ValueError, CheckpointError, TrainingError) as error:
+    except (MissingDependencyError, ValueError, CheckpointError, TrainingError) as error:
         sys.exit(f"error: {error}")
     if number:
         sys.exit(128 + number)

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
-from train.data.readers.sidecars import labelled as read
-
-__all__ = ["FORM", "accepts", "read"]
+from eval.testsets import Utterance
+from train.data.readers.sidecars import labelled
 
 FORM = "a folder of audio or tar shards"
 
 
 def accepts(path: Path) -> bool:
     return path.is_dir()
+
+
+def read(path: Path) -> list[Utterance]:
+    return labelled(path)

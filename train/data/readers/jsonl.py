@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from eval.testsets import read_lines as read
-
-__all__ = ["FORM", "accepts", "read"]
+from eval.testsets import Utterance, read_lines
 
 FORM = "a .jsonl manifest"
 
 
 def accepts(path: Path) -> bool:
     return path.suffix == ".jsonl"
+
+
+def read(path: Path) -> list[Utterance]:
+    return read_lines(path)
