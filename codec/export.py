@@ -7,7 +7,6 @@ codes and waveforms; `EncodeStep` and `DecodeStep` are one step of a stream.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from codec.extras import needs
 from codec.files import atomic_folder
 from codec.model import Codec
 
@@ -122,12 +122,12 @@ def export_onnx(codec: Codec, folder: str | Path) -> None:
     An existing `folder` is replaced once both files are on disk. On a CPU, in float32.
 
     Raises:
-        ImportError: onnx or onnxscript is not installed.
+        MissingDependencyError: onnx or onnxscript is not installed.
         ValueError: the codec's weights are not float32 on a CPU.
     """
-    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
-    if missing:
-        raise ImportError(f"ONNX export needs {' and '.join(missing)}: pip install {' '.join(missing)}")
+    with needs("onnx onnxscript", "ONNX export", "onnx"):
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
     if (codec.device.type, codec.dtype) != ("cpu", torch.float32):
         raise ValueError(
             f"got a codec in {codec.dtype} on {codec.device}, expected torch.float32 on cpu: move it first"

@@ -6,7 +6,6 @@ checkpoint folder, where encoding and decoding look for it. It is written as oft
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from codec.bitstream.header import default_layer_ends
 from codec.bitstream.token_model import ONE, UNITS, TokenModel
+from eval.command import command, tells_mistakes
 from eval.progress import progress
 from eval.tables import table
 from train.data.tokens.shards import TokenSet
@@ -105,24 +105,19 @@ def _frames(tokens: TokenSet, model: TokenModel) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
+@tells_mistakes
 def main() -> int:
     d = TokenModelConfig()
-    parser = argparse.ArgumentParser(prog="python -m train.token_model", description=__doc__)
+    parser = command("train.token_model", __doc__, out="file to write", seed="of weights and order")
     parser.add_argument("tokens", type=Path, help="folder of train.data.tokens.tokenize to learn from")
     parser.add_argument("--valid", type=Path, required=True, help="another one, to judge by")
-    parser.add_argument("--out", type=Path, required=True, help="file to write")
     parser.add_argument("--steps", type=int, default=d.steps, help="of training")
     parser.add_argument("--width", type=int, default=d.width, help="of the hidden layers")
-    parser.add_argument("--seed", type=int, default=d.seed, help="of weights and order")
     args = parser.parse_args()
     config = TokenModelConfig(steps=args.steps, width=args.width, seed=args.seed)
-    try:
-        train, valid = TokenSet(args.tokens), TokenSet(args.valid)
-        found = fit(train, valid, args.out, config)
-        print(summary(TokenModel.load(args.out), _frames(valid, TokenModel.load(args.out)), found))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    train, valid = TokenSet(args.tokens), TokenSet(args.valid)
+    found = fit(train, valid, args.out, config)
+    print(summary(TokenModel.load(args.out), _frames(valid, TokenModel.load(args.out)), found))
     return 0
 
 

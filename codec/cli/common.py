@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, cast
 import numpy as np
 import typer
 
+from codec.extras import MissingDependencyError
 from codec.files import TOKENS_SUFFIX
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def open_model(load: Callable[[str, str, torch.dtype], T], model: str, device: s
     try:
         with show_warnings():
             return load(model, device, getattr(torch, dtype))
-    except (ValueError, RuntimeError, OSError) as error:
+    except (MissingDependencyError, ValueError, RuntimeError, OSError) as error:
         fail(error)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from codec.cli.common import Model, fail, open_tokenizer
+from codec.extras import MissingDependencyError
 from codec.files import TOKENS_SUFFIX
 from codec.settings import DEFAULT
 
@@ -39,7 +40,7 @@ def to_onnx(out: Folder, model: Model = DEFAULT) -> None:
     tokenizer = open_tokenizer(model, "cpu", "float32")
     try:
         export_onnx(tokenizer.model, out)
-    except (ImportError, OSError) as error:
+    except (MissingDependencyError, OSError) as error:
         fail(error)
 
 

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from codec.extras import MissingDependencyError
+
 Waveform = Tensor | NDArray[np.floating]
 
 
@@ -77,7 +79,7 @@ class Metric:
     version: str = "1"  # kept scores are taken again while name and version stay the same
 
 
-class MissingBackendError(RuntimeError):
+class MissingBackendError(MissingDependencyError):
     """A metric needs a package, program or weights; the message says what to install or where to put them."""
 
 

@@ -18,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from codec.extras import MissingDependencyError
+
 SAMPLE_RATE = 24_000  # Hz, of every waveform that enters or leaves a system
 
 
@@ -64,7 +66,7 @@ class System(Protocol):
         """
 
 
-class MissingProgramError(RuntimeError):
+class MissingProgramError(MissingDependencyError):
     """A codec's program is not installed; the message names the Debian package."""
 
 

@@ -52,5 +52,5 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert main() == 0
     assert "| saved | 0.0% |" in capsys.readouterr().out
     monkeypatch.setattr(sys, "argv", [*command[:-4], "--out", "model.safetensors", "--valid", "missing"])
-    assert main() == 1
+    assert main() == 2
     assert "missing" in capsys.readouterr().err

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import NamedTuple
 
+from codec.extras import needs
 from codec.tts.text.rules import Rule, any_of, reword, rule
 from codec.tts.text.words import Words
 
-try:
+with needs("babel", "reading dates", "tts"):
     from babel.dates import get_month_names
-except ImportError as error:
-    raise ImportError("reading dates needs babel: pip install babel") from error
 
 _MORE = {"Sept": 9}  # short forms that CLDR lacks
 _ALSO_WORDS = ("sept", "Mar", "May", "Mai", "mai", "mar", "mei")  # short forms that are also other words

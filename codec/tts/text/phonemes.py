@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
+from codec.extras import MissingDependencyError, needs
 from codec.tts.text.languages import primary_tag
 from codec.tts.text.normalise import normalise
 
@@ -33,8 +34,7 @@ def to_phonemes(text: str, language: str) -> str:
         language: a BCP-47 tag; "en" alone is American English. A region that espeak-ng lacks is ignored.
 
     Raises:
-        ImportError: phonemizer is not installed.
-        OSError: espeak-ng is not installed.
+        MissingDependencyError: phonemizer or espeak-ng is not installed.
         ValueError: espeak-ng does not speak the language.
     """
     return _phonemes(_with_letters(text, language), language)
@@ -107,18 +107,16 @@ def _with_letters(text: str, language: str) -> str:
 
 @lru_cache
 def _backend(language: str) -> Any:
-    try:
+    with needs("phonemizer", "text as phonemes", "phonemes"):
         from phonemizer.backend import EspeakBackend
         from phonemizer.backend.espeak.wrapper import EspeakWrapper
-    except ImportError as error:
-        raise ImportError("phonemes need phonemizer: pip install phonemizer espeakng-loader") from error
     if find_spec("espeakng_loader"):  # one version for all, whatever the system has
         import espeakng_loader
 
         EspeakWrapper.set_library(espeakng_loader.get_library_path())
         EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
     if not EspeakBackend.is_available():
-        raise OSError("phonemes need espeak-ng: pip install espeakng-loader, or install it, e.g. apt install espeak-ng")
+        raise MissingDependencyError("text as phonemes needs espeak-ng: pip install 'codec37[phonemes]'")
     return EspeakBackend(
         _voice(language, set(EspeakBackend.supported_languages())),
         preserve_punctuation=True,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 
+from codec.extras import needs
 from codec.files import atomic_file
 from codec.tts.text.tokenizer import SpecialIds
 
@@ -27,15 +28,13 @@ class TekkenTokenizer:
         path: its tekken.json.
 
     Raises:
-        ImportError: mistral-common is not installed.
+        MissingDependencyError: mistral-common is not installed.
         ValueError: no such file, a damaged one, or one of a model without speech.
     """
 
     def __init__(self, path: Path) -> None:
-        try:
+        with needs("mistral-common", "tekken.json", "voxtral"):
             from mistral_common.tokens.tokenizers.tekken import SpecialTokenPolicy, Tekkenizer, TokenizerVersion
-        except ImportError as error:
-            raise ImportError("tekken.json needs mistral-common: pip install mistral-common") from error
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             config = content["config"]

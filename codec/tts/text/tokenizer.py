@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from codec.extras import needs
 from codec.files import atomic_file
 
-try:
+with needs("tokenizers", "text to speech", "tts"):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-except ImportError as error:
-    raise ImportError("text for the TTS needs tokenizers: pip install tokenizers") from error
 
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<begin_audio>", "<next_text>", "<repeat>")  # of `BPETokenizer`
 MIN_VOCAB_SIZE = len(SPECIAL_TOKENS) + 256

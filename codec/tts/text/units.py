@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-try:
+from codec.extras import needs
+
+with needs("babel", "reading units", "tts"):
     from babel.units import format_unit
-except ImportError as error:
-    raise ImportError("reading units needs babel: pip install babel") from error
 
 # By CLDR's category: signs in NFKC, with powers as "^2", and CLDR's names of the units.
 _SIGNS = {

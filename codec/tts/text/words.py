@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
+from codec.extras import needs
 from codec.tts.text.languages import LANGUAGES, load_language, primary_tag
 
-try:
+with needs("num2words", "reading numbers", "tts"):
     from num2words import CONVERTER_CLASSES
-except ImportError as error:
-    raise ImportError("reading numbers needs num2words: pip install num2words") from error
 
 _LONGEST = 12  # digits; longer numbers are identifiers, and are read digit by digit
 

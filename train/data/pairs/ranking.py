@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 
-from eval.metrics.base import Column, Metric, MissingBackendError, Pair, Spoken, Waveform
+from codec.extras import MissingDependencyError
+from eval.metrics.base import Column, Metric, Pair, Spoken, Waveform
 from eval.metrics.registry import make_metric
 from train.data.pairs.dataset import Scores
 
@@ -62,7 +63,7 @@ def make_measures(weights: Mapping[str, float], asr: str, speaker: str) -> dict[
         if weight:
             try:
                 metric = make_metric(specs[name]) if name in specs else LOUDNESS
-            except MissingBackendError as error:
+            except MissingDependencyError as error:
                 print(f"{name} is left out: {error}", file=sys.stderr)
                 continue
             (column,) = (column for column in metric.columns if column.key == name)

@@ -220,12 +220,12 @@ def test_the_command(tmp_path, monkeypatch, capsys, folders):
         "0.3",
         "0.4",
     ]
-    monkeypatch.setattr(sys, "argv", ["preferences", str(model), str(tokens), str(tmp_path / "out"), *options])
+    monkeypatch.setattr(sys, "argv", ["preferences", str(model), str(tokens), "--out", str(tmp_path / "out"), *options])
     assert main() == 0
     assert "pairs of 4 texts" in capsys.readouterr().out
     index = json.loads((tmp_path / "out/index.json").read_text())
     assert index["n_candidates"] == 3
     assert index["measures"]["cer"] == ["1", 2.0]
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--seed", "1"])
-    assert main() == 1
+    assert main() == 2
     assert "error: " in capsys.readouterr().err
