@@ -1,14 +1,19 @@
 # Everything needs only Python 3.10+ and a network for pip; the first target that runs creates .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet -c constraints.txt
+T ?= tests/quant tests/nn  # what `make check` tests: make check T=tests/eval/metrics
 
-.PHONY: demo test lint format eval benchmark clean
+.PHONY: demo test check lint format eval benchmark clean
 
-demo: .venv/ready
+demo: .venv/demo
 	$(BIN)/python -m eval.demo tests/data/kathleen.flac demo_out
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -x $(T)
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -27,13 +32,16 @@ eval: .venv/ready
 	$(BIN)/python -m eval.report eval_out
 
 benchmark: .venv/ready
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[eval]'
 	$(BIN)/python benchmarks/codec_speed.py --out benchmarks/results
 
-.venv/ready: pyproject.toml constraints.txt
+.venv/demo: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
-	$(BIN)/pip install --quiet -c constraints.txt --no-deps Resemblyzer webrtcvad-wheels  # what it asks for needs a compiler
+	$(PIP) -e '.[demo]'
+	touch $@
+
+.venv/ready: .venv/demo
+	$(PIP) -e '.[dev]'
+	$(PIP) --no-deps Resemblyzer webrtcvad-wheels  # what it asks for needs a compiler
 	touch $@
 
 clean:

@@ -16,7 +16,7 @@ ALL_FILES = sorted(path for part in ("codec", "eval", "train") for path in (ROOT
 
 # Each part may import itself and what stands before it.
 ORDER = [
-    {"settings", "files", "autocast", "lazy"},
+    {"settings", "files", "autocast", "lazy", "__version__"},
     {"tensors"},
     {"quant"},
     {"config"},
@@ -25,6 +25,7 @@ ORDER = [
     {"encoder", "decoder"},
     {"model"},
     {"tokens", "checkpoint"},
+    {"bitstream"},
     {"stream", "export"},
     {"tokenizer"},
     {"tts"},
@@ -108,6 +109,7 @@ def test_import_is_light():
     "arguments",
     [
         ["--help"],
+        ["--version"],
         *([command, "--help"] for command in ("encode", "decode", "stream", "speak", "voices", "info", "export-onnx")),
         ["encode"],
         ["encode", "no*where"],
@@ -129,6 +131,12 @@ def test_a_training_waits_for_nothing_that_it_may_not_need():
     """Such as pictures, which come with validation."""
     later = {"matplotlib", "scipy", "wandb", "transformers", "librosa", "huggingface_hub", "parselmouth"}
     assert not loaded_by("import train.__main__") & later
+
+
+def test_the_demo_needs_only_what_it_installs():
+    """`make demo` installs the extra `demo`, not training, evaluation and development."""
+    others = {"hydra", "jiwer", "librosa", "num2words", "parselmouth", "pytest", "tokenizers", "transformers", "wandb"}
+    assert not loaded_by("import eval.demo") & others
 
 
 def test_lazy_names_are_all_there():

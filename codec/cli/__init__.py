@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import Annotated
 
 import typer
 
+from codec import __version__
 from codec.cli import files, models, speak, stream
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -19,6 +21,21 @@ app.command(context_settings={"ignore_unknown_options": True})(speak.speak)  # "
 app.command()(speak.voices)
 app.command("export-onnx")(models.to_onnx)
 app.command("export-voxtral")(models.to_voxtral)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A neural speech codec: speech as tokens, tokens as speech, and text to speech on top of it."""
 
 
 def main() -> None:

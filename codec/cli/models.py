@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codec.cli.common import Model, fail, open_tokenizer
+from codec.cli.common import Model, fail, open_tokenizer, read_tokens
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Folder = Annotated[Path, typer.Option("--out", "-o", help="folder to write; replaced if it exists")]
 
 
-def info(names: Annotated[list[str], typer.Argument(help="checkpoints, presets or .tokens files")]) -> None:
+def info(names: Annotated[list[str], typer.Argument(help="checkpoints, presets, .c37 or .tokens files")]) -> None:
     """What a model or a tokens file is."""
     failed = False
     for name in names:
@@ -79,9 +79,7 @@ def _books(quantizer: QuantizerConfig) -> str:
 
 
 def _tokens_facts(name: str) -> dict[str, object]:
-    from codec.tokens.tokens import Tokens
-
-    tokens = Tokens.load(name)
+    tokens = read_tokens(Path(name))
     return {
         "tokens": f"{name} (made by codec {tokens.fingerprint or 'unknown'})",
         "codes": " x ".join(map(str, tokens.codes.shape)) + " (items x codebooks x frames)",

@@ -215,7 +215,7 @@ def test_workers_pass_companions_on(sung):
 def test_missing_companions_are_named_at_the_start(sung, tmp_path):
     utterances, folder = sung
     with pytest.raises(
-        ValueError, match=r"none for 3 recordings, the first is .*flac; run python -m train\.data\.comp"
+        ValueError, match=r"none for 3 recordings, the first is .*flac; run python -m train\.data\.audio\.comp"
     ):
         crops([*utterances, *read_manifest(DATA)], companions=folder)
 

@@ -74,14 +74,14 @@ def test_a_killed_writer_leaves_no_half_of_a_shard(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_pairs(tmp_path, 0, [make_pair(0)], 3)
     assert not has_shard(tmp_path, 0)
-    with pytest.raises(ValueError, match=r"0 of 1 shards are there; run python -m train\.data\.preferences again"):
+    with pytest.raises(ValueError, match=r"0 of 1 shards are there; run python -m train\.data\.pairs\.pref"):
         PairSet(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "content"), [("00000.safetensors", b"x"), ("00000.jsonl", b"{}\n")])
 def test_damage_is_named(folder, name, content):
     (folder / name).write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{name}: damaged .*delete it and run python -m train\.data\.preferences"):
+    with pytest.raises(ValueError, match=rf"{name}: damaged .*delete it and run python -m train\.data\.pairs\.pref"):
         PairSet(folder)
 
 
@@ -93,7 +93,7 @@ def test_lines_and_codes_that_do_not_fit_are_named(folder):
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"no index\.json in it; expected a folder that python -m train\.data\.pref"):
+    with pytest.raises(ValueError, match=r"no index\.json in it; expected a folder that python -m train\.data\.pair"):
         PairSet(tmp_path)
 
 
