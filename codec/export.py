@@ -109,9 +109,9 @@ def export_steps(codec: Codec, folder: str | Path, fingerprint: str = "") -> Non
     """Write `encoder_step.onnx` and `decoder_step.onnx`, which take a frame of each of B streams, and their state.
 
     encoder_step.onnx: `waveform` `[B, hop_length]` float32, `length` `[B]` int64, the real samples of each, and the
-    state -> `codes` `[B, K, 1]` int64 and the new state. decoder_step.onnx: `codes` `[B, K, 1]` int64, of which the last
-    may be `NO_CODE`, and the state -> `waveform` `[B, hop_length]` float32 and the new state. The state is `seen` `[B]`
-    int64, 0 in a fresh stream, and tensors whose names begin with `tail`; new ones begin with `new_`. Config and
+    state -> `codes` `[B, K, 1]` int64 and the new state. decoder_step.onnx: `codes` `[B, K, 1]` int64, the last of
+    which may be `NO_CODE`, and the state -> `waveform` `[B, hop_length]` float32 and the new state. The state is
+    `seen` `[B]` int64, 0 in a fresh stream, `tail_0`, `tail_1` and so on; new ones begin with `new_`. Config and
     fingerprint are in the metadata of the files. Otherwise as `export_onnx`.
 
     Raises:
@@ -130,7 +130,9 @@ def export_steps(codec: Codec, folder: str | Path, fingerprint: str = "") -> Non
         if codec.has_encoder:
             lengths = torch.full((EXAMPLE[0],), c.hop_length)
             frame = torch.zeros(EXAMPLE[0], c.hop_length)
-            _write_step(new / ENCODER_STEP, EncodeStep(codec), {"waveform": frame, "length": lengths}, "codes", metadata)
+            _write_step(
+                new / ENCODER_STEP, EncodeStep(codec), {"waveform": frame, "length": lengths}, "codes", metadata
+            )
         codes = torch.zeros(EXAMPLE[0], c.num_codebooks, 1, dtype=torch.int64)
         _write_step(new / DECODER_STEP, DecodeStep(codec), {"codes": codes, "length": None}, "waveform", metadata)
 
@@ -139,7 +141,7 @@ def _check(codec: Codec) -> None:
     """Refuse what ONNX export cannot do."""
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
-        raise ImportError(f"ONNX export needs {' and '.join(missing)}: pip install {' '.join(missing)}")
+        raise ImportError(f"ONNX export needs {' and '.join(missing)}: pip install 'codec37[onnx]'")
     if (codec.device.type, codec.dtype) != ("cpu", torch.float32):
         raise ValueError(
             f"got a codec in {codec.dtype} on {codec.device}, expected torch.float32 on cpu: move it first"
