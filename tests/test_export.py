@@ -7,9 +7,10 @@ import torch
 from tiny import make_codec
 
 from codec.config import preset
-from codec.export import DecodeStep, EncodeStep, export_decoder, export_encoder, export_onnx
+from codec.export import export_decoder, export_encoder, export_onnx
 from codec.extras import MissingDependencyError
 from codec.model import Codec
+from codec.step import DecodeStep, EncodeStep
 
 CASES = [(1, 1), (2, 1), (2, 3), (1, 16), (3, 2), (4, 21)]  # batch size, frames; the example has (2, 3)
 
@@ -67,10 +68,10 @@ def test_export_step(codec):
         (DecodeStep(codec), codec.decoder, codes.split(1, dim=2), codec.decode(codes)),
     ):
         state = part.init_state(2)
-        program = torch.export.export(step, (inputs[0], *state)).module()
+        program = torch.export.export(step, (inputs[0], None, *state)).module()
         outputs = []
         for chunk in inputs:
-            y, *state = program(chunk, *state)
+            y, *state = program(chunk, None, *state)
             outputs.append(y)
         torch.testing.assert_close(torch.cat(outputs, dim=-1), want, atol=1e-4, rtol=0)
 

@@ -33,14 +33,23 @@ def info(names: Annotated[list[str], typer.Argument(help="checkpoints, presets, 
     raise typer.Exit(int(failed))
 
 
-def to_onnx(out: Folder, model: Model = DEFAULT) -> None:
-    """Write encoder.onnx (if the model has an encoder) and decoder.onnx."""
-    from codec.export import export_onnx
+def to_onnx(
+    out: Folder,
+    model: Model = DEFAULT,
+    step: Annotated[
+        bool, typer.Option("--step", help="a frame of streams at a time, in place of whole inputs")
+    ] = False,
+) -> None:
+    """Write encoder.onnx (if the model has an encoder) and decoder.onnx; or encoder_step.onnx and decoder_step.onnx."""
+    from codec.export import export_onnx, export_steps
 
     tokenizer = open_tokenizer(model, "cpu", "float32")
     try:
-        export_onnx(tokenizer.model, out)
-    except (MissingDependencyError, OSError) as error:
+        if step:
+            export_steps(tokenizer.model, out, tokenizer.fingerprint)
+        else:
+            export_onnx(tokenizer.model, out)
+    except (MissingDependencyError, ValueError, OSError) as error:
         fail(error)
 
 
