@@ -7,14 +7,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from codec.files import atomic_file
 from eval.metrics.base import Column
 from eval.stats import Difference, Interval, bootstrap, compare
 
 CODING = "coding"  # stands in for a metric where a recording could not be coded at all
-REFERENCE = "reference"  # stands in for a system: the recordings themselves
 
 
 @dataclass(frozen=True)
@@ -109,15 +107,3 @@ class Results:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: {error!r}; expected the folder of a run of python -m eval") from error
-
-
-def file_of(folder: Path, kind: str, system: str, recording: str) -> Path:
-    """Where a run keeps `audio` (.flac) or `codes` (.npy) of a recording; any characters in names are fine."""
-    suffix = {"audio": ".flac", "codes": ".npy"}[kind]
-    return folder / kind / _file_name(system) / (_file_name(recording) + suffix)
-
-
-def _file_name(text: str) -> str:
-    """Any text as a name that is not hidden and stays in its folder."""
-    name = quote(text, safe="", errors="surrogateescape")
-    return "%2E" + name[1:] if name.startswith(".") else name

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from eval.listen.answers import Answers, read_answers
 from eval.listen.key import Key
-from eval.results import REFERENCE
 from eval.stats import CONFIDENCE, N_RESAMPLES, Interval
+from eval.store import REFERENCE
 from eval.tables import table
 
 # Post-screening of ITU-R BS.1534-3: who does not find the hidden reference is not counted.

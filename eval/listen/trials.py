@@ -18,7 +18,8 @@ from codec.audio.io import read_audio
 from eval.listen.key import Key, Kind, Trial
 from eval.listen.low_anchor import LOW_ANCHOR, low_anchor
 from eval.report.anchors import LOWPASS
-from eval.results import REFERENCE, Results, file_of
+from eval.results import Results
+from eval.store import REFERENCE, file_of
 from eval.systems.base import SAMPLE_RATE
 
 N_TRIALS: dict[Kind, int] = {"mushra": 10, "abx": 16}

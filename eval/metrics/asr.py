@@ -22,10 +22,10 @@ from safetensors import SafetensorError
 
 from codec.tts.text.languages import primary_tag
 from codec.tts.text.normalise import normalise as in_words
-from eval.metrics.base import Column, Metric, MissingBackendError, Pair, Spoken
+from eval.ctc import normalise as fold
+from eval.metrics.base import Column, Metric, MissingBackendError, Pair, SynthesisPair
 from eval.metrics.rate import at_rate
-from eval.metrics.semantic_asr import SemanticReader
-from eval.spelling import normalise as fold
+from eval.metrics.semantic_asr import SemanticRecognizer
 
 RATE = 16_000  # Hz, of what most recognisers hear
 COLUMNS = (Column("wer", "WER", False, 3), Column("cer", "CER", False, 3))
@@ -62,7 +62,7 @@ def make_asr(option: str) -> Metric:
         case ("faster-whisper", _, source) if source:
             return asr_metric(name, FasterWhisper(source))
         case ("ctc", _, folder) if folder:
-            return asr_metric(name, SemanticReader(Path(folder)))
+            return asr_metric(name, SemanticRecognizer(Path(folder)))
     known = "asr:pocketsphinx, asr:whisper=FOLDER_OR_HUB_ID, asr:faster-whisper=FOLDER_OR_NAME and asr:ctc=FOLDER"
     raise ValueError(f"{name}: unknown; there are {known}")
 
@@ -72,7 +72,7 @@ def asr_metric(name: str, recognizer: Recognizer) -> Metric:
 
     Insertions count, so they can exceed 1. Languages written without spaces have no words to count: read their
     character errors. A silent output has all words wrong; a reference without words raises ValueError.
-    Of `Spoken` pairs the text is the reference, and both sides are compared `as_said`.
+    Of `SynthesisPair` pairs the text is the reference, and both sides are compared `spoken_form`.
     """
     heard = _Memory(recognizer)
 
@@ -83,10 +83,10 @@ def asr_metric(name: str, recognizer: Recognizer) -> Metric:
         return recognizer.transcribe(waveform, pair.language)
 
     def measure(pair: Pair) -> list[float]:
-        if isinstance(pair, Spoken):
-            if not (reference := as_said(pair.text, pair.language)):
+        if isinstance(pair, SynthesisPair):
+            if not (reference := spoken_form(pair.text, pair.language)):
                 raise ValueError("text: there are no words in it")
-            output = as_said(transcript(pair), pair.language)
+            output = spoken_form(transcript(pair), pair.language)
         else:
             waveform = at_rate(pair.reference, pair.sample_rate, recognizer.sample_rate, "reference")
             if not (reference := plain(heard.transcribe(waveform, pair.language))):
@@ -97,7 +97,7 @@ def asr_metric(name: str, recognizer: Recognizer) -> Metric:
     return Metric(name, COLUMNS, measure, recognizer.version)
 
 
-def as_said(text: str, language: str) -> str:
+def spoken_form(text: str, language: str) -> str:
     """`plain` text, with numbers in words and Latin letters without accents, so that only what is heard differs.
 
     Where the language, or how it says numbers, is not known, Latin text is left without them.

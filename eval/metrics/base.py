@@ -45,7 +45,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Spoken(Pair):
+class SynthesisPair(Pair):
     """Synthetic speech: `output` is to say `text` in the voice of `reference`, a recording of other words.
 
     The two have any lengths: only metrics that do not hold one against the other sample by sample can judge them.

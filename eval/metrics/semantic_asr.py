@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from codec.checkpoint.store import CheckpointError
 from codec.tensors import write_tensors
 from codec.tokenizer import load
+from eval.ctc import N_SYMBOLS, greedy_decode
 from eval.metrics.base import MissingBackendError
-from eval.spelling import N_SYMBOLS, greedy_decode
 
 WEIGHTS = "ctc.safetensors"  # beside the codec's config.json and model.safetensors
 
 
-class SpellingHead(nn.Module):
+class CTCHead(nn.Module):
     """A linear layer from the semantic embedding `[B, T, D]` to `steps_per_frame` CTC steps per frame.
 
     It is linear, without context, so that the embedding itself must hold what was said.
@@ -43,7 +43,7 @@ class SpellingHead(nn.Module):
         return greedy_decode(logits, self.n_steps(lengths, logits.shape[1] // self.steps_per_frame))
 
 
-class SemanticReader:
+class SemanticRecognizer:
     """A recogniser made of a codec and its head: it hears what the semantic codes of a recording still say.
 
     It favours what its codec was trained for: encoded again, that codec's own outputs give much the same
@@ -71,19 +71,19 @@ class SemanticReader:
 
     @torch.inference_mode()
     def transcribe(self, waveform: NDArray, language: str) -> str:
-        """What is said in `[L]` at `sample_rate`, in the letters of `eval.spelling`, in whatever language."""
+        """What is said in `[L]` at `sample_rate`, in the letters of `eval.ctc`, in whatever language."""
         tokens = self.tokenizer.encode(waveform, self.sample_rate)
         quantizer = self.tokenizer.model.quantizer
         embedding = quantizer.decode(tokens.codes[:, :1])[..., : quantizer.config.semantic_dim]
         return self.head.decode(self.head.logits(embedding), tokens.n_samples)[0]
 
 
-def save_head(folder: Path, head: SpellingHead, fingerprint: str) -> None:
+def save_head(folder: Path, head: CTCHead, fingerprint: str) -> None:
     """Write a head into the checkpoint folder of the codec with this fingerprint."""
     write_tensors(folder / WEIGHTS, head.state_dict(), {"fingerprint": fingerprint})
 
 
-def _load_head(path: Path, fingerprint: str, hop_length: int) -> SpellingHead:
+def _load_head(path: Path, fingerprint: str, hop_length: int) -> CTCHead:
     try:
         with safe_open(path, framework="pt") as file:
             recorded = (file.metadata() or {}).get("fingerprint")
@@ -95,6 +95,6 @@ def _load_head(path: Path, fingerprint: str, hop_length: int) -> SpellingHead:
             f"{path}: the head of codec {recorded}, beside codec {fingerprint}; copy the folder again as a whole"
         )
     n_outputs, dim = state["linear.weight"].shape
-    head = SpellingHead(dim, hop_length, n_outputs // N_SYMBOLS)
+    head = CTCHead(dim, hop_length, n_outputs // N_SYMBOLS)
     head.load_state_dict(state)
     return head.eval().requires_grad_(False)

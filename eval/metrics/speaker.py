@@ -66,7 +66,7 @@ def speaker_metric(name: str, encoder: VoiceEncoder) -> Metric:
 
 
 def own_voice_metric(name: str, encoder: VoiceEncoder) -> Metric:
-    """1 if the output's embedding is nearer to that of its reference than to those of all `Spoken.others`, else 0.
+    """1 if the output's embedding is nearer to that of its reference than to those of all `SynthesisPair.others`, else 0.
 
     ValueError as of `speaker_metric`, and where there are no others.
     """

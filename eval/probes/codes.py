@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.quant.vq import codebook_stats
 from codec.tokens.tokens import check_codes
-from eval.results import CODING, Results, SystemResult, file_of
+from eval.results import CODING, Results, SystemResult
+from eval.store import file_of, read_codes
 from eval.tables import table
 
 N_SHUFFLES = 4
@@ -144,7 +144,7 @@ def run_stats(folder: Path, results: Results, system: SystemResult) -> CodeStats
     coded = [r for r in results.recordings if CODING not in system.failures.get(r.id, {})]
     if not coded or not system.codebook_sizes:
         raise ValueError(f"{folder}: {system.system} has no codes")
-    codes = [_read_codes(file_of(folder, "codes", system.system, r.id)) for r in coded]
+    codes = [read_codes(file_of(folder, "codes", system.system, r.id)) for r in coded]
     frame_rate = sum(c.shape[-1] for c in codes) / sum(r.seconds for r in coded)
     try:
         return code_stats(codes, system.codebook_sizes, frame_rate)
@@ -229,13 +229,6 @@ def _pair_entropies(codes: Tensor) -> Tensor:
         for j in range(i):
             bits[i, j] = bits[j, i] = entropy(codes[i] * n + codes[j])
     return bits
-
-
-def _read_codes(path: Path) -> NDArray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path}: {error}; run python -m eval again") from error
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torchaudio.functional import forced_align
 
+from eval.ctc import BLANK, N_SYMBOLS, ctc_losses, greedy_decode, normalise, steps_needed, text_to_symbols
 from eval.probes.codes import entropy
-from eval.spelling import BLANK, N_SYMBOLS, ctc_losses, greedy_decode, normalise, steps_needed, text_to_symbols
 
 _BATCH_SIZE = 8
 

@@ -31,7 +31,7 @@ HEADER = (
 
 
 @dataclass
-class Spoken:
+class Corpus:
     """Recordings with transcripts, equally long lists."""
 
     waveforms: list[Tensor]  # [L]
@@ -50,7 +50,7 @@ class Semantics:
     abx_across: float | None  # the same with X of another speaker; None: fewer than two speakers
 
 
-def read_spoken(source: str | Path, minutes: float, sample_rate: int) -> Spoken:
+def read_corpus(source: str | Path, minutes: float, sample_rate: int) -> Corpus:
     """The recordings of `source` that have a transcript, evenly spread, up to about `minutes`.
 
     Raises:
@@ -61,7 +61,7 @@ def read_spoken(source: str | Path, minutes: float, sample_rate: int) -> Spoken:
         raise ValueError(f"{source}: no transcripts; use a manifest with a text for each recording")
     total = sum(u.duration_s or 0 for u in utterances)
     step = max(1, int(total / (60 * minutes)))
-    spoken = Spoken([], [], [])
+    spoken = Corpus([], [], [])
     for u in progress(utterances[::step], unit="file", desc="read"):
         spoken.waveforms.append(read_audio(u.path, None, sample_rate))
         spoken.texts.append(u.text or "")
@@ -93,7 +93,7 @@ def sound_labels(waveforms: list[Tensor], n_frames: list[int], sample_rate: int,
     return list(clusters.encode(joined).split(n_frames))
 
 
-def semantics(tokenizer: Tokenizer, train: Spoken, test: Spoken) -> Semantics:
+def semantics(tokenizer: Tokenizer, train: Corpus, test: Corpus) -> Semantics:
     """Probe, purity and ABX of one codec.
 
     Raises:
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--test", required=True, help="manifest with transcripts, to read")
     parser.add_argument("--minutes", type=float, default=30.0, help="of training speech")
     args = parser.parse_args(argv)
-    read = cache(read_spoken)  # once for all codecs of one sample rate
+    read = cache(read_corpus)  # once for all codecs of one sample rate
     rows, status = [], 0
     try:
         for name in args.models:

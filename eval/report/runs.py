@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval.metrics.base import Column
-from eval.results import REFERENCE, Recording, Results, SystemResult, file_of
+from eval.results import Recording, Results, SystemResult
+from eval.store import REFERENCE, file_of
 
 
 @dataclass(frozen=True)

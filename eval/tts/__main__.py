@@ -12,8 +12,8 @@ from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
 from eval.provenance import environment
 from eval.testsets import read_testset
-from eval.tts.items import Item, of_lines, of_testset
-from eval.tts.run import METRICS, Speaking, evaluate
+from eval.tts.items import Item, items_of_lines, items_of_testset
+from eval.tts.run import METRICS, SynthesisConfig, evaluate
 from eval.tts.tables import markdown
 
 TABLE = "table.md"
@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         items, left_out = _items(args)
         head = HeadSampling(cfg_scale=args.cfg_scale, temperature=args.acoustic_temperature)
         sampling = Sampling(temperature=args.temperature, head=head)
-        speaking = Speaking(tuple(dict.fromkeys(args.seeds)), args.batch, sampling, args.consent, args.device)
-        results = evaluate(args.models, items, args.metrics, args.out, speaking, args.workers, environment())
+        config = SynthesisConfig(tuple(dict.fromkeys(args.seeds)), args.batch, sampling, args.consent, args.device)
+        results = evaluate(args.models, items, args.metrics, args.out, config, args.workers, environment())
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -48,9 +48,9 @@ def _items(args: argparse.Namespace) -> tuple[list[Item], dict[str, str]]:
     if args.texts:
         if not args.voices:
             raise ValueError("--texts: say in whose voices, with --voices")
-        return of_lines(args.texts, args.voices, args.language), {}
+        return items_of_lines(args.texts, args.voices, args.language), {}
     utterances = read_testset(args.testset, args.ids)
-    items, left_out = of_testset(utterances, read_testset(args.references or args.testset), args.language)
+    items, left_out = items_of_testset(utterances, read_testset(args.references or args.testset), args.language)
     if not items:
         raise ValueError(f"{args.testset}: nothing to say: {next(iter(left_out.values()))}")
     return items, left_out
@@ -67,7 +67,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--voices", type=Path, help="folder of voice files, or manifest or folder of recordings")
     parser.add_argument("--language", default="en", help="of texts that do not say theirs")
     consent = "for voices made from recordings: who agreed, and how; kept in the audio"
-    parser.add_argument("--consent", default=Speaking.consent, help=consent)
+    parser.add_argument("--consent", default=SynthesisConfig.consent, help=consent)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
     parser.add_argument("--temperature", type=float, default=Sampling.temperature, help="of the semantic codes")
     parser.add_argument(

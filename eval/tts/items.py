@@ -24,7 +24,7 @@ class Item:
     recording: Path | None = None  # of the speaker saying the text
 
 
-def of_testset(
+def items_of_testset(
     utterances: Sequence[Utterance], references: Sequence[Utterance], language: str
 ) -> tuple[list[Item], dict[str, str]]:
     """The texts of a test set, each in the voice of another recording of its own speaker.
@@ -58,7 +58,7 @@ def of_testset(
     return items, left_out
 
 
-def of_lines(path: Path, voices: Path, language: str) -> list[Item]:
+def items_of_lines(path: Path, voices: Path, language: str) -> list[Item]:
     """Every line of a text file in every voice.
 
     Args:

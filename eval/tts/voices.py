@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +11,13 @@ from torch import Tensor
 from codec.audio.io import AudioError, read_audio
 from codec.tts.speech import TTS
 from codec.tts.voices import Voice
+from eval.digest import digest
 from eval.systems.base import SAMPLE_RATE, resample
 from eval.tts.items import VOICE_SUFFIX, Item
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceVoice:
     """A voice, and what it sounds like."""
 
     path: Path  # of a recording or a voice file
@@ -27,7 +27,7 @@ class Reference:
     @cached_property
     def digest(self) -> str:
         """Of the codes, which are all that a model knows of a voice."""
-        return hashlib.sha256(self.voice.codes.numpy().tobytes()).hexdigest()[:16]
+        return digest(self.voice.codes)
 
     def waveform(self) -> Tensor:
         """`[L]` at 24 kHz: the recording, or what the codec makes of a voice file."""
@@ -37,8 +37,8 @@ class Reference:
         return resample(decoded, self.tts.sample_rate, SAMPLE_RATE)
 
 
-class Voices:
-    """Voices of one model by file.
+class ReferenceVoices:
+    """ReferenceVoices of one model by file.
 
     Args:
         tts: the model.
@@ -47,9 +47,9 @@ class Voices:
 
     def __init__(self, tts: TTS, consent: str) -> None:
         self.tts, self.consent = tts, consent
-        self._made: dict[Path, Reference | AudioError] = {}
+        self._made: dict[Path, ReferenceVoice | AudioError] = {}
 
-    def of(self, item: Item) -> Reference:
+    def find(self, item: Item) -> ReferenceVoice:
         """The first usable voice of the item.
 
         Raises:
@@ -58,13 +58,13 @@ class Voices:
         for path in item.voices:
             if path not in self._made:
                 self._made[path] = self._make(path)
-            if isinstance(found := self._made[path], Reference):
+            if isinstance(found := self._made[path], ReferenceVoice):
                 return found
         raise AudioError(f"none of {len(item.voices)} recordings is usable as a voice; the last: {found}")
 
-    def _make(self, path: Path) -> Reference | AudioError:
+    def _make(self, path: Path) -> ReferenceVoice | AudioError:
         try:
             voice = Voice.load(path) if path.suffix == VOICE_SUFFIX else self.tts.voice(path, self.consent)
         except AudioError as error:
             return error
-        return Reference(path, voice, self.tts)
+        return ReferenceVoice(path, voice, self.tts)

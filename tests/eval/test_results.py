@@ -5,8 +5,9 @@ import json
 import pytest
 
 from eval.metrics.base import Column
-from eval.results import Recording, Results, SystemResult, file_of
+from eval.results import Recording, Results, SystemResult
 from eval.stats import bootstrap
+from eval.store import file_of
 from eval.tables import markdown, write
 
 

@@ -8,13 +8,15 @@ import soundfile
 import soxr
 import torch
 
-import eval.run
+import eval.coding
+import eval.score
 from eval import tables
 from eval.metrics import registry
 from eval.metrics.asr import asr_metric
 from eval.metrics.base import Column, Metric, MissingBackendError
-from eval.results import CODING, REFERENCE, Results, file_of
+from eval.results import CODING, Results
 from eval.run import evaluate
+from eval.store import REFERENCE, file_of
 from eval.systems.base import Coded
 from eval.testsets import Utterance
 
@@ -85,9 +87,9 @@ def test_what_is_known_is_not_measured_again(recordings, tmp_path, monkeypatch):
         with (tmp_path / f"out/{name}.jsonl").open("a") as file:
             file.write('\n{"system": "ga')
     scored = []
-    score_each = eval.run.score_each
+    score_each = eval.score.score_each
     monkeypatch.setattr(
-        eval.run, "score_each",
+        eval.score, "score_each",
         lambda jobs, workers: score_each((scored.append((j.name, j.metrics)) or j for j in jobs), workers),
     )  # fmt: skip
     system = InTime()
@@ -186,8 +188,8 @@ def test_metrics_with_the_same_columns_have_their_own(recordings, tmp_path, reco
 
 def test_recordings_are_copied_once_and_when_they_changed(recordings, tmp_path, monkeypatch):
     written = []
-    keep = eval.run._keep_audio
-    monkeypatch.setattr(eval.run, "_keep_audio", lambda path, x: written.append(path.stem) or keep(path, x))
+    keep = eval.coding.write_flac
+    monkeypatch.setattr(eval.coding, "write_flac", lambda path, x: written.append(path.stem) or keep(path, x))
 
     def copied():
         written.clear()

@@ -17,8 +17,8 @@ from transformers import (
 )
 
 from eval.metrics import asr
-from eval.metrics.asr import RATE, PocketSphinx, Whisper, as_said, asr_metric, make_asr, plain
-from eval.metrics.base import MissingBackendError, Pair, Spoken
+from eval.metrics.asr import RATE, PocketSphinx, Whisper, asr_metric, make_asr, plain, spoken_form
+from eval.metrics.base import MissingBackendError, Pair, SynthesisPair
 
 SECONDS = 2  # that the tiny Whisper hears
 SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>"]
@@ -123,21 +123,21 @@ def test_plain_text():
     ],
 )
 def test_as_said(text, language, said):
-    assert as_said(text, language) == said
+    assert spoken_form(text, language) == said
 
 
 def test_speech_is_held_against_its_text():
     """The recogniser is not asked what it hears in the recording of the voice."""
     recognizer = Told("anything", "five dollers")
-    speech = Spoken(np.full(7, 1.0), np.full(10, 2.0), RATE, "$5.", "en")
+    speech = SynthesisPair(np.full(7, 1.0), np.full(10, 2.0), RATE, "$5.", "en")
     assert asr_metric("asr", recognizer).measure(speech) == pytest.approx([1 / 2, 1 / 12])
     assert recognizer.asked == [(2, "en")]
-    silent = Spoken(np.full(7, 1.0), np.zeros(10), RATE, "$5.", "en")
+    silent = SynthesisPair(np.full(7, 1.0), np.zeros(10), RATE, "$5.", "en")
     assert asr_metric("asr", recognizer).measure(silent) == [1, 1]
     with pytest.raises(ValueError, match="text: there are no words"):
         asr_metric("asr", recognizer).measure(replace(speech, text="?"))
     with pytest.raises(ValueError, match="output: has NaN"):
-        Spoken(np.ones(7), np.full(3, np.nan))
+        SynthesisPair(np.ones(7), np.full(3, np.nan))
 
 
 def test_a_reference_without_words_has_no_score():

@@ -8,7 +8,7 @@ import soundfile
 import soxr
 import torch
 
-from eval.metrics.base import MissingBackendError, Pair, Spoken
+from eval.metrics.base import MissingBackendError, Pair, SynthesisPair
 from eval.metrics.speaker import MIN_SECONDS, RATE, make_own_voice, make_speaker, own_voice_metric, speaker_metric
 
 
@@ -70,7 +70,7 @@ def test_the_own_voice_is_the_nearest_of_all():
 
     def measure(output, *others):
         voices = tuple(other * ones for other in others)
-        return metric.measure(Spoken(0.5 * ones, output * ones, RATE, others=voices))
+        return metric.measure(SynthesisPair(0.5 * ones, output * ones, RATE, others=voices))
 
     assert measure(0.4, -0.5, 0.1) == [1]  # the angle of (m, m^2) is m's own
     assert measure(0.4, -0.5, 0.39) == [0]

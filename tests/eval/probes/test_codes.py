@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from eval.probes.codes import code_stats, entropy, main, run_stats, summary
-from eval.results import CODING, Recording, Results, SystemResult, file_of
+from eval.results import CODING, Recording, Results, SystemResult
+from eval.store import file_of
 
 T = 20_000
 

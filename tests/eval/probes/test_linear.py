@@ -5,8 +5,8 @@ import random
 import pytest
 import torch
 
+from eval.ctc import CHARSET, symbols_to_text
 from eval.probes.linear import LinearProbe, Purity, ctc_probe, purity, train_probe
-from eval.spelling import CHARSET, symbols_to_text
 
 SIZE = 2 * len(CHARSET)
 WORDS = ["half", "an", "hour", "of", "speech", "spells", "every", "morning", "letter"]

@@ -12,7 +12,7 @@ from tiny import make_codec
 import eval.probes.semantic
 from codec.tokenizer import Tokenizer
 from eval.probes.linear import ctc_probe
-from eval.probes.semantic import HEADER, Spoken, main, read_spoken, semantics, sound_labels
+from eval.probes.semantic import HEADER, Corpus, main, read_corpus, semantics, sound_labels
 
 CLIPS = Path(__file__).parents[2] / "data"
 
@@ -36,7 +36,7 @@ def test_labels_follow_the_sound():
 
 def spoken(speakers):
     waveforms = [0.1 * torch.randn(24_000, generator=torch.Generator().manual_seed(i)) for i in range(8)]
-    return Spoken(waveforms, ["hello"] * 8, speakers)
+    return Corpus(waveforms, ["hello"] * 8, speakers)
 
 
 def test_a_random_codec(tokenizer):
@@ -63,7 +63,7 @@ def manifest(tmp_path):
 
 
 def test_recordings_with_transcripts_are_read_up_to_the_minutes(manifest):
-    every, half = read_spoken(manifest, 1, 24_000), read_spoken(manifest, 0.05, 24_000)
+    every, half = read_corpus(manifest, 1, 24_000), read_corpus(manifest, 0.05, 24_000)
     assert every.speakers == ["kathleen", "kerstin"]
     assert [len(x) for x in every.waveforms] == [len(soundfile.read(CLIPS / f"{s}.flac")[0]) for s in every.speakers]
     assert half.speakers == ["kathleen"]
@@ -71,7 +71,7 @@ def test_recordings_with_transcripts_are_read_up_to_the_minutes(manifest):
 
 def test_transcripts_are_needed(tokenizer, manifest, tmp_path, capsys):
     with pytest.raises(ValueError, match="no transcripts"):
-        read_spoken(CLIPS, 1, 24_000)
+        read_corpus(CLIPS, 1, 24_000)
     tokenizer.save(tmp_path / "model")
     assert main([f"{tmp_path}/model", "--train", str(CLIPS), "--test", str(manifest)]) == 1
     assert "no transcripts" in capsys.readouterr().err

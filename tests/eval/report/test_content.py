@@ -7,7 +7,8 @@ import pytest
 
 from eval.report.content import ALL, content
 from eval.report.runs import gather
-from eval.results import Results, SystemResult, file_of
+from eval.results import Results, SystemResult
+from eval.store import file_of
 
 
 @pytest.fixture

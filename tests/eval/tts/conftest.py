@@ -12,7 +12,7 @@ from eval.metrics import registry
 from eval.metrics.asr import asr_metric
 from eval.metrics.base import Column, Metric
 from eval.tts.items import Item
-from eval.tts.run import Speaking
+from eval.tts.run import SynthesisConfig
 
 RATE = 24_000
 LINES = {  # id: speaker, language, text
@@ -48,9 +48,9 @@ def tts(folder):
 
 
 @pytest.fixture
-def speaking():
+def config():
     """Short, as random weights babble without end."""
-    return Speaking(sampling=Sampling(temperature=0.9, max_frames=5), batch_size=2)
+    return SynthesisConfig(sampling=Sampling(temperature=0.9, max_frames=5), batch_size=2)
 
 
 @pytest.fixture

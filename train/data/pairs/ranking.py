@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 
-from eval.metrics.base import Column, Metric, MissingBackendError, Pair, Spoken, Waveform
+from eval.metrics.base import Column, Metric, MissingBackendError, Pair, SynthesisPair, Waveform
 from eval.metrics.registry import make_metric
 from train.data.pairs.dataset import Scores
 
@@ -27,7 +27,7 @@ class Measure:
     column: Column
     weight: float
 
-    def score(self, speech: Spoken) -> float | None:
+    def score(self, speech: SynthesisPair) -> float | None:
         """None where it cannot judge: too little speech, or a language that a recogniser does not know."""
         try:
             return self.metric.measure(speech)[self.metric.columns.index(self.column)]
