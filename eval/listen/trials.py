@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import random
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from codec.audio.io import read_audio
+from eval.digest import digest
 from eval.listen.key import Key, Kind, Trial
 from eval.listen.low_anchor import LOW_ANCHOR, low_anchor
 from eval.report.anchors import LOWPASS
@@ -65,9 +65,9 @@ def make_test(
     make = maker.mushra if kind == "mushra" else maker.abx
     trials = [make(f"t{i + 1}", recording) for i, recording in enumerate(recordings)]
     sounds = dict(sorted(maker.sounds.items()))
-    digest = hashlib.sha256(f"{kind} {seed}".encode() + b"".join(sounds.values())).hexdigest()[:16]
-    data = {"kind": kind, "test": digest, "trials": [shown for _, shown in trials]}
-    return ListeningTest(Key(kind, digest, tuple(trial for trial, _ in trials)), data, sounds)
+    test = digest(f"{kind} {seed}", *sounds.values())
+    data = {"kind": kind, "test": test, "trials": [shown for _, shown in trials]}
+    return ListeningTest(Key(kind, test, tuple(trial for trial, _ in trials)), data, sounds)
 
 
 class _Maker:

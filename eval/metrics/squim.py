@@ -1,16 +1,16 @@
-"""SQUIM: what STOI, PESQ-WB and SI-SDR would be, guessed from the output alone by torchaudio's network.
+"""SQUIM: STOI, PESQ-WB and SI-SDR, estimated from the output alone by torchaudio's network.
 
-For outputs without a reference, such as synthesized speech. Where there is one, measure them instead.
+For outputs without a reference, such as synthesized speech; with a reference, measure the three themselves.
 """
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import torch
 from torchaudio.models import squim_objective_base
 
+from eval.digest import digest
 from eval.metrics.base import Column, Metric, MissingBackendError, Pair
 from eval.metrics.rate import at_rate
 
@@ -25,10 +25,10 @@ COLUMNS = (
 
 
 def make_squim(option: str) -> Metric:
-    """Guesses from weights on disk.
+    """Make the metric from weights on disk.
 
     Args:
-        option: path of the weights; empty: where torchaudio keeps them, `torchaudio/models` in torch's hub folder.
+        option: path of the weights; empty: torchaudio's place, `torchaudio/models` in torch's hub folder.
 
     Raises:
         MissingBackendError: there are no weights. `measure` raises ValueError for an output that is silent or
@@ -53,5 +53,4 @@ def make_squim(option: str) -> Metric:
         with torch.inference_mode():
             return [float(score) for score in network(torch.from_numpy(output)[None])]
 
-    version = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return Metric(f"squim:{option}" if option else "squim", COLUMNS, measure, version)
+    return Metric(COLUMNS, measure, digest(path))

@@ -164,7 +164,7 @@ class Hears:
 
 @pytest.fixture
 def recognisers(monkeypatch):
-    monkeypatch.setitem(registry.METRICS, "asr", lambda option: asr_metric(f"asr:{option}", Hears(float(option or 0))))
+    monkeypatch.setitem(registry.METRICS, "asr", lambda option: asr_metric(Hears(float(option or 0))))
     registry.make_metric.cache_clear()
     yield "asr", "asr:0.1"
     registry.make_metric.cache_clear()
@@ -263,7 +263,7 @@ def test_changed_outputs_are_scored_again(recordings, tmp_path, outputs):
 
 def test_a_new_version_of_a_metric_scores_again(recordings, tmp_path, monkeypatch):
     for version, value in (("1", 1.0), ("2", 2.0)):
-        metric = Metric("new", (Column("new", "new", True),), lambda pair, v=value: [v], version)
+        metric = Metric((Column("new", "new", True),), lambda pair, v=value: [v], version)
         monkeypatch.setitem(registry.METRICS, "new", lambda option, m=metric: m)
         registry.make_metric.cache_clear()
         (system,) = evaluate([InTime()], recordings, ["new"], tmp_path / "out").systems

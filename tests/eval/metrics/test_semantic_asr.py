@@ -60,7 +60,6 @@ def test_the_whole_waveform_is_read_and_nothing_after_it():
 
 def test_as_a_metric(folder):
     metric = make_asr(f"ctc={folder}")
-    assert metric.name == f"asr:ctc={folder}"
     speech = soundfile.read("tests/data/kathleen.flac", dtype="float32")[0]
     noise = 0.1 * np.random.default_rng(0).standard_normal(len(speech), dtype=np.float32)
     assert metric.measure(Pair(speech, speech)) == [0, 0]

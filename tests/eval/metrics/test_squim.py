@@ -28,7 +28,6 @@ def test_scores_are_the_networks(network, weights, speech):
     x = speech[:12_000]
     with torch.inference_mode():
         expected = network(torch.from_numpy(soxr.resample(x, 24_000, 16_000, quality="VHQ"))[None])
-    assert metric.name == f"squim:{weights}"
     assert [c.key for c in metric.columns] == ["squim_stoi", "squim_pesq", "squim_si_sdr"]
     assert metric.measure(Pair(0 * x, x)) == pytest.approx([float(score) for score in expected], abs=1e-5)
 
@@ -39,7 +38,6 @@ def test_weights_where_torchaudio_keeps_them(weights, tmp_path, monkeypatch):
         make_squim("")
     (tmp_path / "torchaudio" / "models").mkdir(parents=True)
     weights.rename(tmp_path / "torchaudio" / "models" / WEIGHTS)
-    assert make_squim("").name == "squim"
 
 
 def test_other_weights_are_another_version(network, weights):

@@ -131,7 +131,7 @@ def test_the_version_follows_the_networks(folder):
 
 @pytest.mark.parametrize("n_q", [0, 47])
 def test_too_many_quantizers(folder, n_q):
-    with pytest.raises(ValueError, match=f"lyra={folder}:{n_q}: n_q = {n_q}; it has 1 to 46 quantizers"):
+    with pytest.raises(ValueError, match=f"lyra={folder}:{n_q}: n_q = {n_q}; it has 1 to 46 codebooks"):
         make_system(f"lyra={folder}:{n_q}")
 
 

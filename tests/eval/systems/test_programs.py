@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from eval.systems.base import MissingProgramError
-from eval.systems.codec2 import Codec2
+from eval.systems.programs import Codec2
 from eval.systems.registry import BASELINES, make_system
 
 DELAY = 100  # samples at 8 kHz

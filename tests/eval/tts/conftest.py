@@ -77,8 +77,8 @@ class Reads:
 @pytest.fixture
 def metrics(monkeypatch):
     """A recogniser of two words, and a speaker similarity of 1 for recordings as long as the voice, else 0."""
-    as_long = Metric("speaker", (Column("speaker_sim", "SIM", True, 3),), lambda p: [len(p.reference) == len(p.output)])
-    monkeypatch.setitem(registry.METRICS, "asr", lambda option: asr_metric("asr", Reads()))
+    as_long = Metric((Column("speaker_sim", "SIM", True, 3),), lambda p: [len(p.reference) == len(p.output)])
+    monkeypatch.setitem(registry.METRICS, "asr", lambda option: asr_metric(Reads()))
     monkeypatch.setitem(registry.METRICS, "speaker", lambda option: as_long)
     registry.make_metric.cache_clear()
     yield "asr", "speaker"

@@ -53,7 +53,7 @@ def test_other_voices_are_those_of_other_speakers_of_the_language(folder, items,
     def measure(pair):
         return [sum(len(other) for other in pair.others)]
 
-    count = Metric("own_voice", (Column("own_voice", "own voice", True),), measure)
+    count = Metric((Column("own_voice", "own voice", True),), measure)
     monkeypatch.setitem(registry.METRICS, "own_voice", lambda option: count)
     registry.make_metric.cache_clear()
     ann, bob = items

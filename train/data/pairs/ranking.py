@@ -116,4 +116,4 @@ def _loudness(pair: Pair) -> list[float]:
 
 
 # How far the spread of the output's level is from that of the reference's.
-LOUDNESS = Metric("loudness", (Column("loudness", "loudness spread", False, 2, "dB"),), _loudness)
+LOUDNESS = Metric((Column("loudness", "loudness spread", False, 2, "dB"),), _loudness)

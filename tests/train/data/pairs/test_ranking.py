@@ -80,7 +80,7 @@ def test_the_choice_keeps_its_promises(rows):
 
 def test_a_measure_is_one_column_of_its_metric():
     columns = (Column("wer", "WER", False), Column("cer", "CER", False))
-    metric = Metric("asr", columns, lambda pair: [0.5, float(pair.output.mean())])
+    metric = Metric(columns, lambda pair: [0.5, float(pair.output.mean())])
     speech = SynthesisPair(torch.ones(10), torch.full((4,), 0.25), 24_000, "one two", "en")
     assert Measure(metric, columns[1], 1.0).score(speech) == 0.25
 
@@ -90,7 +90,7 @@ def test_what_a_metric_cannot_judge_has_no_score():
         raise ValueError("too short")
 
     column = Column("cer", "CER", False)
-    assert Measure(Metric("asr", (column,), measure), column, 1.0).score(SynthesisPair(torch.ones(1), torch.ones(1))) is None
+    assert Measure(Metric((column,), measure), column, 1.0).score(SynthesisPair(torch.ones(1), torch.ones(1))) is None
 
 
 def test_measures_are_found_by_name():
