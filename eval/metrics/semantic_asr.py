@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from codec.checkpoint.store import CheckpointError, read_tensors
 from codec.tensors import write_tensors
 from codec.tokenizer import load
-from eval.ctc import N_SYMBOLS, greedy_decode
+from eval.ctc import N_SYMBOLS, greedy_decode, split_steps
 from eval.digest import digest
 from eval.metrics.base import MissingBackendError
 
@@ -35,7 +35,7 @@ class CTCHead(nn.Module):
 
     def logits(self, embedding: Tensor) -> Tensor:
         """`[B, T, D]` -> `[B, T * steps_per_frame, N_SYMBOLS]`."""
-        return self.linear(embedding).unflatten(-1, (self.steps_per_frame, N_SYMBOLS)).flatten(1, 2)
+        return split_steps(self.linear(embedding))
 
     def decode(self, logits: Tensor, lengths: Tensor) -> list[str]:
         """Decode the first `lengths` `[B]` samples greedily."""

@@ -51,6 +51,12 @@ class MissingProgramError(RuntimeError):
     """A codec's program is not installed; the message names the Debian package."""
 
 
+def split_n_q(name: str) -> tuple[str, int | None]:
+    """Split `MODEL:N_Q` into both, the number being None where there is none."""
+    model, _, count = name.rpartition(":")
+    return (model, int(count)) if model and count.isdecimal() else (name, None)
+
+
 def check_n_q(name: str, n_q: int | None, n_codebooks: int) -> int:
     """Return how many codebooks are in use: `n_q`, or all if None.
 

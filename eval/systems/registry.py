@@ -8,7 +8,7 @@ from pathlib import Path
 
 from codec.tokenizer import load
 from eval.systems.anchors import Lowpass, MuLaw
-from eval.systems.base import System
+from eval.systems.base import System, split_n_q
 from eval.systems.files import Files
 from eval.systems.huggingface import Dac, Encodec, Mimi
 from eval.systems.lyra import Lyra
@@ -70,9 +70,3 @@ def make_system(spec: str, device: str = "cpu") -> System | Files:
         known = " ".join([*BASELINES, *PRETRAINED, *ANCHORS, f"{FILES}FOLDER"])
         raise ValueError(f"system {spec}: {error}; the baselines are {known}") from error
     return CodecSystem(tokenizer, n_q, spec)
-
-
-def split_n_q(name: str) -> tuple[str, int | None]:
-    """Split `MODEL:N_Q` into both, the number being None where there is none."""
-    model, _, count = name.rpartition(":")
-    return (model, int(count)) if model and count.isdecimal() else (name, None)
