@@ -1,4 +1,4 @@
-"""Listening tests made from a run: which recordings, under which opaque names."""
+"""Trials of listening tests, with recordings of a run under opaque names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ N_TRIALS: dict[Kind, int] = {"mushra": 10, "abx": 16}
 
 @dataclass(frozen=True)
 class ListeningTest:
-    """A page's data and sounds, which tell no system's name, and the key to them."""
+    """Data and sounds of a page, without names of systems, and the key to them."""
 
     key: Key
     data: dict[str, Any]
@@ -37,16 +37,15 @@ class ListeningTest:
 def make_test(
     folder: Path, kind: Kind, systems: Sequence[str], n_trials: int | None = None, seed: int = 0
 ) -> ListeningTest:
-    """A test of some systems of a run, the same for the same seed.
+    """Make a test of some systems of a run, the same for the same seed.
 
-    MUSHRA rates them beside a hidden reference and, unless `lowpass-8k` is one of them, BS.1534's low
-    anchor, each recording once. ABX asks which of two systems X is, going round the recordings as often
-    as it takes.
+    MUSHRA rates them, a hidden reference and, unless `lowpass-8k` is among them, BS.1534's low anchor, with each
+    recording once. ABX asks which of two systems X is, and repeats recordings if need be.
 
     Args:
         folder: of a run of `python -m eval`.
         kind: of test.
-        systems: names as in the run; `reference` is one too in ABX.
+        systems: names as in the run; in ABX also `reference`.
         n_trials: by default `N_TRIALS`, in MUSHRA no more than there are recordings.
         seed: of the choice of recordings and of all names.
 
@@ -71,7 +70,7 @@ def make_test(
 
 
 class _Maker:
-    """Makes trials, each with what the page may know of it, and collects their sounds."""
+    """Makes trials and the data that the page gets of each, and collects their sounds."""
 
     def __init__(self, folder: Path, systems: Sequence[str], rng: random.Random) -> None:
         self.folder, self.systems, self.rng = folder, systems, rng
@@ -79,7 +78,7 @@ class _Maker:
         self.sounds: dict[str, bytes] = {}
 
     def recordings(self, n_trials: int | None, kind: Kind) -> list[str]:
-        """Some of the recordings whose audio was kept for all systems."""
+        """Choose among the recordings whose audio was kept for all systems."""
         wanted = [REFERENCE, *self.systems]
         kept = [r.id for r in self.results.recordings if all(self._file(s, r.id).is_file() for s in wanted)]
         once = kind == "mushra"

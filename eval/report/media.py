@@ -1,4 +1,4 @@
-"""Audio and codes as a page carries them."""
+"""Audio and codes of a page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CODE = np.dtype("<u2")  # as heatmap.js reads it
 
 
 def opus(path: Path) -> bytes:
-    """The recording as Ogg Opus, equally long.
+    """Encode a recording as Ogg Opus, equally long.
 
     Raises:
         AudioError: it cannot be read.
@@ -32,7 +32,7 @@ def opus(path: Path) -> bytes:
 
 
 def media(runs: Runs) -> Iterator[tuple[str, bytes]]:
-    """All audio and codes that are kept, as `audio-S-R` and `codes-S-R` with the numbers of system and recording.
+    """Yield all kept audio and codes, as `audio-S-R` and `codes-S-R` with the numbers of system and recording.
 
     Audio is Ogg Opus, that of the recordings themselves `audio-reference-R`; codes are `[K, T]` uint16, little-endian.
 
@@ -51,7 +51,7 @@ def media(runs: Runs) -> Iterator[tuple[str, bytes]]:
 
 
 def _files(sources: dict[str, Source], kind: str, recording: str) -> dict[str, Path]:
-    """What is kept of a recording, by source."""
+    """Return the kept files of a recording, by source."""
     paths = {s: source.file(kind, recording) for s, source in sources.items()}
     return {s: path for s, path in paths.items() if path}
 

@@ -1,4 +1,4 @@
-"""SNAC, by the package of its authors."""
+"""SNAC, by its authors' package."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from eval.systems.pretrained import Network, Pretrained
 
 
 class Snac(Pretrained):
-    """SNAC, whose codebooks have different rates: its codes make no `[K, T]`, so none are given out.
+    """SNAC, whose codebooks have different rates: its codes are no `[K, T]`, so none are kept.
 
     The weights are published as a pickle; the error about it has the command that converts it.
 
     Raises:
-        ValueError: `n_q` is given: the decoder knows only all codebooks together.
+        ValueError: `n_q` is given: the decoder needs all codebooks.
     """
 
-    family, hub_id, lag = "snac", "hubertsiuzdak/snac_24khz", 0  # its layers look as far back as ahead
+    family, hub_id, lag = "snac", "hubertsiuzdak/snac_24khz", 0  # its layers are symmetric in time
 
     def __init__(self, name: str, source: str = "", n_q: int | None = None, device: str = "cpu") -> None:
         if n_q is not None:

@@ -1,4 +1,4 @@
-"""`python -m eval.tts MODEL...`: what speech models say, in whose voice and how fast, as tables, audio and codes."""
+"""`python -m eval.tts MODEL...`: measure intelligibility, voice and speed of speech models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TABLE = "table.md"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print the table and write it; the exit status is 1 if anything could not be measured."""
+    """Measure speech models, print a table and write it; exit status 1 if anything could not be measured."""
     args = _arguments(argv)
     try:
         items, left_out = _items(args)
@@ -39,10 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _items(args: argparse.Namespace) -> tuple[list[Item], dict[str, str]]:
-    """What to say, and by id why recordings of a test set are left out.
+    """Read the texts and voices, and by id why recordings of a test set are left out.
 
     Raises:
-        ValueError: nothing to say, or options that do not go together.
+        ValueError: no texts, or options that do not go together.
         OSError: a file cannot be read.
     """
     if args.texts:
@@ -61,29 +61,29 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint folder, hub id, preset, or default")
     texts = parser.add_mutually_exclusive_group(required=True)
     texts.add_argument("--testset", type=Path, help="manifest of recordings with texts and speakers")
-    texts.add_argument("--texts", type=Path, help="file with a text a line, each to be said in all of --voices")
-    parser.add_argument("--ids", type=Path, help="file with an id a line: only these of the test set")
-    parser.add_argument("--references", type=Path, help="manifest to take the speakers' voices from; default: TESTSET")
+    texts.add_argument("--texts", type=Path, help="file with a text a line, each to be spoken in all of --voices")
+    parser.add_argument("--ids", type=Path, help="use only the ids in this file, one a line")
+    parser.add_argument(
+        "--references", type=Path, help="take voices of the speakers from this manifest; default: TESTSET"
+    )
     parser.add_argument("--voices", type=Path, help="folder of voice files, or manifest or folder of recordings")
-    parser.add_argument("--language", default="en", help="of texts that do not say theirs")
-    consent = "for voices made from recordings: who agreed, and how; kept in the audio"
+    parser.add_argument("--language", default="en", help="for texts without a language of their own")
+    consent = "note of who agreed to voices made from recordings, and how; kept in the audio"
     parser.add_argument("--consent", default=SynthesisConfig.consent, help=consent)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
-    parser.add_argument("--temperature", type=float, default=Sampling.temperature, help="of the semantic codes")
+    parser.add_argument("--temperature", type=float, default=Sampling.temperature, help="of semantic codes")
     parser.add_argument(
-        "--acoustic-temperature", type=float, default=HeadSampling.temperature, help="of the acoustic ones"
+        "--acoustic-temperature", type=float, default=HeadSampling.temperature, help="of acoustic codes"
     )
-    parser.add_argument(
-        "--cfg-scale", type=float, default=HeadSampling.cfg_scale, help="guidance of the acoustic codes"
-    )
-    parser.add_argument("--batch", type=int, default=8, help="texts spoken side by side, which is what RTF is of")
+    parser.add_argument("--cfg-scale", type=float, default=HeadSampling.cfg_scale, help="guidance of acoustic codes")
+    parser.add_argument("--batch", type=int, default=8, help="texts synthesized together; RTF is that of such a batch")
     parser.add_argument(
         "--metrics", nargs="+", default=["asr", "speaker", "dnsmos"], metavar="METRIC",
-        help=f"among {' '.join(METRICS)}, as for python -m eval; asr is against the text",
+        help=f"among {' '.join(METRICS)}, as for python -m eval; asr compares with the text",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run, from which it also goes on")
-    parser.add_argument("--workers", type=int, default=0, help="processes that score; 0: this one")
-    parser.add_argument("--device", default="cpu", help="of models and codecs")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; what it has is not made again")
+    parser.add_argument("--workers", type=int, default=0, help="score in this many processes; 0: in this one")
+    parser.add_argument("--device", default="cpu", help="run models and codecs on this device")
     return parser.parse_args(argv)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from codec.audio.io import AudioError, read_audio
+from codec.audio.io import read_audio
 from codec.checkpoint.store import fingerprint
 from codec.files import ESCAPE, atomic_file
 from codec.tts.sampling import Sampling
@@ -25,7 +25,7 @@ from eval.systems.base import SAMPLE_RATE
 from eval.tts.bounds import read_recordings, round_trip
 from eval.tts.items import Item
 from eval.tts.synthesis import COLUMNS, SpeechOutput, Synthesizer
-from eval.tts.voices import ReferenceVoice, ReferenceVoices
+from eval.tts.voices import ReferenceVoice, find_voices
 
 OWN_VOICE = "own_voice"  # the metric that needs the voices of other speakers, too
 METRICS = ("asr", "speaker", OWN_VOICE, "dnsmos", "squim")  # that need no recording of the same words
@@ -110,7 +110,7 @@ class _Run:
         """Add a model, and its bounds."""
         try:
             tts = load(name, self.config.device)
-            wanted, voiceless = _with_voices(items, ReferenceVoices(tts, self.config.consent))
+            wanted, voiceless = find_voices(tts, self.config.consent, items)
         except (ValueError, RuntimeError) as error:
             self.models.append(SystemResult(name, not_measured=str(error)))
             return
@@ -166,19 +166,6 @@ class _Run:
 def _reasons(kind: str, failures: dict[str, str]) -> dict[str, dict[str, str]]:
     """Failures as in `SystemResult`."""
     return {id: {kind: reason} for id, reason in failures.items()}
-
-
-def _with_voices(
-    items: Sequence[Item], voices: ReferenceVoices
-) -> tuple[list[tuple[Item, ReferenceVoice]], dict[str, str]]:
-    """Return items with their voices, and by id why others have none."""
-    found, voiceless = [], {}
-    for item in items:
-        try:
-            found.append((item, voices.find(item)))
-        except AudioError as error:
-            voiceless[item.id] = str(error)
-    return found, voiceless
 
 
 def _others(one: SpeechOutput, speech: Sequence[SpeechOutput]) -> list[ReferenceVoice]:

@@ -14,15 +14,14 @@ from codec.tts.sampling import Sampling
 from codec.tts.speech import TTS
 from eval.store import Outputs, file_of
 from eval.tts.synthesis import Synthesizer
-from eval.tts.voices import ReferenceVoices
+from eval.tts.voices import find_voices
 
 SHORT = Sampling(temperature=0.9, max_frames=5)
 
 
 @pytest.fixture
 def wanted(tts, items):
-    voices = ReferenceVoices(tts, "ann agreed")
-    return [(item, voices.find(item)) for item in items]
+    return find_voices(tts, "ann agreed", items)[0]
 
 
 @pytest.fixture
