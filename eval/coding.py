@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from eval.digest import digest
 from eval.lag import find_lag, shift
 from eval.progress import progress
 from eval.results import CODING, Recording, SystemResult
+from eval.speed import timed
 from eval.store import REFERENCE, Lines, Outputs, file_of, read_flac, write_flac
 from eval.systems.base import SAMPLE_RATE, System
 from eval.systems.files import Files
@@ -121,12 +121,9 @@ def _run(system: System | Files, source: Source) -> Output:
     """
     if isinstance(system, Files):
         return Output(system.read(source.recording.id))
-    waveform = source.read()
-    start = time.perf_counter()
-    coded = system.encode(waveform)
-    encoded = time.perf_counter()
-    output = system.decode(coded)
-    return Output(output, coded.bits, encoded - start, time.perf_counter() - encoded, coded.codes)
+    encode_s, coded = timed("cpu", system.encode, source.read())
+    decode_s, waveform = timed("cpu", system.decode, coded)
+    return Output(waveform, coded.bits, encode_s, decode_s, coded.codes)
 
 
 def _lag(system: System | Files, sources: Sequence[Source]) -> int:

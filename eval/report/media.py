@@ -13,6 +13,7 @@ import soundfile
 from codec.audio.io import read_audio
 from eval.progress import progress
 from eval.report.runs import Runs, Source
+from eval.store import read_codes
 from eval.systems.base import SAMPLE_RATE
 
 # In libsndfile's terms; near 46 kbit/s for speech. Copies of the test clips score PESQ-WB 4.48 or more (of 4.64).
@@ -57,7 +58,7 @@ def _files(sources: dict[str, Source], kind: str, recording: str) -> dict[str, P
 
 
 def _codes(path: Path) -> bytes:
-    codes = np.load(path, allow_pickle=False)
+    codes = read_codes(path)
     if codes.size and not 0 <= codes.min() <= codes.max() <= np.iinfo(CODE).max:
         raise ValueError(f"{path}: codes from {codes.min()} to {codes.max()}; the page holds 0 to 65535")
     return codes.astype(CODE).tobytes()

@@ -11,17 +11,14 @@ from eval.digest import digest
 from eval.progress import progress
 from eval.store import Outputs, make_folder
 from eval.systems.base import SAMPLE_RATE
-from eval.tts.items import Item
 from eval.tts.synthesis import SpeechOutput
-from eval.tts.voices import ReferenceVoice
+from eval.tts.voices import Request
 
 
-def read_recordings(
-    wanted: Sequence[tuple[Item, ReferenceVoice]],
-) -> tuple[list[SpeechOutput], dict[str, str]]:
+def read_recordings(requests: Sequence[Request]) -> tuple[list[SpeechOutput], dict[str, str]]:
     """Return the recordings of the items that have one, and by id why others cannot be read."""
     recordings, failures = [], {}
-    for item, reference in wanted:
+    for item, reference in requests:
         if item.recording is None:
             continue
         try:

@@ -25,7 +25,7 @@ from eval.systems.base import SAMPLE_RATE
 from eval.tts.bounds import read_recordings, round_trip
 from eval.tts.items import Item
 from eval.tts.synthesis import COLUMNS, SpeechOutput, Synthesizer
-from eval.tts.voices import ReferenceVoice, find_voices
+from eval.tts.voices import ReferenceVoice, Request, find_voices
 
 OWN_VOICE = "own_voice"  # the metric that needs the voices of other speakers, too
 METRICS = ("asr", "speaker", OWN_VOICE, "dnsmos", "squim")  # that need no recording of the same words
@@ -110,30 +110,30 @@ class _Run:
         """Add a model, and its bounds."""
         try:
             tts = load(name, self.config.device)
-            wanted, voiceless = find_voices(tts, self.config.consent, items)
+            requests, voiceless = find_voices(tts, self.config.consent, items)
         except (ValueError, RuntimeError) as error:
             self.models.append(SystemResult(name, not_measured=str(error)))
             return
-        self._add_bounds(tts, wanted)
+        self._add_bounds(tts, requests)
         version = f"{fingerprint(tts.model.config, tts.model.state_dict())}-{tts.codec.fingerprint}"
         by_seed = []
         for seed in self.config.seeds:
             sampling = replace(self.config.sampling, seed=seed)
             synthesizer = Synthesizer(f"{name}@{seed}", tts, version, sampling, self.outputs)
-            speech, failures = synthesizer.synthesize(wanted, self.config.batch_size)
+            speech, failures = synthesizer.synthesize(requests, self.config.batch_size)
             result = SystemResult(synthesizer.name, version, failures=_reasons(SPEECH, failures))
             by_seed.append(self._score(result, speech, {"system": name, "seed": seed}))
         merged = _mean_over_seeds(name, by_seed)
         merged.failures |= _reasons(VOICE, voiceless)
         self.models.append(merged)
 
-    def _add_bounds(self, tts: TTS, wanted: list[tuple[Item, ReferenceVoice]]) -> None:
+    def _add_bounds(self, tts: TTS, requests: list[Request]) -> None:
         """Add the recordings and their round trip through the model's codec, unless they are there."""
         name = f"{ROUND_TRIP} ({tts.codec.fingerprint})"
         known = [bound.system for bound in self.bounds]
         if name in known:
             return
-        recordings, failures = read_recordings(wanted)
+        recordings, failures = read_recordings(requests)
         if not recordings:
             return
         if RECORDINGS not in known:

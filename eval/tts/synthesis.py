@@ -22,7 +22,7 @@ from eval.progress import progress
 from eval.speed import timed
 from eval.store import Outputs, make_folder
 from eval.tts.items import Item
-from eval.tts.voices import ReferenceVoice
+from eval.tts.voices import ReferenceVoice, Request
 
 COLUMNS = (
     Column("chars_per_s", "characters/s", False, 1),
@@ -67,14 +67,12 @@ class Synthesizer:
         self.name, self.tts, self.version, self.sampling = name, tts, version, sampling
         self.outputs, self._is_warm = outputs, False
 
-    def synthesize(
-        self, wanted: Sequence[tuple[Item, ReferenceVoice]], batch_size: int
-    ) -> tuple[list[SpeechOutput], dict[str, str]]:
+    def synthesize(self, requests: Sequence[Request], batch_size: int) -> tuple[list[SpeechOutput], dict[str, str]]:
         """Return the speech of all items that can be spoken, in their order, and by id why others cannot.
 
         Texts of similar lengths are synthesized together, `batch_size` at a time.
         """
-        missing = [one for one in wanted if self._find(*one) is None]
+        missing = [one for one in requests if self._find(*one) is None]
         missing.sort(key=lambda one: len(one[0].text))
         batches = deque(missing[i : i + batch_size] for i in range(0, len(missing), batch_size))
         failures: dict[str, str] = {}
@@ -89,10 +87,10 @@ class Synthesizer:
                         continue
                     failures[batch[0][0].id] = str(error)
                 bar.update(len(batch))
-        found = (self._find(*one) for one in wanted)
+        found = (self._find(*one) for one in requests)
         return [output for output in found if output], failures
 
-    def _synthesize(self, batch: list[tuple[Item, ReferenceVoice]]) -> None:
+    def _synthesize(self, batch: list[Request]) -> None:
         """Synthesize a batch, time it and keep it.
 
         Raises:
@@ -113,7 +111,7 @@ class Synthesizer:
             numbers = {"seconds": length, "cut": speech.was_cut, "rtf": rtf, "first_audio": first}
             self.outputs.add(self.name, item.id, self._made_from(item, reference) | numbers, speech.codes)
 
-    def _speak(self, batch: list[tuple[Item, ReferenceVoice]]) -> list[tuple[Speech, Tensor]]:
+    def _speak(self, batch: list[Request]) -> list[tuple[Speech, Tensor]]:
         items, references = zip(*batch, strict=True)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "speech did not end")  # counted in the column `cut`

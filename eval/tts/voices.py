@@ -38,9 +38,10 @@ class ReferenceVoice:
         return resample(decoded, self.tts.sample_rate, SAMPLE_RATE)
 
 
-def find_voices(
-    tts: TTS, consent: str, items: Sequence[Item]
-) -> tuple[list[tuple[Item, ReferenceVoice]], dict[str, str]]:
+Request = tuple[Item, ReferenceVoice]  # a text and the voice to speak it in
+
+
+def find_voices(tts: TTS, consent: str, items: Sequence[Item]) -> tuple[list[Request], dict[str, str]]:
     """Make the first usable voice of each item, each voice once.
 
     Args:
