@@ -13,7 +13,7 @@ from pathlib import Path
 # Of files that folders are searched for: those that are read, and those that are named as what cannot be.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".oga", ".w64")
 FOREIGN_SUFFIXES = (".3gp", ".aac", ".amr", ".m4a", ".mka", ".mkv", ".mov", ".mp4", ".webm", ".wma")
-TOKENS_SUFFIX = ".tokens"
+STREAM_SUFFIX, TOKENS_SUFFIX = ".c37", ".tokens"  # see `codec.bitstream` and `Tokens.save`
 ESCAPE = "backslashreplace"  # for errors in text files: what a file's name has that is no UTF-8, as JSON escapes it
 _PREFIX = ".new-"  # short, as the names of users may be as long as a file system allows
 _MAX_SUFFIX = 32

@@ -16,7 +16,7 @@ ALL_FILES = sorted(path for part in ("codec", "eval", "train") for path in (ROOT
 
 # Each part may import itself and what stands before it.
 ORDER = [
-    {"settings", "files", "autocast", "lazy"},
+    {"settings", "files", "autocast", "lazy", "__version__"},
     {"tensors"},
     {"quant"},
     {"config"},
@@ -25,6 +25,7 @@ ORDER = [
     {"encoder", "decoder"},
     {"model"},
     {"tokens", "checkpoint"},
+    {"bitstream"},
     {"stream", "export"},
     {"tokenizer"},
     {"tts"},

@@ -15,8 +15,8 @@ import typer
 from tqdm import tqdm
 
 from codec.audio.error import AudioError
-from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, show_warnings
-from codec.files import AUDIO_SUFFIXES, TOKENS_SUFFIX, find_files, find_recordings
+from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, read_tokens, show_warnings
+from codec.files import AUDIO_SUFFIXES, STREAM_SUFFIX, TOKENS_SUFFIX, find_files, find_recordings
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
@@ -48,14 +48,15 @@ def encode(
     dtype: Precision = "float32",
     overwrite: Overwrite = False,
 ) -> None:
-    """Audio files to NAME.tokens."""
-    jobs, failures = _jobs(inputs, AUDIO_SUFFIXES, out, TOKENS_SUFFIX, overwrite)
+    """Audio files to NAME.c37."""
+    jobs, failures = _jobs(inputs, AUDIO_SUFFIXES, out, STREAM_SUFFIX, overwrite)
     tokenizer = open_tokenizer(model, device, dtype)
+    from codec.bitstream import save
 
     def work(jobs: list[Job]) -> None:
         tokens = _prefix(tokenizer.encode([job.source for job in jobs]), n_q)
         for i, job in enumerate(jobs):
-            tokens[i].save(job.target)
+            save(job.target, tokens[i], tokenizer.config.codebook_sizes, tokenizer.token_model)
 
     _run(_batches(jobs), work, failures)
 
@@ -69,14 +70,17 @@ def decode(
     dtype: Precision = "float32",
     overwrite: Overwrite = False,
 ) -> None:
-    """.tokens files to NAME.wav; recordings of that name stay as they are."""
-    jobs, failures = _jobs(inputs, (TOKENS_SUFFIX,), out, ".wav", overwrite)
+    """.c37 and .tokens files to NAME.wav; recordings of that name stay as they are.
+
+    Where a .c37 file is damaged, the frame before is repeated, with a warning that names the time.
+    """
+    jobs, failures = _jobs(inputs, (STREAM_SUFFIX, TOKENS_SUFFIX), out, ".wav", overwrite)
     tokenizer = open_tokenizer(model, device, dtype)
-    from codec.tokens.tokens import Tokens
 
     def work(jobs: list[Job]) -> None:
         for job in jobs:
-            _write(job.target, tokenizer.decode(_prefix(Tokens.load(job.source), n_q))[0], tokenizer)
+            tokens = read_tokens(job.source, tokenizer)
+            _write(job.target, tokenizer.decode(_prefix(tokens, n_q))[0], tokenizer)
 
     _run([[job] for job in jobs], work, failures)
 
@@ -110,7 +114,7 @@ def _jobs(
     fresh, n_skipped = [], 0
     for job in jobs:
         exists = os.path.exists(job.target)  # unlike that of Path, it takes names that are too long
-        if exists and suffix != TOKENS_SUFFIX and not _is_ours(job.target):
+        if exists and suffix != STREAM_SUFFIX and not _is_ours(job.target):
             failures.append(
                 f"{job.source}: {job.target} exists and was not decoded by codec, so it stays; give a folder with --out"
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from codec.cli.common import Model, fail, open_tokenizer
+from codec.files import TOKENS_SUFFIX
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 Folder = Annotated[Path, typer.Option("--out", "-o", help="folder to write; replaced if it exists")]
 
 
-def info(names: Annotated[list[str], typer.Argument(help="checkpoints, presets or .tokens files")]) -> None:
+def info(names: Annotated[list[str], typer.Argument(help="checkpoints, presets, .c37 or .tokens files")]) -> None:
     """What a model or a tokens file is."""
     failed = False
     for name in names:
         try:
-            for key, value in (_tokens_facts(name) if Path(name).is_file() else _model_facts(name)).items():
+            for key, value in (_file_facts(Path(name)) if Path(name).is_file() else _model_facts(name)).items():
                 typer.echo(f"{key:<18}{value}")
         except (ValueError, OSError) as error:
             failed = True
@@ -78,13 +79,33 @@ def _books(quantizer: QuantizerConfig) -> str:
     return ", ".join(f"{n} of {size} {'levels' if ordinal else 'entries'}" for n, size, ordinal in runs)
 
 
-def _tokens_facts(name: str) -> dict[str, object]:
+def _file_facts(path: Path) -> dict[str, object]:
+    return _tokens_facts(path) if path.suffix == TOKENS_SUFFIX else _stream_facts(path)
+
+
+def _tokens_facts(path: Path) -> dict[str, object]:
     from codec.tokens.tokens import Tokens
 
-    tokens = Tokens.load(name)
+    tokens = Tokens.load(path)
     return {
-        "tokens": f"{name} (made by codec {tokens.fingerprint or 'unknown'})",
+        "tokens": f"{path} (made by codec {tokens.fingerprint or 'unknown'})",
         "codes": " x ".join(map(str, tokens.codes.shape)) + " (items x codebooks x frames)",
         "duration": " ".join(f"{seconds:.3f}" for seconds in tokens.durations.tolist()) + " s",
         "frame rate": f"{tokens.frame_rate:g} Hz",
     }
+
+
+def _stream_facts(path: Path) -> dict[str, object]:
+    from codec.bitstream import describe
+
+    header, n_samples = describe(path)
+    seconds = n_samples / header.sample_rate
+    facts: dict[str, object] = {
+        "stream": f"{path} (made by codec {header.fingerprint or 'unknown'})",
+        "codebooks": f"{len(header.codebook_sizes)} in layers that end after {', '.join(map(str, header.layer_ends))}",
+        "duration": f"{seconds:.3f} s",
+        "coding": f"by token model {header.token_model}" if header.token_model else "at a fixed rate",
+    }
+    if n_samples:
+        facts["bitrate"] = f"{8 * path.stat().st_size / seconds / 1000:.2f} kbit/s, all of the file"
+    return facts | {f"metadata {name}": value for name, value in header.metadata.items()}
