@@ -184,7 +184,7 @@ class Whisper:
     def transcribe(self, waveform: NDArray[np.float32], language: str) -> str:
         longest = self.processor.feature_extractor.chunk_length
         if (seconds := len(waveform) / RATE) > longest:
-            raise ValueError(f"{seconds:.1f} s: Whisper hears {longest} s at a time, cut it")
+            raise ValueError(f"{seconds:.1f} s: Whisper takes {longest} s at a time; cut it")
         inputs = self.processor(waveform, sampling_rate=RATE, return_attention_mask=True, return_tensors="pt")
         tokens = self.model.generate(**inputs, **self._prompt(language), do_sample=False, num_beams=1)
         return self.processor.batch_decode(tokens, skip_special_tokens=True)[0]
@@ -224,9 +224,9 @@ class FasterWhisper:
             folder = Path(source if Path(source).is_dir() else download_model(source, local_files_only=True))
             version_of_files = digest(*_files(folder))
             self.model: Any = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
-            heard, given = self.model.model.n_mels, len(self.model.feature_extractor.mel_filters)
-            if heard != given:
-                raise ValueError(f"{heard} mel bands wanted, {given} given: there is no preprocessor_config.json")
+            expected, given = self.model.model.n_mels, len(self.model.feature_extractor.mel_filters)
+            if expected != given:
+                raise ValueError(f"{expected} mel bands expected, {given} given: there is no preprocessor_config.json")
         except Exception as error:  # CTranslate2 and tokenizers raise many kinds for files that are not theirs
             reason = str(error).strip().partition("\n")[0]
             raise MissingBackendError(

@@ -233,7 +233,7 @@ def test_whisper_refuses_what_it_cannot_judge(folder):
     whisper = Whisper(str(folder))
     with pytest.raises(ValueError, match=r"language nl-BE: this Whisper does not know it"):
         whisper.transcribe(np.ones(RATE, np.float32), "nl-BE")
-    with pytest.raises(ValueError, match=r"2\.1 s: Whisper hears 2 s at a time"):
+    with pytest.raises(ValueError, match=r"2\.1 s: Whisper takes 2 s at a time"):
         whisper.transcribe(np.ones(SECONDS * RATE + 1600, np.float32), "en")
     whisper.model.generation_config.is_multilingual = False
     with pytest.raises(ValueError, match=r"language de: this Whisper reads English only"):
