@@ -118,7 +118,8 @@ def main() -> None:
             row.append(f"{statistics.mean(cut for _, cut in spoken):.2f}")
             if asr is not None:
                 pairs = [
-                    SynthesisPair(w, w, tts.sample_rate, text, "en") for (w, _), text in zip(spoken, SENTENCES, strict=True)
+                    SynthesisPair(w, w, tts.sample_rate, text, "en")
+                    for (w, _), text in zip(spoken, SENTENCES, strict=True)
                 ]
                 errors = [asr.measure(pair)[1] for pair in pairs]
                 row.append(f"{statistics.mean(errors):.2f}")
