@@ -18,7 +18,7 @@ from eval.metrics.base import MissingBackendError
 WEIGHTS = "ctc.safetensors"  # beside the codec's config.json and model.safetensors
 
 
-class CTCHead(nn.Module):
+class SemanticHead(nn.Module):
     """A linear layer from the semantic embedding `[B, T, D]` to `steps_per_frame` CTC steps per frame.
 
     It has no context, so that the embedding itself must carry the text.
@@ -76,18 +76,18 @@ class SemanticRecognizer:
         return self.head.decode(self.head.logits(embedding), tokens.n_samples)[0]
 
 
-def save_head(folder: Path, head: CTCHead, fingerprint: str) -> None:
+def save_head(folder: Path, head: SemanticHead, fingerprint: str) -> None:
     """Write a head into the checkpoint folder of the codec with this fingerprint."""
     write_tensors(folder / WEIGHTS, head.state_dict(), {"fingerprint": fingerprint})
 
 
-def _load_head(path: Path, fingerprint: str, hop_length: int) -> CTCHead:
+def _load_head(path: Path, fingerprint: str, hop_length: int) -> SemanticHead:
     state, metadata = read_tensors(path)
     if (recorded := metadata.get("fingerprint")) != fingerprint:
         raise CheckpointError(
             f"{path}: the head of codec {recorded}, beside codec {fingerprint}; copy the folder again as a whole"
         )
     n_outputs, dim = state["linear.weight"].shape
-    head = CTCHead(dim, hop_length, n_outputs // N_SYMBOLS)
+    head = SemanticHead(dim, hop_length, n_outputs // N_SYMBOLS)
     head.load_state_dict(state)
     return head.eval().requires_grad_(False)

@@ -13,7 +13,7 @@ import soundfile
 from codec.audio.io import read_audio
 from eval.progress import progress
 from eval.report.runs import Runs, Source
-from eval.store import read_codes
+from eval.store import Kind, read_codes
 from eval.systems.base import SAMPLE_RATE
 
 # In libsndfile's terms; near 46 kbit/s for speech. Copies of the test clips score PESQ-WB 4.48 or more (of 4.64).
@@ -44,14 +44,14 @@ def media(runs: Runs) -> Iterator[tuple[str, bytes]]:
     recordings = progress(runs.results.recordings, desc="audio", unit="recording")
     with ThreadPoolExecutor() as pool:
         for r, recording in enumerate(recordings):
-            found = {kind: _files(sources, kind, recording.id) for kind in ("audio", "codes")}
-            for s, file in zip(found["audio"], pool.map(opus, found["audio"].values()), strict=True):
+            audio = _files(sources, "audio", recording.id)
+            for s, file in zip(audio, pool.map(opus, audio.values()), strict=True):
                 yield f"audio-{s}-{r}", file
-            for s, path in found["codes"].items():
+            for s, path in _files(sources, "codes", recording.id).items():
                 yield f"codes-{s}-{r}", _codes(path)
 
 
-def _files(sources: dict[str, Source], kind: str, recording: str) -> dict[str, Path]:
+def _files(sources: dict[str, Source], kind: Kind, recording: str) -> dict[str, Path]:
     """Return the kept files of a recording, by source."""
     paths = {s: source.file(kind, recording) for s, source in sources.items()}
     return {s: path for s, path in paths.items() if path}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eval.metrics.base import Column
 from eval.results import Recording, Results, SystemResult
-from eval.store import REFERENCE, file_of
+from eval.store import REFERENCE, Kind, file_of
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Source:
     folder: Path
     system: str  # its name there
 
-    def file(self, kind: str, recording: str) -> Path | None:
+    def file(self, kind: Kind, recording: str) -> Path | None:
         """The `audio` or `codes` of a recording, if they are kept."""
         path = file_of(self.folder, kind, self.system, recording)
         return path if path.is_file() else None

@@ -36,7 +36,7 @@ def test_what_cannot_be_judged_is_named_and_the_rest_is_judged(jobs, speech, noi
     assert all(error.startswith("output: silent") for error in errors.values())
     columns = columns_of(scored)
     assert columns["pesq_wb"] == {"same": pesq_wb(speech, speech), "noisy": pesq_wb(speech, noisy)}
-    assert columns["estoi"]["noisy"] == estoi(speech, noisy)
+    assert columns["estoi"]["noisy"] == pytest.approx(estoi(speech, noisy))  # memory is aligned differently
     assert columns["mel"].keys() == {"same", "silent", "noisy"}
 
 

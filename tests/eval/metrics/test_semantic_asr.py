@@ -11,14 +11,14 @@ from codec.tokenizer import Tokenizer
 from eval.ctc import CHARSET, N_SYMBOLS
 from eval.metrics.asr import make_asr
 from eval.metrics.base import MissingBackendError, Pair
-from eval.metrics.semantic_asr import WEIGHTS, CTCHead, SemanticRecognizer, save_head
+from eval.metrics.semantic_asr import WEIGHTS, SemanticHead, SemanticRecognizer, save_head
 
 STEPS = 2  # per frame
 
 
 def make_head(codec, seed=0):
     torch.manual_seed(seed)
-    head = CTCHead(codec.config.quantizer.semantic_dim, codec.config.hop_length, STEPS).requires_grad_(False)
+    head = SemanticHead(codec.config.quantizer.semantic_dim, codec.config.hop_length, STEPS).requires_grad_(False)
     head.linear.weight *= 20
     return head
 
