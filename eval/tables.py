@@ -75,15 +75,10 @@ def n_files(system: SystemResult, results: Results) -> int:
     return len(results.recordings) - sum(r.id in system.failures for r in results.recordings)
 
 
-def not_measured(results: Results) -> list[str]:
-    """A line of a Markdown list for each metric or system that could not be measured."""
-    reasons = results.not_measured | {s.system: s.not_measured for s in results.systems if s.not_measured}
-    return [f"- {name}: not measured: {reason}" for name, reason in reasons.items()]
-
-
 def _missing(results: Results) -> list[str]:
-    lines = not_measured(results)
+    lines = [f"- {metric}: not measured: {reason}" for metric, reason in results.not_measured.items()]
     for s in results.systems:
+        lines += [f"- {s.system}: not measured: {s.not_measured}"] if s.not_measured else []
         lines += [f"- {s.system}: {len(s.failures)} recordings failed:"] if s.failures else []
         for name, reasons in s.failures.items():
             lines += [f"  - {name}: {metric}: {reason}" for metric, reason in reasons.items()]

@@ -9,7 +9,7 @@ from itertools import combinations
 from eval.metrics.base import Column
 from eval.results import Results, SystemResult
 from eval.stats import Difference
-from eval.tables import cell, not_measured, table, title
+from eval.tables import cell, table, title
 
 INTRODUCTION = """\
 Means with 95% bootstrap intervals over texts, of several seeds the mean for each text. WER and CER compare a
@@ -71,7 +71,8 @@ def _difference(difference: Difference | None, column: Column) -> str:
 
 def _missing(results: Results, left_out: Mapping[str, str]) -> list[str]:
     """A line for each reason, with the number of texts."""
-    lines = not_measured(results)
+    lines = [f"- {metric}: not measured: {reason}" for metric, reason in results.not_measured.items()]
+    lines += [f"- {s.system}: not measured: {s.not_measured}" for s in results.systems if s.not_measured]
     for s in results.systems:
         reasons = Counter(f"{metric}: {reason}" for own in s.failures.values() for metric, reason in own.items())
         lines += [f"- {s.system}: {n} texts: {reason}" for reason, n in reasons.items()]
