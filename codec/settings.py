@@ -47,7 +47,7 @@ def read(cls: Any, fields: Any, where: str) -> Any:
     """A dataclass, or one of several by `kind`, of a mapping of plain values; absent fields take their defaults.
 
     Raises:
-        ValueError: no mapping, unknown fields, or invalid values; the message begins with `where`.
+        ValueError: no mapping, unknown or missing fields, or invalid values; the message begins with `where`.
     """
     if not isinstance(fields, Mapping):
         raise ValueError(f"{where} = {fields!r}: expected settings by name")
@@ -55,6 +55,9 @@ def read(cls: Any, fields: Any, where: str) -> Any:
     known = {field.name: field for field in dataclasses.fields(cls)}
     if unknown := fields.keys() - known.keys():
         raise ValueError(f"{where}: unknown settings {sorted(unknown)}; known are {', '.join(known)}")
+    required = {name for name, field in known.items() if field.default is field.default_factory is dataclasses.MISSING}
+    if missing := required - fields.keys():
+        raise ValueError(f"{where}: missing settings {sorted(missing)}")
     try:
         return cls(**{name: value for name, value in fields.items() if known[name].init})
     except ValueError as error:
