@@ -1,7 +1,7 @@
 """ABX discrimination (Schatz et al. 2013): how well features separate sounds with different labels.
 
 A and X have one label, B has another. The error rate is the share of triples in which X is not nearer to A: 0 at best,
-0.5 by chance.
+0.5 by chance. The package fastabx needs Python 3.12.
 """
 
 from __future__ import annotations
