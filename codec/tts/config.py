@@ -11,8 +11,7 @@ from codec.settings import coerce, read, require, used_fields
 from codec.tts.text.languages import LANGUAGES
 
 Design = Literal["prefix", "interleaved", "dual", "aligned"]
-Head = Literal["flow", "depth", "maskgit"]
-DESIGNS, HEADS = get_args(Design), get_args(Head)
+DESIGNS = get_args(Design)
 PADDING = 128  # rows of the embedding table and the semantic head come in multiples of this, as in the release
 
 # The first versions' fields, for good: those that came later are not named here, see `used_fields`.
@@ -91,7 +90,7 @@ class TTSConfig:
     max_voice_frames: int = 0  # of a voice, those at its start, that are read, as many as in training; 0: all
     rope_theta: float = 1e6  # base of the rotary positions
     backbone: TransformerConfig = field(default_factory=TransformerConfig)
-    head: Head = "flow"  # what predicts the acoustic codes of a frame
+    head: str = "flow"  # what predicts the acoustic codes of a frame: flow, depth or maskgit
     acoustic_reads_semantic: bool = False  # whether the head reads the semantic token too, not hidden states alone
     acoustic_scale: float = 1.0  # flow: what values in [-1, 1] are multiplied by, best to a deviation of 1
     head_transformer: TransformerConfig = field(default_factory=lambda: TransformerConfig(n_layers=3))

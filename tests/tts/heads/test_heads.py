@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from codec.tts.config import HEADS, TransformerConfig, TTSConfig
-from codec.tts.heads import make_head
+from codec.tts.config import TransformerConfig, TTSConfig
+from codec.tts.heads import HEADS, make_head
 from codec.tts.heads.base import DROP_PROB, HeadSampling, drop_hidden
 from codec.tts.heads.flow import FlowHead
 
