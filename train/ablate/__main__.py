@@ -27,7 +27,7 @@ from eval.pictures import save_figure
 from eval.provenance import environment
 from eval.results import SystemResult
 from eval.run import evaluate
-from eval.systems.registry import CodecSystem
+from eval.systems.ours import CodecSystem
 from eval.testsets import Utterance, read_testset
 from train.ablate.cost import cost
 from train.ablate.figure import study_figure

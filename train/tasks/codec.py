@@ -21,11 +21,11 @@ from codec.model import Codec, CodecOutput
 from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
 from codec.tokenizer import load
+from eval.ctc import normalise
 from eval.metrics.base import Pair
 from eval.metrics.registry import DEFAULT, make_metric
 from eval.metrics.semantic_asr import save_head
 from eval.score import Job, columns_of, failures, score_each
-from eval.spelling import normalise
 from train.data.audio.crops import Batch, CropDataset, DataConfig
 from train.data.audio.made import MadeDataConfig
 from train.data.loader import ValidClip, check_shares, make_loader, valid_clips

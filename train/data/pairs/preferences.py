@@ -28,7 +28,7 @@ from codec.tts.sampling import Sampling
 from codec.tts.text.phonemes import as_read
 from eval.command import command, tells_mistakes
 from eval.metrics.asr import plain
-from eval.metrics.base import Spoken
+from eval.metrics.base import SynthesisPair
 from eval.progress import progress
 from train.data.pairs.dataset import COMMAND, Pair, PairLine, arrange_spoken, read_lines, write_pairs
 from train.data.pairs.ranking import WEIGHTS, choose, make_measures
@@ -183,7 +183,7 @@ class PairMaker:
         reference, *outputs = (self._decode(codes) for codes in (voice, *(c.codes for c in whole)))
         rate = self.codec.config.sample_rate
         words = as_read(line.text or "", line.language or "en", phonemes=False)  # recognisers hear no phonemes
-        speeches = [Spoken(reference, output, rate, words, line.language or "") for output in outputs]
+        speeches = [SynthesisPair(reference, output, rate, words, line.language or "") for output in outputs]
         scores = [{name: measure.score(speech) for name, measure in self.measures.items()} for speech in speeches]
         chosen = choose(self.measures, scores, [c.ended for c in whole])
         if chosen is None:

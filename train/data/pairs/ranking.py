@@ -11,7 +11,7 @@ import torch
 from scipy.stats import rankdata
 
 from codec.extras import MissingDependencyError
-from eval.metrics.base import Column, Metric, Pair, Spoken, Waveform
+from eval.metrics.base import Column, Metric, Pair, SynthesisPair, Waveform
 from eval.metrics.registry import make_metric
 from train.data.pairs.dataset import Scores
 
@@ -28,7 +28,7 @@ class Measure:
     column: Column
     weight: float
 
-    def score(self, speech: Spoken) -> float | None:
+    def score(self, speech: SynthesisPair) -> float | None:
         """None where it cannot judge: too little speech, or a language that a recogniser does not know."""
         try:
             return self.metric.measure(speech)[self.metric.columns.index(self.column)]
@@ -117,4 +117,4 @@ def _loudness(pair: Pair) -> list[float]:
 
 
 # How far the spread of the output's level is from that of the reference's.
-LOUDNESS = Metric("loudness", (Column("loudness", "loudness spread", False, 2, "dB"),), _loudness)
+LOUDNESS = Metric((Column("loudness", "loudness spread", False, 2, "dB"),), _loudness)
