@@ -81,3 +81,16 @@ def test_extensions_train(command, checkout):
 def test_extensions_take_two_files_at_most():
     for section in EXTENDING.split("\n## ")[1:]:
         assert 1 <= len(re.findall(r'title="', section)) <= 2
+
+
+def test_the_drawing_of_imports_is_that_of_the_code():
+    drawn = subprocess.run(
+        [sys.executable, ROOT / "docs/imports.py"], capture_output=True, text=True, check=True
+    ).stdout
+    assert (ROOT / "docs/imports.svg").read_text() == drawn, "run python docs/imports.py > docs/imports.svg"
+
+
+def test_every_folder_is_in_the_tree():
+    tree = (ROOT / "docs/architecture.md").read_text()
+    folders = [path.parent for part in ("codec", "train", "eval") for path in (ROOT / part).rglob("*.py")]
+    assert not [str(f) for f in {*folders} if f"{f.name}/" not in tree]
