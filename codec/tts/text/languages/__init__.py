@@ -25,12 +25,12 @@ class _Table:
         coerce(self)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Clock(_Table):
     """How "10:30" is read: the hour, its noun, what joins the minutes to it, the minutes."""
 
     sign: str = ":"  # pattern of what stands between hour and minutes
-    noun: tuple[str, ...] = ("", "")  # after one hour, after more
+    noun: tuple[str, str] = ("", "")  # after one hour, after more
     hours: dict[str, str] = field(default_factory=dict)  # those that differ from plain numbers
     joint: str = " "
     oh: str = ""  # before minutes below 10
@@ -38,19 +38,19 @@ class Clock(_Table):
     halves: tuple[str, ...] = ()  # of the day, in words
 
 
-@dataclass
+@dataclass(frozen=True)
 class Fractions(_Table):
     """How "2/3" is read: those that have words of their own, and how the lower number follows from its ordinal."""
 
     exact: dict[str, str]  # "1/2" and others
-    names: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of lower numbers: one, many
+    names: dict[str, tuple[str, str]] = field(default_factory=dict)  # of lower numbers: one, many
     one: str = ""  # the upper number where it is 1; "" if other fractions have no words
     part: str = "{ordinal}"  # one part of so many; {Ordinal} is in upper case
     many: dict[str, str] = field(default_factory=dict)  # forms: one part -> several
     mixed: dict[str, str] = field(default_factory=dict)  # forms: "two" -> the word for 2½, where that is one word
 
 
-@dataclass
+@dataclass(frozen=True)
 class Dates(_Table):
     """How "3.10.1990" and "3 Oct" are written and read, with {cardinal}, {ordinal}, {month} and {month_ordinal}."""
 
@@ -64,7 +64,7 @@ class Dates(_Table):
     day_first: tuple[str, ...] = ()  # tags of regions that write the day first, where `order` does not
 
 
-@dataclass
+@dataclass(frozen=True)
 class Dotted(_Table):
     """How "2." is read in languages that mark ordinal numbers by a full stop."""
 
@@ -80,7 +80,7 @@ class Dotted(_Table):
         return ordinal + next((ending for pattern, ending in self.endings.items() if re.search(pattern, words)), "")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Language(_Table):
     """One language; signs that it has no word for are dropped."""
 
@@ -92,7 +92,7 @@ class Language(_Table):
     slash: str
     ratio: str  # the words for the colon of "10:1" and the stroke of "km/h"
     per: str
-    powers: tuple[str, ...]  # what follows a number to the power of 2, of 3, and of the number said next
+    powers: tuple[str, str, str]  # what follows a number to the power of 2, of 3, and of the number said next
     symbols: dict[str, str]  # of all `_SIGNS`
     money: dict[str, tuple[str, ...]]  # one unit, many units, one hundredth, many hundredths
     fractions: Fractions
@@ -104,12 +104,12 @@ class Language(_Table):
     unended: str = NEVER  # pattern of short forms in lower case that end no sentence, beside those named above
     scales: tuple[str, ...] = ()  # that stand between an amount and its unit, in the order of speech
     scale_letters: dict[str, str] = field(default_factory=dict)  # after an amount of money, as in "$5M"
-    units: dict[str, tuple[str, ...]] = field(default_factory=dict)  # one, many; beside those of `codec.tts.text.units`
+    units: dict[str, tuple[str, str]] = field(default_factory=dict)  # one, many; beside those of `codec.tts.text.units`
     one: dict[str, str] = field(default_factory=dict)  # forms: a unit -> 1 before it, where it is not the number's word
     ordinals: dict[str, dict[str, str]] = field(default_factory=dict)  # pattern -> forms of the ordinal number
     dotted: Dotted = field(default_factory=Dotted)
     numbered: tuple[str, ...] = ()  # nouns before Roman numbers from I on, as in "World War I"
-    reign: tuple[str, ...] = ("{cardinal}", "{cardinal}")  # a Roman number after the name of a man, of a woman
+    reign: tuple[str, str] = ("{cardinal}", "{cardinal}")  # a Roman number after the name of a man, of a woman
     dates: Dates = field(default_factory=Dates)
     clock: Clock = field(default_factory=Clock)
     has_years: bool = False  # 1999 is read otherwise than a number of things
@@ -126,7 +126,7 @@ def load_language(name: str) -> Language:
     """The table of a key of `LANGUAGES`.
 
     Raises:
-        ValueError: the file has unknown settings, lacks some or has invalid ones; the message names it and them.
+        ValueError: a setting is unknown, missing or invalid; the message names the file and the setting.
     """
     path = LANGUAGES[name]
     return read(Language, tomllib.loads(path.read_text(encoding="utf-8")), path.name)
