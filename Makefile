@@ -7,7 +7,7 @@ T ?= tests/quant tests/nn  # what `make check` tests: make check T=tests/eval/me
 .PHONY: demo test check lint docs format eval benchmark clean
 
 demo: .venv/demo
-	$(BIN)/python -m eval.demo tests/data/kathleen.flac demo_out
+	$(BIN)/python -m eval.demo tests/data/kathleen.flac --out demo_out
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile

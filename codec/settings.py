@@ -128,7 +128,8 @@ def _coerced(hint: Any, value: Any, path: str) -> Any:
                 return kind(_coerced(inner, item, f"{path}[{i}]") for i, (inner, item) in enumerate(items))
         if kind is float and type(value) is float:
             require(math.isfinite(value), path, value, "a finite number")
-        if type(value) is kind or (kind is float and type(value) is int) or (kind is Literal and value in args):
+        is_number = kind is float and type(value) is int
+        if is_number or (kind is Literal and value in args) or (not args and type(value) is kind):
             return value
     raise ValueError(f"{path} = {value!r}: expected {' or '.join(map(_expected, options))}")
 

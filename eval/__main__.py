@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from eval.command import command, tells_mistakes
 from eval.metrics.registry import DEFAULT, METRICS
 from eval.pictures import rate_quality, save_figure
 from eval.provenance import environment
@@ -18,24 +19,21 @@ from eval.testsets import Utterance, read_lines, read_testset
 UNSEEN = "unseen speakers"
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure systems on a test set, print a table and write it; exit status 1 if anything could not be measured."""
     args = _arguments(argv)
-    try:
-        utterances = read_testset(args.testset, args.ids)
-        seen = {u.speaker for u in read_lines(args.train_manifest)} if args.train_manifest else None
+    utterances = read_testset(args.testset, args.ids)
+    seen = {u.speaker for u in read_lines(args.train_manifest)} if args.train_manifest else None
 
-        def groups(utterance: Utterance) -> tuple[str, ...]:
-            unseen = seen is not None and utterance.speaker and utterance.speaker not in seen
-            return (*((utterance.source,) if utterance.source else ()), *((UNSEEN,) if unseen else ()))
+    def groups(utterance: Utterance) -> tuple[str, ...]:
+        unseen = seen is not None and utterance.speaker and utterance.speaker not in seen
+        return (*((utterance.source,) if utterance.source else ()), *((UNSEEN,) if unseen else ()))
 
-        results = evaluate(
-            list(dict.fromkeys(args.systems)), utterances, args.metrics, args.out, args.workers, args.device, groups,
-            environment(),
-        )  # fmt: skip
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    results = evaluate(
+        list(dict.fromkeys(args.systems)), utterances, args.metrics, args.out, args.workers, args.device, groups,
+        environment(),
+    )  # fmt: skip
     write(args.out, results)
     save_figure(rate_quality(results, results.columns[:3]), args.out / "rate_quality")
     print(markdown(results), end="")
@@ -43,7 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m eval", description=main.__doc__)
+    parser = command(
+        "eval",
+        main.__doc__,
+        out="folder of the run; what it has is not measured again",
+        workers="score in this many processes; 0: in this one",
+        device="run our codecs on this device",
+    )
     parser.add_argument("testset", type=Path, help="manifest of JSON lines, or folder of audio files")
     parser.add_argument("--ids", type=Path, help="measure only the ids in this file, one a line")
     parser.add_argument("--train-manifest", type=Path, help="show speakers that are not in this manifest as a group")
@@ -59,9 +63,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--metrics", nargs="+", default=list(DEFAULT), metavar="METRIC", help=f"among {' '.join(METRICS)}"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; what it has is not measured again")
-    parser.add_argument("--workers", type=int, default=0, help="score in this many processes; 0: in this one")
-    parser.add_argument("--device", default="cpu", help="run our codecs on this device")
     return parser.parse_args(argv)
 
 

@@ -5,7 +5,6 @@ Use an otherwise idle machine.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from codec.stream import DecoderStream, EncoderStream
 from codec.tokenizer import Tokenizer, load
+from eval.command import command
 from eval.tables import print_table
 
 BATCH_SIZES = (1, 4, 16)
@@ -105,9 +105,8 @@ def real_time_factor(tokenizer: Tokenizer, batch_size: int, seconds: float = 10.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print latencies of streams and real-time factors of batches, a row for each codec."""
-    parser = argparse.ArgumentParser(prog="python -m eval.speed", description=main.__doc__)
+    parser = command("eval.speed", main.__doc__, device="where it runs")
     parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint folder, hub id, preset, or default")
-    parser.add_argument("--device", default="cpu")
     parser.add_argument("--frames", type=int, default=200, help="of a stream, after the warm-up")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the recordings of a batch")
     args = parser.parse_args(argv)

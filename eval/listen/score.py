@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.command import command, tells_mistakes
 from eval.listen.answers import Answers, read_answers
 from eval.listen.key import Key
 from eval.stats import CONFIDENCE, N_RESAMPLES, Interval
@@ -74,17 +74,14 @@ def abx_choices(key: Key, answers: Sequence[Answers]) -> Choices:
     return Choices(n, correct, sum(math.comb(n, k) for k in range(correct, n + 1)) / 2**n)
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
     """Print scores with 95% intervals, or shares of correct answers; exit status 1 if any file is bad."""
-    parser = argparse.ArgumentParser(prog="python -m eval.listen.score", description=main.__doc__)
+    parser = command("eval.listen.score", main.__doc__)
     parser.add_argument("key", type=Path, help="listen.key.json from the folder of the page")
     parser.add_argument("answers", nargs="+", type=Path, metavar="ANSWERS", help="files that listeners saved")
     args = parser.parse_args(argv)
-    try:
-        key = Key.load(args.key)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    key = Key.load(args.key)
     answers, n_bad = _read_all(args.answers, key)
     if answers:
         print(_mushra_report(key, answers) if key.kind == "mushra" else _abx_report(key, answers))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codec.extras import MissingDependencyError
+from codec.extras import needs
 from eval.metrics.base import Column, Metric, Pair
 from eval.metrics.rate import at_rate
 
@@ -32,11 +32,9 @@ def make_dnsmos() -> Metric:
     Raises:
         MissingDependencyError: a package is not installed. `measure` raises ValueError for a silent output.
     """
-    try:
+    with needs("speechmos onnxruntime librosa requests", "dnsmos"):
         import onnxruntime
         from speechmos import dnsmos
-    except ImportError as error:
-        raise MissingDependencyError(f"dnsmos: {error}; pip install speechmos onnxruntime librosa requests") from error
     folder = Path(dnsmos.__file__).parent / "dnsmos_models"
     judge = dnsmos.DNSMOS(str(folder / "sig_bak_ovr.onnx"), str(folder / "model_v8.onnx"))
     # The package's own sessions start a thread for each core, in every worker.

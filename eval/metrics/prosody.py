@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.extras import MissingDependencyError
+from codec.extras import needs
 from eval.metrics.base import Column, Metric, Waveform, check_pair
 
 HOP = 0.01  # s between frames
@@ -74,10 +74,8 @@ def require_praat() -> ModuleType:
     Raises:
         MissingDependencyError: it is not installed.
     """
-    try:
+    with needs("praat-parselmouth", "pitch"):
         import parselmouth
-    except ImportError as error:
-        raise MissingDependencyError("pitch: pip install praat-parselmouth") from error
     return parselmouth
 
 

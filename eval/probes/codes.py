@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from codec.quant.vq import codebook_stats
 from codec.tokens.tokens import check_codes
+from eval.command import command, tells_mistakes
 from eval.results import CODING, Results, SystemResult
 from eval.store import file_of, read_codes
 from eval.tables import table
@@ -183,21 +183,18 @@ def _unseen(books: Sequence[Codebook]) -> list[str]:
     return [str(sum(b.n_unseen for b in books)), f"{sum(b.n_unseen_by_chance for b in books):.0f}"]
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a row for each system of a run that has codes; for those named, also a row for each codebook."""
-    parser = argparse.ArgumentParser(prog="python -m eval.probes.codes", description=main.__doc__)
+    parser = command("eval.probes.codes", main.__doc__)
     parser.add_argument("folder", type=Path, help="of a run of python -m eval")
     parser.add_argument("systems", nargs="*", metavar="SYSTEM", help="as in the run; all by default")
     args = parser.parse_args(argv)
-    try:
-        results = Results.load(args.folder)
-        known = {s.system: s for s in results.systems if s.codebook_sizes and not s.not_measured}
-        if absent := [name for name in args.systems if name not in known]:
-            raise ValueError(f"{args.folder}: no codes of {absent[0]}; there are those of {' '.join(known) or 'none'}")
-        stats = {name: run_stats(args.folder, results, known[name]) for name in args.systems or known}
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    results = Results.load(args.folder)
+    known = {s.system: s for s in results.systems if s.codebook_sizes and not s.not_measured}
+    if absent := [name for name in args.systems if name not in known]:
+        raise ValueError(f"{args.folder}: no codes of {absent[0]}; there are those of {' '.join(known) or 'none'}")
+    stats = {name: run_stats(args.folder, results, known[name]) for name in args.systems or known}
     print(summary(stats))
     for name in args.systems:
         print(f"\n{name}:\n\n{by_codebook(stats[name])}")

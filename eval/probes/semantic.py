@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from torchaudio.transforms import MFCC
 from codec.audio.io import read_audio
 from codec.quant.vq import VQ, VQConfig
 from codec.tokenizer import Tokenizer, load
+from eval.command import command
 from eval.probes.abx import Segment, abx_error, split_segments
 from eval.probes.linear import Purity, purity, train_probe
 from eval.progress import progress
@@ -123,7 +123,7 @@ def semantics(tokenizer: Tokenizer, train: Corpus, test: Corpus) -> Semantics:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a table with a row for each codec: how well its semantic codes represent text and sounds."""
-    parser = argparse.ArgumentParser(prog="python -m eval.probes.semantic", description=main.__doc__)
+    parser = command("eval.probes.semantic", main.__doc__)
     parser.add_argument("models", nargs="+", help="checkpoint folders, hub ids, presets, or default")
     parser.add_argument("--train", required=True, help="manifest with transcripts, to train the probe")
     parser.add_argument("--test", required=True, help="manifest with transcripts, to test the probe")

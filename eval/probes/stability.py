@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from codec.audio.io import read_audio
 from codec.tokenizer import Tokenizer, load
+from eval.command import command
 from eval.tables import print_table
 from eval.testsets import read_testset
 
@@ -91,7 +91,7 @@ def _share(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the shares of codes that stay equal when recordings come in chunks, and when they start later."""
-    parser = argparse.ArgumentParser(prog="python -m eval.probes.stability", description=main.__doc__)
+    parser = command("eval.probes.stability", main.__doc__)
     parser.add_argument("testset", type=Path, help="manifest of JSON lines, or a folder of audio files")
     parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint folder, hub id, preset, or default")
     args = parser.parse_args(argv)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from codec.files import ESCAPE, atomic_file
+from eval.command import command, tells_mistakes
 from eval.report.content import content
 from eval.report.media import media
 from eval.report.page import ASSETS, render
@@ -32,9 +32,10 @@ def write_report(folders: Sequence[Path]) -> Path:
     return path
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
     """Write a page with tables, curves, audio and spectrograms, which opens from disk, without a network."""
-    parser = argparse.ArgumentParser(prog="python -m eval.report", description=main.__doc__)
+    parser = command("eval.report", main.__doc__)
     parser.add_argument(
         "folders",
         nargs="+",
@@ -42,11 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FOLDER",
         help="folder of a run of python -m eval; the page goes into the first, with the recordings that all have",
     )
-    try:
-        path = write_report(parser.parse_args(argv).folders)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    path = write_report(parser.parse_args(argv).folders)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from codec.extras import MissingDependencyError
+from codec.extras import needs
 from eval.systems.pretrained import Network, Pretrained
 
 
@@ -19,10 +19,8 @@ class _HuggingFace(Pretrained):
     n_codebooks_field: ClassVar[str] = "num_quantizers"
 
     def _load(self, folder: Path, config: dict[str, Any]) -> Network:
-        try:
+        with needs("transformers", self.family):
             import transformers
-        except ImportError as error:
-            raise MissingDependencyError(f"{self.family} needs transformers: pip install transformers") from error
         if (found := config.get("model_type")) != self.family:
             raise ValueError(f"model_type is {found}")
         model, info = getattr(transformers, self.model_class).from_pretrained(

@@ -10,6 +10,7 @@ from pathlib import Path
 from codec.files import atomic_file
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
+from eval.command import command, tells_mistakes
 from eval.provenance import environment
 from eval.testsets import read_testset
 from eval.tts.items import Item, items_of_lines, items_of_testset
@@ -19,18 +20,15 @@ from eval.tts.tables import markdown
 TABLE = "table.md"
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure speech models, print a table and write it; exit status 1 if anything could not be measured."""
     args = _arguments(argv)
-    try:
-        items, left_out = _items(args)
-        head = HeadSampling(cfg_scale=args.cfg_scale, temperature=args.acoustic_temperature)
-        sampling = Sampling(temperature=args.temperature, head=head)
-        config = SynthesisConfig(tuple(dict.fromkeys(args.seeds)), args.batch, sampling, args.consent, args.device)
-        results = evaluate(args.models, items, args.metrics, args.out, config, args.workers, environment())
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    items, left_out = _items(args)
+    head = HeadSampling(cfg_scale=args.cfg_scale, temperature=args.acoustic_temperature)
+    sampling = Sampling(temperature=args.temperature, head=head)
+    config = SynthesisConfig(tuple(dict.fromkeys(args.seeds)), args.batch, sampling, args.consent, args.device)
+    results = evaluate(args.models, items, args.metrics, args.out, config, args.workers, environment())
     text = markdown(results, args.models, left_out)
     with atomic_file(args.out / TABLE) as new:
         new.write_text(text, encoding="utf-8")
@@ -57,7 +55,13 @@ def _items(args: argparse.Namespace) -> tuple[list[Item], dict[str, str]]:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m eval.tts", description=main.__doc__)
+    parser = command(
+        "eval.tts",
+        main.__doc__,
+        out="folder of the run; what it has is not made again",
+        workers="score in this many processes; 0: in this one",
+        device="run models and codecs on this device",
+    )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint folder, hub id, preset, or default")
     texts = parser.add_mutually_exclusive_group(required=True)
     texts.add_argument("--testset", type=Path, help="manifest of recordings with texts and speakers")
@@ -81,9 +85,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--metrics", nargs="+", default=["asr", "speaker", "dnsmos"], metavar="METRIC",
         help=f"among {' '.join(METRICS)}, as for python -m eval; asr compares with the text",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; what it has is not made again")
-    parser.add_argument("--workers", type=int, default=0, help="score in this many processes; 0: in this one")
-    parser.add_argument("--device", default="cpu", help="run models and codecs on this device")
     return parser.parse_args(argv)
 
 

@@ -141,12 +141,12 @@ def test_of_a_run(run, capsys) -> None:
 
 
 def test_what_a_run_lacks_is_named(run, capsys) -> None:
-    assert main([str(run), "opus-6"]) == 1
+    assert main([str(run), "opus-6"]) == 2
     assert "no codes of opus-6; there are those of a/b:2" in capsys.readouterr().err
     file_of(run, "codes", "a/b:2", "x/1").write_bytes(b"no array")
-    assert main([str(run)]) == 1
+    assert main([str(run)]) == 2
     assert "x%2F1.npy" in capsys.readouterr().err
-    assert main([str(run / "nowhere")]) == 1
+    assert main([str(run / "nowhere")]) == 2
     results = Results.load(run)
     with pytest.raises(ValueError, match="opus-6 has no codes"):
         run_stats(run, results, results.systems[1])

@@ -28,6 +28,7 @@ def test_nested_and_converted():
         (OptimConfig, {"lr": float("inf")}, r"x\.lr = inf: expected a finite number"),
         (OptimConfig, {"betas": [0.9, float("nan")]}, r"x\.betas\[1\] = nan: expected a finite number"),
         (OptimConfig, {"betas": [0.9]}, r"x\.betas = \[0\.9\]: expected a list \[a number, a number\]"),
+        (OptimConfig, {"betas": (0.9,)}, r"x\.betas = \(0\.9,\): expected a list \[a number, a number\]"),
         (OptimConfig, {"lr_scale": {"a": float("inf")}}, r"x\.lr_scale\.a = inf"),
         (OptimConfig, {"lr": "fast"}, r"x\.lr = 'fast': expected a number"),
         (TrainerConfig, {"steps": 1.5}, r"x\.steps = 1\.5: expected a whole number"),
