@@ -1,4 +1,4 @@
-# Everything needs only Python 3.10+ and a network for pip; the first target that runs creates .venv.
+# Everything needs only Python 3.11+ and a network for pip; the first target that runs creates .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet -c constraints.txt

@@ -7,7 +7,6 @@ codes and waveforms. Streams run by `EncodeStep` and `DecodeStep` of `codec.step
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.onnx import ONNXProgram
 
+from codec.extras import needs
 from codec.files import atomic_folder
 from codec.model import Codec
 from codec.step import DecodeStep, EncodeStep
@@ -95,7 +95,7 @@ def export_onnx(codec: Codec, folder: str | Path) -> None:
     An existing `folder` is replaced once both files are on disk. On a CPU, in float32.
 
     Raises:
-        ImportError: onnx or onnxscript is not installed.
+        MissingDependencyError: onnx or onnxscript is not installed.
         ValueError: the codec's weights are not float32 on a CPU.
     """
     _check(codec)
@@ -115,7 +115,7 @@ def export_steps(codec: Codec, folder: str | Path, fingerprint: str = "") -> Non
     fingerprint are in the metadata of the files. Otherwise as `export_onnx`.
 
     Raises:
-        ImportError: onnx or onnxscript is not installed.
+        MissingDependencyError: onnx or onnxscript is not installed.
         ValueError: the codec's weights are not float32 on a CPU, or its streams begin with more than one frame.
     """
     _check(codec)
@@ -139,16 +139,16 @@ def export_steps(codec: Codec, folder: str | Path, fingerprint: str = "") -> Non
 
 def _check(codec: Codec) -> None:
     """Refuse what ONNX export cannot do."""
-    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
-    if missing:
-        raise ImportError(f"ONNX export needs {' and '.join(missing)}: pip install 'codec37[onnx]'")
+    with needs("onnx onnxscript", "ONNX export", "onnx"):
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
     if (codec.device.type, codec.dtype) != ("cpu", torch.float32):
         raise ValueError(
             f"got a codec in {codec.dtype} on {codec.device}, expected torch.float32 on cpu: move it first"
         )
 
 
-def _export(graph: nn.Module, inputs: tuple[Tensor, ...], shapes: dict[str, Any]) -> ExportedProgram:
+def _export(graph: nn.Module, inputs: tuple[Tensor | None, ...], shapes: dict[str, Any]) -> ExportedProgram:
     # Without this, as torch.onnx.export also knows, sizes of 1 become special cases.
     any_size = torch.fx.experimental._config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     with any_size, torch.no_grad():

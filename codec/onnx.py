@@ -11,14 +11,13 @@ from torch import Tensor
 from codec.checkpoint.store import CheckpointError
 from codec.config import CodecConfig
 from codec.export import DECODER_STEP, ENCODER_STEP
+from codec.extras import needs
 from codec.model import MissingEncoderError
 from codec.nn.state import State
 from codec.stream import DecoderStream, EncoderStream
 
-try:
+with needs("onnxruntime", "streams in ONNX Runtime", "onnx"):
     import onnxruntime
-except ImportError as error:
-    raise ImportError("streams in ONNX Runtime need onnxruntime: pip install 'codec37[onnx]'") from error
 
 DTYPES = {"tensor(int64)": torch.int64, "tensor(float)": torch.float32}
 

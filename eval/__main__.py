@@ -1,4 +1,4 @@
-"""`python -m eval`: systems on a test set, as tables, audio and a folder that reports are made from."""
+"""`python -m eval`: measure systems on a test set; tables, audio and codes go to a folder, also for reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNSEEN = "unseen speakers"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print the table and write it; the exit status is 1 if anything could not be measured."""
+    """Measure systems on a test set, print a table and write it; exit status 1 if anything could not be measured."""
     args = _arguments(argv)
     try:
         utterances = read_testset(args.testset, args.ids)
@@ -44,24 +44,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m eval", description=main.__doc__)
-    parser.add_argument("testset", type=Path, help="manifest of JSON lines, or a folder of audio files")
-    parser.add_argument("--ids", type=Path, help="file with an id a line: measure only these")
-    parser.add_argument("--train-manifest", type=Path, help="to show speakers that are not in it as a group")
+    parser.add_argument("testset", type=Path, help="manifest of JSON lines, or folder of audio files")
+    parser.add_argument("--ids", type=Path, help="measure only the ids in this file, one a line")
+    parser.add_argument("--train-manifest", type=Path, help="show speakers that are not in this manifest as a group")
     parser.add_argument(
         "--systems",
         nargs="+",
         required=True,
         metavar="SYSTEM",
         help="checkpoint folder, hub id or preset, with :n_q for fewer codebooks; "
-        f"{FILES}FOLDER, with the outputs of another system as FOLDER/ID.wav or .flac; or "
+        f"{FILES}FOLDER with outputs of another system, FOLDER/ID.wav or .flac; or "
         + " ".join([*BASELINES, *PRETRAINED, *ANCHORS]),
     )
     parser.add_argument(
         "--metrics", nargs="+", default=list(DEFAULT), metavar="METRIC", help=f"among {' '.join(METRICS)}"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run, from which it also goes on")
-    parser.add_argument("--workers", type=int, default=0, help="processes that score; 0: this one")
-    parser.add_argument("--device", default="cpu", help="of our codecs")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; what it has is not measured again")
+    parser.add_argument("--workers", type=int, default=0, help="score in this many processes; 0: in this one")
+    parser.add_argument("--device", default="cpu", help="run our codecs on this device")
     return parser.parse_args(argv)
 
 

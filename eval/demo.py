@@ -1,4 +1,4 @@
-"""`python -m eval.demo CLIP OUT`: one clip through the codec, with numbers and something to look at and listen to."""
+"""`python -m eval.demo CLIP OUT`: one clip through the codec, with metrics, a waveform and spectrograms."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def main() -> None:
     for name, metric, scale in METRICS:
         try:
             print(f"{name:<12}{metric(*pair):.3f} ({scale})")
-        except ValueError as error:  # of a clip too short for it
+        except ValueError as error:  # a clip too short for it
             print(f"{name:<12}not measured: {error}")
     print(f"written     {', '.join(str(stem.with_suffix(s)) for s in ('.tokens', '.wav', '.png'))}")
 

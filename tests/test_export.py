@@ -1,11 +1,14 @@
 """Graphs of the codec give what the codec gives: torch.compile, torch.export and ONNX."""
 
+import sys
+
 import pytest
 import torch
 from tiny import make_codec
 
 from codec.config import preset
 from codec.export import export_decoder, export_encoder, export_onnx
+from codec.extras import MissingDependencyError
 from codec.model import Codec
 from codec.step import DecodeStep, EncodeStep
 
@@ -93,7 +96,7 @@ def test_onnx_decoder_only(tmp_path):
 
 
 def test_onnx_missing_package(codec, tmp_path, monkeypatch):
-    monkeypatch.setattr("codec.export.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"onnx and onnxscript: pip install 'codec37\[onnx\]'"):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingDependencyError, match=r"needs onnx onnxscript: pip install 'codec37\[onnx\]'"):
         export_onnx(codec, tmp_path / "onnx")
     assert not (tmp_path / "onnx").exists()

@@ -1,4 +1,4 @@
-"""`python -m eval.listen FOLDER --systems ...`: a blind listening test of systems of a run."""
+"""`python -m eval.listen FOLDER --systems ...`: make a blind listening test of systems of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE, KEY = "listen.html", "listen.key.json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write listen.html for listeners, and listen.key.json, which tells the systems' names: keep that one."""
+    """Write listen.html for listeners, and listen.key.json with the systems' names, to be kept from them."""
     args = _arguments(argv)
     try:
         test = make_test(args.folder, args.kind, args.systems, args.trials, args.seed)
@@ -31,18 +31,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"{args.folder / PAGE}: {len(test.key.trials)} trials, {len(text) / 1e6:.1f} MB; give it to listeners")
-    print(f"{args.folder / KEY}: what they heard; for python -m eval.listen.score with their answers")
+    print(f"{args.folder / KEY}: the systems' names; for python -m eval.listen.score with their answers")
     return 0
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     defaults = ", ".join(f"{n} for {kind}" for kind, n in N_TRIALS.items()) + ", in mushra at most the recordings,"
     parser = argparse.ArgumentParser(prog="python -m eval.listen", description=main.__doc__)
-    parser.add_argument("folder", type=Path, help="of a run of python -m eval; the page is written into it")
+    parser.add_argument("folder", type=Path, help="folder of a run of python -m eval; the page is written into it")
     parser.add_argument("--systems", nargs="+", required=True, metavar="SYSTEM", help="as in the run; two for abx")
-    parser.add_argument("--kind", choices=KINDS, default="mushra", help="rate all, or tell two apart")
+    parser.add_argument("--kind", choices=KINDS, default="mushra", help="rate all, or distinguish two")
     parser.add_argument("--trials", type=int, help=f"screens; {defaults} by default")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of recordings")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the choice of recordings")
     return parser.parse_args(argv)
 
 

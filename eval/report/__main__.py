@@ -1,4 +1,4 @@
-"""`python -m eval.report FOLDER [FOLDER...]`: the page `report.html` of one or several runs of `python -m eval`."""
+"""`python -m eval.report FOLDER [FOLDER...]`: write `report.html` on one or several runs of `python -m eval`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def write_report(folders: Sequence[Path]) -> Path:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write a page with tables, curves, audio and spectrograms; it opens from disk, without a network."""
+    """Write a page with tables, curves, audio and spectrograms, which opens from disk, without a network."""
     parser = argparse.ArgumentParser(prog="python -m eval.report", description=main.__doc__)
     parser.add_argument(
         "folders",
         nargs="+",
         type=Path,
         metavar="FOLDER",
-        help="of a run of python -m eval; the page is written into the first. Several: on recordings that all have",
+        help="folder of a run of python -m eval; the page goes into the first, with the recordings that all have",
     )
     try:
         path = write_report(parser.parse_args(argv).folders)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from eval.probes.codes import code_stats, entropy, main, run_stats, summary
-from eval.results import CODING, Recording, Results, SystemResult, file_of
+from eval.results import CODING, Recording, Results, SystemResult
+from eval.store import file_of
 
 T = 20_000
 
@@ -87,7 +88,8 @@ def test_what_few_frames_leave_unseen_is_not_dead() -> None:
     assert large.n_frames_needed == 73_813
     text = summary({"x": stats})
     assert f"| {large.n_unseen} | 7828 |" in text
-    assert "x: 372 frames are too few to tell which codes are dead: 73813 (98 minutes)" in text
+    assert "x: 372 frames are too few to detect dead codes" in text
+    assert "they would occur in 73813 frames (98 minutes)" in text
     assert "too few" not in summary({"x": code_stats([random_codes(8, n_frames=400)], (8,), 12.5)})
 
 

@@ -15,8 +15,9 @@ from train.data.tokens.sequences import SpeechDataConfig
 from train.dist import World
 from train.log import Logger
 from train.loop import Trainer
+from train.losses.config import TTSLossConfig
 from train.settings.config import OptimConfig, TrainerConfig
-from train.tasks.tts import TTSLossConfig, TTSTask
+from train.tasks.tts import TTSTask
 
 WORLD = World(0, 1, torch.device("cpu"))
 

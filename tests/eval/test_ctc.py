@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.spelling import CHARSET, normalise, steps_needed, symbols_to_text, text_to_symbols
+from eval.ctc import CHARSET, normalise, steps_needed, symbols_to_text, text_to_symbols
 
 
 @given(st.text(alphabet=CHARSET))

@@ -12,24 +12,22 @@ from codec.tokens.layout import END
 from codec.tts.model import TTSModel
 from codec.tts.sampling import Sampling
 from codec.tts.speech import TTS
-from eval.results import file_of
-from eval.run import Lines
-from eval.tts.speak import Speaker
-from eval.tts.voices import Voices
+from eval.store import Outputs, file_of
+from eval.tts.synthesis import Synthesizer
+from eval.tts.voices import find_voices
 
 SHORT = Sampling(temperature=0.9, max_frames=5)
 
 
 @pytest.fixture
 def wanted(tts, items):
-    voices = Voices(tts, "ann agreed")
-    return [(item, voices.of(item)) for item in items]
+    return find_voices(tts, "ann agreed", items)[0]
 
 
 @pytest.fixture
 def make(tts, tmp_path):
     def make(version="1", sampling=SHORT, name="model"):
-        return Speaker(name, tts, version, sampling, tmp_path, Lines(tmp_path / "spoken.jsonl", ("system", "id")))
+        return Synthesizer(name, tts, version, sampling, Outputs(tmp_path, "spoken.jsonl"))
 
     return make
 
@@ -49,31 +47,31 @@ def batches(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:speech did not end")
 def test_speech_is_kept(make, wanted, tts, tmp_path):
-    takes, failures = make().say(wanted, 2)
+    outputs, failures = make().synthesize(wanted, 2)
     assert not failures
-    for take, (item, reference) in zip(takes, wanted, strict=True):
-        assert (take.item, take.reference) == (item, reference)
+    for output, (item, reference) in zip(outputs, wanted, strict=True):
+        assert (output.item, output.reference) == (item, reference)
         expected = tts.speak(item.text, reference.voice, SHORT, item.language)
-        torch.testing.assert_close(read_audio(take.path, None, 24_000), expected.clamp(-1, 1), atol=1e-4, rtol=0)
-        assert take.seconds == pytest.approx(len(expected) / 24_000)
+        torch.testing.assert_close(read_audio(output.path, None, 24_000), expected.clamp(-1, 1), atol=1e-4, rtol=0)
+        assert output.seconds == pytest.approx(len(expected) / 24_000)
         codes = torch.from_numpy(np.load(file_of(tmp_path, "codes", "model", item.id)).astype(np.int64))
         torch.testing.assert_close(tts.codec.decode(codes[None])[0], expected, atol=1e-4, rtol=0)
-        assert json.loads(read_comment(take.path))["consent"] == "ann agreed"
-        assert (take.cut, take.rtf > 0, take.first_audio > 0) == (True, True, True)
-        assert take.values()["chars_per_s"] == pytest.approx(len(item.text) / take.seconds)
+        assert json.loads(read_comment(output.path))["consent"] == "ann agreed"
+        assert (output.cut, output.rtf > 0, output.first_audio > 0) == (True, True, True)
+        assert output.values()["chars_per_s"] == pytest.approx(len(item.text) / output.seconds)
 
 
 def test_what_is_known_is_not_spoken_again(make, wanted, batches, tmp_path):
-    first, _ = make().say(wanted[:1], 2)
+    first, _ = make().synthesize(wanted[:1], 2)
     with (tmp_path / "spoken.jsonl").open("a") as file:  # as if it had been killed while writing a line
         file.write('\n{"system": "mo')
-    again, _ = make().say(wanted, 2)
+    again, _ = make().synthesize(wanted, 2)
     assert batches == [["One two."], ["Zeven acht"]]
     assert (again[0], len(again)) == (first[0], 2)
 
 
 def test_what_changed_is_spoken_again(make, wanted, batches):
-    make().say(wanted, 2)
+    make().synthesize(wanted, 2)
     (item, reference), other = wanted
     changes = [
         (make("2"), [(item, reference)]),
@@ -82,14 +80,14 @@ def test_what_changed_is_spoken_again(make, wanted, batches):
         (make(), [(item, other[1])]),
         (make(), [(replace(item, language="en-GB"), reference)]),
     ]
-    for speaker, again in changes:
+    for synthesizer, again in changes:
         batches.clear()
-        speaker.say([*again, other], 2)
+        synthesizer.synthesize([*again, other], 2)
         assert [text for batch in batches for text in batch if text != "Zeven acht"], again
-    path = make().say(wanted, 2)[0][0].path
+    path = make().synthesize(wanted, 2)[0][0].path
     path.unlink()
     batches.clear()
-    make().say(wanted, 2)
+    make().synthesize(wanted, 2)
     assert batches == [["One two."]]
 
 
@@ -97,16 +95,16 @@ def test_batches_are_of_like_lengths_and_takes_in_order(make, wanted, batches):
     (item, reference), _ = wanted
     texts = ["a" * n for n in (9, 1, 8, 2, 3)]
     many = [(replace(item, id=str(i), text=text), reference) for i, text in enumerate(texts)]
-    takes, _ = make().say(many, 2)
+    outputs, _ = make().synthesize(many, 2)
     assert [[len(text) for text in batch] for batch in batches] == [[1, 2], [3, 8], [9]]
-    assert [take.item.text for take in takes] == texts
+    assert [output.item.text for output in outputs] == texts
 
 
 def test_what_cannot_be_spoken_is_told_apart(make, wanted):
     (item, reference), other = wanted
     bad = [(replace(item, id="signs", text="?!"), reference), (replace(item, id="tlh", language="tlh"), reference)]
-    takes, failures = make().say([*bad, (item, reference), other], 4)
-    assert [take.item.id for take in takes] == ["a1", "b1"]
+    outputs, failures = make().synthesize([*bad, (item, reference), other], 4)
+    assert [output.item.id for output in outputs] == ["a1", "b1"]
     assert "no letter or digit" in failures["signs"]
     assert "language 'tlh' is not known" in failures["tlh"]
 
@@ -117,8 +115,8 @@ def test_speech_that_ends_by_itself(make, wanted, monkeypatch):
         TTSModel, "semantic_logits",
         lambda model, h: semantic_logits(model, h).index_fill(1, torch.tensor([END]), 1e3),
     )  # fmt: skip
-    takes, _ = make().say(wanted, 2)
-    assert [(take.seconds, take.cut) for take in takes] == [(pytest.approx(0.08 * SHORT.min_frames), False)] * 2
+    outputs, _ = make().synthesize(wanted, 2)
+    assert [(output.seconds, output.cut) for output in outputs] == [(pytest.approx(0.08 * SHORT.min_frames), False)] * 2
 
 
 def test_a_model_that_says_nothing(make, wanted, tts, monkeypatch):
@@ -128,7 +126,7 @@ def test_a_model_that_says_nothing(make, wanted, tts, monkeypatch):
         return [replace(s, codes=s.codes[:, :0], was_cut=False) for s in speak_codes(tts, *args)]
 
     monkeypatch.setattr(TTS, "speak_codes", end_at_once)
-    (take, _), failures = make().say(wanted, 2)
+    (output, _), failures = make().synthesize(wanted, 2)
     assert not failures
-    assert (take.seconds, take.values()) == (0, {"cut": 0})
-    assert read_audio(take.path, None, 24_000).tolist() == [0]
+    assert (output.seconds, output.values()) == (0, {"cut": 0})
+    assert read_audio(output.path, None, 24_000).tolist() == [0]

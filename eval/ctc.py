@@ -1,7 +1,6 @@
-"""Text as symbols that frames can spell, and CTC between the two.
+"""Characters and CTC (Graves et al. 2006), the loss and greedy decoding of texts without alignments.
 
-CTC (Graves et al. 2006) needs no alignment. Each frame emits several CTC steps, because people
-say about 15 characters a second, more than the 12.5 frames of the default codec.
+Each frame has several CTC steps: speech has about 15 characters a second, the default codec 12.5 frames.
 """
 
 from __future__ import annotations
@@ -43,14 +42,19 @@ def symbols_to_text(symbols: Tensor) -> str:
 
 
 def steps_needed(symbols: Tensor) -> int:
-    """How many CTC steps spell symbols `[n]`: one each, and a blank between the halves of a doubled letter."""
+    """Count the CTC steps that symbols `[n]` take: one each, and a blank between the halves of a doubled letter."""
     return len(symbols) + int((symbols[1:] == symbols[:-1]).sum())
+
+
+def split_steps(outputs: Tensor) -> Tensor:
+    """Outputs of frames `[B, T, S * N_SYMBOLS]` -> logits of CTC steps `[B, T * S, N_SYMBOLS]`."""
+    return outputs.unflatten(-1, (-1, N_SYMBOLS)).flatten(1, 2)
 
 
 def ctc_losses(logits: Tensor, n_steps: Tensor, texts: list[str]) -> Tensor:
     """CTC loss of each item, in nats per character: `[n]` float32, in the items' order.
 
-    Items that cannot be spelled are left out, so n <= B: an empty text, or more characters than steps.
+    Items with an empty text or more characters than steps are left out, so n <= B.
 
     Args:
         logits: `[B, S, N_SYMBOLS]`, any float type.
@@ -71,6 +75,6 @@ def ctc_losses(logits: Tensor, n_steps: Tensor, texts: list[str]) -> Tensor:
 
 
 def greedy_decode(logits: Tensor, n_steps: Tensor) -> list[str]:
-    """The best symbol of every step, repeats merged, blanks removed: `[B, S, N_SYMBOLS]` -> B texts."""
+    """Take the best symbol of every step, merge repeats, remove blanks: `[B, S, N_SYMBOLS]` -> B texts."""
     best = logits.argmax(-1).cpu()
     return [symbols_to_text(row[:n].unique_consecutive()) for row, n in zip(best, n_steps.tolist(), strict=True)]
