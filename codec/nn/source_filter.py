@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from codec.audio.bands import band_middles, envelope_basis, minimum_phase
 from codec.autocast import full_precision
-from codec.nn.fourier import fourier_matrix, spectrum
 from codec.nn.state import Span
 
 FFT_S = 0.0425  # the window that filters work on, with a patch at its end; their responses may last for the rest of it
@@ -75,7 +74,6 @@ class SourceFilter(nn.Module):
     magnitude: Tensor  # [n_bands, F], of gains
     phase: Tensor  # [n_bands, F], of gains
     spread: Tensor  # [n_periodic, n_bands]
-    fourier: Tensor  # [n_past + patch_size, F * 2]
     inverse: Tensor  # [F * 2, patch_size], of spectra to the patch at their end
     noise: Tensor  # [NOISE_PATCHES, F, 2], spectra of the noise around each patch
 
@@ -96,10 +94,9 @@ class SourceFilter(nn.Module):
         self._register("spread", envelope_basis(wide, middles).T)  # from its bands to those of the envelope
         parts = np.multiply.outer(np.eye(n_fft // 2 + 1), [1, 1j]).swapaxes(1, 2)  # [F, 2, F]
         self._register("inverse", np.fft.irfft(parts)[..., -patch_size:].reshape(-1, patch_size))
-        self.register_buffer("fourier", fourier_matrix(n_fft, n_fft), persistent=False)
         noise = torch.from_numpy(_noise(NOISE_PATCHES * patch_size)).float()
         around = torch.cat([noise[-self.n_past :], noise]).unfold(0, n_fft, patch_size)
-        self.register_buffer("noise", spectrum(around, self.fourier), persistent=False)
+        self.register_buffer("noise", torch.view_as_real(torch.fft.rfft(around)), persistent=False)
         self.register_buffer("mean", torch.zeros(self.in_dim))
         self.register_buffer("deviation", torch.ones(self.in_dim))
 
@@ -153,7 +150,7 @@ class SourceFilter(nn.Module):
     def _filter(self, gain: Tensor, periodicity: Tensor, pulses: Tensor, span: Span) -> Tensor:
         """Patches `[B, T, P]` of both sources, through filters that change from those before to those of a patch."""
         steps, size = gain.shape[1] - 1, self.patch_size
-        voice = spectrum(pulses.unfold(1, self.n_past + size, size), self.fourier)
+        voice = torch.view_as_real(torch.fft.rfft(pulses.unfold(1, self.n_past + size, size)))
         patches = span.seen[:, None] + torch.arange(steps, device=gain.device)
         sources = torch.stack([voice, self.noise[patches % NOISE_PATCHES]], dim=1)  # [B, 2, T, F, 2]
         shares = F.softplus(torch.stack([-periodicity, periodicity], dim=1)) / -2  # logs, of the voice and the noise

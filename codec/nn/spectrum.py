@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from codec.audio.bands import band_weights
 from codec.autocast import full_precision
-from codec.nn.fourier import fourier_matrix, spectrum
 from codec.nn.state import Span
 
 # Windows in seconds and bands: the long one tells formants apart, the short one says when something happened.
@@ -34,6 +33,7 @@ class SpectrumFront(nn.Module):
     mean: Tensor  # [dim], of speech; set by a fresh start
     deviation: Tensor  # [dim]
     floor: Tensor  # [1]
+    lag_window: Tensor
     lags: Tensor  # [F, bands * (1 + lags)]
 
     def __init__(self, patch_size: int, sample_rate: int) -> None:
@@ -42,9 +42,9 @@ class SpectrumFront(nn.Module):
         sizes = [round(seconds * sample_rate) for seconds, _ in WINDOWS]
         lag_size = round(LAG_WINDOW_S * sample_rate)
         for i, (size, (_, n_bands)) in enumerate(zip(sizes, WINDOWS, strict=True)):
-            self._register_window(f"window_{i}", size)
+            self._register(f"window_{i}", _unit_hann(size))
             self._register(f"bands_{i}", band_weights(n_bands, _fft_size(size), sample_rate))
-        self._register_window("lag_window", lag_size)
+        self._register("lag_window", _unit_hann(lag_size))
         self._register("lags", _lag_matrix(lag_size, sample_rate))
         self._register("floor", np.array([POWER_FLOOR]))  # a scalar this small is 0 to those who simplify ONNX graphs
         self.dim = sum(n for _, n in WINDOWS) + N_LAG_BANDS * N_LAGS
@@ -54,10 +54,6 @@ class SpectrumFront(nn.Module):
 
     def _register(self, name: str, values: np.ndarray) -> None:
         self.register_buffer(name, torch.from_numpy(values).float(), persistent=False)
-
-    def _register_window(self, name: str, size: int) -> None:
-        self._register(name, _unit_hann(size))
-        self.register_buffer(f"{name}_fourier", fourier_matrix(size, _fft_size(size)), persistent=False)
 
     def forward(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
         with full_precision(x):
@@ -70,19 +66,18 @@ class SpectrumFront(nn.Module):
         """Samples `[B, past + T * P]` to raw features `[B, T, dim]`."""
         parts = []
         for i in range(len(WINDOWS)):
-            power = self._power(x, f"window_{i}") @ getattr(self, f"bands_{i}")
+            power = self._power(x, getattr(self, f"window_{i}")) @ getattr(self, f"bands_{i}")
             parts.append((power + self.floor).log() / 2)
-        power = self._power(x, "lag_window") @ self.lags  # [B, T, bands * (1 + lags)]
+        power = self._power(x, self.lag_window) @ self.lags  # [B, T, bands * (1 + lags)]
         correlation = power.unflatten(2, (N_LAG_BANDS, 1 + N_LAGS))
         correlation = correlation[..., 1:] / (correlation[..., :1] + self.floor)
         return torch.cat([*parts, correlation.flatten(2)], dim=2)
 
-    def _power(self, x: Tensor, name: str) -> Tensor:
+    def _power(self, x: Tensor, window: Tensor) -> Tensor:
         """Power spectra `[B, T, F]` of the windows that end with each patch."""
-        window, matrix = getattr(self, name), getattr(self, f"{name}_fourier")
         size, past = len(window), self.tail_shape[0]
         frames = x[:, past + self.patch_size - size :].unfold(1, size, self.patch_size)
-        return spectrum(frames * window, matrix).square().sum(-1)
+        return torch.view_as_real(torch.fft.rfft(frames * window, _fft_size(size))).square().sum(-1)
 
 
 def _lag_matrix(size: int, sample_rate: int) -> np.ndarray:
