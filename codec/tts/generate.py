@@ -62,7 +62,7 @@ class Stream:
 class Prefix:
     """A voice as the backbone remembers it, to begin requests with: computed once, used by many."""
 
-    kv: Tensor  # [n_layers, 2, 1, Hkv, T, head_dim]
+    kv: Tensor  # [n_layers, 1, T, 2 * Hkv, head_dim]
 
 
 class FrameLoop:
@@ -125,9 +125,9 @@ class FrameLoop:
         stream = Stream(sampling, generator, end_frame(self.model.config.num_codebooks))
         stream.steps = speech(self.model.config.sequence, self.special, stream.count(ids), stream.moves)
         self.streams[slot] = stream
-        self.lengths[slot] = prefix.kv.shape[4]
+        self.lengths[slot] = prefix.kv.shape[2]
         self._make_room(0)
-        self.kv[:, :, slot, :, : self.lengths[slot]] = prefix.kv[:, :, 0]
+        self.kv[:, slot, : self.lengths[slot]] = prefix.kv[:, 0]
 
     @torch.no_grad()
     def advance(self) -> dict[int, Tensor | None]:
@@ -226,10 +226,10 @@ class FrameLoop:
 
     def _make_room(self, n_steps: int) -> None:
         """See that every stream can take `n_steps` more."""
-        capacity = self.kv.shape[4]
+        capacity = self.kv.shape[2]
         while capacity < max(self.lengths) + n_steps:
             capacity *= 2
-        if capacity > self.kv.shape[4]:
+        if capacity > self.kv.shape[2]:
             self.kv = grow(self.kv, capacity)
 
 

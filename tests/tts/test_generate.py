@@ -147,7 +147,7 @@ def test_room_grows_with_the_speech(make_model, text_tokenizer, voice_codes):
     roomy.kv = model.init_state(1, 4 * CAPACITY).kv
     roomy.start(0, roomy.prefix(voice_codes), ids, long)
     assert torch.equal(run(loop)[0], run(roomy)[0])
-    assert loop.kv.shape[4] == 2 * CAPACITY
+    assert loop.kv.shape[2] == 2 * CAPACITY
 
 
 def test_nothing_to_do_is_no_work(make_model, text_tokenizer):
