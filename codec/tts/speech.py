@@ -161,8 +161,8 @@ class TTS:
             packet_frames: frames of a packet, at most; a model that does not hear itself makes many in the time of few.
 
         Returns:
-            An iterator over waveforms `[n * hop_length]` float32. Long text is spoken sentence by sentence, each hearing
-            the end of the one before; memory does not grow with it.
+            An iterator over waveforms `[n * hop_length]` float32. Long text is spoken sentence by sentence, each
+            hearing the end of the one before; memory does not grow with it.
 
         Raises:
             TextError: nothing to say, or no text. ValueError: a language that is not known or that the model does not
