@@ -69,7 +69,7 @@ class Precision:
 def choose_precision(setting: str, world: World) -> Precision:
     """The setting, or for "auto" bfloat16 where every process has a device that calculates in it, else float32."""
     reason = emulates_bfloat16(world.device)
-    slow = largest_of(int(bool(reason)), world.device)
+    slow = max_over_ranks(int(bool(reason)), world.device)
     reason = reason or "another process's device may be slow in bfloat16"
     if setting == "auto" and slow:
         return Precision("float32", f"precision: float32: {reason}")
@@ -103,7 +103,7 @@ def parallelize(networks: dict[str, nn.Module], main: str, mode: str, world: Wor
     return parallel
 
 
-def share() -> tuple[int, int]:
+def rank_and_size() -> tuple[int, int]:
     """This process's rank, and how many there are."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
@@ -117,7 +117,7 @@ def gather_batch(x: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def largest_of(value: int, device: torch.device) -> int:
+def max_over_ranks(value: int, device: torch.device) -> int:
     """The largest of the values that the processes have."""
     if not dist.is_initialized():
         return value
@@ -126,7 +126,7 @@ def largest_of(value: int, device: torch.device) -> int:
     return int(x)
 
 
-def mean_of(values: dict[str, float], device: torch.device) -> dict[str, float]:
+def mean_over_ranks(values: dict[str, float], device: torch.device) -> dict[str, float]:
     """Means over all processes of values that each has under the same names."""
     if not dist.is_initialized() or not values:
         return values

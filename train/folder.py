@@ -22,7 +22,7 @@ from train.settings.run import RunConfig, read_run
 
 CONFIG, STARTS, LOCK = "config.yaml", "starts.jsonl", "lock"
 # How long and where a run trains, and what it tells: all that may differ between its starts.
-FREE = (
+MAY_DIFFER = (
     "run_dir", "resume", "logger", "data.num_workers", "trainer.steps", "trainer.minutes", "trainer.device",
     "trainer.compile", "trainer.parallel", "trainer.log_every", "trainer.validate_every", "trainer.save_every",
     "trainer.keep_last", "trainer.max_bad_steps",
@@ -33,14 +33,14 @@ MAX_NAME = 80  # characters
 def default_name(experiment: str | None, overrides: Sequence[str]) -> str:
     """A name for a run: its experiment, then what else was chosen on the command line, then a hash of that.
 
-    The same settings have the same name, in any order, whatever those in `FREE` are.
+    The same settings have the same name, in any order, whatever those in `MAY_DIFFER` are.
 
     Args:
         experiment: of `conf/experiment`, if any.
         overrides: such as `loss=adversarial` and `experiment=codec_small`.
     """
     name = experiment or "train"
-    chosen = sorted(o for o in overrides if not _is_in(_key(o), (*FREE, "experiment")))
+    chosen = sorted(o for o in overrides if not _is_in(_key(o), (*MAY_DIFFER, "experiment")))
     if not chosen:
         return name
     digest = hashlib.sha256("\n".join(chosen).encode()).hexdigest()[:6]
@@ -72,15 +72,15 @@ def lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def check_same(folder: Path, run: RunConfig) -> None:
-    """See that the run in `folder`, if there is one to go on with, has these settings, but for those in `FREE`.
+def check_same_settings(folder: Path, run: RunConfig) -> None:
+    """See that the run in `folder`, if there is one to go on with, has these settings, but for those in `MAY_DIFFER`.
 
     Raises:
         ValueError: it has others; the message lists them.
     """
     if run.resume == "force" or not checkpoints(folder / CHECKPOINTS):
         return
-    if differing := differences(folder, run, FREE):
+    if differing := differences(folder, run, MAY_DIFFER):
         raise ValueError(
             f"{folder} holds a run with other settings: {'; '.join(differing)}. Choose another run_dir, or go on with "
             "it under the new settings by resume=force"
@@ -100,7 +100,7 @@ def differences(folder: Path, run: RunConfig, free: Collection[str]) -> list[str
         return []
     recorded: Any = OmegaConf.to_container(OmegaConf.load(path))
     try:
-        before, now = _flat(read_run(recorded).plain()), _flat(run.plain())
+        before, now = _flatten(read_run(recorded).plain()), _flatten(run.plain())
     except ValueError as error:
         raise ValueError(
             f"{path}: {error}; it is of another version: choose another folder, or resume=force"
@@ -112,7 +112,7 @@ def differences(folder: Path, run: RunConfig, free: Collection[str]) -> list[str
     ]
 
 
-def record(folder: Path, run: RunConfig, **found: str) -> None:
+def record_start(folder: Path, run: RunConfig, **found: str) -> None:
     """Leave in a run's folder what this start was made with, and what it found, such as the precision `auto` chose."""
     with atomic_file(folder / CONFIG) as new:
         new.write_text(OmegaConf.to_yaml(run.plain()))
@@ -120,11 +120,11 @@ def record(folder: Path, run: RunConfig, **found: str) -> None:
         file.write(json.dumps(environment() | found) + "\n")
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     """The leaves of nested dictionaries by their dotted names."""
     if not isinstance(tree, dict):
         return {prefix: tree}
-    return {k: v for key, value in tree.items() for k, v in _flat(value, f"{prefix}.{key}" if prefix else key).items()}
+    return {k: v for key, value in tree.items() for k, v in _flatten(value, f"{prefix}.{key}" if prefix else key).items()}
 
 
 def _is_in(name: str, groups: Collection[str]) -> bool:

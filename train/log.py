@@ -28,7 +28,7 @@ class Logger:
     def log_validation(self, step: int, validation: Validation) -> None:
         """Numbers, clips and pictures."""
 
-    def say(self, message: str) -> None:
+    def info(self, message: str) -> None:
         """A line for people."""
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class RunLogger(Logger):
     def log_validation(self, step: int, validation: Validation) -> None:
         metrics = {f"valid/{name}": value for name, value in validation.metrics.items()}
         self.log(step, metrics)
-        self.say(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in validation.metrics.items()))
+        self.info(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in validation.metrics.items()))
         samples = self.folder / "samples"
         samples.mkdir(exist_ok=True)
         for name, waveform in validation.audio.items():
@@ -91,7 +91,7 @@ class RunLogger(Logger):
             media |= {f"spectrogram/{n}": wandb.Image(str(samples / f"{n}.png")) for n in validation.pictures}
             self.wandb.log(media, step=step)
 
-    def say(self, message: str) -> None:
+    def info(self, message: str) -> None:
         tqdm.write(message, file=sys.stderr)
 
     def close(self) -> None:

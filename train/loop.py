@@ -21,7 +21,7 @@ from codec.checkpoint.store import RUN, check_tensors
 from codec.files import atomic_folder
 from train import checkpoint
 from train.checkpoint import Progress
-from train.dist import World, barrier, choose_precision, largest_of, mean_of, parallelize
+from train.dist import World, barrier, choose_precision, max_over_ranks, mean_over_ranks, parallelize
 from train.init.freeze import freeze
 from train.log import Logger
 from train.optim import WeightAverage, learning_rate, make_optimizer
@@ -61,11 +61,11 @@ class Trainer:
         self.task, self.config, self.optim, self.seed = task, config, optim, seed
         self.precision = choose_precision(config.precision, world)
         self.folder, self.checkpoints, self.world = folder, folder / checkpoint.CHECKPOINTS, world
-        _check_names("trainer.best", [config.best], [*task.judges, NONE])
+        _check_names("trainer.best", [config.best], [*task.best_metrics, NONE])
         _check_names("optim.lr_scale", optim.lr_scale, task.networks)
         freeze(task.networks[task.main], config.freeze)
         checkpoint.make_folder(self.checkpoints)
-        checkpoint.check_room(folder, task.networks.values(), config.keep_last)
+        checkpoint.check_disk_space(folder, task.networks.values(), config.keep_last)
         for network in task.networks.values():
             network.to(world.device).train()
         task.parallel = parallelize(task.networks, task.main, config.parallel, world)
@@ -94,12 +94,12 @@ class Trainer:
         """
         if self._passed() >= 1:
             self._check_steps()
-            log.say(
+            log.info(
                 f"{self.folder} is complete at step {self.progress.step}, its weights are in {LAST}/; to go on, give "
                 "more trainer.steps or trainer.minutes, to start anew, another run_dir"
             )
             return 0
-        log.say(self.precision.note)
+        log.info(self.precision.note)
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
             self._fit(log)
@@ -109,7 +109,7 @@ class Trainer:
         if self._passed() >= 1:
             self._check_steps()
             return 0
-        log.say(f"stopped at step {self.progress.step} of {self.config.steps}; the same command goes on from here")
+        log.info(f"stopped at step {self.progress.step} of {self.config.steps}; the same command goes on from here")
         return self.stop
 
     def _fit(self, log: Logger) -> None:
@@ -127,7 +127,7 @@ class Trainer:
             p.seconds = time.perf_counter() - before
             if metrics is None:
                 p.n_bad_steps, n_bad = p.n_bad_steps + 1, n_bad + 1
-                log.say(f"step {p.step}: NaN or infinite gradients; skipped, {p.n_bad_steps} so far")
+                log.info(f"step {p.step}: NaN or infinite gradients; skipped, {p.n_bad_steps} so far")
                 if n_bad >= c.max_bad_steps:
                     p = self._roll_back(log)
                     n_bad, n_summed = 0, 0
@@ -139,7 +139,7 @@ class Trainer:
                     sums[name] += value
                 log.advance()
             if p.step % c.log_every == 0 and n_summed:
-                means = mean_of({name: float(x) / n_summed for name, x in sums.items()}, self.world.device)
+                means = mean_over_ranks({name: float(x) / n_summed for name, x in sums.items()}, self.world.device)
                 means |= {"lr": lr, "time/step": (time.perf_counter() - since) / n_summed, "bad_steps": p.n_bad_steps}
                 log.log(p.step, means)
                 sums.clear()
@@ -161,12 +161,12 @@ class Trainer:
         """The share of the run that is over, the same on all ranks; see `TrainerConfig.passed`."""
         seconds = self.progress.seconds
         if self.config.minutes:
-            seconds = mean_of({"seconds": seconds}, self.world.device)["seconds"]
+            seconds = mean_over_ranks({"seconds": seconds}, self.world.device)["seconds"]
         return self.config.passed(self.progress.step, seconds)
 
     def _stopped(self) -> int:
         """The signal that asked any rank to stop, if one did."""
-        if number := largest_of(self.stop, self.world.device):  # a signal may come while they are compared
+        if number := max_over_ranks(self.stop, self.world.device):  # a signal may come while they are compared
             self.stop = number
         return self.stop
 
@@ -226,7 +226,7 @@ class Trainer:
         if self.world.is_main:
             log.log_validation(p.step, validation)
             if judge != NONE and judge not in validation.metrics:
-                log.say(f"step {p.step}: validation gave no {judge} to judge by (is data.valid given?): no {BEST}/")
+                log.info(f"step {p.step}: validation gave no {judge} to judge by (is data.valid given?): no {BEST}/")
             value = validation.metrics.get(judge, -math.inf)
             if value > (p.best if p.best_metric in ("", judge) else -math.inf):
                 p.best, p.best_metric = value, judge
@@ -307,7 +307,7 @@ class Trainer:
         kept, self.progress = p, self.progress
         self.progress.batch, self.progress.n_bad_steps = kept.batch, kept.n_bad_steps  # other data than last time
         self.progress.n_rollbacks = kept.n_rollbacks + 1
-        log.say(f"{self.config.max_bad_steps} bad steps in a row: back to step {self.progress.step}, with other data")
+        log.info(f"{self.config.max_bad_steps} bad steps in a row: back to step {self.progress.step}, with other data")
         return self.progress
 
     def _generator(self, rank: int | None) -> torch.Generator:

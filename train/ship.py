@@ -87,8 +87,8 @@ def ship(run: Path, out: Path, description: str, data: str, results: str) -> Non
         facts=_codec_facts(config) if task == "codec" else _tts_facts(config),
         batch=f"{size} clips of {settings.data.crop_s:g} s" if task == "codec" else f"{size} packed rows",
         steps=progress.step, seed=settings.seed, commit=start["commit"][:12],
-        command="python -m train " + " ".join(map(_without_folders, start["command"][1:])),
-        init=_shown(settings.model.init), data=data, results=results,
+        command="python -m train " + " ".join(map(_strip_setting, start["command"][1:])),
+        init=_strip_folders(settings.model.init), data=data, results=results,
     )  # fmt: skip
     with atomic_file(out / "README.md") as new:
         new.write_text(card)
@@ -106,13 +106,13 @@ def _tts_facts(c: TTSConfig) -> str:
     )
 
 
-def _without_folders(setting: str) -> str:
+def _strip_setting(setting: str) -> str:
     """`data.train=/where/it/was/train.jsonl` as `data.train=train.jsonl`: where things were is nobody's business."""
     name, _, value = setting.partition("=")
-    return f"{name}={_shown(value)}" if value else setting
+    return f"{name}={_strip_folders(value)}" if value else setting
 
 
-def _shown(value: str | None) -> str:
+def _strip_folders(value: str | None) -> str:
     """A value whose paths are without their folders."""
     return re.sub(r"(?<![\w.])/[^,:{}\[\]]+", lambda path: Path(path[0]).name, str(value))
 

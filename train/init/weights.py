@@ -8,7 +8,7 @@ from codec.model import Codec
 FRESH = ("transform", "random")
 
 
-def fresh_start(init: str, init_encoder: str, original: Codec | None) -> str:
+def encoder_start(init: str, init_encoder: str, original: Codec | None) -> str:
     """How the encoder starts, one of `FRESH`, or empty for the weights of `original`, the checkpoint `init` if any.
 
     Raises:
@@ -22,7 +22,7 @@ def fresh_start(init: str, init_encoder: str, original: Codec | None) -> str:
     return init_encoder or ("" if original.has_encoder else FRESH[0])
 
 
-def take_weights(codec: Codec, original: Codec, name: str, with_encoder: bool) -> None:
+def copy_weights(codec: Codec, original: Codec, name: str, with_encoder: bool) -> None:
     """Give `codec` the weights of `original`, which is called `name`; without its encoder's, `codec` keeps its own.
 
     Raises:

@@ -26,8 +26,8 @@ class AdversarialLoss:
 
     def __call__(self, x: Pass) -> dict[str, Tensor]:
         """The codec's losses, which leave the discriminators alone; their own is logged, its gradients taken."""
-        output, target = self.show(x.waveform, x.target, x.generator)
-        chosen = self.choose(x.step)
+        output, target = self.crop(x.waveform, x.target, x.generator)
+        chosen = self.sample(x.step)
         real, fake = split_maps(x.networks["discriminators"](torch.cat([target, output.detach()]), chosen))
         x.log["loss/discriminator"] = discriminator_hinge(real, fake)
         (x.scale * x.log["loss/discriminator"]).backward()
@@ -35,14 +35,14 @@ class AdversarialLoss:
         maps = functional_call(self.discriminators, frozen, (output, chosen))
         return {"feature": feature_distance(real, maps), "adversarial": generator_hinge(maps)}
 
-    def show(self, output: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def crop(self, output: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A crop of a reconstruction and its original, each `[B, L]`, the same of all items."""
         length = round(self.config.crop_s * self.sample_rate) or target.shape[1]
         spare = max(0, target.shape[1] - length)
         start = int(torch.randint(spare + 1, (), generator=generator, device=target.device))
         return output[:, start : start + length], target[:, start : start + length]
 
-    def choose(self, step: int) -> list[int]:
+    def sample(self, step: int) -> list[int]:
         """The discriminators of a step, the same on every rank."""
         order = torch.randperm(self.config.n, generator=torch.Generator().manual_seed(step))
         return sorted(order[: self.config.n_sampled or self.config.n].tolist())

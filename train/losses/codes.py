@@ -14,7 +14,7 @@ N_MEASURED = 1024  # entries whose nearest neighbours are looked for
 
 
 def make(setup: Setup) -> Term:
-    made = setup.made
+    made = setup.synthetic
     if made is None:
         raise ValueError(
             "loss.terms.codes.weight: there are no made pairs to learn from; give data.made_share, or set it to 0"

@@ -84,7 +84,7 @@ class ControlLoss(nn.Module):
 
         Returns them, and how voiced the end of each patch is, `[B, T]` from 0 to 1.
         """
-        at_ends = [(x + np.roll(x, -1, axis=1)) / 2 for x in continuous_pitch(f0.cpu().numpy())]
+        at_ends = [(x + np.roll(x, -1, axis=1)) / 2 for x in interpolate_unvoiced(f0.cpu().numpy())]
         log_f0, voiced = (torch.from_numpy(x).to(waveform.device) for x in at_ends)
         voiced = voiced.float()
         gain = (self._power(waveform, self.envelope_window) @ self.envelope_bands + POWER_FLOOR).log() / 2
@@ -122,7 +122,7 @@ class ControlLoss(nn.Module):
         return torch.view_as_real(torch.fft.rfft(frames * window, n_fft)).square().sum(-1)
 
 
-def continuous_pitch(f0: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def interpolate_unvoiced(f0: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Pitches `[B, T]` in Hz, 0 without a voice, to log2 with straight lines across gaps; and where voiced."""
     voiced = f0 > 0
     log_f0 = np.full(f0.shape, math.log2(UNVOICED_PITCH))

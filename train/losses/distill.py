@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from codec.config import CodecConfig
 from train.losses.config import DistillConfig
 from train.losses.ctc import CTCHead
-from train.losses.heard import Heard, WhisperHead
+from train.losses.teacher import TeacherStates, WhisperHead
 from train.losses.terms import Pass, Setup, Term
 
 
@@ -20,7 +20,7 @@ def make(setup: Setup) -> Term:
 
     def compute(x: Pass) -> dict[str, Tensor]:
         embedding, batch = x.output.quantized.z[..., :n], x.batch
-        loss = x.networks["distillation"](embedding, x.target, batch.lengths, batch.texts, batch.heard)
+        loss = x.networks["distillation"](embedding, x.target, batch.lengths, batch.texts, batch.teacher_states)
         return {"semantic": loss}
 
     distillation = make_distillation(setup.loss.distill, setup.config)
@@ -46,7 +46,7 @@ class Distillation(nn.Module):
         waveform: Tensor,
         lengths: Tensor,
         texts: list[str | None],
-        heard: list[Heard | None] | None = None,
+        heard: list[TeacherStates | None] | None = None,
     ) -> Tensor:
         """The scalar loss, 0 if no item counts.
 
@@ -93,8 +93,8 @@ def make_distillation(config: DistillConfig, codec_config: CodecConfig) -> Disti
         sizes = dim, codec_config.sample_rate, codec_config.hop_length
         if config.width:
             return Distillation(WhisperHead(config.width, *sizes))
-        from train.losses.whisper import Listener  # transformers is optional and slow to load
+        from train.losses.whisper import WhisperTeacher  # transformers is optional and slow to load
 
-        listener = Listener(config.whisper, codec_config.sample_rate, config.max_text_tokens)
-        return Distillation(WhisperHead(listener.width, *sizes, listener))
+        teacher = WhisperTeacher(config.whisper, codec_config.sample_rate, config.max_text_tokens)
+        return Distillation(WhisperHead(teacher.width, *sizes, teacher))
     return Distillation()

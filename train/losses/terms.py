@@ -60,7 +60,7 @@ class Setup:
 
     config: CodecConfig
     loss: CodecLossConfig
-    made: Callable[[Pass], Tensor] | None = None  # the loss of made pairs, see `train.tasks.made`
+    made: Callable[[Pass], Tensor] | None = None  # the loss of made pairs, see `train.tasks.synthetic`
 
 
 def make_terms(setup: Setup) -> list[Term]:

@@ -2,7 +2,7 @@
 
 Whisper writes down what it hears. Its cross-attention says where in the audio each token of that
 text is, and the last decoder layer's states say what the token means there. The codec's semantic
-embedding, averaged over a token's place, must point the way of that state: see `train.losses.heard`.
+embedding, averaged over a token's place, must point the way of that state: see `train.losses.teacher`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneratio
 from transformers.modeling_outputs import BaseModelOutput
 
 from codec.checkpoint.hub import resolve
-from train.losses.heard import POSITIONS_PER_SECOND, Heard, token_attention
+from train.losses.teacher import POSITIONS_PER_SECOND, TeacherStates, token_attention
 
 # Of a Whisper; large ones are cut into shards.
 FILES = (
@@ -32,7 +32,7 @@ _TOKENS_PER_SECOND = 15  # nobody says more: beyond, it repeats itself
 PADDING_S = 6.0
 
 
-def load_teacher(name: str) -> tuple[WhisperForConditionalGeneration, WhisperFeatureExtractor]:
+def load_whisper(name: str) -> tuple[WhisperForConditionalGeneration, WhisperFeatureExtractor]:
     """A frozen Whisper and its feature extractor, from a folder or the hub.
 
     Raises:
@@ -62,7 +62,7 @@ def alignment_heads(teacher: WhisperForConditionalGeneration) -> list[tuple[int,
     return [(i, j) for i, j in listed or [(i, j) for i in range(n_layers // 2, n_layers) for j in range(n_heads)]]
 
 
-class Listener:
+class WhisperTeacher:
     """A frozen Whisper, its feature extractor, and how to read what it hears.
 
     Args:
@@ -75,12 +75,12 @@ class Listener:
     """
 
     def __init__(self, name: str, sample_rate: int, max_text_tokens: int = 128) -> None:
-        self.teacher, self.extractor = load_teacher(name)
+        self.model, self.extractor = load_whisper(name)
         self.sample_rate = sample_rate
-        self.max_text_tokens = min(max_text_tokens, self.teacher.config.max_target_positions - _PROMPT_TOKENS)
-        self.width: int = self.teacher.config.d_model
-        self.heads = alignment_heads(self.teacher)
-        positions_per_second = self.teacher.config.max_source_positions / self.extractor.chunk_length
+        self.max_text_tokens = min(max_text_tokens, self.model.config.max_target_positions - _PROMPT_TOKENS)
+        self.width: int = self.model.config.d_model
+        self.heads = alignment_heads(self.model)
+        positions_per_second = self.model.config.max_source_positions / self.extractor.chunk_length
         if positions_per_second != POSITIONS_PER_SECOND:
             raise ValueError(
                 f"whisper = {name!r}: {positions_per_second:g} positions a second, expected {POSITIONS_PER_SECOND}; "
@@ -116,13 +116,13 @@ class Listener:
         return (mel.maximum(mel.amax((1, 2), keepdim=True) - 8) + 4) / 4
 
     @torch.no_grad()
-    def listen(
+    def transcribe(
         self,
         waveform: Tensor,
         lengths: Tensor,
         padding_s: float | None = None,
         languages: list[str | None] | None = None,
-    ) -> list[Heard]:
+    ) -> list[TeacherStates]:
         """What the teacher hears in each item of `[B, L]`: decoded greedily, then read again for its insides.
 
         Args:
@@ -135,7 +135,7 @@ class Listener:
         Raises:
             ValueError: an item is longer than Whisper can hear.
         """
-        teacher, lengths = self.teacher.to(waveform.device), lengths.to(waveform.device)  # type: ignore[arg-type]
+        teacher, lengths = self.model.to(waveform.device), lengths.to(waveform.device)  # type: ignore[arg-type]
         config = teacher.generation_config
         with torch.autocast(waveform.device.type, enabled=False):
             features = self.features(waveform, lengths, padding_s)
@@ -169,19 +169,19 @@ class Listener:
             n_positions = math.ceil(length / self.sample_rate * POSITIONS_PER_SECOND)
             attention = token_attention(weights[i][:, started[i], :n_positions])[is_text[i][started[i]]]
             states = decoded.last_hidden_state[i][is_text[i]].float()
-            heard.append(Heard(predicted[i][is_text[i]], states, attention))
+            heard.append(TeacherStates(predicted[i][is_text[i]], states, attention))
         return heard
 
     def _prompt(self, encoded: BaseModelOutput, languages: list[str | None] | None) -> dict[str, Any]:
         """What `generate` must be told about task and language."""
-        config: Any = self.teacher.generation_config
+        config: Any = self.model.generation_config
         if not getattr(config, "is_multilingual", False):
             return {}
         if not languages:
             return {"task": "transcribe"}
         names = [f"<|{(language or '').split('-')[0].lower()}|>" for language in languages]
         if any(name not in config.lang_to_id for name in names):  # it guesses for all of a batch or for none
-            guesses = self.teacher.detect_language(encoder_outputs=encoded).tolist()
+            guesses = self.model.detect_language(encoder_outputs=encoded).tolist()
             by_id = {number: name for name, number in config.lang_to_id.items()}
             names = [n if n in config.lang_to_id else by_id[i] for n, i in zip(names, guesses, strict=True)]
         return {"task": "transcribe", "language": names}

@@ -66,10 +66,10 @@ def compose_run(overrides: Sequence[str]) -> AnyRun:
             config = compose("train", ["run_dir=''", *overrides])
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(" ".join(advice(error, overrides).split())) from error
-    return typed(config, overrides)
+    return to_run(config, overrides)
 
 
-def typed(config: DictConfig, overrides: Sequence[str]) -> AnyRun:
+def to_run(config: DictConfig, overrides: Sequence[str]) -> AnyRun:
     """The run of composed settings; `overrides` are those of the command line.
 
     Raises:

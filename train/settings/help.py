@@ -24,7 +24,7 @@ SECTIONS = (  # what a group of settings is, by task where that matters, and the
     ("optim", "", "train.settings.config.OptimConfig"),
     ("logger", "", "train.settings.config.LoggerConfig"),
     ("model", "codec", "codec.config.CodecConfig"),
-    ("data", "codec", "train.data.audio.made.MadeDataConfig"),
+    ("data", "codec", "train.data.audio.synthetic.SyntheticDataConfig"),
     ("loss", "codec", "train.losses.config.CodecLossConfig"),
     ("model", "tts or dpo", "codec.tts.config.TTSConfig"),
     ("data", "tts", "train.data.tokens.sequences.SpeechDataConfig"),
@@ -60,12 +60,12 @@ class Setting:
 def text() -> str:
     """The whole help."""
     parts = [USAGE, "Experiments:\n" + "\n".join(_experiments()), "Groups:\n" + "\n".join(_groups())]
-    parts.append("The run:\n" + "\n".join(_line(name, value, about) for name, value, about in _common()))
+    parts.append("The run:\n" + "\n".join(_format_line(name, value, about) for name, value, about in _run_settings()))
     for group, task, path in SECTIONS:
         module, _, cls = path.rpartition(".")
-        lines = [_shown(f"{group}.{s.name}", s) for s in settings(module, cls)]
+        lines = [_format_setting(f"{group}.{s.name}", s) for s in settings(module, cls)]
         if group == "model":
-            lines = [*(_line(f"model.{name}", "", about) for name, about in INIT[task].items()), *lines]
+            lines = [*(_format_line(f"model.{name}", "", about) for name, about in INIT[task].items()), *lines]
         title = f"{group}{f', task {task}' if task else ''}: {_summary(module, cls)}"
         parts.append("\n".join([*textwrap.wrap(title, WIDTH), *lines]))
     return "\n\n".join(parts)
@@ -77,7 +77,7 @@ def settings(module: str, cls: str) -> list[Setting]:
     node = _classes(tree)[cls]
     found: dict[str, Setting] = {}
     for base in reversed(node.bases):  # as dataclasses collect fields
-        for home in _homes(module, ast.unparse(base)):
+        for home in _find_dataclasses(module, ast.unparse(base)):
             found |= {s.name: s for s in settings(*home)}
     expected = _expected(node, constants)
     for field in node.body:
@@ -85,24 +85,24 @@ def settings(module: str, cls: str) -> list[Setting]:
             continue
         name, kind = field.target.id, ast.unparse(field.annotation)
         kind = ast.unparse(constants[kind]) if kind in constants else kind
-        if homes := _homes(module, kind):
+        if homes := _find_dataclasses(module, kind):
             changes, prefix = _changes(field.value), f"{name}.NAME" if kind.startswith("dict") else name
-            for setting in _of_kinds([settings(*home) for home in homes]):
-                found[f"{prefix}.{setting.name}"] = _inside(setting, prefix, changes.get(setting.name))
+            for setting in _merge_kinds([settings(*home) for home in homes]):
+                found[f"{prefix}.{setting.name}"] = _nest(setting, prefix, changes.get(setting.name))
         else:
             lines = range(field.lineno, (field.end_lineno or field.lineno) + 1)
             meaning = " ".join(comments[line] for line in lines if line in comments)
-            told = Setting(name, kind, _default(field.value), meaning, "; ".join(expected[name]) or _choices(kind))
-            found[name] = _as_before(told, found.get(name, told))
+            own = Setting(name, kind, _default(field.value), meaning, "; ".join(expected[name]) or _choices(kind))
+            found[name] = _inherit(own, found.get(name, own))
     return list(found.values())
 
 
-def _as_before(setting: Setting, before: Setting) -> Setting:
+def _inherit(setting: Setting, before: Setting) -> Setting:
     """A setting with what the class that a class inherits from says of it, where it says nothing itself."""
     return replace(setting, meaning=setting.meaning or before.meaning, expected=setting.expected or before.expected)
 
 
-def _of_kinds(options: list[list[Setting]]) -> list[Setting]:
+def _merge_kinds(options: list[list[Setting]]) -> list[Setting]:
     """The settings of one of several dataclasses, that `kind` chooses: what not all of them have says which does."""
     if len(options) == 1:
         return options[0]
@@ -116,7 +116,7 @@ def _of_kinds(options: list[list[Setting]]) -> list[Setting]:
     return list(found.values())
 
 
-def _inside(setting: Setting, name: str, default: str | None) -> Setting:
+def _nest(setting: Setting, name: str, default: str | None) -> Setting:
     return replace(setting, name=f"{name}.{setting.name}", default=setting.default if default is None else default)
 
 
@@ -127,9 +127,9 @@ def _changes(value: ast.expr | None) -> dict[str, str]:
     return {str(keyword.arg): _default(keyword.value) for call in calls for keyword in call.keywords}
 
 
-def _shown(name: str, setting: Setting) -> str:
+def _format_setting(name: str, setting: Setting) -> str:
     known = f" ({setting.expected})" if setting.expected else ""
-    return _line(name, setting.default, setting.meaning + known)
+    return _format_line(name, setting.default, setting.meaning + known)
 
 
 def _choices(kind: str) -> str:
@@ -137,7 +137,7 @@ def _choices(kind: str) -> str:
     return choices.group(1).replace("'", "") if choices else ""
 
 
-def _line(name: str, value: str, about: str) -> str:
+def _format_line(name: str, value: str, about: str) -> str:
     head = f"  {name}={value}" if value else f"  {name}"
     lines = textwrap.wrap(about, WIDTH - COLUMN)
     if len(head) < COLUMN and lines:
@@ -148,7 +148,7 @@ def _line(name: str, value: str, about: str) -> str:
 def _experiments() -> Iterator[str]:
     for path in sorted((ROOT / "conf/experiment").glob("*.yaml")):
         comments = re.findall(r"^# (?!@)(.*)$", path.read_text(), flags=re.MULTILINE)
-        yield _line(path.stem, "", " ".join(comments).partition(". ")[0].partition("    ")[0].rstrip("."))
+        yield _format_line(path.stem, "", " ".join(comments).partition(". ")[0].partition("    ")[0].rstrip("."))
 
 
 def _groups() -> Iterator[str]:
@@ -159,10 +159,10 @@ def _groups() -> Iterator[str]:
         "logger": ["base"],
     }
     for group, names in registered.items():
-        yield _line(group, "", ", ".join([*names, *(p.stem for p in sorted((ROOT / "conf" / group).glob("*.yaml")))]))
+        yield _format_line(group, "", ", ".join([*names, *(p.stem for p in sorted((ROOT / "conf" / group).glob("*.yaml")))]))
 
 
-def _common() -> list[tuple[str, str, str]]:
+def _run_settings() -> list[tuple[str, str, str]]:
     """Settings of conf/train.yaml itself, with the comments beside them."""
     return re.findall(r"^(\w+): (\S+) +# (.*)$", (ROOT / "conf/train.yaml").read_text(), flags=re.MULTILINE)
 
@@ -188,23 +188,23 @@ def _classes(tree: ast.Module) -> dict[str, ast.ClassDef]:
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
-def _homes(module: str, kind: str) -> list[tuple[str, str]]:
+def _find_dataclasses(module: str, kind: str) -> list[tuple[str, str]]:
     """Where the settings dataclasses are defined that an annotation in a module names; none for any other one."""
     inner = re.fullmatch(r"dict\[str, (\w+)\]", kind)
     names = (inner.group(1) if inner else kind).split(" | ")
     if not all(name.endswith("Config") for name in names):
         return []
-    return [home for name in names for home in _homes_of(module, name)]
+    return [home for name in names for home in _find_dataclass(module, name)]
 
 
-def _homes_of(module: str, name: str) -> list[tuple[str, str]]:
+def _find_dataclass(module: str, name: str) -> list[tuple[str, str]]:
     tree, _, constants = _source(module)
     if name in _classes(tree):
         return [(module, name)]
     if name in constants:
-        return _homes(module, ast.unparse(constants[name]))
+        return _find_dataclasses(module, ast.unparse(constants[name]))
     imports = (node for node in tree.body if isinstance(node, ast.ImportFrom))
-    return _homes_of(next(str(node.module) for node in imports if name in {a.name for a in node.names}), name)
+    return _find_dataclass(next(str(node.module) for node in imports if name in {a.name for a in node.names}), name)
 
 
 def _summary(module: str, cls: str) -> str:
@@ -269,10 +269,10 @@ def _words(node: ast.expr) -> str:
         return str(node.value)
     if not isinstance(node, ast.JoinedStr):
         return ""
-    words = "".join(str(v.value) if isinstance(v, ast.Constant) else f"<{_inner(v)}>" for v in node.values)
+    words = "".join(str(v.value) if isinstance(v, ast.Constant) else f"<{_expression(v)}>" for v in node.values)
     words = re.sub(r"<(\w+)>", r"\1", re.sub(r"(\w+) = <\1>", r"\1", words))
     return "" if "<" in words else words
 
 
-def _inner(node: ast.expr) -> str:
+def _expression(node: ast.expr) -> str:
     return ast.unparse(node.value).removeprefix("self.") if isinstance(node, ast.FormattedValue) else ""

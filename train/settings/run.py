@@ -10,7 +10,7 @@ from typing import Any, Literal
 from codec.config import CodecConfig
 from codec.settings import coerce, read, require
 from codec.tts.config import TTSConfig
-from train.data.audio.made import MadeDataConfig
+from train.data.audio.synthetic import SyntheticDataConfig
 from train.data.pairs.dataset import PreferenceDataConfig
 from train.data.tokens.sequences import SpeechDataConfig
 from train.losses.config import CodecLossConfig, DPOLossConfig, TTSLossConfig
@@ -55,7 +55,7 @@ class CodecRun(RunConfig):
     init: str = "transform"
     init_encoder: str = ""
     model: CodecConfig
-    data: MadeDataConfig
+    data: SyntheticDataConfig
     loss: CodecLossConfig = field(default_factory=CodecLossConfig)
 
 

@@ -27,13 +27,13 @@ class Task(Protocol):
     Attributes:
         networks: everything with trained weights, by name; each gets an optimizer.
         main: the name of the network that is averaged, validated and exported.
-        judges: the metrics of a validation by which the best model may be kept: higher is better.
+        best_metrics: the metrics of a validation by which the best model may be kept: higher is better.
         parallel: what to call in place of `networks` in training; set by the loop.
     """
 
     networks: dict[str, nn.Module]
     main: str
-    judges: Sequence[str]
+    best_metrics: Sequence[str]
     parallel: dict[str, Callable[..., Any]]
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[Any]:

@@ -27,21 +27,21 @@ from eval.metrics.registry import DEFAULT, make_metric
 from eval.metrics.semantic_asr import save_head
 from eval.score import Job, columns_of, failures, score_each
 from train.data.audio.crops import Batch, CropDataset, DataConfig
-from train.data.audio.made import MadeDataConfig
+from train.data.audio.synthetic import SyntheticDataConfig
 from train.data.loader import ValidClip, check_shares, make_loader, valid_clips
 from train.data.manifest import read_manifest
 from train.data.sources import mix
-from train.dist import gather_batch, share
+from train.dist import gather_batch, rank_and_size
 from train.init.freeze import is_frozen
 from train.init.transform import start_as_transform, start_as_vocoder
-from train.init.weights import FRESH, fresh_start, take_weights
+from train.init.weights import FRESH, encoder_start, copy_weights
 from train.losses.config import CodecLossConfig
 from train.losses.controls import ControlLoss
 from train.losses.ctc import CTCHead
 from train.losses.terms import Pass, Setup, make_terms
 from train.settings.run import CodecRun
 from train.tasks.base import Validation
-from train.tasks.made import AGREEMENT, MadePairs
+from train.tasks.synthetic import AGREEMENT, SyntheticPairs
 
 VALID_SECONDS = 8.0
 VALID_AUDIO = 4  # clips to listen to
@@ -80,14 +80,14 @@ class CodecTask:
         init_encoder: str = "",
     ) -> None:
         self.config, self.data, self.loss = codec_config, data, loss
-        check_shares(data.batch_size, share()[1])
+        check_shares(data.batch_size, rank_and_size()[1])
         form = codec_config.sample_rate, codec_config.hop_length
         self.dataset = mix(data.train, seed, lambda path, seed: CropDataset(read_manifest(path), *form, data, seed))
         self.clips: list[ValidClip] = []
         if n_valid and data.valid:
             self.clips = valid_clips(data.valid, codec_config.sample_rate, n_valid, VALID_SECONDS)
         original = None if init in FRESH else load(init).model
-        start = fresh_start(init, init_encoder, original)
+        start = encoder_start(init, init_encoder, original)
         torch.manual_seed(seed)
         self.codec = Codec(codec_config)
         if codec_config.head == "source_filter" and not data.companions:
@@ -104,15 +104,15 @@ class CodecTask:
                 controls, _ = ControlLoss(codec_config).measure(some.waveform, some.f0)
                 start_as_vocoder(self.codec, some.waveform, controls)
         if original is not None:
-            take_weights(self.codec, original, init, with_encoder=not start)
-        self.has_unlike_encoder = original is not None and bool(start)  # unlike what its decoder was trained with
-        self.made: MadePairs | None = None
-        if isinstance(data, MadeDataConfig) and data.made_share:
-            self.made = MadePairs(original, codec_config, data)
+            copy_weights(self.codec, original, init, with_encoder=not start)
+        self.has_fresh_encoder = original is not None and bool(start)  # unlike what its decoder was trained with
+        self.synthetic: SyntheticPairs | None = None
+        if isinstance(data, SyntheticDataConfig) and data.made_share:
+            self.synthetic = SyntheticPairs(original, codec_config, data)
         columns = [column for name in DEFAULT for column in make_metric(name).columns]
-        self.judges = [column.key for column in columns if column.higher_is_better] + ["semantic_perplexity"]
-        self.judges += AGREEMENT if self.made else ()
-        self.terms = make_terms(Setup(codec_config, loss, None if self.made is None else self._made_loss))
+        self.best_metrics = [column.key for column in columns if column.higher_is_better] + ["semantic_perplexity"]
+        self.best_metrics += AGREEMENT if self.synthetic else ()
+        self.terms = make_terms(Setup(codec_config, loss, None if self.synthetic is None else self._synthetic_loss))
         self.networks: dict[str, nn.Module] = {"codec": self.codec}
         for term in self.terms:
             self.networks |= term.networks
@@ -127,18 +127,18 @@ class CodecTask:
         return head if isinstance(head, CTCHead) else None
 
     @classmethod
-    def of(cls, run: CodecRun) -> CodecTask:
+    def from_run(cls, run: CodecRun) -> CodecTask:
         """That of a run."""
         return cls(run.model, run.data, run.loss, run.seed, run.init, run.trainer.n_valid, run.init_encoder)
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[Batch]:
-        if self.has_unlike_encoder and is_frozen(self.codec.encoder):
+        if self.has_fresh_encoder and is_frozen(self.codec.encoder):
             raise ValueError(
                 "trainer.freeze: a fresh encoder beside the decoder of model.init has to learn first, with "
                 "experiment=encoder_only"
             )
-        n_made = 0 if self.made is None else world_size * self.made.per_process(self.codec, world_size)
-        return make_loader(self.dataset, self.data.batch_size - n_made, start, rank, world_size, self.data.num_workers)
+        n_synthetic = 0 if self.synthetic is None else world_size * self.synthetic.per_process(self.codec, world_size)
+        return make_loader(self.dataset, self.data.batch_size - n_synthetic, start, rank, world_size, self.data.num_workers)
 
     def backward(self, batch: Batch, step: int, scale: float, generator: torch.Generator) -> dict[str, Tensor]:
         """Gradients of one batch for all networks, in one pass over each; made pairs are another batch."""
@@ -161,9 +161,9 @@ class CodecTask:
         metrics["data/skipped"] = torch.tensor(float(batch.n_skipped))
         return {name: value.detach() for name, value in metrics.items()}
 
-    def _made_loss(self, x: Pass) -> Tensor:
-        assert self.made is not None
-        return self.made.loss(x.networks["codec"], self.made.per_process(self.codec, share()[1]), x.generator)
+    def _synthetic_loss(self, x: Pass) -> Tensor:
+        assert self.synthetic is not None
+        return self.synthetic.loss(x.networks["codec"], self.synthetic.per_process(self.codec, rank_and_size()[1]), x.generator)
 
     def after_step(self, step: int, generator: torch.Generator) -> dict[str, Any]:
         """Place the codebooks of entries when their time has come, move them with every other step; not if frozen."""
@@ -177,7 +177,7 @@ class CodecTask:
         learns = not all(is_frozen(book) for book in quantizer.books)
         overdue = step > min(self.loss.vq_starts) and not quantizer.started  # its step was skipped
         if learns and (step in self.loss.vq_starts or overdue):
-            quantizer.start(self._many_latents(), generator)
+            quantizer.start(self._collect_latents(), generator)
         elif quantizer.started:
             if learns:
                 metrics["codebook/revived"] = quantizer.learn(latents, generator)
@@ -197,9 +197,9 @@ class CodecTask:
 
     @torch.compiler.set_stance("force_eager")
     @torch.no_grad()
-    def _many_latents(self) -> Tensor:
+    def _collect_latents(self) -> Tensor:
         """`[B, T, D]` with `vq_frames` frames of training data, as the encoder sees them now."""
-        rank, size = share()
+        rank, size = rank_and_size()
         crop_length = self.data.crop_length(self.config.sample_rate, self.config.hop_length)
         n_batches = -(-self.loss.vq_frames * self.config.hop_length // (self.data.batch_size * crop_length))
         batches = islice(self.batches(0, rank, size), n_batches)
@@ -243,8 +243,8 @@ class CodecTask:
             if n:
                 metrics["semantic_perplexity"] = float(stats.perplexity[0])
             metrics["failed"] = len(failures(scored))
-        if self.made is not None:
-            metrics |= self.made.agreement(self.parallel["codec"], waveforms, codes, self.codec.device)
+        if self.synthetic is not None:
+            metrics |= self.synthetic.agreement(self.parallel["codec"], waveforms, codes, self.codec.device)
         if texts:
             metrics["cer"] = jiwer.cer([text for text, _ in texts], [read for _, read in texts])
         return Validation(metrics, audio, pictures, self.config.sample_rate)

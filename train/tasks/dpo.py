@@ -57,7 +57,7 @@ class DPOTask(TTSTask):
         self.preferences = PreferenceDataset(pairs, self.dataset, config.sequence, self.tokenizer, seed)
 
     @classmethod
-    def of(cls, run: DPORun) -> DPOTask:  # type: ignore[override]
+    def from_run(cls, run: DPORun) -> DPOTask:  # type: ignore[override]
         """That of a run.
 
         Raises:

@@ -29,7 +29,7 @@ from train.data.loader import check_shares, make_loader
 from train.data.sources import mix, paths
 from train.data.tokens.sequences import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
 from train.data.tokens.shards import TokenSet
-from train.dist import share
+from train.dist import rank_and_size
 from train.losses.config import TTSLossConfig
 from train.settings.run import TTSRun
 from train.tasks.base import Validation
@@ -70,7 +70,7 @@ class TTSTask:
         n_valid: int = VALID_AUDIO,
     ) -> None:
         self.data, self.loss, self.n_valid = data, loss, n_valid
-        check_shares(data.batch_size, share()[1])
+        check_shares(data.batch_size, rank_and_size()[1])
         token_sets = {path: TokenSet(path) for path in paths(data.train)}
         tokens, *others = token_sets.values()
         if mixed := [other for other in others if other.info.fingerprint != tokens.info.fingerprint]:
@@ -86,7 +86,7 @@ class TTSTask:
             config = pretrained.fit(config)
         else:
             start = None if init == "random" else load_tts(resolve_tts(init))
-            if start and _reading(start[0].config) == _reading(config):
+            if start and _text_settings(start[0].config) == _text_settings(config):
                 self.tokenizer = start[1]
             else:
                 read = (texts_as_read(tokens, config.sequence, config.phonemes) for tokens in token_sets.values())
@@ -99,11 +99,11 @@ class TTSTask:
             max_voice_frames=round(data.reference_s[1] * tokens.info.frame_rate),
         )
         self.model = TTSModel(config)
-        self.judges = ["score", *(["explained"] if isinstance(self.model.acoustic_head, FlowHead) else [])]
+        self.best_metrics = ["score", *(["explained"] if isinstance(self.model.acoustic_head, FlowHead) else [])]
         if init.startswith(HF):
             pretrained.copy_to(self.model, self.tokenizer.special)
         elif start:
-            _take_over(self.model, start[0], init)
+            _copy_weights(self.model, start[0], init)
         self.model.text_embedding.requires_grad_(not loss.freeze_text)
         for module in self.model.modules():
             if isinstance(module, Block):
@@ -129,7 +129,7 @@ class TTSTask:
         self.parallel: dict[str, Any] = dict(self.networks)
 
     @classmethod
-    def of(cls, run: TTSRun) -> TTSTask:
+    def from_run(cls, run: TTSRun) -> TTSTask:
         """That of a run."""
         return cls(run.model, run.data, run.loss, run.seed, run.init, run.trainer.n_valid)
 
@@ -183,7 +183,7 @@ class TTSTask:
         metrics = {name: float(np.mean(values)) for name, values in sums.items()}
         metrics["score"] = -self._total(metrics)
         if acoustic:
-            metrics["explained"] = _explained(torch.cat(acoustic), torch.cat(expected))
+            metrics["explained"] = _explained_variance(torch.cat(acoustic), torch.cat(expected))
         audio, pictures = self._speak()
         return Validation(metrics, audio, pictures, self._codec.config.sample_rate if self.n_valid else 24_000)
 
@@ -227,12 +227,12 @@ class TTSTask:
                     module.compile(dynamic=dynamic)
 
 
-def _reading(config: TTSConfig) -> tuple[bool, int, bool]:
+def _text_settings(config: TTSConfig) -> tuple[bool, int, bool]:
     """What text embeddings depend on."""
     return config.phonemes, config.sequence.window, config.sequence.design == "aligned"
 
 
-def _explained(values: Tensor, expected: Tensor) -> float:
+def _explained_variance(values: Tensor, expected: Tensor) -> float:
     """The share of the variance of values `[N, D]` that expected ones account for."""
     return float(1 - (values - expected).square().sum() / (values - values.mean(0)).square().sum())
 
@@ -253,7 +253,7 @@ def _check_scale(model: TTSModel, tokens: TokenSet) -> None:
         )
 
 
-def _take_over(model: TTSModel, start: TTSModel, name: str) -> None:
+def _copy_weights(model: TTSModel, start: TTSModel, name: str) -> None:
     """Give a model the weights of another, but not those that read another kind of text, or what the other lacks.
 
     Raises:
@@ -262,7 +262,7 @@ def _take_over(model: TTSModel, start: TTSModel, name: str) -> None:
     state = start.state_dict()
     if start.semantic_condition is None:
         state |= {key: tensor for key, tensor in model.state_dict().items() if key.startswith("semantic_condition.")}
-    if _reading(start.config) != _reading(model.config):
+    if _text_settings(start.config) != _text_settings(model.config):
         fresh = ("text_embedding.", "move_head.")
         state = {key: tensor for key, tensor in state.items() if not key.startswith(fresh)}
         state |= {key: tensor for key, tensor in model.state_dict().items() if key.startswith(fresh)}

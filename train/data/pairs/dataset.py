@@ -23,7 +23,7 @@ from codec.files import ESCAPE, atomic_file
 from codec.tensors import write_tensors
 from codec.tts.config import SequenceConfig
 from codec.tts.text.tokenizer import TextTokenizer
-from train.data.sources import Endless
+from train.data.sources import EndlessDataset
 from train.data.tokens.sequences import Sample, SpeechBatch, SpeechDataConfig, arrange, pack
 from train.data.tokens.shards import has_shard, read_index, shard_path
 
@@ -169,7 +169,7 @@ class PreferenceDataset:
     def __init__(
         self,
         pairs: PairSet,
-        speech: Endless[SpeechBatch],
+        speech: EndlessDataset[SpeechBatch],
         sequence: SequenceConfig,
         tokenizer: TextTokenizer,
         seed: int,
@@ -180,8 +180,8 @@ class PreferenceDataset:
     def __getitem__(self, i: int) -> PreferenceItem:
         pair = self.pairs[int(self.order[i % len(self.order)])]
         about = self.sequence, self.tokenizer, pair.voice, pair.line.text
-        winner = arrange_spoken(*about, pair.winner, True, pair.line.winner_moves)
-        loser = arrange_spoken(*about, pair.loser, pair.line.loser_ended, pair.line.loser_moves)
+        winner = arrange_generated(*about, pair.winner, True, pair.line.winner_moves)
+        loser = arrange_generated(*about, pair.loser, pair.line.loser_ended, pair.line.loser_moves)
         if winner is None or loser is None:
             raise ValueError(
                 f"pair {pair.line.id}: a speech ends before its text is read; the pairs were made by a model with "
@@ -198,7 +198,7 @@ class PreferenceDataset:
         return PreferenceBatch(self.speech.collate([item.row for item in items]), rows, speeches)
 
 
-def arrange_spoken(
+def arrange_generated(
     sequence: SequenceConfig,
     tokenizer: TextTokenizer,
     voice: Tensor,

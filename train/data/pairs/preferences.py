@@ -30,7 +30,7 @@ from eval.command import command, tells_mistakes
 from eval.metrics.asr import plain
 from eval.metrics.base import SynthesisPair
 from eval.progress import progress
-from train.data.pairs.dataset import COMMAND, Pair, PairLine, arrange_spoken, read_lines, write_pairs
+from train.data.pairs.dataset import COMMAND, Pair, PairLine, arrange_generated, read_lines, write_pairs
 from train.data.pairs.ranking import WEIGHTS, choose, make_measures
 from train.data.tokens.sequences import SpeechDataConfig, SpeechDataset
 from train.data.tokens.shards import TokenSet, has_shard, open_folder
@@ -179,7 +179,7 @@ class PairMaker:
     def _pair(self, target: int, candidates: list[Candidate]) -> Pair | None:
         line, voice, text = self.speech.tokens.lines[target], self._voice(target), self.speech.text(target)
         about = self.tts.config.sequence, self.tokenizer, voice, text
-        whole = [c for c in candidates if arrange_spoken(*about, c.codes, c.ended, c.moves) is not None]
+        whole = [c for c in candidates if arrange_generated(*about, c.codes, c.ended, c.moves) is not None]
         reference, *outputs = (self._decode(codes) for codes in (voice, *(c.codes for c in whole)))
         rate = self.codec.config.sample_rate
         words = as_read(line.text or "", line.language or "en", phonemes=False)  # recognisers hear no phonemes

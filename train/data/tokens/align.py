@@ -26,7 +26,7 @@ from eval.command import command, tells_mistakes
 from eval.progress import progress
 from train.data.tokens.alignment import INDEX, Alignment, durations, write_alignments
 from train.data.tokens.shards import TokenInfo, TokenLine, TokenSet, write_index
-from train.data.tokens.tokenize import cut
+from train.data.tokens.tokenize import split_by_size
 
 BLANK = 0  # among the symbols; characters follow
 STEPS_PER_FRAME = 4  # of CTC: 50 Hz at 12.5 frames per second, above the rate of characters
@@ -58,7 +58,7 @@ class AlignConfig:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected a positive number")
 
 
-class Speller(nn.Module):
+class Recognizer(nn.Module):
     """Codes `[B, K, T]` -> log-probabilities `[B, T * STEPS_PER_FRAME, n_symbols]` of what is said, by convolutions."""
 
     def __init__(
@@ -80,25 +80,25 @@ class Speller(nn.Module):
         codes = codes.transpose(1, 2)
         x = self.dropout(self.entries(codes[..., ~self.ordinal] + self.offsets.to(codes.device)).sum(2))
         if self.training:
-            x = x * _kept(x, ENTRY_DROPOUT)
+            x = x * _keep_mask(x, ENTRY_DROPOUT)
         if self.levels is not None:
             values = codes[..., self.ordinal] * 2 / self.steps.to(codes.device) - 1
             x = x + self.levels(values + NOISE * torch.randn_like(values) if self.training else values)
         if self.training:
-            kept = _kept(x, FRAME_DROPOUT)
+            kept = _keep_mask(x, FRAME_DROPOUT)
             x = x * kept * F.pad(kept[:, :-1], (0, 0, 1, 0), value=True)
         for norm, layer in zip(self.norms, self.layers, strict=True):
             x = x + self.dropout(F.gelu(layer(norm(x).transpose(1, 2)))).transpose(1, 2)
         return self.out(x).unflatten(2, (STEPS_PER_FRAME, -1)).flatten(1, 2).log_softmax(2)
 
 
-def _kept(x: Tensor, share: float) -> Tensor:
+def _keep_mask(x: Tensor, share: float) -> Tensor:
     """`[B, T, 1]` bool for `[B, T, D]`: false at a random share of frames."""
     return torch.rand(*x.shape[:2], 1, device=x.device) >= share
 
 
 @dataclass(frozen=True)
-class Spelled:
+class Example:
     """An utterance to align."""
 
     index: int  # in the token set
@@ -108,7 +108,7 @@ class Spelled:
 
 
 @dataclass(frozen=True)
-class Aligned:
+class AlignResult:
     """What became of a folder."""
 
     n_aligned: int  # utterances
@@ -116,7 +116,7 @@ class Aligned:
     cer: float  # errors of the network per character where it is not told the text; nan if nothing was aligned
 
 
-def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> list[Aligned]:
+def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> list[AlignResult]:
     """Align all utterances of token folders, with a network that learns from the first, and write that beside them.
 
     Raises:
@@ -129,39 +129,39 @@ def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> list[Ali
     texts = [[_text(line, config.phonemes) for line in tokens.lines] for tokens in sets]
     characters = ["", *sorted(set().union(*texts[0]))]  # by symbol
     alphabet = {c: symbol for symbol, c in enumerate(characters) if symbol != BLANK}
-    spelled = [list(_spelled(*both, alphabet)) for both in zip(sets, texts, strict=True)]
-    if not spelled[0]:
+    examples = [list(_examples(*both, alphabet)) for both in zip(sets, texts, strict=True)]
+    if not examples[0]:
         raise ValueError(f"{folders[0]}: no recording with a text that fits into its time")
-    model = fit(spelled[0], sets[0].info, len(characters), config)
+    model = fit(examples[0], sets[0].info, len(characters), config)
     results = []
-    for tokens, utterances in zip(sets, spelled, strict=True):
+    for tokens, utterances in zip(sets, examples, strict=True):
         alignments: list[Alignment | None] = [None] * len(tokens)
-        heard = []
+        decoded = []
         for u in progress(utterances, desc=f"aligning {tokens.folder}"):
             log_probs = _log_probs(model, u)
-            frames = [step // STEPS_PER_FRAME for step in starts(log_probs, u.symbols)]
+            frames = [step // STEPS_PER_FRAME for step in character_starts(log_probs, u.symbols)]
             alignments[u.index] = Alignment(u.text, durations(frames, u.codes.shape[1]))
-            heard.append("".join(characters[symbol] for symbol in likeliest(log_probs)))
+            decoded.append("".join(characters[symbol] for symbol in greedy_decode(log_probs)))
         (tokens.folder / INDEX).unlink(missing_ok=True)  # until all are of one kind again
         for number, (start, stop) in enumerate(pairwise(tokens.shard_edges)):
             write_alignments(tokens.folder, number, alignments[start:stop])
         write_index(tokens.folder, asdict(config) | {"n_shards": len(tokens.shard_edges) - 1}, INDEX)
-        cer = float(jiwer.cer([u.text for u in utterances], heard)) if utterances else math.nan
-        results.append(Aligned(len(utterances), len(tokens) - len(utterances), cer))
+        cer = float(jiwer.cer([u.text for u in utterances], decoded)) if utterances else math.nan
+        results.append(AlignResult(len(utterances), len(tokens) - len(utterances), cer))
     return results
 
 
-def fit(spelled: Sequence[Spelled], info: TokenInfo, n_symbols: int, config: AlignConfig) -> Speller:
+def fit(examples: Sequence[Example], info: TokenInfo, n_symbols: int, config: AlignConfig) -> Recognizer:
     """A network that spells these utterances; the same seed gives the same one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return _fit(spelled, info, n_symbols, config)
+        return _fit(examples, info, n_symbols, config)
 
 
-def _fit(spelled: Sequence[Spelled], info: TokenInfo, n_symbols: int, config: AlignConfig) -> Speller:
+def _fit(examples: Sequence[Example], info: TokenInfo, n_symbols: int, config: AlignConfig) -> Recognizer:
     rng = np.random.default_rng(config.seed)
-    model = Speller(info.codebook_sizes, info.ordinal, n_symbols, config.dim, config.n_layers).to(config.device)
-    batches = list(_batches(spelled, config.batch_frames))
+    model = Recognizer(info.codebook_sizes, info.ordinal, n_symbols, config.dim, config.n_layers).to(config.device)
+    batches = list(_batches(examples, config.batch_frames))
     optimizer = torch.optim.AdamW(model.parameters(), config.lr, weight_decay=0.01)
     n_steps = config.epochs * len(batches)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=n_steps)
@@ -169,7 +169,7 @@ def _fit(spelled: Sequence[Spelled], info: TokenInfo, n_symbols: int, config: Al
         for _ in range(config.epochs):
             for i in rng.permutation(len(batches)):
                 batch = batches[i]
-                log_probs, n_out = _spell(model, batch)
+                log_probs, n_out = _recognize(model, batch)
                 symbols = torch.cat([u.symbols for u in batch])
                 n_symbols_each = torch.tensor([len(u.symbols) for u in batch])
                 loss = F.ctc_loss(log_probs.transpose(0, 1), symbols.to(config.device), n_out, n_symbols_each)
@@ -183,36 +183,36 @@ def _fit(spelled: Sequence[Spelled], info: TokenInfo, n_symbols: int, config: Al
     return model.eval()
 
 
-def starts(log_probs: Tensor, symbols: Tensor) -> list[int]:
+def character_starts(log_probs: Tensor, symbols: Tensor) -> list[int]:
     """The CTC step in which each of the symbols `[N]` begins, by log-probabilities `[S, n_symbols]`."""
     path, _ = torchaudio.functional.forced_align(log_probs[None], symbols[None].int(), blank=BLANK)
     before = F.pad(path[0, :-1], (1, 0), value=BLANK)
     return ((path[0] != BLANK) & (path[0] != before)).nonzero()[:, 0].tolist()
 
 
-def likeliest(log_probs: Tensor) -> list[int]:
+def greedy_decode(log_probs: Tensor) -> list[int]:
     """Symbols by log-probabilities `[S, n_symbols]`, step by step."""
     return [symbol for symbol in log_probs.argmax(1).unique_consecutive().tolist() if symbol != BLANK]
 
 
 @torch.inference_mode()
-def _log_probs(model: Speller, utterance: Spelled) -> Tensor:
+def _log_probs(model: Recognizer, utterance: Example) -> Tensor:
     """`[S, n_symbols]` on the CPU."""
-    return _spell(model, [utterance])[0][0].cpu()
+    return _recognize(model, [utterance])[0][0].cpu()
 
 
-def _spell(model: Speller, batch: Sequence[Spelled]) -> tuple[Tensor, Tensor]:
+def _recognize(model: Recognizer, batch: Sequence[Example]) -> tuple[Tensor, Tensor]:
     """Log-probabilities `[B, S, n_symbols]` of a batch, and how many of the S steps are each utterance's."""
     codes = pad_sequence([u.codes.T for u in batch], batch_first=True).transpose(1, 2)  # [B, K, T]
     return model(codes.to(model.out.weight.device)), torch.tensor([_n_frames(u) for u in batch]) * STEPS_PER_FRAME
 
 
-def _batches(spelled: Sequence[Spelled], n_frames: int) -> Iterator[list[Spelled]]:
+def _batches(examples: Sequence[Example], n_frames: int) -> Iterator[list[Example]]:
     """Utterances of similar length, at most `n_frames` together, or one."""
-    return cut(sorted(spelled, key=_n_frames), _n_frames, n_frames)
+    return split_by_size(sorted(examples, key=_n_frames), _n_frames, n_frames)
 
 
-def _n_frames(utterance: Spelled) -> int:
+def _n_frames(utterance: Example) -> int:
     return utterance.codes.shape[1]
 
 
@@ -220,11 +220,11 @@ def _text(line: TokenLine, phonemes: bool) -> str:
     return as_read(line.text, line.language or "en", phonemes) if line.text else ""
 
 
-def _spelled(tokens: TokenSet, texts: Sequence[str], alphabet: dict[str, int]) -> Iterator[Spelled]:
+def _examples(tokens: TokenSet, texts: Sequence[str], alphabet: dict[str, int]) -> Iterator[Example]:
     """The utterances that can be aligned."""
     for index, text in enumerate(texts):
         if text and _fits(text, tokens.lines[index].n_frames) and set(text) <= alphabet.keys():
-            yield Spelled(index, text, torch.tensor([alphabet[c] for c in text]), tokens[index].codes.long())
+            yield Example(index, text, torch.tensor([alphabet[c] for c in text]), tokens[index].codes.long())
 
 
 def _fits(text: str, n_frames: int) -> bool:

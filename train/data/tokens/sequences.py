@@ -85,7 +85,7 @@ class SpeechBatch(TTSBatch):
 
 
 class SpeechDataset:
-    """Endless packed rows of (voice, text, frames) samples.
+    """EndlessDataset packed rows of (voice, text, frames) samples.
 
     Args:
         tokens: encoded recordings; those with a text, and with another recording of the same speaker, are learned.

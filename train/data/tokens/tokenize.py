@@ -91,7 +91,7 @@ def write_tokens(source: str | Path, out: Path, config: TokenizeConfig) -> tuple
     tokenizer.model.encoder  # noqa: B018  raises before files are read
     home = Path(source) if Path(source).is_dir() else Path(source).parent
     utterances = [replace(u, id=u.id or os.path.relpath(u.path, home)) for u in read_manifest(source)]
-    shards = list(cut(utterances, config.planned_s, config.shard_frames / tokenizer.config.frame_rate))
+    shards = list(split_by_size(utterances, config.planned_s, config.shard_frames / tokenizer.config.frame_rate))
     open_folder(out, _index(tokenizer, config, utterances, len(shards)))
     left = {number: shard for number, shard in enumerate(shards) if not has_shard(out, number)}
     total = sum(map(config.planned_s, utterances))
@@ -137,7 +137,7 @@ def _encode(
     """The utterances at every speed, in order, without those that cannot be read."""
     c = tokenizer.config
     read = partial(_read, config=config, sample_rate=c.sample_rate, hop_length=c.hop_length)
-    windows = list(cut(utterances, config.planned_s, _WINDOW * config.batch_seconds))
+    windows = list(split_by_size(utterances, config.planned_s, _WINDOW * config.batch_seconds))
     for window, results in zip(windows, _map_ahead(read, windows), strict=True):
         clips = []
         for result in results:
@@ -188,7 +188,7 @@ def _read(utterance: Utterance, config: TokenizeConfig, sample_rate: int, hop_le
     return clips
 
 
-def cut(items: Iterable[In], length: Callable[[In], float], limit: float) -> Iterator[list[In]]:
+def split_by_size(items: Iterable[In], length: Callable[[In], float], limit: float) -> Iterator[list[In]]:
     """Consecutive items in lists of at most `limit` in all, or of one item."""
     part: list[In] = []
     size = 0.0

@@ -5,7 +5,7 @@ import torch
 from tts_tokens import write_tokens
 
 from codec.tts.config import PRESETS
-from train.data.audio.made import MadeDataConfig, RandomCodes, TokenCodes
+from train.data.audio.synthetic import SyntheticDataConfig, RandomCodes, TokenCodes
 from train.data.tokens.shards import TokenSet
 
 SIZES = PRESETS["tiny"].codebook_sizes
@@ -64,4 +64,4 @@ def test_walks_favour_no_level_and_follow_the_usage():
 )
 def test_bad_settings_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
-        MadeDataConfig("somewhere", **settings)
+        SyntheticDataConfig("somewhere", **settings)

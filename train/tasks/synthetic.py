@@ -13,17 +13,17 @@ from torch import Tensor
 
 from codec.config import CodecConfig
 from codec.model import Codec, CodecOutput
-from train.data.audio.made import CodeSource, MadeDataConfig, RandomCodes, TokenCodes
+from train.data.audio.synthetic import CodeSource, SyntheticDataConfig, RandomCodes, TokenCodes
 from train.init.freeze import is_frozen
 from train.losses.codes import CodesLoss
 
-AGREEMENT = ("made_codes_equal", "made_semantic_equal", "codes_equal", "semantic_equal")  # see `MadePairs.agreement`
+AGREEMENT = ("made_codes_equal", "made_semantic_equal", "codes_equal", "semantic_equal")  # see `SyntheticPairs.agreement`
 N_VALID = 16  # made clips that validation measures
 # Fields of a config that a decoder in use does not depend on; of the quantizer, it does on the codebooks.
-FREE = {"front", "encoder_layers", "layer_scale_init", "proj_weight_norm", "quantizer"}
+MAY_DIFFER = {"front", "encoder_layers", "layer_scale_init", "proj_weight_norm", "quantizer"}
 
 
-class MadePairs:
+class SyntheticPairs:
     """Pairs of codes and speech by a codec that stays as it is, and what an encoder learns from them.
 
     Args:
@@ -35,12 +35,12 @@ class MadePairs:
         ValueError: unusable token shards, no checkpoint, or its decoder is another one.
     """
 
-    def __init__(self, original: Codec | None, config: CodecConfig, data: MadeDataConfig) -> None:
+    def __init__(self, original: Codec | None, config: CodecConfig, data: SyntheticDataConfig) -> None:
         if original is None:
             raise ValueError(f"data.made_share = {data.made_share}: give the checkpoint that makes pairs as model.init")
         ours, theirs = asdict(config), asdict(original.config)
         for name, value in theirs.items():
-            if ours[name] != value and name not in FREE:
+            if ours[name] != value and name not in MAY_DIFFER:
                 raise ValueError(f"model.{name} = {ours[name]}: model.init has {value}; its decoder needs the same")
         if _codebooks(config) != _codebooks(original.config):
             raise ValueError(
@@ -65,9 +65,9 @@ class MadePairs:
         what = f"data.made_share = {self.data.made_share}"
         if not (is_frozen(codec.decoder) and is_frozen(codec.quantizer)):
             raise ValueError(f"{what}: what makes the pairs must stay as it is; set trainer.freeze=[decoder,quantizer]")
-        if self.data.n_made % world_size:
-            raise ValueError(f"{what}: {self.data.n_made} clips of a batch, for {world_size} processes; give another")
-        return self.data.n_made // world_size
+        if self.data.n_synthetic % world_size:
+            raise ValueError(f"{what}: {self.data.n_synthetic} clips of a batch, for {world_size} processes; give another")
+        return self.data.n_synthetic // world_size
 
     @torch.no_grad()
     def draw(self, n: int, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:

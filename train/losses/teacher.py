@@ -18,20 +18,20 @@ _MIN_INSIDE = 0.6  # share of a token's attention that must lie in a crop; its t
 
 
 @dataclass
-class Heard:
+class TeacherStates:
     """What the teacher decoded from one item: L tokens of text, special ones left out."""
 
     tokens: Tensor  # [L] int64
     states: Tensor  # [L, width] float32, last decoder layer where it predicts each token
     attention: Tensor  # [L, P] float32, rows over the item's encoder positions; see `token_attention`
 
-    def to(self, device: torch.device | str) -> Heard:
-        return Heard(*(x.to(device, non_blocking=True) for x in (self.tokens, self.states, self.attention)))
+    def to(self, device: torch.device | str) -> TeacherStates:
+        return TeacherStates(*(x.to(device, non_blocking=True) for x in (self.tokens, self.states, self.attention)))
 
-    def pin_memory(self) -> Heard:
-        return Heard(*(x.pin_memory() for x in (self.tokens, self.states, self.attention)))
+    def pin_memory(self) -> TeacherStates:
+        return TeacherStates(*(x.pin_memory() for x in (self.tokens, self.states, self.attention)))
 
-    def crop(self, start_s: float, speed: float, n_positions: int) -> Heard | None:
+    def crop(self, start_s: float, speed: float, n_positions: int) -> TeacherStates | None:
         """What is heard in `n_positions` of a clip that begins at `start_s` and is played `speed` times as fast.
 
         A token counts if most of its attention lies inside. None if no token does.
@@ -43,7 +43,7 @@ class Heard:
         if not is_inside.any():
             return None
         middle = start + (torch.arange(n_positions) + 0.5) * speed
-        return Heard(self.tokens[is_inside], self.states[is_inside], _read_at(self.attention[is_inside], middle - 0.5))
+        return TeacherStates(self.tokens[is_inside], self.states[is_inside], _read_at(self.attention[is_inside], middle - 0.5))
 
 
 def token_attention(weights: Tensor) -> Tensor:
@@ -70,9 +70,9 @@ def to_frames(attention: Tensor, positions_per_frame: float, n_frames: int) -> T
 
 
 class Teacher(Protocol):
-    """What listens to batches: `train.losses.whisper.Listener`."""
+    """What listens to batches: `train.losses.whisper.WhisperTeacher`."""
 
-    def listen(self, waveform: Tensor, lengths: Tensor) -> list[Heard]: ...
+    def transcribe(self, waveform: Tensor, lengths: Tensor) -> list[TeacherStates]: ...
 
 
 class WhisperHead(nn.Module):
@@ -83,18 +83,18 @@ class WhisperHead(nn.Module):
         dim: of the embedding z.
         sample_rate: of waveforms, in Hz.
         hop_length: samples per frame of the embedding.
-        listener: the teacher, for batches that do not say what is heard in them.
+        teacher: the teacher, for batches that do not say what is heard in them.
     """
 
-    def __init__(self, width: int, dim: int, sample_rate: int, hop_length: int, listener: Teacher | None = None):
+    def __init__(self, width: int, dim: int, sample_rate: int, hop_length: int, teacher: Teacher | None = None):
         super().__init__()
         # No module, so that it stays out of parameters(), state_dict(), train() and DDP.
-        self.listener = listener
+        self.teacher = teacher
         self.sample_rate, self.hop_length = sample_rate, hop_length
         self.project = nn.Linear(dim, width, bias=False)
 
     def forward(
-        self, embedding: Tensor, waveform: Tensor, lengths: Tensor, heard: list[Heard | None] | None = None
+        self, embedding: Tensor, waveform: Tensor, lengths: Tensor, heard: list[TeacherStates | None] | None = None
     ) -> Tensor:
         """Losses `[n]`, each in [0, 2], of the n <= B items in which any text is heard.
 
@@ -107,7 +107,7 @@ class WhisperHead(nn.Module):
         Raises:
             ValueError: an item is longer than Whisper can hear, or what is heard does not fit the settings.
         """
-        items = self._listen(waveform, lengths) if heard is None else heard
+        items = self._transcribe(waveform, lengths) if heard is None else heard
         losses = []
         projected = self.project(embedding).float()
         positions_per_frame = self.hop_length / self.sample_rate * POSITIONS_PER_SECOND
@@ -124,13 +124,13 @@ class WhisperHead(nn.Module):
             losses.append(1 - F.cosine_similarity(token_z, item.states, dim=-1).mean())
         return torch.stack(losses) if losses else projected.new_zeros(0)
 
-    def _listen(self, waveform: Tensor, lengths: Tensor) -> list[Heard]:
-        if self.listener is None:
+    def _transcribe(self, waveform: Tensor, lengths: Tensor) -> list[TeacherStates]:
+        if self.teacher is None:
             raise ValueError(
                 "kind = 'whisper' with width and without whisper learns from companions, and the batch has none: "
                 "set data.companions to a folder made with --whisper, or whisper to a teacher that listens"
             )
-        return self.listener.listen(waveform, lengths)
+        return self.teacher.transcribe(waveform, lengths)
 
 
 def _read_at(rows: Tensor, places: Tensor) -> Tensor:
