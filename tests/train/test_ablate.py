@@ -16,9 +16,9 @@ from eval.results import SystemResult
 from eval.testsets import read_testset
 from train.ablate import training
 from train.ablate.__main__ import main, measure
-from train.ablate.cost import Cost, cost
+from train.ablate.cost import Cost, measure_cost
 from train.ablate.figure import study_figure
-from train.ablate.result import Point, markdown, outcome
+from train.ablate.result import Point, summarize, to_markdown
 from train.ablate.study import CONF, ROOT, Run, Study, plan, read_study
 from train.data.audio.synthetic import SyntheticDataConfig
 from train.settings.config import TrainerConfig
@@ -70,7 +70,7 @@ def finished(tmp_path_factory):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     _, messages = process.communicate(timeout=60)
-    assert "the same command goes on from here" in messages
+    assert "the same command resumes from here" in messages
     assert "plain/3: training; its log is " in messages  # though this is no terminal
     assert process.returncode == 1
     assert not any(run.is_complete for run in plan(read_study(str(folder / "study.yaml")), folder / "out"))
@@ -153,7 +153,7 @@ def test_one_runner_at_a_time(finished, capsys):
     folder, _ = finished
     with training.lock(folder / "out"):
         assert main(arguments(folder)) == 2
-    assert "held by another study" in capsys.readouterr().err
+    assert "locked by another study" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_seeds_are_averaged_and_the_best_compared():
     assert difference.mean == pytest.approx(0.6)
     assert difference.p == difference.p_holm == 2 / 2**6  # only all signs alike are as far from 0
     assert "| a | all | +0.600 [+0.600, +0.600], p = 0.0312, corrected 0.0312 |" in to_markdown(found)
-    with pytest.raises(ValueError, match="none is best"):
+    with pytest.raises(ValueError, match="none is the best"):
         summarize([column], {a: {0: make_result()}}, costs, {})
 
 
@@ -261,7 +261,7 @@ def test_a_chosen_reference_at_every_number_of_codebooks():
     p = 2 / 2**8
     assert {r.minus_reference["mel"].p_holm for r in found.rows if r.minus_reference} == {4 * p}  # of four comparisons
     assert "| **ours** | 9 | -0.111 " in to_markdown(found)
-    assert "corrected for the 4 comparisons" in to_markdown(found)
+    assert "with Holm's correction for the 4 comparisons" in to_markdown(found)
     (axes,) = study_figure(found).axes
     lines = {c.get_label(): c.lines[0].get_xydata().tolist() for c in axes.containers}
     assert lines.keys() == {"ours", "plain", "coarse"}

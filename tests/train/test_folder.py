@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from codec.checkpoint.store import CheckpointError
-from train.folder import check_same_settings, default_name, lock, record
+from train.folder import check_same_settings, default_name, lock, record_start
 from train.settings.compose import compose_run
 
 ROOT = Path(__file__).parents[2]

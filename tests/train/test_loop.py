@@ -342,7 +342,7 @@ def big_task():
 
 def test_full_disk_is_told_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**7, 10**7, 10**6))
-    with pytest.raises(CheckpointError, match=r"1 MB are free and checkpoints need 6 MB; .*keep_last"):
+    with pytest.raises(CheckpointError, match=r"1 MB are free, checkpoints need 6 MB; .*keep_last"):
         make(tmp_path, big_task())
 
 

@@ -122,7 +122,9 @@ def _compare(joined: dict[Point, SystemResult], reference: str, column: str) -> 
         if base and point.variant != reference and (difference := result.minus(base, column)):
             differences[point] = difference
     corrected = holm([difference.p for difference in differences.values()])
-    return {point: Comparison(**asdict(d), p_holm=p) for (point, d), p in zip(differences.items(), corrected, strict=True)}
+    return {
+        point: Comparison(**asdict(d), p_holm=p) for (point, d), p in zip(differences.items(), corrected, strict=True)
+    }
 
 
 def write_results(folder: Path, result: StudyResult, study: dict[str, Any], environment: dict[str, Any]) -> None:
@@ -144,17 +146,17 @@ def to_markdown(result: StudyResult) -> str:
         for r in result.rows
     ]
     parts = [
-        "Means over recordings and seeds, with 95% bootstrap intervals over recordings; in parentheses the range of the "
-        "means of single seeds. GFLOP to encode and decode a second of audio; steps, hours of audio and minutes of "
+        "Means over recordings and seeds, with 95% bootstrap intervals over recordings; in parentheses the range of "
+        "the means of seeds. GFLOP to encode and decode a second of audio; steps, hours of audio and minutes of "
         f"training. {result.best} is best by {c[0].title}.",
         table([*header, *map(title, c)], rows),
     ]
     compared = [row for row in result.rows if row.minus_reference]
     if compared:
         parts += [
-            f"Each minus {result.reference}, on the same recordings, with the p value of a paired permutation test, alone and "
-            f"with Holm's correction for the {len(compared)} comparisons of its column. The test covers the choice of "
-            "recordings, not of seeds: a difference within the range of seeds is inconclusive.",
+            f"Each minus {result.reference}, on the same recordings, with the p value of a paired permutation test, "
+            f"alone and with Holm's correction for the {len(compared)} comparisons of its column. The test is about "
+            "the choice of recordings, not of seeds: a difference within the range of seeds is inconclusive.",
             table(
                 [f"minus {result.reference}", "codebooks", *map(title, c)],
                 [[*_point(r, result), *(_difference(r.minus_reference.get(x.key), x) for x in c)] for r in compared],

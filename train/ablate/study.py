@@ -49,9 +49,7 @@ class Study:
         require(len(self.metrics) > 0, "metrics", self.metrics, "one or more")
         require(len(self.variants) > 1, "variants", self.variants, "two or more, each a name and its overrides")
         for name in self.variants:
-            require(
-                bool(NAME.fullmatch(name)), "variants", name, "names of letters, digits and _ . + -"
-            )
+            require(bool(NAME.fullmatch(name)), "variants", name, "names of letters, digits and _ . + -")
         known = self.reference in ("", *self.variants)
         require(known, "reference", self.reference, f"one of {', '.join(self.variants)}")
         good = len(set(self.n_q)) == len(self.n_q) and min(self.n_q, default=1) >= 1

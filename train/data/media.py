@@ -30,7 +30,7 @@ class Recording:
 
     def __init__(self, sound: Sound, sample_rate: int):
         divisor = gcd(sound.sample_rate, sample_rate)
-        # A block is the shortest time that is whole at both rates: `n_native` samples in the file, `n_ours` at our rate.
+        # A block is the shortest time with whole samples at both rates: `n_native` in the file, `n_ours` at ours.
         self.n_native, self.n_ours = sound.sample_rate // divisor, sample_rate // divisor
         self.n_margin = ceil(_MARGIN_S * divisor)  # in blocks
         self.n_samples = sound.n_samples * sample_rate // sound.sample_rate

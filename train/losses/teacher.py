@@ -1,6 +1,6 @@
-"""Learning from what a Whisper heard: tokens of text, each with its place in the audio and its meaning there.
+"""Distillation from the states of a Whisper: tokens of text, with decoder states and places in the audio.
 
-Nothing here needs the Whisper itself, as what it heard may come from files (`train.data.audio.companions`).
+The Whisper itself is not needed if the states come from files (`train.data.audio.companions`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _MIN_INSIDE = 0.6  # share of a token's attention that must lie in a crop; its t
 
 @dataclass
 class TeacherStates:
-    """What the teacher decoded from one item: L tokens of text, special ones left out."""
+    """Output of the teacher for one item: L tokens of text, without special ones."""
 
     tokens: Tensor  # [L] int64
-    states: Tensor  # [L, width] float32, last decoder layer where it predicts each token
-    attention: Tensor  # [L, P] float32, rows over the item's encoder positions; see `token_attention`
+    states: Tensor  # [L, width] float32, of the last decoder layer where it predicts each token
+    attention: Tensor  # [L, P] float32, over encoder positions, see `token_attention`
 
     def to(self, device: torch.device | str) -> TeacherStates:
         return TeacherStates(*(x.to(device, non_blocking=True) for x in (self.tokens, self.states, self.attention)))
@@ -32,9 +32,9 @@ class TeacherStates:
         return TeacherStates(*(x.pin_memory() for x in (self.tokens, self.states, self.attention)))
 
     def crop(self, start_s: float, speed: float, n_positions: int) -> TeacherStates | None:
-        """What is heard in `n_positions` of a clip that begins at `start_s` and is played `speed` times as fast.
+        """Crop to a clip of `n_positions` that starts at `start_s`, played at `speed` times the tempo.
 
-        A token counts if most of its attention lies inside. None if no token does.
+        Keeps the tokens with most of their attention inside; None if there are none.
         """
         start = start_s * POSITIONS_PER_SECOND
         position = torch.arange(self.attention.shape[-1])
@@ -43,14 +43,16 @@ class TeacherStates:
         if not is_inside.any():
             return None
         middle = start + (torch.arange(n_positions) + 0.5) * speed
-        return TeacherStates(self.tokens[is_inside], self.states[is_inside], _read_at(self.attention[is_inside], middle - 0.5))
+        return TeacherStates(
+            self.tokens[is_inside], self.states[is_inside], _read_at(self.attention[is_inside], middle - 0.5)
+        )
 
 
 def token_attention(weights: Tensor) -> Tensor:
-    """Cross-attention `[H, L, P]` of the chosen heads -> where each token is, `[L, P]`.
+    """Cross-attention `[H, L, P]` of the alignment heads -> the place of each token, `[L, P]`.
 
-    Normalised over the tokens, median-filtered along time, averaged over the heads. The norm is a
-    sum, so that weights stay positive and one token alone is no division by zero.
+    Normalised over tokens by the sum, so that weights stay positive and a single token works; median-filtered over
+    time; averaged over heads.
     """
     weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-20)
     padded = F.pad(weights, (_MEDIAN_WIDTH // 2,) * 2, mode="replicate")
@@ -58,19 +60,18 @@ def token_attention(weights: Tensor) -> Tensor:
 
 
 def to_frames(attention: Tensor, positions_per_frame: float, n_frames: int) -> Tensor:
-    """Rows `[L, P]` over encoder positions -> A `[L, n_frames]`, read linearly at the middle of each frame.
+    """Rows `[L, P]` over encoder positions -> A `[L, n_frames]`, interpolated at the middle of each frame.
 
-    Rows sum to 1, which the paper does not ask for: the cosine ignores their scale, and a weighted
-    mean of frames is easier to reason about than a sum.
+    Rows sum to 1, unlike in the paper; the cosine does not depend on their scale.
     """
     middle = torch.arange(n_frames, device=attention.device) + 0.5
     frames = _read_at(attention, middle * positions_per_frame - 0.5)
-    frames = frames + 1e-8  # a token seen nowhere is everywhere
+    frames = frames + 1e-8  # a token without attention is everywhere
     return frames / frames.sum(-1, keepdim=True)
 
 
 class Teacher(Protocol):
-    """What listens to batches: `train.losses.whisper.WhisperTeacher`."""
+    """A model that computes teacher states of batches: `train.losses.whisper.WhisperTeacher`."""
 
     def transcribe(self, waveform: Tensor, lengths: Tensor) -> list[TeacherStates]: ...
 
@@ -83,31 +84,35 @@ class WhisperHead(nn.Module):
         dim: of the embedding z.
         sample_rate: of waveforms, in Hz.
         hop_length: samples per frame of the embedding.
-        teacher: the teacher, for batches that do not say what is heard in them.
+        teacher: computes the states of batches without.
     """
 
     def __init__(self, width: int, dim: int, sample_rate: int, hop_length: int, teacher: Teacher | None = None):
         super().__init__()
-        # No module, so that it stays out of parameters(), state_dict(), train() and DDP.
+        # Not an nn.Module: it stays out of parameters(), state_dict(), train() and DDP.
         self.teacher = teacher
         self.sample_rate, self.hop_length = sample_rate, hop_length
         self.project = nn.Linear(dim, width, bias=False)
 
     def forward(
-        self, embedding: Tensor, waveform: Tensor, lengths: Tensor, heard: list[TeacherStates | None] | None = None
+        self,
+        embedding: Tensor,
+        waveform: Tensor,
+        lengths: Tensor,
+        teacher_states: list[TeacherStates | None] | None = None,
     ) -> Tensor:
-        """Losses `[n]`, each in [0, 2], of the n <= B items in which any text is heard.
+        """Losses `[n]`, each in [0, 2], of the n <= B items with text.
 
         Args:
             embedding: `[B, T, D]`, semantic channels after the VQ.
             waveform: `[B, L]`.
             lengths: `[B]` samples.
-            heard: in each item, None for nothing; without the list the teacher listens.
+            teacher_states: of each item, None for an item without; if not given, the teacher computes them.
 
         Raises:
-            ValueError: an item is longer than Whisper can hear, or what is heard does not fit the settings.
+            ValueError: an item is longer than Whisper allows, or the states have another width.
         """
-        items = self._transcribe(waveform, lengths) if heard is None else heard
+        items = self._transcribe(waveform, lengths) if teacher_states is None else teacher_states
         losses = []
         projected = self.project(embedding).float()
         positions_per_frame = self.hop_length / self.sample_rate * POSITIONS_PER_SECOND
@@ -116,8 +121,8 @@ class WhisperHead(nn.Module):
                 continue
             if item.states.shape[-1] != self.project.out_features:
                 raise ValueError(
-                    f"width = {self.project.out_features}: what was heard has states of {item.states.shape[-1]}; set "
-                    "loss.distill.width to that, or make the companions with the Whisper in loss.distill.whisper"
+                    f"width = {self.project.out_features}: the teacher states have {item.states.shape[-1]}; set "
+                    "loss.distill.width to that, or make companions with another Whisper"
                 )
             n_frames = min(-(-length // self.hop_length), len(z))
             token_z = to_frames(item.attention, positions_per_frame, n_frames) @ z[:n_frames]
@@ -127,14 +132,14 @@ class WhisperHead(nn.Module):
     def _transcribe(self, waveform: Tensor, lengths: Tensor) -> list[TeacherStates]:
         if self.teacher is None:
             raise ValueError(
-                "kind = 'whisper' with width and without whisper learns from companions, and the batch has none: "
-                "set data.companions to a folder made with --whisper, or whisper to a teacher that listens"
+                "kind = 'whisper' with width and without whisper needs teacher states, and the batch has none: set "
+                "data.companions to a folder made with --whisper, or whisper to a teacher"
             )
         return self.teacher.transcribe(waveform, lengths)
 
 
 def _read_at(rows: Tensor, places: Tensor) -> Tensor:
-    """`[L, P]` read linearly at fractional positions `[N]`; beyond the ends, what is there."""
+    """Interpolate `[L, P]` linearly at fractional positions `[N]`, clamped to the ends."""
     last = rows.shape[-1] - 1
     places = places.clamp(0, last)
     left = places.long()

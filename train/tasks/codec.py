@@ -34,7 +34,7 @@ from train.data.sources import mix
 from train.dist import gather_batch, rank_and_size
 from train.init.freeze import is_frozen
 from train.init.transform import start_as_transform, start_as_vocoder
-from train.init.weights import FRESH, encoder_start, copy_weights
+from train.init.weights import FRESH, copy_weights, encoder_start
 from train.losses.config import CodecLossConfig
 from train.losses.controls import ControlLoss
 from train.losses.ctc import CTCHead
@@ -45,26 +45,25 @@ from train.tasks.synthetic import AGREEMENT, SyntheticPairs
 
 VALID_SECONDS = 8.0
 VALID_AUDIO = 4  # clips to listen to
-START_CLIPS = 128  # that a fresh codec's transform is measured on
+START_CLIPS = 128  # to initialise a codec from
 
 
 class CodecTask:
-    """The codec, and what its losses bring along, such as discriminators.
+    """The codec, with the networks of its losses such as discriminators.
 
     Args:
         codec_config: the architecture.
-        data: what to train and validate on.
-        loss: which losses count how much, when.
-        seed: of the data's order and crops.
-        init: weights to start from: `transform` (see `train.init.transform`), `random`, or those of a checkpoint, as
-            `codec.load` takes it.
+        data: training and validation data.
+        loss: weights and settings of the losses.
+        seed: of the order of data and of crops.
+        init: initial weights: `transform` (see `train.init.transform`), `random`, or a checkpoint for `codec.load`.
         n_valid: clips to validate on.
-        init_encoder: `transform` or `random` for a fresh encoder beside the other weights of a checkpoint. One without
-            an encoder gets a `transform`.
+        init_encoder: `transform` or `random` for a fresh encoder with the decoder of a checkpoint; `transform` for a
+            checkpoint without an encoder.
 
     Raises:
         ValueError: unusable data or settings; the message names them.
-        CheckpointError: the weights to start from cannot be read or do not fit.
+        CheckpointError: unreadable weights, or those of another architecture.
     """
 
     main = "codec"
@@ -92,7 +91,7 @@ class CodecTask:
         self.codec = Codec(codec_config)
         if codec_config.head == "source_filter" and not data.companions:
             raise ValueError(
-                "data.companions = '': the head source_filter learns pitch; make a folder of it with "
+                "data.companions = '': the head source_filter needs pitch; make a folder of it with "
                 "python -m train.data.audio.companions MANIFEST --out FOLDER, and give it"
             )
         if start == "transform":
@@ -105,7 +104,7 @@ class CodecTask:
                 start_as_vocoder(self.codec, some.waveform, controls)
         if original is not None:
             copy_weights(self.codec, original, init, with_encoder=not start)
-        self.has_fresh_encoder = original is not None and bool(start)  # unlike what its decoder was trained with
+        self.has_fresh_encoder = original is not None and bool(start)
         self.synthetic: SyntheticPairs | None = None
         if isinstance(data, SyntheticDataConfig) and data.made_share:
             self.synthetic = SyntheticPairs(original, codec_config, data)
@@ -122,32 +121,34 @@ class CodecTask:
 
     @property
     def head(self) -> CTCHead | None:
-        """What reads text from the semantic codes, if that is how they are taught."""
+        """The head that reads text from the semantic codes, with CTC distillation."""
         head = getattr(self.networks.get("distillation"), "head", None)
         return head if isinstance(head, CTCHead) else None
 
     @classmethod
     def from_run(cls, run: CodecRun) -> CodecTask:
-        """That of a run."""
+        """Make the task of a run."""
         return cls(run.model, run.data, run.loss, run.seed, run.init, run.trainer.n_valid, run.init_encoder)
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[Batch]:
         if self.has_fresh_encoder and is_frozen(self.codec.encoder):
             raise ValueError(
-                "trainer.freeze: a fresh encoder beside the decoder of model.init has to learn first, with "
+                "trainer.freeze: a fresh encoder for the decoder of model.init must be trained first, with "
                 "experiment=encoder_only"
             )
         n_synthetic = 0 if self.synthetic is None else world_size * self.synthetic.per_process(self.codec, world_size)
-        return make_loader(self.dataset, self.data.batch_size - n_synthetic, start, rank, world_size, self.data.num_workers)
+        return make_loader(
+            self.dataset, self.data.batch_size - n_synthetic, start, rank, world_size, self.data.num_workers
+        )
 
     def backward(self, batch: Batch, step: int, scale: float, generator: torch.Generator) -> dict[str, Tensor]:
-        """Gradients of one batch for all networks, in one pass over each; made pairs are another batch."""
+        """Add the gradients of a batch to all networks, in one pass; synthetic pairs are a second batch."""
         weights = {name: row.at(step) for name, row in self.loss.terms.items()}
         terms = [term for term in self.terms if any(weights[name] for name in term.names)]
         if not terms:
-            raise ValueError(f"loss.terms: none has a weight in step {step}; let one start by then")
-        sounds = any(term.uses_waveform for term in terms)
-        output: CodecOutput = self.parallel["codec"](batch.waveform, generator, sounds)
+            raise ValueError(f"loss.terms: none has a weight in step {step}; start one by then")
+        uses_waveform = any(term.uses_waveform for term in terms)
+        output: CodecOutput = self.parallel["codec"](batch.waveform, generator, uses_waveform)
         self._new_latents.append(output.latents.detach().float())
         self._codes.append(output.quantized.codes)
         x = Pass(batch, output, self.parallel, step, scale, generator)
@@ -163,10 +164,12 @@ class CodecTask:
 
     def _synthetic_loss(self, x: Pass) -> Tensor:
         assert self.synthetic is not None
-        return self.synthetic.loss(x.networks["codec"], self.synthetic.per_process(self.codec, rank_and_size()[1]), x.generator)
+        return self.synthetic.loss(
+            x.networks["codec"], self.synthetic.per_process(self.codec, rank_and_size()[1]), x.generator
+        )
 
     def after_step(self, step: int, generator: torch.Generator) -> dict[str, Any]:
-        """Place the codebooks of entries when their time has come, move them with every other step; not if frozen."""
+        """Initialise VQ codebooks in the steps `vq_starts`, update them in other steps; not if frozen."""
         latents = torch.cat([gather_batch(z) for z in self._new_latents])
         codes = torch.cat(self._codes)
         self._new_latents.clear()
@@ -175,7 +178,7 @@ class CodecTask:
         stds = {"semantic": latents[..., :n], "acoustic": latents[..., n:]}
         metrics: dict[str, Any] = {f"latents/{name}_std": z.std() for name, z in stds.items() if z.shape[2]}
         learns = not all(is_frozen(book) for book in quantizer.books)
-        overdue = step > min(self.loss.vq_starts) and not quantizer.started  # its step was skipped
+        overdue = step > min(self.loss.vq_starts) and not quantizer.started  # that step was skipped
         if learns and (step in self.loss.vq_starts or overdue):
             quantizer.start(self._collect_latents(), generator)
         elif quantizer.started:
@@ -185,7 +188,7 @@ class CodecTask:
         return metrics
 
     def _usage(self, codes: Tensor) -> dict[str, Any]:
-        """How codes `[B, K, T]` spread; those of entries by their running usage, as a batch is too small to judge."""
+        """Usage and perplexity of codes `[B, K, T]`; of VQ codebooks by their running usage: a batch is small."""
         stats = codebook_stats(codes, self.config.codebook_sizes)
         books = iter(self.codec.quantizer.books)
         metrics: dict[str, Any] = {}
@@ -198,7 +201,7 @@ class CodecTask:
     @torch.compiler.set_stance("force_eager")
     @torch.no_grad()
     def _collect_latents(self) -> Tensor:
-        """`[B, T, D]` with `vq_frames` frames of training data, as the encoder sees them now."""
+        """Latents `[B, T, D]` of `vq_frames` frames of training data, by the current encoder."""
         rank, size = rank_and_size()
         crop_length = self.data.crop_length(self.config.sample_rate, self.config.hop_length)
         n_batches = -(-self.loss.vq_frames * self.config.hop_length // (self.data.batch_size * crop_length))
@@ -208,12 +211,12 @@ class CodecTask:
             [gather_batch(self.parallel["codec"](b.to(device).waveform, None, False).latents.float()) for b in batches]
         )
 
-    @torch.compiler.set_stance("force_eager")  # every clip has its own length, and compiling takes a minute
+    @torch.compiler.set_stance("force_eager")  # else it compiles for each length of clip
     @torch.no_grad()
     def validate(self) -> Validation:
-        """Scores, clips and spectrograms of the validation clips, all codebooks in use.
+        """Measure metrics, clips and spectrograms of the validation clips, with all codebooks.
 
-        Where there are transcripts and a CTC head, `cer` is what the head reads from the semantic codes.
+        With transcripts and a CTC head, `cer` is the character error rate of the head on the semantic codes.
         """
         from eval.pictures import spectrogram_pair  # matplotlib is slow to load
 
@@ -250,7 +253,7 @@ class CodecTask:
         return Validation(metrics, audio, pictures, self.config.sample_rate)
 
     def export(self, folder: Path, state: dict[str, Tensor]) -> None:
-        """Write the codec's `state` as what users load, and beside it the head that reads its codes, if any."""
+        """Write the codec's `state` as a checkpoint, with its CTC head if any."""
         save_checkpoint(folder, self.config, state)
         if self.head is not None:
             save_head(folder, self.head, fingerprint(self.config, state))

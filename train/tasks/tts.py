@@ -1,4 +1,4 @@
-"""Training TTS: cross-entropy of semantic tokens and the acoustic head's loss, on the second clip (section 3.1)."""
+"""Training of TTS: cross-entropy of semantic tokens and the loss of the acoustic head (section 3.1)."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ from train.losses.config import TTSLossConfig
 from train.settings.run import TTSRun
 from train.tasks.base import Validation
 
-VALID_ROWS = 8  # packed rows that validation losses are measured on
+VALID_ROWS = 8  # packed rows for validation losses
 VALID_AUDIO = 4  # sentences to listen to
 VALID_SEED = 1
-SCALE_CLIPS = 50  # recordings that say how large acoustic values are
+SCALE_CLIPS = 50  # recordings to measure the scale of acoustic values on
 
 
 class TTSTask:
-    """One TTS model.
+    """A TTS model.
 
     Args:
-        config: the architecture; `vocab_size` is that of the tokenizer, and shape and codec those of the data.
-        data: what to train and validate on.
-        loss: which losses count how much.
+        config: the architecture; vocabulary and codec are taken from tokenizer and data.
+        data: training and validation data.
+        loss: weights of the losses.
         seed: of the data and of fresh weights.
-        init: weights to start from: `random`, those of a TTS checkpoint, as `codec.tts.load` takes it, or `hf:NAME`, a
-            language model whose backbone, text embeddings and shape are taken. The tokenizer comes along, unless
-            `config` has another kind of text than the TTS checkpoint: then how text is read is learned anew.
+        init: initial weights: `random`, a TTS checkpoint for `codec.tts.load`, or `hf:NAME` for backbone, text
+            embeddings and shape of a language model. The tokenizer is kept, unless `config` reads another kind of
+            text than the TTS checkpoint: then a new one is trained, with new text embeddings.
         n_valid: sentences to speak in validation.
 
     Raises:
         ValueError: unusable data or settings; the message names them.
-        CheckpointError: the weights to start from cannot be read or do not fit.
+        CheckpointError: unreadable weights, or those of another architecture.
     """
 
     main = "tts"
@@ -115,8 +115,8 @@ class TTSTask:
             )
         if self.model.acoustic_head.needs_levels and not all(tokens.info.ordinal[1:]):
             raise ValueError(
-                f"model.head = {config.head!r}: rounds values to levels, and the acoustic codes of {tokens.folder} are "
-                "entries, in no order; give depth or maskgit"
+                f"model.head = {config.head!r}: needs ordered levels, and the acoustic codes of {tokens.folder} are "
+                "entries; give depth or maskgit"
             )
         _check_scale(self.model, tokens)
 
@@ -130,7 +130,7 @@ class TTSTask:
 
     @classmethod
     def from_run(cls, run: TTSRun) -> TTSTask:
-        """That of a run."""
+        """Make the task of a run."""
         return cls(run.model, run.data, run.loss, run.seed, run.init, run.trainer.n_valid)
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[SpeechBatch]:
@@ -147,7 +147,7 @@ class TTSTask:
         return {}
 
     def _means(self, losses: TTSLosses, batch: SpeechBatch) -> dict[str, Tensor]:
-        """Means over the frames by their weights."""
+        """Weighted means over frames."""
         total = batch.weights.sum().clamp(min=1)
         parts = {"semantic": losses.semantic, "acoustic": losses.acoustic}
         if self.model.move_head is not None:
@@ -155,16 +155,16 @@ class TTSTask:
         return {name: (value * batch.weights).sum() / total for name, value in parts.items()}
 
     def _total(self, parts: dict[str, Any]) -> Any:
-        """The weighted sum of means, tensors or numbers."""
+        """Weighted sum of mean losses, tensors or numbers."""
         return sum(getattr(self.loss, name) * value for name, value in parts.items())
 
     @torch.compiler.set_stance("force_eager")
     @torch.no_grad()
     def validate(self) -> Validation:
-        """Losses on the same rows and random numbers each time, and sentences spoken in the voices of the set.
+        """Measure losses, with the same rows and random numbers each time, and speak sentences of the validation set.
 
-        `explained` is the share of the acoustic values' variance that what the acoustic head reads accounts for. Most
-        of a flow loss is noise that nothing could predict; this says whether the context is used.
+        `explained` is the share of the variance of acoustic values that the head's condition predicts: most of a flow
+        loss is unpredictable noise, so the loss alone does not show whether the condition is used.
         """
         if self.valid is None:
             return Validation({})
@@ -192,7 +192,7 @@ class TTSTask:
         return codec.load(self.config.codec)
 
     def _speak(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The validation set's first texts, each in the voice of another clip of its speaker, beside the recordings."""
+        """Speak texts of the validation set, each in the voice of another clip of its speaker."""
         audio: dict[str, Tensor] = {}
         pictures: dict[str, Any] = {}
         if not self.n_valid:
@@ -210,9 +210,9 @@ class TTSTask:
             prefix = loop.prefix(tokens[other].codes.long())
             requests.append(Request(prefix, self.tokenizer.encode(self.valid.text(target)), limit))
             utterances.append(utterance)
-        for number, (utterance, made) in enumerate(zip(utterances, speak(loop, requests), strict=True)):
+        for number, (utterance, result) in enumerate(zip(utterances, speak(loop, requests), strict=True)):
             name = f"{number:02d}_{utterance.id}"
-            original, spoken = (self._codec.decode(c.long()[None])[0] for c in (utterance.codes, made.codes))
+            original, spoken = (self._codec.decode(c.long()[None])[0] for c in (utterance.codes, result.codes))
             audio |= {f"{name}_original": original, f"{name}_spoken": spoken}
             pictures[name] = spectrogram_pair(original, spoken, self._codec.config.sample_rate)
         return audio, pictures
@@ -221,24 +221,27 @@ class TTSTask:
         save_tts(folder, self.config, state, self.tokenizer)
 
     def compile(self) -> None:
-        for part, dynamic in ((self.model.backbone, False), (self.model.acoustic_head, True)):  # rows, frames
+        for part, dynamic in (
+            (self.model.backbone, False),
+            (self.model.acoustic_head, True),
+        ):  # shapes of rows are fixed, numbers of frames not
             for module in part.modules():
                 if isinstance(module, Block):
                     module.compile(dynamic=dynamic)
 
 
 def _text_settings(config: TTSConfig) -> tuple[bool, int, bool]:
-    """What text embeddings depend on."""
+    """Settings that text embeddings depend on."""
     return config.phonemes, config.sequence.window, config.sequence.design == "aligned"
 
 
 def _explained_variance(values: Tensor, expected: Tensor) -> float:
-    """The share of the variance of values `[N, D]` that expected ones account for."""
+    """Share of the variance of values `[N, D]` that expected ones explain."""
     return float(1 - (values - expected).square().sum() / (values - values.mean(0)).square().sum())
 
 
 def _check_scale(model: TTSModel, tokens: TokenSet) -> None:
-    """Warn if the flow head's values are much smaller or larger than its noise, see `FlowHead`."""
+    """Warn if acoustic values are much smaller or larger than the flow head's noise, see `FlowHead`."""
     head = model.acoustic_head
     if not isinstance(head, FlowHead):
         return
@@ -247,17 +250,17 @@ def _check_scale(model: TTSModel, tokens: TokenSet) -> None:
     deviation = float((values.var(dim=1).mean() + 1e-9).sqrt())
     if not 0.5 < deviation < 2:
         warnings.warn(
-            f"model.acoustic_scale = {head.scale:g}: acoustic values of {tokens.folder} deviate by {deviation:.2g}, "
-            f"the noise by 1, so hidden states are hardly learned; better {head.scale / deviation:.2g}",
+            f"model.acoustic_scale = {head.scale:g}: acoustic values of {tokens.folder} have deviation "
+            f"{deviation:.2g}, the noise 1, so the condition is hardly used; give {head.scale / deviation:.2g}",
             stacklevel=4,
         )
 
 
 def _copy_weights(model: TTSModel, start: TTSModel, name: str) -> None:
-    """Give a model the weights of another, but not those that read another kind of text, or what the other lacks.
+    """Copy weights from `start`; keeps those that it lacks, and text embeddings if it reads another kind of text.
 
     Raises:
-        CheckpointError: they have other shapes.
+        CheckpointError: other shapes.
     """
     state = start.state_dict()
     if start.semantic_condition is None:
@@ -269,4 +272,4 @@ def _copy_weights(model: TTSModel, start: TTSModel, name: str) -> None:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise CheckpointError(f"{name}: its weights do not fit the settings under model: {error}") from error
+        raise CheckpointError(f"{name}: its weights do not match the settings of model: {error}") from error

@@ -13,7 +13,7 @@ from codec.config import preset
 from codec.model import Codec
 from codec.tokenizer import Tokenizer
 from train.data.audio.companions import write_companions
-from train.data.audio.synthetic import SyntheticDataConfig, RandomCodes
+from train.data.audio.synthetic import RandomCodes, SyntheticDataConfig
 from train.dist import World
 from train.init.freeze import freeze
 from train.log import Logger

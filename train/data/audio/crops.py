@@ -132,7 +132,9 @@ class CropDataset:
         for attempt in range(MAX_ATTEMPTS):
             rng = np.random.default_rng((self.seed, i, attempt))
             # An unusable file is replaced by a random one, so the order of the epoch stays the same.
-            utterance = self.utterances[self.units[rng.integers(self.epoch_length)] if attempt else self.utterance_index(i)]
+            utterance = self.utterances[
+                self.units[rng.integers(self.epoch_length)] if attempt else self.utterance_index(i)
+            ]
             try:
                 cut = self._read(utterance, rng)
             except AudioError as error:
@@ -180,7 +182,9 @@ class CropDataset:
                 raise AudioError(f"silent: all samples from {first:.2f} to {last:.2f} s are 0")
         return _Cut(change_speed(x, speed, self.sample_rate)[: self.crop_length], start, speed, spare <= 0)
 
-    def _crop_companion(self, utterance: Utterance, cut: _Cut) -> tuple[NDArray[np.float32] | None, TeacherStates | None]:
+    def _crop_companion(
+        self, utterance: Utterance, cut: _Cut
+    ) -> tuple[NDArray[np.float32] | None, TeacherStates | None]:
         """Pitch `[hops]` and teacher states of a clip, if there are companions."""
         if not self.companions:
             return None, None

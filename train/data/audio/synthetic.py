@@ -19,7 +19,7 @@ CHANGE = 0.5  # probability that the semantic code changes from frame to frame
 
 @dataclass
 class SyntheticDataConfig(DataConfig):
-    """Recordings and, as a share of every batch, synthetic pairs: codes and the speech that the decoder of `model.init` makes.
+    """Recordings and, as a share of every batch, synthetic pairs: codes and speech by the decoder of `model.init`.
 
     Raises:
         ValueError: a field is out of range; the message names it.
@@ -35,8 +35,8 @@ class SyntheticDataConfig(DataConfig):
         require(0 <= self.made_mix <= 1, "made_mix", self.made_mix, "a number in [0, 1]")
         if self.made_share and not 0 < self.n_synthetic < self.batch_size:
             raise ValueError(
-                f"made_share = {self.made_share}: {self.n_synthetic} of batch_size = {self.batch_size} clips; give a share "
-                "with at least one synthetic and one recorded clip, or a larger batch_size"
+                f"made_share = {self.made_share}: {self.n_synthetic} of batch_size = {self.batch_size} clips; give a "
+                "share that leaves both kinds, or a larger batch_size"
             )
 
     @property

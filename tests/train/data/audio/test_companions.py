@@ -19,8 +19,8 @@ from train.data.audio.companions import (
     companion_path,
     find_pitch,
     read_companion,
-    resample_pitch,
     require_companions,
+    resample_pitch,
     write_companions,
 )
 from train.data.manifest import read_manifest
@@ -147,7 +147,7 @@ def test_a_second_run_makes_what_is_new(tmp_path, whisper):
     times = [path.stat().st_mtime_ns for path in paths]
     assert write_companions([DATA], tmp_path, whisper) == (3, [])
     assert [path.stat().st_mtime_ns for path in paths] == times
-    with pytest.raises(ValueError, match=r"whisper = .*other'.*: tiny listened to .* write to another folder"):
+    with pytest.raises(ValueError, match=r"whisper = .*other'.*: has states of tiny; give another folder"):
         write_companions([DATA], tmp_path, whisper.replace("tiny", "other"))
 
 
@@ -162,7 +162,7 @@ def test_what_fails_is_named_and_the_rest_goes_on(tmp_path, whisper):
     listed = (tmp_path / "out/failures.txt").read_text().splitlines()
     assert listed == failures
     assert "nan.wav: sample 0 is NaN or infinite" in listed[0]
-    assert "long.wav: 7.0 s; Whisper hears 6 s" in listed[1]
+    assert "long.wav: 7.0 s; Whisper takes 6 s" in listed[1]
     utterances = {Path(u.path).stem: u for u in read_manifest(tmp_path / "data")}
     assert read_companion(companion_path(tmp_path / "out", utterances["long"])).heard is None
     with pytest.raises(ValueError, match=r"none for 1 recordings, the first is .*nan\.wav; run python -m train"):

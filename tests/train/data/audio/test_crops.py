@@ -71,7 +71,9 @@ def test_items_do_not_depend_on_order():
 def test_an_epoch_visits_every_unit_once(durations, crop_s, seed, epoch):
     dataset = crops([Utterance(str(n), duration_s=s) for n, s in enumerate(durations)], crop_s, seed)
     n = dataset.epoch_length
-    visits = np.bincount([dataset.utterance_index(i) for i in range(epoch * n, (epoch + 1) * n)], minlength=len(durations))
+    visits = np.bincount(
+        [dataset.utterance_index(i) for i in range(epoch * n, (epoch + 1) * n)], minlength=len(durations)
+    )
     actual_s = dataset.crop_length / RATE
     assert visits.tolist() == [max(1, round((s or 0) / actual_s)) for s in durations]
 
@@ -98,7 +100,10 @@ def test_crop_is_part_of_the_recording():
     utterances = read_manifest(DATA)
     dataset = crops(utterances)
     for i in range(10):
-        clip, whole = dataset[i].waveform, soundfile.read(utterances[dataset.utterance_index(i)].path, dtype="float32")[0]
+        clip, whole = (
+            dataset[i].waveform,
+            soundfile.read(utterances[dataset.utterance_index(i)].path, dtype="float32")[0],
+        )
         windows = np.lib.stride_tricks.sliding_window_view(whole, 64)
         start = int(np.abs(windows - clip[:64]).sum(1).argmin())
         assert len(clip) == dataset.crop_length == 19_200
@@ -185,16 +190,18 @@ def test_batches_carry_companions(sung, tmp_path):
     assert batch.f0.shape == (9, 120)
     assert batch.f0.dtype == torch.float32
     assert {0, 1} == set(whose)
-    for unit, clip, f0, teacher_states in zip(whose, clips, batch.f0, batch.teacher_states, strict=True):
+    for unit, clip, f0, item in zip(whose, clips, batch.f0, batch.teacher_states, strict=True):
         np.testing.assert_array_equal(f0[: len(clip.f0)], clip.f0)
         assert not f0[len(clip.f0) :].any()
-        assert (teacher_states is None) == (clip.teacher_states is None) == (unit == 1)
+        assert (item is None) == (clip.teacher_states is None) == (unit == 1)
         if unit:
             assert len(clip.f0) == 51
             assert clip.f0[5:-5].min() > 0
         else:
-            assert all(getattr(teacher_states, name).equal(getattr(clip.teacher_states, name)) for name in vars(teacher_states))
-    storages = {teacher_states.states.untyped_storage().data_ptr() for teacher_states in batch.teacher_states if teacher_states}
+            assert all(getattr(item, name).equal(getattr(clip.teacher_states, name)) for name in vars(item))
+    storages = {
+        teacher_states.states.untyped_storage().data_ptr() for teacher_states in batch.teacher_states if teacher_states
+    }
     assert len(storages) == 1
     without = crops(utterances, 1.2)
     np.testing.assert_array_equal(without[3].waveform, clips[3].waveform)

@@ -5,7 +5,7 @@ import torch
 from tts_tokens import write_tokens
 
 from codec.tts.config import PRESETS
-from train.data.audio.synthetic import SyntheticDataConfig, RandomCodes, TokenCodes
+from train.data.audio.synthetic import RandomCodes, SyntheticDataConfig, TokenCodes
 from train.data.tokens.shards import TokenSet
 
 SIZES = PRESETS["tiny"].codebook_sizes

@@ -114,10 +114,10 @@ def test_a_batch_says_whose_frames_it_has(folder, speech):
     for i in range(3):
         pair = dataset.pairs[int(dataset.order[i])]
         for speech_number, codes, ended in ((2 * i, pair.winner, True), (2 * i + 1, pair.loser, pair.line.loser_ended)):
-            targets = batch.pairs.targets[batch.speeches == speech_number]
+            targets = batch.pairs.targets[batch.utterance == speech_number]
             assert torch.equal(targets[: codes.shape[1]], codes.T.long() + 2)
             assert targets[codes.shape[1] :, 0].tolist() == ([END] if ended else [])
-            where = batch.pairs.where[batch.speeches == speech_number]
+            where = batch.pairs.where[batch.utterance == speech_number]
             assert where.min() // n_steps == where.max() // n_steps == speech_number, "in a row of its own"
             heard = batch.pairs.frames[speech_number]
             assert torch.equal(heard[2 : 2 + pair.voice.shape[1]], pair.voice.T.long() + 2)
@@ -126,7 +126,7 @@ def test_a_batch_says_whose_frames_it_has(folder, speech):
 def test_a_batch_moves_as_a_whole(folder, speech):
     dataset = PreferenceDataset(PairSet(folder), speech, speech.sequence, speech.tokenizer, 0)
     moved = dataset.collate([dataset[0]]).to("meta")
-    assert moved.speeches.is_meta
+    assert moved.utterance.is_meta
     assert moved.speech.text.is_meta
     assert moved.pairs.where.is_meta
 

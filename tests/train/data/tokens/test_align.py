@@ -8,7 +8,7 @@ import torch
 
 from codec.tts.config import PRESETS
 from train.data.tokens import align
-from train.data.tokens.align import AlignConfig, Example, align_tokens, fit, character_starts, greedy_decode
+from train.data.tokens.align import AlignConfig, Example, align_tokens, character_starts, fit, greedy_decode
 from train.data.tokens.alignment import read_alignments
 from train.data.tokens.shards import TokenInfo, TokenSet, TokenUtterance, write_index, write_shard
 
