@@ -22,13 +22,13 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
-from codec.checkpoint.store import RUN, CheckpointError
+from codec.checkpoint.store import RUN_FOLDERS, CheckpointError
 from codec.files import atomic_folder
 from codec.tensors import write_tensors
 
 TENSORS, PROGRESS, CHECKSUMS = "tensors.safetensors", "progress.json", "sha256.json"
 CHECKPOINTS = "checkpoints"  # in the folder of a run
-_WRITTEN = (f"{CHECKPOINTS}/step_*/*", *(f"{name}/*" for name in RUN))
+_WRITTEN = (f"{CHECKPOINTS}/step_*/*", *(f"{name}/*" for name in RUN_FOLDERS))
 _BLOCK = 2**24  # bytes
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from codec.checkpoint.store import RUN, check_tensors
+from codec.checkpoint.store import RUN_FOLDERS, check_tensors
 from codec.files import atomic_folder
 from train import checkpoint
 from train.checkpoint import Progress
@@ -29,7 +29,7 @@ from train.settings.config import OptimConfig, TrainerConfig
 from train.tasks.base import Task
 
 MAX_ROLLBACKS = 3
-BEST, LAST = RUN
+BEST, LAST = RUN_FOLDERS
 TRAINING = "training.json"  # in both: their step, and the validation metrics of the best
 NONE = "none"  # as `trainer.best`
 REMEDY = "lower optim.lr or optim.clip_norm, or train in float32, in another run_dir"

@@ -71,7 +71,7 @@ def fit(train: TokenSet, valid: TokenSet, out: Path, config: TokenModelConfig) -
 
 
 def bits(model: TokenModel, frames: Tensor) -> list[Tensor]:
-    """Mean bits per frame of `[K, past + T]` by layer; frames of `nothing` are only context."""
+    """Mean bits per frame of `[K, past + T]` by layer; frames of `padding` are only context."""
     real = frames[0, model.past :] < model.codebook_sizes[0]
     found = []
     for layer, end in enumerate(model.layer_ends):
@@ -100,8 +100,8 @@ def _keep_better(model: TokenModel, frames: Tensor, best: list[float], out: Path
 
 
 def _frames(tokens: TokenSet, model: TokenModel) -> Tensor:
-    """Concatenate all utterances, each after a frame of `nothing`: `[K, T]` int64."""
-    parts = [part for utterance in tokens for part in (model.nothing(), utterance.codes.long())]
+    """Concatenate all utterances, each after `padding`: `[K, T]` int64."""
+    parts = [part for utterance in tokens for part in (model.padding(), utterance.codes.long())]
     return torch.cat(parts, dim=1)
 
 

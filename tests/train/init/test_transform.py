@@ -87,7 +87,7 @@ def test_the_voice_passes_at_the_start():
         start_as_vocoder(codec, x, loss.measure(x, f0)[0])
         z = codec.latents(x)
         assert_deviations(config, z)
-        _, controls = codec.decoder.trace(z, sounds=False)
+        _, controls = codec.decoder.reconstruct(z, with_waveform=False)
         errors.append({name: float(value) for name, value in loss(controls, x, f0).items()})
     assert [e["envelope"] for e in errors] == sorted((e["envelope"] for e in errors), reverse=True)
     assert errors[-1]["envelope"] < 0.25

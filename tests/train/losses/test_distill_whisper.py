@@ -128,12 +128,12 @@ def test_alignment_finds_where_tokens_are() -> None:
 def test_loss_is_one_minus_the_mean_cosine(distill: Distillation, monkeypatch: pytest.MonkeyPatch) -> None:
     embedding, waveform, lengths, texts = batch(3 * HOP)
     attention, states = torch.eye(3).repeat_interleave(4, dim=1), torch.randn(3, 16)
-    states = [TeacherStates(torch.arange(3), states, attention)]
-    monkeypatch.setattr(distill.head.teacher, "transcribe", lambda *_: states)
+    items = [TeacherStates(torch.arange(3), states, attention)]
+    monkeypatch.setattr(distill.head.teacher, "transcribe", lambda *_: items)
     expected = 1 - torch.cosine_similarity(distill.head.project(embedding[0]), states, dim=-1).mean()
     torch.testing.assert_close(distill(embedding, waveform, lengths, texts), expected)
     monkeypatch.delattr(distill.head, "teacher")
-    torch.testing.assert_close(distill(embedding, waveform, lengths, texts, states), expected)
+    torch.testing.assert_close(distill(embedding, waveform, lengths, texts, items), expected)
 
 
 def test_what_is_heard_needs_no_teacher(distill: Distillation) -> None:
