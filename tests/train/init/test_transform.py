@@ -113,7 +113,7 @@ def test_nothing_but_silence_is_no_start(n_silent):
     config = preset("tiny")
     x = torch.zeros(n_silent, 10 * config.hop_length)
     with pytest.raises(
-        ValueError, match=rf"all {n_silent} clips to start from are silent; look at .* model\.init=random"
+        ValueError, match=rf"all {n_silent} clips to start from are silent; check .* model\.init=random"
     ):
         start_as_transform(Codec(config), x)
     config = preset("tiny", **CONFIGS["source filter"])
@@ -127,5 +127,5 @@ def test_weights_that_are_no_numbers_are_no_start():
     x, loss = speech(config), ControlLoss(config)
     controls = loss.measure(x, torch.zeros(len(x), x.shape[1] * 100 // config.sample_rate))[0]
     controls = controls._replace(log_f0=torch.full_like(controls.log_f0, 7.0))
-    with pytest.raises(ValueError, match=r"too few, or hold no speech; look at .* model\.init=random"):
+    with pytest.raises(ValueError, match=r"too few, or hold no speech; check .* model\.init=random"):
         start_as_vocoder(Codec(config), x, controls)

@@ -147,7 +147,7 @@ def test_a_second_run_makes_what_is_new(tmp_path, whisper):
     times = [path.stat().st_mtime_ns for path in paths]
     assert write_companions([DATA], tmp_path, whisper) == (3, [])
     assert [path.stat().st_mtime_ns for path in paths] == times
-    with pytest.raises(ValueError, match=r"whisper = .*other'.*: has states of tiny; give another folder"):
+    with pytest.raises(ValueError, match=r"whisper = .*other'.* has states of tiny; give another folder"):
         write_companions([DATA], tmp_path, whisper.replace("tiny", "other"))
 
 
@@ -164,7 +164,7 @@ def test_what_fails_is_named_and_the_rest_goes_on(tmp_path, whisper):
     assert "nan.wav: sample 0 is NaN or infinite" in listed[0]
     assert "long.wav: 7.0 s; Whisper takes 6 s" in listed[1]
     utterances = {Path(u.path).stem: u for u in read_manifest(tmp_path / "data")}
-    assert read_companion(companion_path(tmp_path / "out", utterances["long"])).heard is None
+    assert read_companion(companion_path(tmp_path / "out", utterances["long"])).teacher_states is None
     with pytest.raises(ValueError, match=r"none for 1 recordings, the first is .*nan\.wav; run python -m train"):
         require_companions(tmp_path / "out", utterances.values())
 
@@ -175,7 +175,7 @@ def test_cached_loss_is_the_live_one(tmp_path, whisper):
     utterance = read_manifest(DATA)[0]
     samples, _ = soundfile.read(utterance.path, dtype="float32")
     waveform, lengths = torch.from_numpy(samples)[None], torch.tensor([len(samples)])
-    heard = read_companion(companion_path(tmp_path, utterance)).crop(0.0, len(samples) / RATE).heard
+    states = read_companion(companion_path(tmp_path, utterance)).crop(0.0, len(samples) / RATE).teacher_states
     config = preset("tiny")
     torch.manual_seed(0)
     live = make_distillation(DistillConfig(kind="whisper", whisper=whisper), config)
@@ -184,7 +184,7 @@ def test_cached_loss_is_the_live_one(tmp_path, whisper):
     embedding = torch.randn(1, -(-len(samples) // config.hop_length), config.quantizer.semantic_dim)
     expected = live(embedding, waveform, lengths, [None])
     assert expected > 0
-    torch.testing.assert_close(cached(embedding, waveform, lengths, [None], [heard]), expected, atol=2e-3, rtol=0)
+    torch.testing.assert_close(cached(embedding, waveform, lengths, [None], [states]), expected, atol=2e-3, rtol=0)
 
 
 def test_bad_values_are_named(tmp_path):

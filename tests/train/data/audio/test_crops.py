@@ -257,7 +257,7 @@ def test_bad_files_are_skipped_counted_and_named_once(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:skipped")
 def test_all_bad_is_an_error():
-    with pytest.raises(AudioError, match=rf"{MAX_ATTEMPTS} files in a row cannot be used \(such as missing\.wav"):
+    with pytest.raises(AudioError, match=rf"{MAX_ATTEMPTS} files in a row are unusable \(such as missing\.wav"):
         crops([Utterance("missing.wav")])[0]
 
 

@@ -35,7 +35,7 @@ def test_mixing_takes_whole_codebooks_from_elsewhere(tmp_path):
 
 
 def test_tokens_of_other_codebooks_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"made_tokens = .*of codebooks .*give tokens"):
+    with pytest.raises(ValueError, match=r"made_tokens = .*codebooks .*give tokens"):
         TokenCodes(str(write_tokens(tmp_path)), (8, 3, 3), 0.0)
 
 

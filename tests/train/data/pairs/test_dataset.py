@@ -93,7 +93,9 @@ def test_lines_and_codes_that_do_not_fit_are_named(folder):
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"no index\.json in it; expected a folder that python -m train\.data\.pair"):
+    with pytest.raises(
+        ValueError, match=r"no index\.json in it; expected a folder written by python -m train\.data\.pair"
+    ):
         PairSet(tmp_path)
 
 
@@ -134,5 +136,5 @@ def test_a_batch_moves_as_a_whole(folder, speech):
 def test_pairs_of_another_design_are_refused(folder, speech):
     slow = SequenceConfig("interleaved", n_text=1, n_frames=20)
     dataset = PreferenceDataset(PairSet(folder), speech, slow, speech.tokenizer, 0)
-    with pytest.raises(ValueError, match="a speech ends before its text is read"):
+    with pytest.raises(ValueError, match="an utterance ends before its text is read"):
         dataset[0]

@@ -113,7 +113,7 @@ def test_batches_hold_all_once(spoken):
 
 def test_codecs_are_not_mixed(folder, tmp_path):
     other = write(tmp_path / "other", [("abc", [2, 2, 2])] * 2, fingerprint="another")
-    with pytest.raises(ValueError, match="several codecs"):
+    with pytest.raises(ValueError, match="different codecs"):
         align_tokens([folder, other], AlignConfig())
 
 
