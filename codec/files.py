@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 # Suffixes of audio files: supported ones, and ones that need ffmpeg.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".oga", ".w64")
@@ -88,6 +90,12 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Write one line of JSON per row; file names that are not UTF-8 are escaped."""
+    with atomic_file(path) as new, new.open("w", encoding="utf-8", errors=ESCAPE) as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def _warn(error: OSError) -> None:

@@ -116,7 +116,7 @@ def _jobs(
         exists = os.path.exists(job.target)  # unlike Path.exists, False for names that are too long
         if exists and suffix != STREAM_SUFFIX and not _is_ours(job.target):
             failures.append(
-                f"{job.source}: {job.target} exists and was not decoded by codec, so it is kept; give a folder with --out"
+                f"{job.source}: {job.target} was not decoded by codec, so it is kept; give a folder with --out"
             )
         elif exists and not overwrite:
             n_skipped += 1
@@ -131,7 +131,7 @@ def _jobs(
 def _targets(
     inputs: list[str], suffixes: tuple[str, ...], out: Path | None, suffix: str
 ) -> tuple[list[Job], list[str]]:
-    """List each input once, with its own target; inputs that differ only in the suffix keep it in the name."""
+    """List each input once, with its own target; targets keep the input's suffix where needed."""
     sources = {source: relative for source, relative in _find(inputs, suffixes) if not source.name.endswith(suffix)}
     if not sources:
         fail(f"no files found in {' '.join(inputs)}: looked for {' '.join(suffixes)}")

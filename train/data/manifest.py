@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from codec.audio.error import AudioError
-from codec.files import AUDIO_SUFFIXES, ESCAPE, atomic_file
+from codec.files import AUDIO_SUFFIXES, ESCAPE, write_json_lines
 from eval.command import command, tells_mistakes
 from eval.testsets import Utterance
 from train.data.media import Recording, list_files, open_recording
@@ -89,8 +89,8 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
     warn_of_unread(lines)
     out.with_suffix(".bad.jsonl").unlink(missing_ok=True)
     if bad:
-        _write_lines(out.with_suffix(".bad.jsonl"), bad)
-    _write_lines(out, [line for line in lines if "error" not in line])
+        write_json_lines(out.with_suffix(".bad.jsonl"), bad)
+    write_json_lines(out, [line for line in lines if "error" not in line])
     partial.unlink()
     return len(lines) - len(bad), len(bad)
 
@@ -144,11 +144,6 @@ def _read_partial(path: Path) -> dict[str, dict[str, Any]]:
     whole = content[: content.rfind(b"\n") + 1]
     os.truncate(path, len(whole))
     return {line["path"]: line for line in map(json.loads, whole.splitlines())}
-
-
-def _write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
-    with atomic_file(path) as new, new.open("w", encoding="utf-8", errors=ESCAPE) as file:
-        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 @tells_mistakes

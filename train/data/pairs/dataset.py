@@ -6,7 +6,6 @@ with `codes` int16 `[K, T]` (voice, winner and loser of each pair, concatenated)
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -18,13 +17,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from codec.files import ESCAPE, atomic_file
+from codec.files import write_json_lines
 from codec.tensors import write_tensors
 from codec.tts.config import SequenceConfig
 from codec.tts.text.tokenizer import TextTokenizer
 from train.data.sources import EndlessDataset
 from train.data.tokens.sequences import Sample, SpeechBatch, SpeechDataConfig, arrange, pack
-from train.data.tokens.shards import has_shard, read_index, shard_path
+from train.data.tokens.shards import check_complete, read_index, read_lines, shard_path
 
 COMMAND = "python -m train.data.pairs.preferences"
 Scores = dict[str, float | None]  # by measure; None where it has no value
@@ -66,9 +65,7 @@ class PairSet(Sequence[Pair]):
         folder = Path(folder)
         index = read_index(folder, COMMAND)
         n_shards = index["n_shards"]
-        n_there = sum(has_shard(folder, number) for number in range(n_shards))
-        if n_there < n_shards:
-            raise ValueError(f"{folder}: {n_there} of {n_shards} shards are there; run {COMMAND} again to finish it")
+        check_complete(folder, n_shards, COMMAND)
         self.fingerprint: str = index["fingerprint"]  # of the codec
         self._pairs = [pair for number in range(n_shards) for pair in _read_shard(folder, number)]
         if not self._pairs:
@@ -83,34 +80,15 @@ class PairSet(Sequence[Pair]):
 
 def write_pairs(folder: Path, number: int, pairs: Sequence[Pair], n_codebooks: int) -> None:
     """Write a shard, which may be empty."""
-    with (
-        atomic_file(shard_path(folder, number, ".jsonl")) as new,
-        new.open("w", encoding="utf-8", errors=ESCAPE) as file,
-    ):
-        for pair in pairs:
-            file.write(json.dumps(asdict(pair.line), ensure_ascii=False) + "\n")
+    write_json_lines(shard_path(folder, number, ".jsonl"), (asdict(pair.line) for pair in pairs))
     codes = [torch.zeros(n_codebooks, 0, dtype=torch.int16)]
     codes += [part for pair in pairs for part in (pair.voice, pair.winner, pair.loser)]
     # Written last: it marks the shard as complete.
     write_tensors(shard_path(folder, number, ".safetensors"), {"codes": torch.cat(codes, dim=1)}, {})
 
 
-def read_lines(folder: Path, number: int) -> list[PairLine]:
-    """Read the lines of a shard.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    path = shard_path(folder, number, ".jsonl")
-    try:
-        with path.open(encoding="utf-8") as file:
-            return [PairLine(**json.loads(line)) for line in file]
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: damaged ({error}); delete it and run {COMMAND} again") from error
-
-
 def _read_shard(folder: Path, number: int) -> Iterator[Pair]:
-    lines = read_lines(folder, number)
+    lines = read_lines(folder, number, PairLine, COMMAND)
     path = shard_path(folder, number, ".safetensors")
     try:
         parts = load_file(path)["codes"].split([n for line in lines for n in line.n_frames], dim=1)

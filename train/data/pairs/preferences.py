@@ -25,15 +25,15 @@ from codec.tts.checkpoint import load_tts
 from codec.tts.generate import Candidate, FrameLoop, Request, speak
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
-from codec.tts.text.phonemes import as_read
 from eval.command import command, tells_mistakes
 from eval.metrics.asr import plain
 from eval.metrics.base import SynthesisPair
 from eval.progress import progress
-from train.data.pairs.dataset import COMMAND, Pair, PairLine, arrange_generated, read_lines, write_pairs
+from train.data.pairs.dataset import COMMAND, Pair, PairLine, arrange_generated, write_pairs
 from train.data.pairs.ranking import WEIGHTS, choose, make_measures
+from train.data.tokens.alignment import text_as_read
 from train.data.tokens.sequences import SpeechDataConfig, SpeechDataset
-from train.data.tokens.shards import TokenSet, has_shard, open_folder
+from train.data.tokens.shards import TokenSet, has_shard, open_folder, read_lines
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def write_preferences(model: str | Path, tokens: str | Path, out: Path, config: 
         for number in left:
             pairs = list(maker.pairs(shards[number], bar))
             write_pairs(out, number, pairs, maker.tts.config.num_codebooks)
-    return sum(len(read_lines(out, number)) for number in range(len(shards))), len(maker.targets)
+    return sum(len(read_lines(out, number, PairLine, COMMAND)) for number in range(len(shards))), len(maker.targets)
 
 
 class PairMaker:
@@ -182,7 +182,7 @@ class PairMaker:
         whole = [c for c in candidates if arrange_generated(*about, c.codes, c.ended, c.moves) is not None]
         reference, *outputs = (self._decode(codes) for codes in (voice, *(c.codes for c in whole)))
         rate = self.codec.config.sample_rate
-        words = as_read(line.text or "", line.language or "en", phonemes=False)  # recognisers write words
+        words = text_as_read(line, phonemes=False)  # recognisers write words
         scored = [SynthesisPair(reference, output, rate, words, line.language or "") for output in outputs]
         scores = [{name: measure.score(pair) for name, measure in self.measures.items()} for pair in scored]
         chosen = choose(self.measures, scores, [c.ended for c in whole])

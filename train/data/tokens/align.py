@@ -21,11 +21,10 @@ import torchaudio.functional
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from codec.tts.text.phonemes import as_read
 from eval.command import command, tells_mistakes
 from eval.progress import progress
-from train.data.tokens.alignment import INDEX, Alignment, durations, write_alignments
-from train.data.tokens.shards import TokenInfo, TokenLine, TokenSet, write_index
+from train.data.tokens.alignment import INDEX, Alignment, durations, text_as_read, write_alignments
+from train.data.tokens.shards import TokenInfo, TokenSet, write_index
 from train.data.tokens.tokenize import split_by_size
 
 BLANK = 0  # symbol of CTC; characters follow
@@ -126,7 +125,7 @@ def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> list[Ali
     sets = [TokenSet(folder) for folder in folders]
     if len({tokens.info.fingerprint for tokens in sets}) > 1:
         raise ValueError(f"{', '.join(map(str, folders))}: made by different codecs; align one codec at a time")
-    texts = [[_text(line, config.phonemes) for line in tokens.lines] for tokens in sets]
+    texts = [[text_as_read(line, config.phonemes) for line in tokens.lines] for tokens in sets]
     characters = ["", *sorted(set().union(*texts[0]))]  # by symbol
     alphabet = {c: symbol for symbol, c in enumerate(characters) if symbol != BLANK}
     examples = [list(_examples(*both, alphabet)) for both in zip(sets, texts, strict=True)]
@@ -214,10 +213,6 @@ def _batches(examples: Sequence[Example], n_frames: int) -> Iterator[list[Exampl
 
 def _n_frames(utterance: Example) -> int:
     return utterance.codes.shape[1]
-
-
-def _text(line: TokenLine, phonemes: bool) -> str:
-    return as_read(line.text, line.language or "en", phonemes) if line.text else ""
 
 
 def _examples(tokens: TokenSet, texts: Sequence[str], alphabet: dict[str, int]) -> Iterator[Example]:

@@ -14,9 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from codec.files import atomic_file
+from codec.files import write_json_lines
+from codec.tts.text.phonemes import as_read
 from codec.tts.text.tokenizer import TextTokenizer
-from train.data.tokens.shards import TokenSet, shard_path
+from train.data.tokens.shards import TokenLine, TokenSet, shard_path
 
 INDEX, SUFFIX = "align.json", ".align.jsonl"
 COMMAND = "python -m train.data.tokens.align"
@@ -46,9 +47,7 @@ class Alignment:
 
 def write_alignments(folder: Path, number: int, alignments: Sequence[Alignment | None]) -> None:
     """Write the alignments of a shard; None for an utterance without one."""
-    with atomic_file(shard_path(folder, number, SUFFIX)) as new, new.open("w", encoding="utf-8") as file:
-        for alignment in alignments:
-            file.write(json.dumps(alignment and asdict(alignment), ensure_ascii=False) + "\n")
+    write_json_lines(shard_path(folder, number, SUFFIX), (alignment and asdict(alignment) for alignment in alignments))
 
 
 def read_alignments(tokens: TokenSet, phonemes: bool) -> list[Alignment | None]:
@@ -81,6 +80,11 @@ def read_alignments(tokens: TokenSet, phonemes: bool) -> list[Alignment | None]:
     ):
         raise ValueError(f"{folder}: alignments of other shards; {remedy}")
     return alignments
+
+
+def text_as_read(line: TokenLine, phonemes: bool) -> str:
+    """Text of an utterance as a model reads it, "" if it has none; raises as `as_read`."""
+    return as_read(line.text, line.language or "en", phonemes) if line.text else ""
 
 
 def durations(starts: Sequence[int], n_frames: int) -> list[int]:

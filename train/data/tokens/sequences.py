@@ -22,10 +22,9 @@ from codec.tokens.layout import IdLayout
 from codec.tts.config import SequenceConfig
 from codec.tts.model import TTSBatch, end_frame
 from codec.tts.sequence import NONE, Step, speech, voice_prefix, window
-from codec.tts.text.phonemes import as_read
 from codec.tts.text.tokenizer import TextTokenizer
 from train.data.sources import Sources
-from train.data.tokens.alignment import Alignment, read_alignments
+from train.data.tokens.alignment import Alignment, read_alignments, text_as_read
 from train.data.tokens.rewrite import rewrite
 from train.data.tokens.shards import TokenSet, TokenUtterance
 
@@ -172,8 +171,7 @@ class SpeechDataset:
         """Text of a recording as the model reads it."""
         if self.alignments:
             return self.alignments[target].text
-        line = self.tokens.lines[target]
-        return as_read(line.text or "", line.language or "en", self.phonemes)
+        return text_as_read(self.tokens.lines[target], self.phonemes)
 
     def moves(self, target: int) -> Sequence[int] | None:
         """Moves in the text after each frame, empty for designs without; None if the text is too fast."""
@@ -208,7 +206,7 @@ def texts_as_read(tokens: TokenSet, sequence: SequenceConfig, phonemes: bool) ->
     """Text of each utterance as a model reads it, "" where there is none; raises as `as_read`."""
     if sequence.design == "aligned":
         return [alignment.text if alignment else "" for alignment in read_alignments(tokens, phonemes)]
-    return [as_read(line.text, line.language or "en", phonemes) if line.text else "" for line in tokens.lines]
+    return [text_as_read(line, phonemes) for line in tokens.lines]
 
 
 def arrange(

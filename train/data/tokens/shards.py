@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from codec.files import ESCAPE, atomic_file
+from codec.files import atomic_file, write_json_lines
 from codec.tensors import write_tensors
 
 INDEX = "index.json"
@@ -85,9 +85,7 @@ class TokenSet(Sequence[TokenUtterance]):
             n_shards = int(index["n_shards"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self.folder / INDEX}: damaged ({error!r}); write it again with {_COMMAND}") from error
-        n_there = sum(has_shard(self.folder, number) for number in range(n_shards))
-        if n_there < n_shards:
-            raise ValueError(f"{folder}: {n_there} of {n_shards} shards are there; run {_COMMAND} again to finish it")
+        check_complete(self.folder, n_shards)
         self._mapped: dict[int, tuple[Tensor, Tensor]] = {}
         self.lines, self.shard_edges = [], [0]
         for number in range(n_shards):
@@ -183,16 +181,25 @@ def has_shard(folder: Path, number: int) -> bool:
     return all(shard_path(folder, number, suffix).is_file() for suffix in (".jsonl", ".safetensors"))
 
 
+def check_complete(folder: Path, n_shards: int, command: str = _COMMAND) -> None:
+    """Check that a folder has all its shards.
+
+    Raises:
+        ValueError: some are missing.
+    """
+    n_there = sum(has_shard(folder, number) for number in range(n_shards))
+    if n_there < n_shards:
+        raise ValueError(f"{folder}: {n_there} of {n_shards} shards are there; run {command} again to finish it")
+
+
 def write_shard(folder: Path, number: int, utterances: Sequence[TokenUtterance], n_codebooks: int) -> None:
     """Write a shard, which may be empty."""
     starts = accumulate((len(u.activity) for u in utterances), initial=0)
-    with (
-        atomic_file(shard_path(folder, number, ".jsonl")) as new,
-        new.open("w", encoding="utf-8", errors=ESCAPE) as file,
-    ):
-        for u, start in zip(utterances, starts, strict=False):
-            line = TokenLine(u.id, start, len(u.activity), u.text, u.speaker, u.language, u.speed)
-            file.write(json.dumps(asdict(line), ensure_ascii=False) + "\n")
+    lines = (
+        TokenLine(u.id, start, len(u.activity), u.text, u.speaker, u.language, u.speed)
+        for u, start in zip(utterances, starts, strict=False)
+    )
+    write_json_lines(shard_path(folder, number, ".jsonl"), map(asdict, lines))
     nothing = torch.zeros(n_codebooks, 0, dtype=torch.int16), torch.zeros(0, dtype=torch.uint8)
     codes = torch.cat([nothing[0], *(u.codes for u in utterances)], dim=1)
     activity = torch.cat([nothing[1], *(u.activity for u in utterances)])
@@ -200,8 +207,8 @@ def write_shard(folder: Path, number: int, utterances: Sequence[TokenUtterance],
     write_tensors(shard_path(folder, number, ".safetensors"), {"codes": codes, "activity": activity}, {})
 
 
-def read_lines(folder: Path, number: int) -> list[TokenLine]:
-    """Read the lines of a shard.
+def read_lines(folder: Path, number: int, kind: type[Any] = TokenLine, command: str = _COMMAND) -> list[Any]:
+    """Read the lines of a shard, each as a `kind`.
 
     Raises:
         ValueError: the file is damaged.
@@ -209,9 +216,9 @@ def read_lines(folder: Path, number: int) -> list[TokenLine]:
     path = shard_path(folder, number, ".jsonl")
     try:
         with path.open(encoding="utf-8") as file:
-            return [TokenLine(**json.loads(line)) for line in file]
+            return [kind(**json.loads(line)) for line in file]
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: damaged ({error}); delete it and run {_COMMAND} again") from error
+        raise ValueError(f"{path}: damaged ({error}); delete it and run {command} again") from error
 
 
 def shard_path(folder: Path, number: int, suffix: str) -> Path:

@@ -6,9 +6,9 @@ import torch
 from codec.tokens.layout import END
 from codec.tts.config import SequenceConfig
 from codec.tts.text.tokenizer import BPETokenizer
-from train.data.pairs.dataset import Pair, PairLine, PairSet, PreferenceDataset, read_lines, write_pairs
+from train.data.pairs.dataset import Pair, PairLine, PairSet, PreferenceDataset, write_pairs
 from train.data.tokens.sequences import SpeechDataConfig, SpeechDataset
-from train.data.tokens.shards import TokenSet, TokenUtterance, has_shard, write_index, write_shard
+from train.data.tokens.shards import TokenSet, TokenUtterance, has_shard, read_lines, write_index, write_shard
 
 SIZES = (64, 21, 21)
 INDEX = {"codec": "tiny", "fingerprint": "ab12", "codebook_sizes": SIZES, "frame_rate": 12.5}
@@ -57,7 +57,7 @@ def test_what_was_written_is_read(tmp_path):
 
 
 def test_shards_may_be_empty_but_not_all(tmp_path, folder):
-    assert [len(read_lines(folder, number)) for number in range(3)] == [2, 0, 1]
+    assert [len(read_lines(folder, number, PairLine)) for number in range(3)] == [2, 0, 1]
     assert len(PairSet(folder)) == 3
     write_index(folder, INDEX | {"n_shards": 0})
     with pytest.raises(ValueError, match="no pairs in its 0 shards"):
