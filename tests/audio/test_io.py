@@ -33,7 +33,7 @@ def test_channels_are_averaged(n_channels, tmp_path):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.testing.assert_close(read_audio(channels, RATE, RATE, "x"), torch.from_numpy(channels.mean(0)))
-    said = [f"x: {n_channels} rows are taken for the channels of one recording"] if n_channels > 2 else []
+    said = [f"x: {n_channels} rows are averaged as channels of one recording"] if n_channels > 2 else []
     assert [str(w.message).split(",")[0] for w in caught] == said  # they may be a batch
     soundfile.write(tmp_path / "x.wav", channels.T, RATE, subtype="FLOAT")
     torch.testing.assert_close(read_audio(tmp_path / "x.wav", None, RATE), torch.from_numpy(channels.mean(0)))
@@ -264,7 +264,7 @@ def test_comment_reads_back_and_leaves_the_samples_alone(suffix, tmp_path):
 
 @pytest.mark.parametrize(("name", "comment"), [("x.wav", 3000 * "y"), ("x.w64", "short"), ("x.au", "short")])
 def test_comment_that_the_format_does_not_hold(name, comment, tmp_path):
-    with pytest.raises(AudioError, match=rf"{name}: the format does not hold a comment of {len(comment)} bytes"):
+    with pytest.raises(AudioError, match=rf"{name}: the format cannot hold a comment of {len(comment)} bytes"):
         write_audio(tmp_path / name, torch.zeros(10), RATE, comment)
     assert not any(tmp_path.iterdir())
 

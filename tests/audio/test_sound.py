@@ -179,7 +179,7 @@ def test_what_is_no_frame_is_no_noise(before, behind, an_mp3, tmp_path, capfd):
 
 def test_mp3_files_of_different_rates_are_not_joined(tmp_path, read):
     parts = [encoded(tmp_path / f"{rate}.mp3", voice(1.0, rate), rate) for rate in (16_000, 24_000)]
-    with pytest.raises(AudioError, match=r"x\.mp3.*: joined of parts of 16000 and 24000 Hz; convert each"):
+    with pytest.raises(AudioError, match=r"x\.mp3.*: joined from parts of 16000 and 24000 Hz; convert each"):
         read(b"".join(parts), "x.mp3")
 
 
@@ -263,7 +263,7 @@ def test_sizes_beside_the_samples_do_not_matter(content, read):
 @pytest.mark.parametrize("is_quiet", [False, True])
 def test_header_that_was_never_finished(kind, riff, is_quiet, read):
     samples = bytes(24_000) if is_quiet else None
-    with pytest.warns(UserWarning, match=r"x\.wav.*: the header was never finished; .* 24000 bytes"):
+    with pytest.warns(UserWarning, match=r"x\.wav.*: the header is unfinished; .* 24000 bytes"):
         x = read(wav(samples, riff=riff, data=0, kind=kind), "x.wav")
     np.testing.assert_array_equal(x, 0 * EXPECTED if is_quiet else EXPECTED)
 
@@ -279,7 +279,7 @@ def test_long_file_whose_header_was_never_finished(tmp_path, read):
 @pytest.mark.parametrize("extra", [2, 8, 16, 36, 44])
 def test_header_that_counts_itself(extra, read):
     with pytest.warns(
-        UserWarning, match=rf"x\.wav.*: the header says {24_000 + extra} bytes of samples; read to the end"
+        UserWarning, match=rf"x\.wav.*: the header gives {24_000 + extra} bytes of samples; read to the end"
     ):
         np.testing.assert_array_equal(read(wav(data=24_000 + extra), "x.wav"), EXPECTED)
 
@@ -299,7 +299,7 @@ def test_missing_samples_are_a_truncation(missing, riff, read):
 
 
 def test_what_is_behind_the_samples_is_said(read):
-    with pytest.warns(UserWarning, match=r"x\.wav.*: 4000 bytes behind the 20000 bytes of samples"):
+    with pytest.warns(UserWarning, match=r"x\.wav.*: 4000 bytes after the 20000 bytes of samples"):
         assert len(read(wav(data=20_000), "x.wav")) == 10_000
 
 

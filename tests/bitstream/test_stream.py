@@ -169,8 +169,8 @@ def test_seeking_needs_the_end(header):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "begins with b''; expected"),
-        (b"RIFF....WAVE", "begins with b'RIFF..'; expected"),
+        (b"", "starts with b''; expected"),
+        (b"RIFF....WAVE", "starts with b'RIFF..'; expected"),
         (b"\x89C37\r\n\x09", "version 9 of the format"),
     ],
 )

@@ -121,7 +121,7 @@ def test_without_encoder(folder, source):
 )
 def test_what_the_layout_cannot_say(changes, message, tmp_path):
     tokenizer = Tokenizer(make_codec(**changes))
-    with pytest.raises(ValueError, match=f"{message} = .*the released layout knows"):
+    with pytest.raises(ValueError, match=f"{message} = .*the released layout supports"):
         tokenizer.export_voxtral(tmp_path / "model")
     assert not any(tmp_path.iterdir())
 
@@ -139,8 +139,8 @@ def test_what_the_layout_cannot_say(changes, message, tmp_path):
         ({"dim": None}, "key 'dim' is missing"),
         ({"decoder_transformer_lengths_str": None}, "'decoder_transformer_lengths_str' is missing"),
         ({"decoder_transformer_lengths_str": "1,1"}, "decoder_layers"),
-        ({"decoder_convs_strides_str": [1, 2, 2, 2]}, "expected a string of integers"),
-        ({"decoder_convs_strides_str": "1,x"}, "'1,x': expected a string of integers"),
+        ({"decoder_convs_strides_str": [1, 2, 2, 2]}, "expected a string of comma-separated integers"),
+        ({"decoder_convs_strides_str": "1,x"}, "'1,x': expected a string of comma-separated integers"),
         ({"attn_sliding_window_size": "16"}, ""),
         ({"head_dim": 0}, "head_dim"),
     ],

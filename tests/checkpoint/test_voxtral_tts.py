@@ -217,7 +217,7 @@ HEAD = AUDIO + ".acoustic_transformer_args"
         (AUDIO, {"n_acoustic_codebook": None}, "key 'n_acoustic_codebook' is missing"),
         (AUDIO, {"codebook_sizes": "64,21,5"}, "codebook_sizes = '64,21,5'"),
         (AUDIO, {"codebook_sizes": "64"}, "codebook_sizes = '64'"),
-        (AUDIO, {"codebook_sizes": [64, 21]}, "expected a string of integers"),
+        (AUDIO, {"codebook_sizes": [64, 21]}, "expected a string of comma-separated integers"),
         (AUDIO + ".audio_encoding_args", {"codebook_pattern": "delay"}, "codebook_pattern = 'delay'"),
         (HEAD, {"input_dim": 32}, "input_dim = 32 is not supported, only 64"),
         (HEAD, {"dim": 32, "input_dim": 32}, "head_transformer.dim = 32"),
@@ -268,7 +268,7 @@ def test_missing_or_cut_file(release, name):
 
 def test_a_tokenizer_of_another_model_is_refused(release):
     (release / "tekken.json").write_text(json.dumps(tekken_content(1_000)))
-    with pytest.raises(CheckpointError, match="the tokenizer has 1259 ids, the network embeds 512"):
+    with pytest.raises(CheckpointError, match="the tokenizer has 1259 ids, the network has 512"):
         load_tts(release)
 
 
@@ -276,7 +276,7 @@ def test_what_the_layout_cannot_say(release, tmp_path):
     model, tokenizer = load_tts(release)
     speaks = codec.load(release)
     model.config.sequence.design = "dual"
-    with pytest.raises(ValueError, match="design = 'dual': the released layout knows only 'prefix'"):
+    with pytest.raises(ValueError, match="design = 'dual': the released layout supports only 'prefix'"):
         export_voxtral(tmp_path / "out", model, tokenizer, speaks)
     with pytest.raises(ValueError, match="tokenizer: a BPETokenizer"):
         export_voxtral(tmp_path / "out", model, BPETokenizer.train([], 300), speaks)

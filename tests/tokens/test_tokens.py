@@ -98,7 +98,7 @@ def test_only_tokens_of_one_codec_combine(combine):
     tokens = make_tokens([HOP])
     others = [tokens.prefix(2), *(replace(tokens, **c) for c in ({"fingerprint": "beef"}, {"sample_rate": 16_000}))]
     for other in others:
-        with pytest.raises(ValueError, match="do not go together"):
+        with pytest.raises(ValueError, match="do not match"):
             combine([tokens, other])
     with pytest.raises(ValueError, match="parts: empty"):
         combine([])

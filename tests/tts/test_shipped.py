@@ -98,7 +98,7 @@ def test_languages_have_a_voice(language, name):
 
 
 def test_languages_without_one():
-    with pytest.raises(VoiceError, match=r"language 'fr': no shipped voice speaks it; take one of kathleen"):
+    with pytest.raises(VoiceError, match=r"language 'fr': no shipped voice for it; give one of kathleen"):
         voice_for("fr")
     with pytest.raises(ValueError, match="language 'tlh' is not known"):
         voice_for("tlh")
