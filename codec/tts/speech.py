@@ -13,6 +13,7 @@ from torch import Tensor
 
 from codec import tokenizer as codecs
 from codec.audio.io import Audio
+from codec.nn.layout import by_columns
 from codec.nn.precision import warn_if_emulated
 from codec.settings import DEFAULT
 from codec.tokens.layout import END
@@ -299,4 +300,6 @@ def load(
         model, text_tokenizer = load_tts(folder, dtype)
         own_codec = folder / OWN_CODEC if (folder / OWN_CODEC).is_dir() else None
     codec = codecs.load(own_codec or model.config.codec, device)
-    return TTS(model.requires_grad_(False).to(device), text_tokenizer, codec, mode)
+    model.requires_grad_(False).to(device)
+    by_columns(model)
+    return TTS(model, text_tokenizer, codec, mode)
