@@ -7,9 +7,9 @@
 The first table is of a trained model: one text in packets of a frame, as a whole, and eight texts side by side, and the
 time from text that arrives word by word to its first packet, phonemes included.
 
-In the others weights are random: time depends on shapes alone. A request has 500 characters of text and a voice of 10 s, and the
-voice has been read before, as a server would have it. RTF is time over audio of one stream; first audio is the
-time from the request to its first 80 ms packet, codec included, the median of all rounds.
+In the others weights are random: time depends on shapes alone. A request has 500 characters of text and a voice of
+10 s, and the voice has been read before, as a server would have it. RTF is time over audio of one stream; first audio
+is the time from the request to its first 80 ms packet, codec included, the median of all rounds.
 """
 
 from __future__ import annotations
