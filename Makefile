@@ -1,13 +1,13 @@
-# Everything needs only Python 3.10+ and a network for pip; the first target that runs creates .venv.
+# Everything needs only Python 3.11+ and a network for pip; the first target that runs creates .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet -c constraints.txt
 T ?= tests/quant tests/nn  # what `make check` tests: make check T=tests/eval/metrics
 
-.PHONY: demo test check lint format eval benchmark clean
+.PHONY: demo test check lint docs format eval benchmark clean
 
 demo: .venv/demo
-	$(BIN)/python -m eval.demo tests/data/kathleen.flac demo_out
+	$(BIN)/python -m eval.demo tests/data/kathleen.flac --out demo_out
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
@@ -19,6 +19,9 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .
@@ -45,4 +48,4 @@ benchmark: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv demo_out eval_out dist build
+	rm -rf .venv demo_out eval_out dist build site

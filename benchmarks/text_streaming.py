@@ -27,7 +27,7 @@ from codec.tts.config import DESIGNS, PRESETS, SequenceConfig
 from codec.tts.model import TTSModel
 from codec.tts.speech import TTS
 from codec.tts.text.tokenizer import BPETokenizer
-from eval.metrics.base import Spoken
+from eval.metrics.base import SynthesisPair
 from eval.metrics.registry import make_metric
 from eval.tables import table
 
@@ -118,11 +118,12 @@ def main() -> None:
             row.append(f"{statistics.mean(cut for _, cut in spoken):.2f}")
             if asr is not None:
                 pairs = [
-                    Spoken(w, w, tts.sample_rate, text, "en") for (w, _), text in zip(spoken, SENTENCES, strict=True)
+                    SynthesisPair(w, w, tts.sample_rate, text, "en")
+                    for (w, _), text in zip(spoken, SENTENCES, strict=True)
                 ]
                 errors = [asr.measure(pair)[1] for pair in pairs]
                 row.append(f"{statistics.mean(errors):.2f}")
-                row.append(f"{asr.measure(Spoken(whole, whole, tts.sample_rate, long_text, 'en'))[1]:.2f}")
+                row.append(f"{asr.measure(SynthesisPair(whole, whole, tts.sample_rate, long_text, 'en'))[1]:.2f}")
         rows.append(row)
     header = ["model", "design", "words waited for", "computation, ms", "first audio, ms", "cut", "CER", "CER, long"]
     print(f"{args.pace:g} words a second, {args.threads} threads, PyTorch {torch.__version__}.\n")

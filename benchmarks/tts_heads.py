@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from codec.tts.config import HEADS, PRESETS
-from codec.tts.heads import make_head
+from codec.tts.config import PRESETS
+from codec.tts.heads import HEADS, make_head
 from codec.tts.heads.base import AcousticHead, HeadSampling
 from eval.speed import timed
 from eval.tables import table

@@ -99,8 +99,6 @@ class CodecConfig:
     def _check_values(self) -> None:
         for name in POSITIVE:
             require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
-        for name, choices in (("front", ("patches", "spectrum")), ("head", ("patches", "source_filter"))):
-            require(getattr(self, name) in choices, name, getattr(self, name), " or ".join(choices))
         good = self.n_heads % self.n_kv_heads == 0
         require(good, "n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
         require(self.layer_scale_init >= 0, "layer_scale_init", self.layer_scale_init, "0 or more")
@@ -173,7 +171,7 @@ class CodecConfig:
             fields: Any = json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(f"codec config is not valid JSON: {error}") from error
-        return read(cls, _from_first(fields), "codec config")
+        return read(cls, _from_first(fields))
 
 
 def _used(config: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -244,4 +242,4 @@ def preset(name: str, **changes: Any) -> CodecConfig:
     """
     if name not in PRESETS:
         raise ValueError(f"no preset {name!r}: choose one of {', '.join(PRESETS)}")
-    return CodecConfig(**change(CodecConfig, PRESETS[name], changes))
+    return read(CodecConfig, change(CodecConfig, PRESETS[name], changes))

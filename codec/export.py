@@ -2,12 +2,11 @@
 
 `Codec.encode` and `Codec.decode` walk through long inputs chunk by chunk, a loop that no graph with
 dynamic shapes can hold. `EncodeGraph` and `DecodeGraph` take an input in one piece and give the same
-codes and waveforms; `EncodeStep` and `DecodeStep` are one step of a stream.
+codes and waveforms. Streams run by `EncodeStep` and `DecodeStep` of `codec.step`, here with one frame at a time.
 """
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.onnx import ONNXProgram
 
+from codec.extras import needs
 from codec.files import atomic_folder
 from codec.model import Codec
+from codec.step import DecodeStep, EncodeStep
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
+ENCODER_STEP, DECODER_STEP = "encoder_step.onnx", "decoder_step.onnx"
 OPSET = 20
+STEP_OPSET = 23  # which has RMSNorm and attention as one node each
 EXAMPLE = (2, 3)  # batch size and frames of the inputs that are traced; their values do not matter
 MAX_BATCH, MAX_FRAMES = 2**12, 2**17  # torch.export wants bounds; nearly three hours at 12.5 Hz
 
@@ -58,37 +62,6 @@ class DecodeGraph(nn.Module):
         return waveform.narrow(1, 0, n_frames * self.config.hop_length)
 
 
-class EncodeStep(nn.Module):
-    """Chunk `[B, T * hop_length]` and the state -> (codes `[B, K, T]`, *state).
-
-    The state is the flat list of `Encoder.init_state`. The first chunk of a stream must hold at
-    least `config.lead_frames` frames.
-    """
-
-    def __init__(self, codec: Codec) -> None:
-        super().__init__()
-        self.encoder, self.quantizer = codec.encoder, codec.quantizer
-
-    def forward(self, chunk: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        z, new_state = self.encoder(chunk, list(state))
-        return self.quantizer.encode(z), *new_state
-
-
-class DecodeStep(nn.Module):
-    """Codes `[B, n_q, T]` and the state of `Decoder.init_state` -> (waveform `[B, T * hop_length]`, *state).
-
-    The first chunk of a stream must hold at least `config.lead_frames` frames.
-    """
-
-    def __init__(self, codec: Codec) -> None:
-        super().__init__()
-        self.decoder, self.quantizer = codec.decoder, codec.quantizer
-
-    def forward(self, codes: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        waveform, new_state = self.decoder(self.quantizer.decode(codes), list(state))
-        return waveform, *new_state
-
-
 def export_encoder(codec: Codec) -> ExportedProgram:
     """`EncodeGraph` for any batch size and length, as `torch.export` gives it.
 
@@ -122,23 +95,60 @@ def export_onnx(codec: Codec, folder: str | Path) -> None:
     An existing `folder` is replaced once both files are on disk. On a CPU, in float32.
 
     Raises:
-        ImportError: onnx or onnxscript is not installed.
+        MissingDependencyError: onnx or onnxscript is not installed.
         ValueError: the codec's weights are not float32 on a CPU.
     """
-    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
-    if missing:
-        raise ImportError(f"ONNX export needs {' and '.join(missing)}: pip install {' '.join(missing)}")
-    if (codec.device.type, codec.dtype) != ("cpu", torch.float32):
-        raise ValueError(
-            f"got a codec in {codec.dtype} on {codec.device}, expected torch.float32 on cpu: move it first"
-        )
+    _check(codec)
     with atomic_folder(Path(folder)) as new:
         if codec.has_encoder:
             _write_onnx(new / ENCODER, export_encoder(codec), ["waveform", "lengths"], "codes")
         _write_onnx(new / DECODER, export_decoder(codec), ["codes"], "waveform")
 
 
-def _export(graph: nn.Module, inputs: tuple[Tensor, ...], shapes: dict[str, Any]) -> ExportedProgram:
+def export_steps(codec: Codec, folder: str | Path, fingerprint: str = "") -> None:
+    """Write `encoder_step.onnx` and `decoder_step.onnx`, which take a frame of each of B streams, and their state.
+
+    encoder_step.onnx: `waveform` `[B, hop_length]` float32, `length` `[B]` int64, the real samples of each, and the
+    state -> `codes` `[B, K, 1]` int64 and the new state. decoder_step.onnx: `codes` `[B, K, 1]` int64, the last of
+    which may be `NO_CODE`, and the state -> `waveform` `[B, hop_length]` float32 and the new state. The state is
+    `seen` `[B]` int64, 0 in a fresh stream, `tail_0`, `tail_1` and so on; new ones begin with `new_`. Config and
+    fingerprint are in the metadata of the files. Otherwise as `export_onnx`.
+
+    Raises:
+        MissingDependencyError: onnx or onnxscript is not installed.
+        ValueError: the codec's weights are not float32 on a CPU, or its streams begin with more than one frame.
+    """
+    _check(codec)
+    c = codec.config
+    if c.lead_frames > 1:
+        raise ValueError(
+            f"proj_kernel_size = {c.proj_kernel_size}: streams begin with {c.lead_frames} frames at once, expected 1 "
+            f"for a step; export whole inputs, or train with at most {c.patches_per_frame}, the patches of a frame"
+        )
+    metadata = {"config": c.to_json(), "fingerprint": fingerprint}
+    with atomic_folder(Path(folder)) as new:
+        if codec.has_encoder:
+            lengths = torch.full((EXAMPLE[0],), c.hop_length)
+            frame = torch.zeros(EXAMPLE[0], c.hop_length)
+            _write_step(
+                new / ENCODER_STEP, EncodeStep(codec), {"waveform": frame, "length": lengths}, "codes", metadata
+            )
+        codes = torch.zeros(EXAMPLE[0], c.num_codebooks, 1, dtype=torch.int64)
+        _write_step(new / DECODER_STEP, DecodeStep(codec), {"codes": codes, "length": None}, "waveform", metadata)
+
+
+def _check(codec: Codec) -> None:
+    """Refuse what ONNX export cannot do."""
+    with needs("onnx onnxscript", "ONNX export", "onnx"):
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    if (codec.device.type, codec.dtype) != ("cpu", torch.float32):
+        raise ValueError(
+            f"got a codec in {codec.dtype} on {codec.device}, expected torch.float32 on cpu: move it first"
+        )
+
+
+def _export(graph: nn.Module, inputs: tuple[Tensor | None, ...], shapes: dict[str, Any]) -> ExportedProgram:
     # Without this, as torch.onnx.export also knows, sizes of 1 become special cases.
     any_size = torch.fx.experimental._config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     with any_size, torch.no_grad():
@@ -146,7 +156,26 @@ def _export(graph: nn.Module, inputs: tuple[Tensor, ...], shapes: dict[str, Any]
 
 
 def _write_onnx(path: Path, program: ExportedProgram, inputs: list[str], output: str) -> None:
-    torch.onnx.export(
-        program, (), path, input_names=inputs, output_names=[output], opset_version=OPSET, dynamo=True,
-        external_data=False, verbose=False,
-    )  # fmt: skip
+    _to_onnx(program, inputs, [output], OPSET).save(path)
+
+
+def _write_step(
+    path: Path, step: EncodeStep | DecodeStep, inputs: dict[str, Tensor | None], output: str, metadata: dict[str, str]
+) -> None:
+    state = step.init_state(EXAMPLE[0])
+    names = ["seen", *(f"tail_{i}" for i in range(len(state) - 1))]
+    batch = {0: Dim("batch", min=2, max=MAX_BATCH)}  # torch.export takes 1 for a special case; the graph is the same
+    shapes = {"state": (batch,) * len(state)} | {name: None if x is None else batch for name, x in inputs.items()}
+    program = _export(step, (*inputs.values(), *state), shapes)
+    given = [name for name, x in inputs.items() if x is not None]
+    onnx = _to_onnx(program, [*given, *names], [output, *(f"new_{name}" for name in names)], STEP_OPSET)
+    onnx.model.metadata_props.update(metadata)
+    onnx.save(path)
+
+
+def _to_onnx(program: ExportedProgram, inputs: list[str], outputs: list[str], opset: int) -> ONNXProgram:
+    onnx = torch.onnx.export(
+        program, (), input_names=inputs, output_names=outputs, opset_version=opset, dynamo=True, verbose=False
+    )
+    assert onnx is not None
+    return onnx

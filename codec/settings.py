@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
-from collections.abc import Collection, Mapping
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 DEFAULT = "default"  # names the checkpoint that comes with the package
-
-T = TypeVar("T")
+_hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null", ...: "..."}
 
 
 def require(condition: bool, name: str, value: object, expected: str) -> None:
@@ -29,36 +31,46 @@ def used_fields(config: Any, first: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name in first or value != defaults[name]}
 
 
-def coerce(config: Any) -> None:
-    """Give the fields of a dataclass, in place, the types of their hints; for its `__post_init__`.
+def read(cls: Any, fields: Any, where: str = "") -> Any:
+    """A dataclass, or one of several by `kind`, of a mapping of plain values; absent fields take their defaults.
 
-    Lists become tuples, and mappings dataclasses: of several, as in `A | B`, the one whose `kind` is in the mapping,
-    the first if there is none. A whole number may stand for a float, and stays one.
+    Values are checked by the dataclass, which calls `coerce`.
+
+    Raises:
+        ValueError: no mapping, unknown or missing fields, or invalid values; the message begins with the path of the
+            field from `where` on.
+    """
+    if not isinstance(fields, Mapping):
+        raise ValueError(f"{where or 'settings'} = {fields!r}: expected settings by name")
+    cls = of_kind(cls, fields, where)
+    known = {field.name: field for field in dataclasses.fields(cls)}
+    for name in fields:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean {_join(where, near[0])}?" if near else f"there are {', '.join(known)}"
+            raise ValueError(f"{_join(where, name)}: no such setting; {hint}")
+    for name, field in known.items():
+        if name not in fields and field.init and field.default is field.default_factory is dataclasses.MISSING:
+            raise ValueError(f"{_join(where, name)}: has no value; give it one")
+    try:
+        return cls(**{name: value for name, value in fields.items() if known[name].init})
+    except ValueError as error:
+        raise ValueError(_join(where, error)) from error
+
+
+def coerce(config: Any) -> None:
+    """Give the fields of a dataclass, in place, the types of their hints: the first line of its `__post_init__`.
+
+    Lists become tuples or the other way round, and mappings dataclasses: of several, as in `A | B`, the one whose
+    `kind` is in the mapping, the first if there is none. A whole number may stand for a float, and stays one.
 
     Raises:
         ValueError: a value cannot be of its type, or is not valid; the message names the field.
     """
-    hints = get_type_hints(type(config))
+    hints = _hints(type(config))
     for field in dataclasses.fields(config):
-        setattr(config, field.name, _coerced(hints[field.name], getattr(config, field.name), field.name))
-
-
-def read(cls: Any, fields: Any, where: str) -> Any:
-    """A dataclass, or one of several by `kind`, of a mapping of plain values; absent fields take their defaults.
-
-    Raises:
-        ValueError: no mapping, unknown fields, or invalid values; the message begins with `where`.
-    """
-    if not isinstance(fields, Mapping):
-        raise ValueError(f"{where} = {fields!r}: expected settings by name")
-    cls = of_kind(cls, fields, where)
-    known = {field.name: field for field in dataclasses.fields(cls)}
-    if unknown := fields.keys() - known.keys():
-        raise ValueError(f"{where}: unknown settings {sorted(unknown)}; known are {', '.join(known)}")
-    try:
-        return cls(**{name: value for name, value in fields.items() if known[name].init})
-    except ValueError as error:
-        raise ValueError(f"{where}.{error}") from error
+        value = _coerced(hints[field.name], getattr(config, field.name), field.name)
+        object.__setattr__(config, field.name, value)  # it may be frozen
 
 
 def change(cls: Any, fields: Mapping[str, Any], changes: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -67,13 +79,13 @@ def change(cls: Any, fields: Mapping[str, Any], changes: Mapping[str, Any], wher
     Where another `kind` is chosen, what only others have a field for goes, unless it is among the changes.
     """
     chosen = of_kind(cls, {**fields, **changes}, where)
-    hints = get_type_hints(chosen)
-    left_over = {name for option in _options(cls) for name in get_type_hints(option)} - hints.keys() - changes.keys()
+    hints = _hints(chosen)
+    left_over = {name for option in _options(cls) for name in _hints(option)} - hints.keys() - changes.keys()
     changed: dict[str, Any] = {}
     for name, before in {**changes, **fields}.items():
         after = changes.get(name, {})
         if isinstance(before, Mapping) and isinstance(after, Mapping) and name in hints:
-            changed[name] = change(hints[name], before, after, f"{where}.{name}".lstrip("."))
+            changed[name] = change(hints[name], before, after, _join(where, name))
         elif name not in left_over:
             changed[name] = changes.get(name, before)
     return changed
@@ -89,31 +101,43 @@ def of_kind(cls: Any, fields: Mapping[str, Any], where: str) -> Any:
         return cls
     kinds = {option.kind: option for option in _options(cls)}
     kind = fields.get("kind", next(iter(kinds)))
-    require(kind in kinds, f"{where}.kind", kind, f"one of {', '.join(kinds)}")
+    require(kind in kinds, _join(where, "kind"), kind, f"one of {', '.join(kinds)}")
     return kinds[kind]
 
 
+def _join(where: str, name: object) -> str:
+    return f"{where}.{name}" if where else str(name)
+
+
 def _options(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) if get_origin(hint) is UnionType else (hint,)
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
-def _coerced(hint: Any, value: Any, name: str) -> Any:
+def _coerced(hint: Any, value: Any, path: str) -> Any:
     options = _options(hint)
-    if any(map(dataclasses.is_dataclass, options)):
-        return value if isinstance(value, options) else read(hint, value, name)
-    if get_origin(hint) is dict:
-        require(isinstance(value, Mapping), name, value, "settings by name")
-        return {key: _coerced(get_args(hint)[1], entry, f"{name}.{key}") for key, entry in value.items()}
-    value = tuple(value) if isinstance(value, list) else value
-    require(
-        any(_fits(option, value) for option in options), name, value, hint.__name__ if type(hint) is type else str(hint)
-    )
-    return value
+    if all(map(dataclasses.is_dataclass, options)):
+        return value if isinstance(value, options) else read(hint, value, path)
+    for option in options:
+        kind, args = get_origin(option) or option, get_args(option)
+        if kind is dict and isinstance(value, Mapping):
+            return {_coerced(args[0], k, path): _coerced(args[1], v, _join(path, k)) for k, v in value.items()}
+        if kind in (list, tuple) and isinstance(value, list | tuple):
+            hints = args if kind is tuple and args[-1] is not ... else args[:1] * len(value)
+            if len(hints) == len(value):
+                items = zip(hints, value, strict=True)
+                return kind(_coerced(inner, item, f"{path}[{i}]") for i, (inner, item) in enumerate(items))
+        if kind is float and type(value) is float:
+            require(math.isfinite(value), path, value, "a finite number")
+        is_number = kind is float and type(value) is int
+        if is_number or (kind is Literal and value in args) or (not args and type(value) is kind):
+            return value
+    raise ValueError(f"{path} = {value!r}: expected {' or '.join(map(_expected, options))}")
 
 
-def _fits(hint: Any, value: Any) -> bool:
-    if get_origin(hint) is tuple:
-        return isinstance(value, tuple) and all(_fits(get_args(hint)[0], item) for item in value)
-    if hint is float:
-        return type(value) is int or (type(value) is float and math.isfinite(value))
-    return type(value) is hint if hint in (int, bool, str) else True
+def _expected(hint: Any) -> str:
+    kind, args = get_origin(hint), get_args(hint)
+    if kind is Literal:
+        return " or ".join(filter(None, [", ".join(args[:-1]), args[-1]]))
+    if kind in (list, tuple):
+        return f"a list [{', '.join(map(_expected, args if kind is tuple else (*args, ...)))}]"
+    return "settings by name" if kind is dict else _WORDS[hint]

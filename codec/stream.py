@@ -9,27 +9,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.audio.io import to_mono
-from codec.decoder import Decoder
-from codec.encoder import Encoder
-from codec.model import CHUNK_FRAMES, Codec
-from codec.nn.state import merge
+from codec.model import Codec
+from codec.nn.state import State, merge
+from codec.quant.base import NO_CODE
+from codec.step import DecodeStep, EncodeStep, Step
 from codec.tokens.tokens import Tokens, check_codes, pad_codes
 
 
 class _Streams:
-    """B independent streams through one part of the codec, `unit` rows of input to a frame."""
+    """B independent streams through `step`, `unit` rows of input to a frame."""
 
-    def __init__(self, codec: Codec, part: Encoder | Decoder, batch_size: int, unit: int, empty: Tensor) -> None:
+    def __init__(self, step: Step, batch_size: int, unit: int, empty: Tensor) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size = {batch_size}: expected at least 1")
-        self.codec, self.batch_size, self.unit = codec, batch_size, unit
-        self.state = part.init_state(batch_size)
+        self.step, self.config, self.batch_size, self.unit = step, step.config, batch_size, unit
+        self.state: State = step.init_state(batch_size)
         self.started = torch.zeros(batch_size, dtype=torch.bool)
-        self.pending = [empty] * batch_size  # input rows that fill no frame yet
+        self.pending = [empty.to(step.device)] * batch_size  # input rows that fill no frame yet
 
     def reset(self, stream: int | None = None) -> None:
         """Forget stream number `stream` (all by default) and start it anew."""
@@ -41,14 +42,14 @@ class _Streams:
     def _drain(self) -> list[Tensor]:
         """Process every frame that is pending; returns the outputs `[n_i, ...]` of each stream."""
         outputs: list[list[Tensor]] = [[] for _ in range(self.batch_size)]
-        lead = self.codec.config.lead_frames
+        lead = self.config.lead_frames
         while True:
             ready = torch.tensor([len(rows) // self.unit for rows in self.pending])
             needed = torch.where(self.started, 1, lead)
             active = ready >= needed
             if not active.any():
                 return [torch.cat([self._nothing(), *parts]) for parts in outputs]
-            n_frames = min(int(ready[active].min()), max(lead, CHUNK_FRAMES // self.batch_size))
+            n_frames = min(int(ready[active].min()), max(lead, self.step.chunk_frames // self.batch_size))
             active &= needed <= n_frames
             y = self._run(active, n_frames, None)
             for i in active.nonzero().flatten().tolist():
@@ -63,7 +64,7 @@ class _Streams:
             length[i] = len(self.pending[i])
         active = length > 0
         if active.any():
-            y = self._run(active, 1 if self.started[active].all() else self.codec.config.lead_frames, length)
+            y = self._run(active, 1 if self.started[active].all() else self.config.lead_frames, length)
             for i in active.nonzero().flatten().tolist():
                 outputs[i] = y[i, : -(-int(length[i]) // self.unit)]
         self.reset(stream)
@@ -77,10 +78,10 @@ class _Streams:
             rows, self.pending[i] = self.pending[i][:size], self.pending[i][size:]
             chunk[i, : len(rows)] = rows
         before = self.state
-        y = self._step(chunk, None if length is None else length.to(chunk.device))
+        y, *self.state = self.step(self._input(chunk), None if length is None else length.to(chunk.device), *before)
         if not active.all():
             self.state = merge(before, self.state, active.to(chunk.device))
-        return y
+        return self._rows(y)
 
     def _chosen(self, stream: int | None) -> range:
         if stream is None:
@@ -89,7 +90,12 @@ class _Streams:
             raise ValueError(f"stream = {stream}: expected 0 to {self.batch_size - 1}")
         return range(stream, stream + 1)
 
-    def _step(self, chunk: Tensor, length: Tensor | None) -> Tensor:
+    def _input(self, rows: Tensor) -> Tensor:
+        """Rows `[B, n * unit, ...]` as a step takes them."""
+        return rows
+
+    def _rows(self, y: Tensor) -> Tensor:
+        """What a step gives as `[B, n, ...]`."""
         raise NotImplementedError
 
     def _nothing(self) -> Tensor:
@@ -100,7 +106,7 @@ class EncoderStream(_Streams):
     """Waveform to tokens, a frame as soon as its samples are in.
 
     Args:
-        codec: the model, shared with other streams; all state is kept here.
+        codec: the model, or a step of it in any runtime; shared with other streams, all state is kept here.
         batch_size: number of independent streams.
         fingerprint: of the codec, for the tokens.
 
@@ -108,9 +114,9 @@ class EncoderStream(_Streams):
         MissingEncoderError: the codec has no encoder.
     """
 
-    def __init__(self, codec: Codec, batch_size: int = 1, fingerprint: str = "") -> None:
-        empty = torch.zeros(0, device=codec.device, dtype=torch.float32)
-        super().__init__(codec, codec.encoder, batch_size, codec.config.hop_length, empty)
+    def __init__(self, codec: Codec | Step, batch_size: int = 1, fingerprint: str = "") -> None:
+        step = EncodeStep(codec) if isinstance(codec, Codec) else codec
+        super().__init__(step, batch_size, step.config.hop_length, torch.zeros(0, dtype=torch.float32))
         self.fingerprint = fingerprint
 
     @torch.no_grad()
@@ -130,7 +136,7 @@ class EncoderStream(_Streams):
         chunks = [samples] if self.batch_size == 1 and not isinstance(samples, list | tuple) else samples
         if len(chunks) != self.batch_size:
             raise ValueError(f"samples: {len(chunks)} chunks; expected {self.batch_size}, one per stream")
-        rows = [to_mono(chunk, f"samples[{i}]").to(self.codec.device) for i, chunk in enumerate(chunks)]
+        rows = [to_mono(chunk, f"samples[{i}]").to(self.step.device) for i, chunk in enumerate(chunks)]
         self.pending = [torch.cat(pair) for pair in zip(self.pending, rows, strict=True)]
         frames = self._drain()
         return self._tokens(frames, [len(f) * self.unit for f in frames])
@@ -143,30 +149,29 @@ class EncoderStream(_Streams):
         return self._tokens(self._finish(stream), n_samples)
 
     def _tokens(self, frames: list[Tensor], n_samples: list[int]) -> Tokens:
-        c = self.codec.config
+        c = self.config
         codes = pad_codes([f.T for f in frames])
         lengths = torch.tensor(n_samples, device=codes.device)
         return Tokens(codes, lengths, c.sample_rate, c.hop_length, self.fingerprint)
 
-    def _step(self, chunk: Tensor, length: Tensor | None) -> Tensor:
-        z, self.state = self.codec.encoder(chunk, self.state, length)
-        return self.codec.quantizer.encode(z).transpose(1, 2)  # [B, n, K]
+    def _rows(self, y: Tensor) -> Tensor:
+        return y.transpose(1, 2)  # [B, n, K]
 
     def _nothing(self) -> Tensor:
-        return torch.zeros(0, self.codec.config.num_codebooks, dtype=torch.int64, device=self.codec.device)
+        return torch.zeros(0, self.config.num_codebooks, dtype=torch.int64, device=self.step.device)
 
 
 class DecoderStream(_Streams):
     """Tokens to waveform, `hop_length` samples for each frame at once.
 
     Args:
-        codec: the model, shared with other streams; all state is kept here.
+        codec: the model, or a step of it in any runtime; shared with other streams, all state is kept here.
         batch_size: number of independent streams.
     """
 
-    def __init__(self, codec: Codec, batch_size: int = 1) -> None:
-        empty = torch.zeros(0, codec.config.latent_dim, device=codec.device, dtype=torch.float32)
-        super().__init__(codec, codec.decoder, batch_size, 1, empty)
+    def __init__(self, codec: Codec | Step, batch_size: int = 1) -> None:
+        step = DecodeStep(codec) if isinstance(codec, Codec) else codec
+        super().__init__(step, batch_size, 1, torch.zeros(0, step.config.num_codebooks, dtype=torch.int64))
         self.owed = [0] * batch_size  # samples that pushed tokens stand for and that have not come out
 
     @torch.no_grad()
@@ -183,15 +188,16 @@ class DecoderStream(_Streams):
         Raises:
             ValueError: wrong batch size, or codes out of range.
         """
-        c = self.codec.config
+        c = self.config
         if not isinstance(tokens, Tokens):
             tokens = Tokens.of_codes(tokens, c.sample_rate, c.hop_length)
         if len(tokens) != self.batch_size:
             raise ValueError(f"tokens: {len(tokens)} items; expected {self.batch_size}, one per stream")
         check_codes(tokens.codes, c.codebook_sizes)
-        z = self.codec.quantizer.decode(tokens.codes.to(self.codec.device))
+        missing = c.num_codebooks - tokens.codes.shape[1]
+        codes = F.pad(tokens.codes.to(self.step.device), (0, 0, 0, missing), value=NO_CODE).transpose(1, 2)
         for i, n_frames in enumerate(tokens.lengths.tolist()):
-            self.pending[i] = torch.cat([self.pending[i], z[i, :n_frames]])
+            self.pending[i] = torch.cat([self.pending[i], codes[i, :n_frames]])
             self.owed[i] += int(tokens.n_samples[i])
         waveforms = [f.flatten()[:n].float() for f, n in zip(self._drain(), self.owed, strict=True)]
         self.owed = [n - len(w) for n, w in zip(self.owed, waveforms, strict=True)]
@@ -209,9 +215,11 @@ class DecoderStream(_Streams):
         for i in self._chosen(stream):
             self.owed[i] = 0
 
-    def _step(self, chunk: Tensor, length: Tensor | None) -> Tensor:
-        waveform, self.state = self.codec.decoder(chunk, self.state, length)
-        return waveform.unflatten(1, (-1, self.codec.config.hop_length))  # [B, n, hop]
+    def _input(self, rows: Tensor) -> Tensor:
+        return rows.transpose(1, 2)  # [B, K, n]
+
+    def _rows(self, y: Tensor) -> Tensor:
+        return y.unflatten(1, (-1, self.config.hop_length))  # [B, n, hop]
 
     def _nothing(self) -> Tensor:
-        return torch.zeros(0, self.codec.config.hop_length, device=self.codec.device, dtype=torch.float32)
+        return torch.zeros(0, self.config.hop_length, device=self.step.device, dtype=torch.float32)

@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from codec.audio.error import AudioError
 from codec.audio.io import Audio, is_pair, read_audio
+from codec.bitstream.token_model import TOKEN_MODEL, TokenModel
 from codec.checkpoint import store, voxtral
 from codec.checkpoint.hub import resolve
 from codec.checkpoint.store import CheckpointError
@@ -77,6 +78,16 @@ class Tokenizer:
     def fingerprint(self) -> str:
         """16 hex digits of the config and weights. Tokens decode only with the codec that has theirs."""
         return store.fingerprint(self.config, self.model.state_dict())
+
+    @cached_property
+    def token_model(self) -> TokenModel | None:
+        """What streams are entropy-coded with; None if the checkpoint folder has none.
+
+        Raises:
+            BitstreamError: it is damaged.
+        """
+        path = Path(self._source) / TOKEN_MODEL
+        return TokenModel.load(path) if self._source and path.is_file() else None
 
     @property
     def config(self) -> CodecConfig:

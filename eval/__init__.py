@@ -1,1 +1,1 @@
-"""Measuring codecs: metrics, systems to compare, and the runs that make tables."""
+"""Evaluation of codecs and speech models: metrics, systems to compare, runs, reports."""

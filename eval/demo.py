@@ -1,8 +1,7 @@
-"""`python -m eval.demo CLIP OUT`: one clip through the codec, with numbers and something to look at and listen to."""
+"""`python -m eval.demo CLIP --out OUT`: one clip through the codec, with metrics, a waveform and spectrograms."""
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from codec.audio.io import read_audio, write_audio
 from codec.files import atomic_file
 from codec.settings import DEFAULT
 from codec.tokenizer import load
+from eval.command import command
 from eval.metrics.perceptual import estoi, pesq_wb
 from eval.metrics.signal import mel_distance
 from eval.pictures import spectrogram_pair
@@ -22,9 +22,8 @@ METRICS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m eval.demo", description=__doc__)
+    parser = command("eval.demo", __doc__, out="folder for the tokens, the reconstruction and the picture")
     parser.add_argument("clip", type=Path)
-    parser.add_argument("out", type=Path, help="folder for the tokens, the reconstruction and the picture")
     parser.add_argument("--model", default=DEFAULT, help="checkpoint folder, hub id or preset")
     args = parser.parse_args()
     tokenizer = load(args.model)
@@ -52,7 +51,7 @@ def main() -> None:
     for name, metric, scale in METRICS:
         try:
             print(f"{name:<12}{metric(*pair):.3f} ({scale})")
-        except ValueError as error:  # of a clip too short for it
+        except ValueError as error:  # a clip too short for it
             print(f"{name:<12}not measured: {error}")
     print(f"written     {', '.join(str(stem.with_suffix(s)) for s in ('.tokens', '.wav', '.png'))}")
 

@@ -1,4 +1,4 @@
-"""Lining outputs up with their references: one constant lag per codec."""
+"""Alignment of outputs with their references by one constant lag per codec."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ from eval.systems.base import SAMPLE_RATE
 
 EARLIEST, LATEST = -SAMPLE_RATE // 50, SAMPLE_RATE // 8  # samples: 20 ms early to 125 ms late
 STEPS = (192, 48, 12)  # samples: 8 ms finds the peak of ESTOI, which is some 20 ms wide; 0.5 ms is exact enough
-CLEAR = (
-    0.01  # of ESTOI: outputs in time gain up to 0.007 by some shift of 0.5 to 4 ms; 5 ms late, they lose 0.013 to 0.08
-)
+# Of ESTOI: aligned outputs gain up to 0.007 by a shift of 0.5 to 4 ms; outputs 5 ms late lose 0.013 to 0.08.
+MIN_GAIN = 0.01
 CUT = SAMPLE_RATE // 20  # samples: the last 50 ms, which a late output may lack
 
 
 def find_lag(pairs: Sequence[tuple[Tensor, Tensor]]) -> int:
-    """Samples by which outputs `[L']` are late against references `[L]`, both at 24 kHz.
+    """Find by how many samples outputs `[L']` are late against references `[L]`, both at 24 kHz.
 
-    It is where the mean ESTOI is highest, because outputs of parametric codecs do not correlate with
-    their references. Zero stands unless another lag is better by more than `CLEAR`: to be off by a few
-    samples is nothing to ESTOI, and ruins the SI-SDR of what was in time.
+    The lag has the highest mean ESTOI, because outputs of parametric codecs do not correlate with their references. It
+    is 0 unless another one is better by `MIN_GAIN`: ESTOI tolerates a few samples, which ruin the SI-SDR.
 
     Raises:
         ValueError: a pair has no ESTOI.
@@ -40,11 +38,11 @@ def find_lag(pairs: Sequence[tuple[Tensor, Tensor]]) -> int:
     lag = best_of(range(EARLIEST // coarse * coarse, LATEST, coarse))  # a grid through zero
     for previous, step in pairwise(STEPS):
         lag = best_of(range(lag - previous + step, lag + previous, step))
-    return lag if scores[lag] - scores[0] > CLEAR * len(pairs) else 0
+    return lag if scores[lag] - scores[0] > MIN_GAIN * len(pairs) else 0
 
 
 def align(reference: Tensor, output: Tensor, lag: int) -> tuple[Tensor, Tensor]:
-    """The reference `[L]` and the output `[L']` moved `lag` samples earlier, both cut to `[L - CUT]`.
+    """Move the output `[L']` `lag` samples earlier, and cut it and the reference `[L]` to `[L - CUT]`.
 
     Raises:
         ValueError: the reference is not longer than what is cut.
@@ -56,6 +54,6 @@ def align(reference: Tensor, output: Tensor, lag: int) -> tuple[Tensor, Tensor]:
 
 
 def shift(output: Tensor, lag: int, n_samples: int) -> Tensor:
-    """The output `[L']` moved `lag` samples earlier, `[n_samples]`; silent where it has no samples."""
+    """Move the output `[L']` `lag` samples earlier, padded with zeros or cut to `[n_samples]`."""
     moved = output[lag:] if lag >= 0 else torch.nn.functional.pad(output, (-lag, 0))
     return torch.nn.functional.pad(moved[:n_samples], (0, max(0, n_samples - len(moved))))

@@ -1,4 +1,4 @@
-"""Pictures for people: spectrograms side by side, quality over bitrate."""
+"""Figures: spectrograms of two waveforms, quality over bitrate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from torch import Tensor
 from codec.files import atomic_file
 from eval.metrics.base import Column
 from eval.results import Results, SystemResult
-from eval.systems.registry import BASELINES
 
 FFT_SIZE = 1024
 FLOOR_DB = -80.0
@@ -24,12 +23,12 @@ DPI = 120  # of PNG
 
 
 def spectrogram_pair(original: Tensor, reconstruction: Tensor, sample_rate: int) -> Figure:
-    """Original above reconstruction, waveforms `[L]`, on the same scale in decibels."""
+    """Plot spectrograms of original and reconstruction, waveforms `[L]`, on the same scale in decibels."""
     figure = Figure(figsize=(10, 6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, 1, sharex=True, sharey=True)
     window = torch.hann_window(FFT_SIZE)
-    levels = [  # with silence around: mirrored padding takes more samples than a short clip has
+    levels = [  # padded with zeros, as mirroring needs more samples than a short clip has
         torch.stft(x.float(), FFT_SIZE, FFT_SIZE // 4, window=window, pad_mode="constant", return_complex=True)
         for x in (original, reconstruction)
     ]
@@ -55,7 +54,7 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
 
 
 def scale_rates(axes: Axes) -> None:
-    """A logarithmic axis of bitrates, with numbers that do not touch over any range."""
+    """Make the axis of bitrates logarithmic, with ticks that do not overlap."""
     axes.set(xscale="log", xlabel="kbit/s")
     low, high = axes.get_xlim()
     ticks = [digit * 10.0**power for power in range(-3, 4) for digit in (1, 2, 5)]
@@ -66,12 +65,12 @@ def scale_rates(axes: Axes) -> None:
 
 
 def rate_quality(results: Results, columns: Sequence[Column], kbit_per_s: tuple[float, float] = (0.1, 30.0)) -> Figure:
-    """Each column over the bitrate, with 95% intervals; one model with several numbers of codebooks is one line.
+    """Plot each column over the bitrate, with 95% intervals; a model with several numbers of codebooks is one line.
 
     Args:
         results: of a run.
         columns: of the results, one panel each.
-        kbit_per_s: what is shown; recordings that are hardly compressed would squeeze the rest.
+        kbit_per_s: range that is shown; higher rates would squeeze the rest.
     """
     figure = Figure(figsize=(5 * len(columns), 4), layout="constrained")
     FigureCanvasAgg(figure)
@@ -79,7 +78,7 @@ def rate_quality(results: Results, columns: Sequence[Column], kbit_per_s: tuple[
     lines: dict[str, list[SystemResult]] = {}
     for system in results.systems:
         if not system.not_measured and low <= system.kbit_per_s <= high:
-            lines.setdefault(_family(system.system), []).append(system)
+            lines.setdefault(system.family, []).append(system)
     for axis, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
         for name, systems in lines.items():
             points = [(s.kbit_per_s, mean) for s in systems if (mean := s.mean(column.key))]
@@ -93,11 +92,3 @@ def rate_quality(results: Results, columns: Sequence[Column], kbit_per_s: tuple[
     if lines:
         figure.axes[0].legend()
     return figure
-
-
-def _family(system: str) -> str:
-    """What a line joins: a model with any number of codebooks, a program at any rate."""
-    name, colon, n_q = system.rpartition(":")
-    if colon and n_q.isdecimal():
-        return name
-    return system.partition("-")[0] if system in BASELINES else system

@@ -1,4 +1,4 @@
-"""Progress bars of long work: alive in a terminal, a few lines in a log file."""
+"""Progress bars: frequent updates in a terminal, a few lines in a log file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ LOG_S = 30.0  # between lines of a log
 
 
 def progress(iterable: Any = None, **settings: Any) -> Any:
-    """A tqdm bar, shown once the work has taken two seconds; arguments as of tqdm."""
+    """Make a tqdm bar, with its arguments; it appears after two seconds."""
     every = 0.1 if sys.stderr.isatty() else LOG_S
     return tqdm(iterable, **{"mininterval": every, "delay": 2, **settings})

@@ -1,11 +1,11 @@
-"""What a run was made with."""
+"""Provenance of a run."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ def environment() -> dict[str, Any]:
     root = Path(__file__).parent.parent
     return {
         "command": sys.argv,
-        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _git(root, "rev-parse", "HEAD"),
         "changed_files": _git(root, "status", "--porcelain", "--untracked-files=no").splitlines(),
         "python": platform.python_version(),

@@ -1,20 +1,19 @@
-"""What a run found, as its folder keeps it: read by reports, notebooks and ablations."""
+"""Results of a run, as `results.json` in its folder: for reports, notebooks and ablations."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from codec.files import atomic_file
 from eval.metrics.base import Column
 from eval.stats import Difference, Interval, bootstrap, compare
+from eval.systems.base import split_n_q
 
-CODING = "coding"  # stands in for a metric where a recording could not be coded at all
-REFERENCE = "reference"  # stands in for a system: the recordings themselves
+CODING = "coding"  # stands in for a metric where a recording could not be coded
 
 
 @dataclass(frozen=True)
@@ -35,23 +34,35 @@ class SystemResult:
 
     system: str
     version: str = ""
-    kbit_per_s: float = 0.0  # payload, over all recordings together; this and the factors below are 0 if unknown
-    lag_ms: float = 0.0  # of the output, found or known, and taken out before anything is scored
+    kbit_per_s: float = 0.0  # payload, over all recordings together; 0 if unknown, as the factors below
+    lag_ms: float = 0.0  # delay of the output, which is removed before scoring
     encode_rtf: float = 0.0  # compute time per audio time, one recording at a time
     decode_rtf: float = 0.0
     codebook_sizes: tuple[int, ...] = ()  # of those in use; empty for systems without codes
     values: dict[str, dict[str, float]] = field(default_factory=dict)  # by column, by recording
     failures: dict[str, dict[str, str]] = field(default_factory=dict)  # by recording, by metric or `CODING`
-    not_measured: str = ""  # why nothing is
+    not_measured: str = ""  # why there are no values
 
-    def mean(self, column: str, ids: Iterable[str] | None = None) -> Interval | None:
-        """Of one column, over all recordings or those given; None if none has a value."""
-        values = self.values.get(column, {})
-        chosen = [values[i] for i in (values if ids is None else ids) if i in values]
-        return bootstrap(chosen) if chosen else None
+    @property
+    def family(self) -> str:
+        """The system without its number of codebooks or, for a codec without codebooks, its rate."""
+        name, n_q = split_n_q(self.system)
+        if n_q is not None or self.codebook_sizes or not self.kbit_per_s:
+            return name
+        return name.partition("-")[0]
+
+    def restrict(self, ids: Iterable[str]) -> SystemResult:
+        """The values of some recordings, in their order; rate, speed and failures stay those of all."""
+        ids = list(ids)
+        return replace(self, values={key: {i: own[i] for i in ids if i in own} for key, own in self.values.items()})
+
+    def mean(self, column: str) -> Interval | None:
+        """Mean of a column over its recordings; None if there are none."""
+        values = list(self.values.get(column, {}).values())
+        return bootstrap(values) if values else None
 
     def minus(self, other: SystemResult, column: str) -> Difference | None:
-        """This system against another on the recordings that both have; None if there are none."""
+        """Mean difference to another system on the recordings of both; None if there are none."""
         ours, theirs = self.values.get(column, {}), other.values.get(column, {})
         both = [i for i in ours if i in theirs]
         return compare([ours[i] for i in both], [theirs[i] for i in both]) if both else None
@@ -59,11 +70,7 @@ class SystemResult:
 
 @dataclass
 class Results:
-    """Everything about a run that is not audio or codes.
-
-    Audio is in `audio/SYSTEM/ID.flac` beside it, the recordings' own in `audio/reference`, codes in
-    `codes/SYSTEM/ID.npy` as `[K, T]` int32; see `file_of`.
-    """
+    """Everything about a run except audio and codes, whose files `eval.store.file_of` names."""
 
     recordings: list[Recording]
     columns: list[Column]
@@ -81,7 +88,7 @@ class Results:
         return groups
 
     def save(self, folder: Path) -> None:
-        """Write `results.json`, with means for programs that do not want to compute them."""
+        """Write `results.json`, with means for other programs."""
         content = asdict(self)
         for system, fields in zip(self.systems, content["systems"], strict=True):
             means = {c.key: system.mean(c.key) for c in self.columns}
@@ -94,7 +101,7 @@ class Results:
         """Read the `results.json` of a run.
 
         Raises:
-            ValueError: there is none, or it is no such file; the message says what to run.
+            ValueError: the file is missing or damaged; the message says what to run.
         """
         path = folder / "results.json"
         try:
@@ -109,15 +116,3 @@ class Results:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: {error!r}; expected the folder of a run of python -m eval") from error
-
-
-def file_of(folder: Path, kind: str, system: str, recording: str) -> Path:
-    """Where a run keeps `audio` (.flac) or `codes` (.npy) of a recording; any characters in names are fine."""
-    suffix = {"audio": ".flac", "codes": ".npy"}[kind]
-    return folder / kind / _file_name(system) / (_file_name(recording) + suffix)
-
-
-def _file_name(text: str) -> str:
-    """Any text as a name that is not hidden and stays in its folder."""
-    name = quote(text, safe="", errors="surrogateescape")
-    return "%2E" + name[1:] if name.startswith(".") else name

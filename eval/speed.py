@@ -1,11 +1,10 @@
-"""How long a stream keeps its listener waiting, and how much faster than real time batches are coded.
+"""Latency of streams and real-time factors of batches: `python -m eval.speed MODEL...` prints a table.
 
-`python -m eval.speed MODEL...` prints a table. Use a machine that does nothing else.
+Use an otherwise idle machine.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,10 +16,11 @@ from torch import Tensor
 
 from codec.stream import DecoderStream, EncoderStream
 from codec.tokenizer import Tokenizer, load
-from eval.tables import table
+from eval.command import command
+from eval.tables import print_table
 
 BATCH_SIZES = (1, 4, 16)
-WARM_UP = 20  # frames of a stream, or starts of one, before any counts
+WARM_UP = 20  # frames of a stream, or starts of one, that are not counted
 N_STARTS = 20
 N_ROUNDS = 3
 
@@ -35,7 +35,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class FrameLatency:
-    """Of one stream, a frame at a time."""
+    """Latencies of one stream, a frame at a time."""
 
     encode: Latency
     decode: Latency
@@ -44,9 +44,9 @@ class FrameLatency:
 
 @dataclass(frozen=True)
 class FirstAudio:
-    """What passes from the arrival of a stream's first sample to the first audio out: the sum of the two."""
+    """Time from the first sample of a stream to its first audio: the sum of the two."""
 
-    algorithmic: float  # ms of audio that must have arrived
+    algorithmic: float  # ms of audio that must arrive
     compute: float  # ms from then on, encoding and decoding, median over starts
 
 
@@ -59,7 +59,7 @@ class RealTimeFactor:
 
 
 def timed(device: str | torch.device, function: Callable[..., Any], *args: Any) -> tuple[float, Any]:
-    """Seconds until the call's work on the device was done, and what it returned."""
+    """Return the seconds until the call's work on the device was done, and its result."""
     start = time.perf_counter()
     result = function(*args)
     if torch.device(device).type == "cuda":
@@ -68,7 +68,7 @@ def timed(device: str | torch.device, function: Callable[..., Any], *args: Any) 
 
 
 def frame_latency(tokenizer: Tokenizer, n_frames: int = 200) -> FrameLatency:
-    """Time for each of `n_frames` frames of noise that are pushed through an encoder and a decoder stream."""
+    """Time each of `n_frames` frames of noise through an encoder and a decoder stream."""
     encoder, decoder = tokenizer.encoder_stream(), tokenizer.decoder_stream()
     times = []
     for _ in range(WARM_UP + n_frames):
@@ -79,13 +79,13 @@ def frame_latency(tokenizer: Tokenizer, n_frames: int = 200) -> FrameLatency:
 
 
 def first_audio(tokenizer: Tokenizer, n_starts: int = N_STARTS) -> FirstAudio:
-    """Time to the first audio of new streams that samples are pushed into as they arrive, a frame at a time."""
+    """Time the first audio of new streams whose samples arrive a frame at a time."""
     c, ms = tokenizer.config, []
     for _ in range(WARM_UP + n_starts):
         encoder, decoder = tokenizer.encoder_stream(), tokenizer.decoder_stream()
         audio, n_samples = torch.zeros(0), 0
         while not len(audio):
-            # Only the last push counts: the others are done while samples still arrive.
+            # Only the last push counts: the others end while samples still arrive.
             seconds, audio = timed(tokenizer.model.device, _pass, encoder, decoder, _noise(c.hop_length))
             n_samples += c.hop_length
         ms.append(1000 * seconds)
@@ -93,7 +93,7 @@ def first_audio(tokenizer: Tokenizer, n_starts: int = N_STARTS) -> FirstAudio:
 
 
 def real_time_factor(tokenizer: Tokenizer, batch_size: int, seconds: float = 10.0) -> RealTimeFactor:
-    """Of a batch of `seconds` of noise each, encoded and decoded whole; the best of `N_ROUNDS`."""
+    """Time a batch of `seconds` of noise each, encoded and decoded whole; the best of `N_ROUNDS`."""
     rate, device = tokenizer.config.sample_rate, tokenizer.model.device
     audio = [_noise(round(seconds * rate)) for _ in range(batch_size)]
     rounds = []
@@ -104,30 +104,25 @@ def real_time_factor(tokenizer: Tokenizer, batch_size: int, seconds: float = 10.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print latencies of streams and real-time factors of batches, a line for each codec."""
-    parser = argparse.ArgumentParser(prog="python -m eval.speed", description=main.__doc__)
+    """Print latencies of streams and real-time factors of batches, a row for each codec."""
+    parser = command("eval.speed", main.__doc__, device="where it runs")
     parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint folder, hub id, preset, or default")
-    parser.add_argument("--device", default="cpu")
     parser.add_argument("--frames", type=int, default=200, help="of a stream, after the warm-up")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the recordings of a batch")
     args = parser.parse_args(argv)
-    rows, status = [], 0
-    try:
-        for name in args.models:
-            tokenizer = load(name, args.device)
-            frame, first = frame_latency(tokenizer, args.frames), first_audio(tokenizer)
-            factors = [real_time_factor(tokenizer, n, args.seconds) for n in BATCH_SIZES]
-            latencies = [f"{x.median:.1f} / {x.p95:.1f}" for x in (frame.encode, frame.decode, frame.both)]
-            latencies.append(f"{first.algorithmic:.0f} + {first.compute:.1f}")
-            rows.append([name, *latencies, *(f"{x.encode:.4f} / {x.decode:.4f}" for x in factors)])
-    except (ValueError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = 1
-    if rows:
-        print(f"{_machine(args.device)}. Milliseconds of one stream, median / p95; real-time factors, encode / decode.")
-        header = ["model", "encode a frame", "decode a frame", "both", "first audio: wait + compute"]
-        print("\n" + table([*header, *(f"RTF, batch of {n}" for n in BATCH_SIZES)], rows))
-    return status
+
+    def row(name: str) -> list[str]:
+        tokenizer = load(name, args.device)
+        frame, first = frame_latency(tokenizer, args.frames), first_audio(tokenizer)
+        factors = [real_time_factor(tokenizer, n, args.seconds) for n in BATCH_SIZES]
+        latencies = [f"{x.median:.1f} / {x.p95:.1f}" for x in (frame.encode, frame.decode, frame.both)]
+        latencies.append(f"{first.algorithmic:.0f} + {first.compute:.1f}")
+        return [*latencies, *(f"{x.encode:.4f} / {x.decode:.4f}" for x in factors)]
+
+    header = ["model", "encode a frame", "decode a frame", "both", "first audio: wait + compute"]
+    header += [f"RTF, batch of {n}" for n in BATCH_SIZES]
+    what = "Milliseconds of one stream, median / p95; real-time factors, encode / decode."
+    return print_table(header, args.models, row, f"{_machine(args.device)}. {what}\n\n")
 
 
 def _pass(encoder: EncoderStream, decoder: DecoderStream, samples: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""Means with confidence, and whether two systems differ."""
+"""Bootstrap intervals of means, paired permutation tests, Holm's correction.
+
+scipy.stats has the first two, at 70 times the time: reports compare thousands of pairs.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 N_RESAMPLES = 1000
 CONFIDENCE = 0.95
-SIGNIFICANT = 0.05  # a `p` below this is called significant
+SIGNIFICANT = 0.05  # threshold of `p`
 N_FLIPS = 10_000
-_EXACT = 13  # differences whose signs are flipped in all ways: 8,192 of them
+_MAX_EXACT = 13  # recordings for which all 8,192 patterns of signs are tried
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """Mean of paired differences, with `p`: how often chance alone makes it as large or larger."""
+    """Mean of paired differences; `p` is the probability of one as large or larger by chance."""
 
     p: float
 
 
 def bootstrap(values: ArrayLike, seed: int = 0) -> Interval:
-    """The mean of at least one value, and percentiles of the means of `N_RESAMPLES` resamples.
+    """Mean of at least one value, with percentiles of the means of `N_RESAMPLES` resamples.
 
-    Recordings are resampled, so the interval speaks of other recordings of these speakers, not of
-    other speakers.
+    Recordings are resampled, so the interval is for other recordings of the same speakers.
     """
     x = np.asarray(values, np.float64)
     picks = _picks(len(x), seed)
@@ -46,11 +48,10 @@ def bootstrap(values: ArrayLike, seed: int = 0) -> Interval:
 
 
 def compare(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Difference:
-    """Ours minus theirs on the same recordings, two-sided paired permutation test.
+    """Ours minus theirs on the same recordings, with a two-sided paired permutation test.
 
-    If the systems were alike, every difference could as well have the other sign: `p` is the share of
-    sign patterns (all of them for up to 13 recordings, else `N_FLIPS` random ones and the observed one)
-    whose mean is at least as far from 0.
+    `p` is the share of sign patterns of the differences (all of them for up to 13 recordings, else `N_FLIPS` random
+    ones and the observed one) whose mean is at least as far from 0 as the observed one.
 
     Raises:
         ValueError: different numbers of values, or none.
@@ -65,9 +66,9 @@ def compare(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Di
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p values corrected for their number: calling those below 0.05 significant errs anywhere in 5% of such families.
+    """Correct p values for their number, so that the probability of any error among them is that of one test.
 
-    Holm (1979): the smallest of m is multiplied by m, the next by m - 1, and so on, none falling below the one before.
+    Holm (1979): the smallest of m is multiplied by m, the next by m - 1, and so on, none falling below the previous.
     """
     corrected, largest = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
@@ -76,7 +77,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-@cache  # reports compare thousands of pairs of systems on the same recordings
+@cache
 def _picks(n: int, seed: int) -> NDArray[np.int64]:
     """`[N_RESAMPLES, n]` of positions, drawn with replacement."""
     return np.random.default_rng(seed).integers(n, size=(N_RESAMPLES, n))
@@ -85,7 +86,7 @@ def _picks(n: int, seed: int) -> NDArray[np.int64]:
 @cache
 def _signs(n: int, seed: int) -> NDArray[np.float64]:
     """`[patterns, n]` of -1 and 1, the observed pattern of ones among them."""
-    if n <= _EXACT:
+    if n <= _MAX_EXACT:
         return np.float64(1) - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
     random = np.random.default_rng(seed).choice([-1.0, 1.0], size=(N_FLIPS, n))
     return np.concatenate([np.ones((1, n)), random])

@@ -1,10 +1,11 @@
-"""Results as Markdown for readers and as CSV for spreadsheets."""
+"""Results as Markdown and CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from codec.files import ESCAPE, atomic_file
@@ -12,11 +13,11 @@ from eval.metrics.base import Column
 from eval.results import Results, SystemResult
 from eval.stats import Interval
 
-GROUP_COLUMNS = ("pesq_wb", "estoi")  # that are shown by group
+GROUP_COLUMNS = ("pesq_wb", "estoi")  # shown by group
 
 
 def markdown(results: Results) -> str:
-    """Means overall, two of them by group, and what could not be measured."""
+    """Tables of means, over all recordings and by group, and a list of what could not be measured."""
     measured = [s for s in results.systems if not s.not_measured]
     header = ["system", "files", "kbit/s", *(title(c) for c in results.columns)]
     rows = [
@@ -27,7 +28,7 @@ def markdown(results: Results) -> str:
     shown = [c for c in results.columns if c.key in GROUP_COLUMNS]
     if results.groups and shown:
         header = ["system", *(f"{name} ({len(ids)})" for name, ids in results.groups.items())]
-        rows = [[s.system, *(_short(s, ids, shown) for ids in results.groups.values())] for s in measured]
+        rows = [[s.system, *(_short(s.restrict(ids), shown) for ids in results.groups.values())] for s in measured]
         parts += [f"{' / '.join(c.title for c in shown)} by group (recordings):", table(header, rows)]
     if missing := _missing(results):
         parts.append("\n".join(missing))
@@ -47,12 +48,30 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def print_table(header: Sequence[str], names: Sequence[str], row: Callable[[str], list[str]], caption: str = "") -> int:
+    """Print a Markdown table with a row for each name, up to the first that raises an error.
+
+    Returns:
+        The exit status of a command: 1 after an error, which is printed, else 0.
+    """
+    rows, status = [], 0
+    try:
+        for name in names:
+            rows.append([name, *row(name)])
+    except (ValueError, RuntimeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 1
+    if rows:
+        print(caption + table(header, rows))
+    return status
+
+
 def title(column: Column) -> str:
     return column.title + (f" ({column.unit})" if column.unit else "")
 
 
 def n_files(system: SystemResult, results: Results) -> int:
-    """Recordings that every metric could judge."""
+    """Count the recordings that every metric could score."""
     return len(results.recordings) - sum(r.id in system.failures for r in results.recordings)
 
 
@@ -77,7 +96,7 @@ def _csv(results: Results) -> str:
 
 
 def cell(x: Interval | None, column: Column) -> str:
-    """A mean with its interval, as exact as the column says; "-" where nothing was measured."""
+    """A mean and its interval with the column's decimals; "-" where nothing was measured."""
     if x is None:
         return "-"
     mean, low, high = (f"{value:.{column.decimals}f}" for value in (x.mean, x.low, x.high))
@@ -88,6 +107,6 @@ def _rate(system: SystemResult) -> str:
     return f"{system.kbit_per_s:.2f}" if system.kbit_per_s else "not measured"
 
 
-def _short(system: SystemResult, ids: Sequence[str], columns: Sequence[Column]) -> str:
-    means = [(system.mean(c.key, ids), c.decimals) for c in columns]
+def _short(system: SystemResult, columns: Sequence[Column]) -> str:
+    means = [(system.mean(c.key), c.decimals) for c in columns]
     return " / ".join(f"{mean.mean:.{decimals}f}" if mean else "-" for mean, decimals in means)

@@ -28,9 +28,9 @@ class Utterance:
 
 
 def read_lines(path: Path) -> list[Utterance]:
-    """The utterances of a manifest: one JSON object per line with at least `path`, relative to the manifest's folder.
+    """Read a manifest: one JSON object per line with at least `path`, relative to the manifest's folder.
 
-    Without an `id`, an utterance is called by its path as given. Unknown fields are ignored.
+    The default `id` of an utterance is its path as given. Unknown fields are ignored.
 
     Raises:
         ValueError: a bad line, named with its number.
@@ -41,10 +41,10 @@ def read_lines(path: Path) -> list[Utterance]:
 
 
 def read_text(path: Path) -> str:
-    """A text file in UTF-8, with the mark that editors on Windows begin it with or without.
+    """Read a text file in UTF-8, with or without a byte order mark.
 
     Raises:
-        ValueError: it is no UTF-8; the message names the file.
+        ValueError: it is not UTF-8; the message names the file.
         OSError: it cannot be read.
     """
     try:
@@ -54,19 +54,19 @@ def read_text(path: Path) -> str:
 
 
 def labels(fields: dict[str, Any]) -> dict[str, Any]:
-    """The labels of an utterance among the fields of a JSON object; empty ones count as absent."""
+    """Return the labels of an utterance among the fields of a JSON object; empty ones count as absent."""
     return {name: str(fields[name]) for name in _LABELS if fields.get(name) not in (None, "")}
 
 
 def read_testset(source: str | Path, ids: str | Path | None = None) -> list[Utterance]:
-    """Recordings to measure on, each with its own id.
+    """Read a test set; all ids differ.
 
     Args:
-        source: a manifest, or a folder of audio files, which are then called by their paths in it.
-        ids: a file with an id a line, to keep only these, in this order.
+        source: a manifest, or a folder of audio files, whose ids are their paths in it.
+        ids: a file with an id a line; only these are kept, in this order.
 
     Raises:
-        ValueError: a bad line, an id that occurs twice or is not there, or nothing left; the message names it.
+        ValueError: a bad line, an id that occurs twice or is missing, or no recordings; the message names it.
         OSError: a file cannot be read.
     """
     source, found = Path(source), dict[str, Utterance]()

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from eval.metrics.base import Column
-from eval.results import CODING, REFERENCE, Recording, Results, SystemResult, file_of
+from eval.results import CODING, Recording, Results, SystemResult
+from eval.store import REFERENCE, file_of
 
 SAMPLE_RATE = 24_000
 SIZES = (16, 5, 5)

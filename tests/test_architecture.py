@@ -16,7 +16,7 @@ ALL_FILES = sorted(path for part in ("codec", "eval", "train") for path in (ROOT
 
 # Each part may import itself and what stands before it.
 ORDER = [
-    {"settings", "files", "autocast", "lazy", "__version__"},
+    {"settings", "extras", "files", "autocast", "lazy", "__version__"},
     {"tensors"},
     {"quant"},
     {"config"},
@@ -26,8 +26,9 @@ ORDER = [
     {"model"},
     {"tokens", "checkpoint"},
     {"bitstream"},
+    {"step"},
     {"stream", "export"},
-    {"tokenizer"},
+    {"tokenizer", "onnx"},
     {"tts"},
     {"serve"},
     {"cli", "__init__"},

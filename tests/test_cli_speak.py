@@ -333,7 +333,7 @@ def test_play_and_write(run, sounddevice, tts):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("raise ImportError('no module')", "playing needs sounddevice: pip install sounddevice"),
+        ("raise ImportError('no module')", "playing needs sounddevice: pip install 'codec37[play]'"),
         ("raise OSError('PortAudio library not found')", "playing needs PortAudio"),
         (FAKE_DEVICE.format(broken=True), "the sound device does not play 24000 Hz mono (Error querying device -1)"),
     ],

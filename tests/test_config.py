@@ -69,7 +69,7 @@ def test_identities_never_change(name, expected):
 
 def test_a_later_field_is_part_of_the_identity_once_it_is_used():
     later = dataclasses.make_dataclass(
-        "Later", [("strength", float, 0.5), ("sizes", tuple, (1, 2))], bases=(CodecConfig,)
+        "Later", [("strength", float, 0.5), ("sizes", tuple[int, ...], (1, 2))], bases=(CodecConfig,)
     )
     before = preset("small").identity()
     assert later(**PRESETS["small"]).identity() == before
@@ -130,7 +130,7 @@ def test_invalid_fields_are_named(changes, named):
         ({"acoustic": {"round_prob": 0.8, "noise_prob": 0.3}}, "acoustic.noise_prob"),
         ({"acoustic": {"levels": 1}}, "acoustic.levels"),
         ({"acoustic": {"levels": (21, 21)}}, "acoustic.levels"),
-        ({"acoustic": {"levels": "21"}}, r"acoustic.levels = '21': expected int \| tuple"),
+        ({"acoustic": {"levels": "21"}}, r"acoustic.levels = '21': expected a whole number or a list \[a whole"),
         ({"acoustic": {"n_channels": 0}}, "acoustic.n_channels"),
         ({"acoustic": {"dropout": 0.5}}, "acoustic.dropout"),
         ({"acoustic": 36}, "acoustic = 36: expected settings by name"),
@@ -147,9 +147,7 @@ def test_invalid_fields_of_the_quantizer_are_named(changes, named):
 def test_another_kind_of_quantizer_keeps_what_it_has_a_field_for():
     config = preset("tiny", quantizer={"kind": "fsq", "n_channels": 5})
     assert config.quantizer == FSQConfig(n_channels=5, dropout=0.5)
-    with pytest.raises(
-        ValueError, match=r"quantizer: unknown settings \['semantic'\]; known are kind, dropout, n_channels"
-    ):
+    with pytest.raises(ValueError, match=r"quantizer\.semantic: no such setting; there are kind, dropout, n_channels"):
         preset("tiny", quantizer={"kind": "fsq", "semantic": {"dim": 5}})
 
 
@@ -174,7 +172,7 @@ def test_files_of_the_first_version_are_read():
     assert flat.keys() >= FIRST_QUANTIZER_FIELDS.keys()
     assert "quantizer" not in flat
     assert CodecConfig.from_json(json.dumps(flat)) == config
-    with pytest.raises(ValueError, match=r"unknown settings \['acoustic_dim'\]"):
+    with pytest.raises(ValueError, match="acoustic_dim: no such setting"):
         CodecConfig.from_json(json.dumps({"acoustic_dim": 8, "quantizer": {}}))
 
 
@@ -183,7 +181,7 @@ def test_files_of_the_first_version_are_read():
     [
         ("{", "not valid JSON"),
         ("[]", "expected settings by name"),
-        (json.dumps({"dims": 32}), r"unknown settings \['dims'\]"),
+        (json.dumps({"dims": 32}), r"dims: no such setting; did you mean dim\?"),
         (json.dumps({"dim": None}), "dim = None"),
     ],
 )

@@ -1,12 +1,16 @@
 """Graphs of the codec give what the codec gives: torch.compile, torch.export and ONNX."""
 
+import sys
+
 import pytest
 import torch
 from tiny import make_codec
 
 from codec.config import preset
-from codec.export import DecodeStep, EncodeStep, export_decoder, export_encoder, export_onnx
+from codec.export import export_decoder, export_encoder, export_onnx
+from codec.extras import MissingDependencyError
 from codec.model import Codec
+from codec.step import DecodeStep, EncodeStep
 
 CASES = [(1, 1), (2, 1), (2, 3), (1, 16), (3, 2), (4, 21)]  # batch size, frames; the example has (2, 3)
 
@@ -64,10 +68,10 @@ def test_export_step(codec):
         (DecodeStep(codec), codec.decoder, codes.split(1, dim=2), codec.decode(codes)),
     ):
         state = part.init_state(2)
-        program = torch.export.export(step, (inputs[0], *state)).module()
+        program = torch.export.export(step, (inputs[0], None, *state)).module()
         outputs = []
         for chunk in inputs:
-            y, *state = program(chunk, *state)
+            y, *state = program(chunk, None, *state)
             outputs.append(y)
         torch.testing.assert_close(torch.cat(outputs, dim=-1), want, atol=1e-4, rtol=0)
 
@@ -92,7 +96,7 @@ def test_onnx_decoder_only(tmp_path):
 
 
 def test_onnx_missing_package(codec, tmp_path, monkeypatch):
-    monkeypatch.setattr("codec.export.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="pip install onnx onnxscript"):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingDependencyError, match=r"needs onnx onnxscript: pip install 'codec37\[onnx\]'"):
         export_onnx(codec, tmp_path / "onnx")
     assert not (tmp_path / "onnx").exists()

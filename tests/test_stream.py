@@ -8,7 +8,7 @@ from tiny import make_codec
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from codec import Codec, DecoderStream, EncoderStream, Tokens, preset
-from codec.stream import CHUNK_FRAMES
+from codec.model import CHUNK_FRAMES
 
 SETTINGS = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from omegaconf import OmegaConf
 from codec.files import atomic_file
 from eval.provenance import environment
 from train.checkpoint import CHECKPOINTS, checkpoints, make_folder
+from train.settings.run import RunConfig, read_run
 
 CONFIG, STARTS, LOCK = "config.yaml", "starts.jsonl", "lock"
-RESUME = ("auto", "force")
 # How long and where a run trains, and what it tells: all that may differ between its starts.
 FREE = (
     "run_dir", "resume", "logger", "data.num_workers", "trainer.steps", "trainer.minutes", "trainer.device",
@@ -40,7 +40,7 @@ def default_name(experiment: str | None, overrides: Sequence[str]) -> str:
         overrides: such as `loss=adversarial` and `experiment=codec_small`.
     """
     name = experiment or "train"
-    chosen = sorted(o for o in overrides if not _is_free(key := _key(o)) and key != "experiment")
+    chosen = sorted(o for o in overrides if not _is_in(_key(o), (*FREE, "experiment")))
     if not chosen:
         return name
     digest = hashlib.sha256("\n".join(chosen).encode()).hexdigest()[:6]
@@ -72,34 +72,52 @@ def lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def check_same(folder: Path, settings: dict[str, Any]) -> None:
+def check_same(folder: Path, run: RunConfig) -> None:
     """See that the run in `folder`, if there is one to go on with, has these settings, but for those in `FREE`.
 
     Raises:
         ValueError: it has others; the message lists them.
     """
-    path = folder / CONFIG
-    if settings["resume"] == "force" or not path.exists() or not checkpoints(folder / CHECKPOINTS):
+    if run.resume == "force" or not checkpoints(folder / CHECKPOINTS):
         return
-    before, now = _flat(OmegaConf.to_container(OmegaConf.load(path))), _flat(settings)
-    differing = [
-        f"{name} = {before.get(name, 'unset')}, now {now.get(name, 'unset')}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name) and not _is_free(name)
-    ]
-    if differing:
+    if differing := differences(folder, run, FREE):
         raise ValueError(
             f"{folder} holds a run with other settings: {'; '.join(differing)}. Choose another run_dir, or go on with "
             "it under the new settings by resume=force"
         )
 
 
-def record(folder: Path, settings: dict[str, Any], precision: str) -> None:
-    """Leave in a run's folder what this start was made with, and the precision that `auto` chose."""
+def differences(folder: Path, run: RunConfig, free: Collection[str]) -> list[str]:
+    """The settings but those in `free` that a run has otherwise than the one recorded in `folder`, if there is one.
+
+    What the recorded run did not know yet is at its default there.
+
+    Raises:
+        ValueError: it has settings that there are no more.
+    """
+    path = folder / CONFIG
+    if not path.exists():
+        return []
+    recorded: Any = OmegaConf.to_container(OmegaConf.load(path))
+    try:
+        before, now = _flat(read_run(recorded).plain()), _flat(run.plain())
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: {error}; it is of another version: choose another folder, or resume=force"
+        ) from error
+    return [
+        f"{name} = {before.get(name, 'unset')}, now {now.get(name, 'unset')}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name) and not _is_in(name, free)
+    ]
+
+
+def record(folder: Path, run: RunConfig, **found: str) -> None:
+    """Leave in a run's folder what this start was made with, and what it found, such as the precision `auto` chose."""
     with atomic_file(folder / CONFIG) as new:
-        new.write_text(OmegaConf.to_yaml(settings))
+        new.write_text(OmegaConf.to_yaml(run.plain()))
     with (folder / STARTS).open("a") as file:
-        file.write(json.dumps({**environment(), "precision": precision}) + "\n")
+        file.write(json.dumps(environment() | found) + "\n")
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
@@ -109,8 +127,8 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     return {k: v for key, value in tree.items() for k, v in _flat(value, f"{prefix}.{key}" if prefix else key).items()}
 
 
-def _is_free(name: str) -> bool:
-    return any(name == free or name.startswith(f"{free}.") for free in FREE)
+def _is_in(name: str, groups: Collection[str]) -> bool:
+    return any(name == group or name.startswith(f"{group}.") for group in groups)
 
 
 def _key(override: str) -> str:

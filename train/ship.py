@@ -1,9 +1,9 @@
-"""`python -m train.ship RUN OUT`: a run's best model as a small checkpoint folder with a model card."""
+"""`python -m train.ship RUN --out OUT`: a run's best model as a small checkpoint folder with a model card."""
 
 from __future__ import annotations
 
-import argparse
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -16,6 +16,7 @@ from codec.config import CodecConfig
 from codec.files import atomic_file, atomic_folder
 from codec.tts.checkpoint import TOKENIZERS
 from codec.tts.config import TTSConfig
+from eval.command import command, tells_mistakes
 from train import checkpoint
 from train.folder import CONFIG, STARTS
 from train.loop import BEST
@@ -112,23 +113,19 @@ def _without_folders(setting: str) -> str:
 
 
 def _shown(value: str | None) -> str:
-    """A path without its folders."""
-    return Path(value).name if value and value.startswith("/") else str(value)
+    """A value whose paths are without their folders."""
+    return re.sub(r"(?<![\w.])/[^,:{}\[\]]+", lambda path: Path(path[0]).name, str(value))
 
 
+@tells_mistakes
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m train.ship", description=__doc__)
+    parser = command("train.ship", __doc__, out="checkpoint folder to write")
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("out", type=Path, help="checkpoint folder to write")
     parser.add_argument("--description", type=Path, required=True, help="text file: what the model is and is not")
     parser.add_argument("--data", type=Path, required=True, help="text file: what it was trained on, with licences")
     parser.add_argument("--results", type=Path, required=True, help="text file: e.g. table.md of `python -m eval`")
     args = parser.parse_args()
-    try:
-        ship(args.run, args.out, *(path.read_text().strip() for path in (args.description, args.data, args.results)))
-    except (CheckpointError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    ship(args.run, args.out, *(path.read_text().strip() for path in (args.description, args.data, args.results)))
     return 0
 
 

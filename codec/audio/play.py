@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from codec.extras import MissingDependencyError, needs
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -17,14 +19,13 @@ def player(sample_rate: int) -> Iterator[Callable[[Tensor], None]]:
     Samples that come later than they are due leave a gap.
 
     Raises:
-        ImportError: sounddevice is not installed. OSError: PortAudio or a device is missing, or fails.
+        MissingDependencyError: sounddevice or PortAudio is not installed. OSError: a device is missing, or fails.
     """
     try:
-        import sounddevice
-    except ImportError as error:
-        raise ImportError("playing needs sounddevice: pip install sounddevice, or write a file") from error
+        with needs("sounddevice", "playing", "play"):
+            import sounddevice
     except OSError as error:
-        raise OSError(f"playing needs PortAudio ({error}): install libportaudio2, or write a file") from error
+        raise MissingDependencyError(f"playing needs PortAudio: install libportaudio2 ({error})") from error
     try:
         with sounddevice.OutputStream(sample_rate, channels=1, dtype="float32") as device:
 

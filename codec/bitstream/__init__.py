@@ -1,6 +1,6 @@
 """The file and packet format `.c37`; `docs/bitstream.md` describes it byte by byte."""
 
-from codec.bitstream.files import load, save
+from codec.bitstream.files import describe, load, save
 from codec.bitstream.header import BitstreamError, Header
 from codec.bitstream.packet import Packet, drop_layers
 from codec.bitstream.reader import Loss, Reader
@@ -15,6 +15,7 @@ __all__ = [
     "Reader",
     "TokenModel",
     "Writer",
+    "describe",
     "drop_layers",
     "load",
     "save",

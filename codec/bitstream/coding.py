@@ -85,9 +85,9 @@ class EntropyCoding:
         for layer, (part, _) in enumerate(self.layers):
             for frame, units in zip(codes[part].T, self.model(frames, layer), strict=True):
                 coder.encode(frame.astype(np.int32), self._family, likelihoods(units))
-            ends.append(coder.num_words())
+            ends.append(coder.num_words() + 1)  # a decoder reads two words ahead, of which one is counted
         words = coder.get_compressed().astype(WORD)
-        ends[-1] = len(words)
+        ends = [min(end, len(words)) for end in ends[:-1]] + [len(words)]
         return tuple(words[start:end].tobytes() for start, end in pairwise(ends))
 
     @torch.no_grad()

@@ -90,6 +90,22 @@ def load(path: str | Path, model: TokenModel | None = None, on_loss: Literal["ra
     return Tokens(torch.from_numpy(codes)[None], torch.tensor([n_samples]), c.sample_rate, c.hop_length, c.fingerprint)
 
 
+def describe(path: str | Path) -> tuple[Header, int]:
+    """The header of a file, and its length in samples, without decoding anything.
+
+    Raises:
+        BitstreamError: the file is missing, of another format, or cut.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            reader = Reader(file)
+            reader.seek(0.0)
+    except (OSError, BitstreamError) as error:
+        raise BitstreamError(f"{path}: {error}") from error
+    assert reader.n_samples is not None
+    return reader.header, reader.n_samples
+
+
 def _last(parts: list[np.ndarray]) -> np.ndarray:
     """The last frame `[n_q, 1]` that came; code 0 of every codebook if none did."""
     part = parts[-1]

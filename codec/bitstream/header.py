@@ -45,8 +45,7 @@ class Header:
     def __post_init__(self) -> None:
         n_codebooks = len(self.codebook_sizes)
         if not self.layer_ends:
-            ends = (*(end for end in LAYER_ENDS if end < n_codebooks), n_codebooks)
-            object.__setattr__(self, "layer_ends", ends)
+            object.__setattr__(self, "layer_ends", default_layer_ends(n_codebooks))
         require(0 < n_codebooks < 256, "codebook_sizes", self.codebook_sizes, "1 to 255 codebooks")
         require(
             all(1 < size < 2**32 for size in self.codebook_sizes),
@@ -102,6 +101,11 @@ class Header:
         sizes = tuple(size for count, size in runs for _ in range(count))
         fingerprint, token_model = (name.hex() if any(name) else "" for name in names)
         return cls(sizes, rate, hop, fingerprint, frames, ends, json.loads(metadata or b"{}"), token_model)
+
+
+def default_layer_ends(n_codebooks: int) -> tuple[int, ...]:
+    """Those of `LAYER_ENDS` that are in so many codebooks, and all of them."""
+    return (*(end for end in LAYER_ENDS if end < n_codebooks), n_codebooks)
 
 
 class _Checked:

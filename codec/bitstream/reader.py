@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.bitstream.coding import coding_of
+from codec.bitstream.coding import Coding, coding_of
 from codec.bitstream.header import BitstreamError, Header
 from codec.bitstream.packet import SYNC, CutError, Packet, read_varint
 from codec.bitstream.radix import n_bytes
@@ -53,12 +53,11 @@ class Reader:
             missing, None.
 
     Raises:
-        BitstreamError: the header is another format's, or damaged, or names another model.
+        BitstreamError: the header is another format's, or damaged; when frames are read, it names another model.
     """
 
     def __init__(self, file: BinaryIO, model: TokenModel | None = None) -> None:
-        self.file, self.header = file, Header.read(file)
-        self.coding = coding_of(self.header, model)
+        self.file, self.header, self.model = file, Header.read(file), model
         self.n_samples: int | None = None
         self._data = b""  # read and not parsed yet
         self._due = 0  # number of the next packet
@@ -66,7 +65,7 @@ class Reader:
         self._max_size = 2 * sum(n_bytes(sizes, n_frames) for _, sizes in self.header.layers) + OVERHEAD
 
     def __iter__(self) -> Iterator[Frames | Loss]:
-        reason = ""
+        reason, coding = "", coding_of(self.header, self.model)
         while True:
             try:
                 packet, size = Packet.parse(self._data, self._max_size)
@@ -84,7 +83,7 @@ class Reader:
             if packet.number < self._due:
                 continue  # it came twice, or too late
             try:
-                codes = self._decode(packet)
+                codes = self._decode(packet, coding)
             except ValueError as error:
                 reason = f"damaged, {error}"
                 continue
@@ -132,12 +131,12 @@ class Reader:
         self._data = self._data[at:]
         return True
 
-    def _decode(self, packet: Packet) -> NDArray[np.int64]:
+    def _decode(self, packet: Packet, coding: Coding) -> NDArray[np.int64]:
         """Codes `[n_q, T]`. Raises ValueError if there are none like this."""
         n_layers, n_frames = len(packet.layers), packet.n_frames
         if not 0 < n_layers <= len(self.header.layers) or n_frames > self.header.frames_per_packet:
             raise ValueError(f"{n_layers} layers of {n_frames} frames")
-        return self.coding.decode(packet.layers, n_frames)
+        return coding.decode(packet.layers, n_frames)
 
     def _end(self, packet: Packet, reason: str) -> Iterator[Loss]:
         sizes = self._index(packet)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from codec.bitstream.header import BitstreamError
 from codec.tensors import write_tensors
 
+TOKEN_MODEL = "token_model.safetensors"  # in a codec's checkpoint folder
 ONE = 128  # the integer that stands for a weight or activation of 1
 LIMIT = 127  # the largest of either, as int8
 BIAS_LIMIT = 2**15 - 1  # as int16

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, cast
 
 import numpy as np
 import typer
 
+from codec.extras import MissingDependencyError
 from codec.files import TOKENS_SUFFIX
 
 if TYPE_CHECKING:
@@ -50,19 +51,23 @@ def open_model(load: Callable[[str, str, torch.dtype], T], model: str, device: s
     try:
         with show_warnings():
             return load(model, device, getattr(torch, dtype))
-    except (ValueError, RuntimeError, OSError) as error:
+    except (MissingDependencyError, ValueError, RuntimeError, OSError) as error:
         fail(error)
 
 
-def read_tokens(path: Path, on_loss: Literal["raise", "repeat"] = "raise") -> Tokens:
-    """The tokens of a .tokens file, or of any other as a .c37 file; raises ValueError as these do."""
+def read_tokens(path: Path, tokenizer: Tokenizer) -> Tokens:
+    """The tokens of a .tokens file, or of any other as a .c37 file, where losses are repaired and warned of.
+
+    Raises:
+        ValueError: there are none in it.
+    """
     if path.suffix == TOKENS_SUFFIX:
         from codec.tokens.tokens import Tokens
 
         return Tokens.load(path)
     from codec.bitstream import load
 
-    return load(path, on_loss=on_loss)
+    return load(path, tokenizer.token_model, on_loss="repeat")
 
 
 def check_precision(dtype: str) -> None:

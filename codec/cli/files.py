@@ -56,7 +56,7 @@ def encode(
     def work(jobs: list[Job]) -> None:
         tokens = _prefix(tokenizer.encode([job.source for job in jobs]), n_q)
         for i, job in enumerate(jobs):
-            save(job.target, tokens[i], tokenizer.config.codebook_sizes)
+            save(job.target, tokens[i], tokenizer.config.codebook_sizes, tokenizer.token_model)
 
     _run(_batches(jobs), work, failures)
 
@@ -79,7 +79,7 @@ def decode(
 
     def work(jobs: list[Job]) -> None:
         for job in jobs:
-            tokens = read_tokens(job.source, on_loss="repeat")
+            tokens = read_tokens(job.source, tokenizer)
             _write(job.target, tokenizer.decode(_prefix(tokens, n_q))[0], tokenizer)
 
     _run([[job] for job in jobs], work, failures)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codec.cli.common import Model, fail, open_tokenizer, read_tokens
+from codec.cli.common import Model, fail, open_tokenizer
+from codec.extras import MissingDependencyError
+from codec.files import TOKENS_SUFFIX
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ def info(names: Annotated[list[str], typer.Argument(help="checkpoints, presets, 
     failed = False
     for name in names:
         try:
-            for key, value in (_tokens_facts(name) if Path(name).is_file() else _model_facts(name)).items():
+            for key, value in (_file_facts(Path(name)) if Path(name).is_file() else _model_facts(name)).items():
                 typer.echo(f"{key:<18}{value}")
         except (ValueError, OSError) as error:
             failed = True
@@ -31,14 +33,23 @@ def info(names: Annotated[list[str], typer.Argument(help="checkpoints, presets, 
     raise typer.Exit(int(failed))
 
 
-def to_onnx(out: Folder, model: Model = DEFAULT) -> None:
-    """Write encoder.onnx (if the model has an encoder) and decoder.onnx."""
-    from codec.export import export_onnx
+def to_onnx(
+    out: Folder,
+    model: Model = DEFAULT,
+    step: Annotated[
+        bool, typer.Option("--step", help="a frame of streams at a time, in place of whole inputs")
+    ] = False,
+) -> None:
+    """Write encoder.onnx (if the model has an encoder) and decoder.onnx; or encoder_step.onnx and decoder_step.onnx."""
+    from codec.export import export_onnx, export_steps
 
     tokenizer = open_tokenizer(model, "cpu", "float32")
     try:
-        export_onnx(tokenizer.model, out)
-    except (ImportError, OSError) as error:
+        if step:
+            export_steps(tokenizer.model, out, tokenizer.fingerprint)
+        else:
+            export_onnx(tokenizer.model, out)
+    except (MissingDependencyError, ValueError, OSError) as error:
         fail(error)
 
 
@@ -78,11 +89,33 @@ def _books(quantizer: QuantizerConfig) -> str:
     return ", ".join(f"{n} of {size} {'levels' if ordinal else 'entries'}" for n, size, ordinal in runs)
 
 
-def _tokens_facts(name: str) -> dict[str, object]:
-    tokens = read_tokens(Path(name))
+def _file_facts(path: Path) -> dict[str, object]:
+    return _tokens_facts(path) if path.suffix == TOKENS_SUFFIX else _stream_facts(path)
+
+
+def _tokens_facts(path: Path) -> dict[str, object]:
+    from codec.tokens.tokens import Tokens
+
+    tokens = Tokens.load(path)
     return {
-        "tokens": f"{name} (made by codec {tokens.fingerprint or 'unknown'})",
+        "tokens": f"{path} (made by codec {tokens.fingerprint or 'unknown'})",
         "codes": " x ".join(map(str, tokens.codes.shape)) + " (items x codebooks x frames)",
         "duration": " ".join(f"{seconds:.3f}" for seconds in tokens.durations.tolist()) + " s",
         "frame rate": f"{tokens.frame_rate:g} Hz",
     }
+
+
+def _stream_facts(path: Path) -> dict[str, object]:
+    from codec.bitstream import describe
+
+    header, n_samples = describe(path)
+    seconds = n_samples / header.sample_rate
+    facts: dict[str, object] = {
+        "stream": f"{path} (made by codec {header.fingerprint or 'unknown'})",
+        "codebooks": f"{len(header.codebook_sizes)} in layers that end after {', '.join(map(str, header.layer_ends))}",
+        "duration": f"{seconds:.3f} s",
+        "coding": f"by token model {header.token_model}" if header.token_model else "at a fixed rate",
+    }
+    if n_samples:
+        facts["bitrate"] = f"{8 * path.stat().st_size / seconds / 1000:.2f} kbit/s, all of the file"
+    return facts | {f"metadata {name}": value for name, value in header.metadata.items()}

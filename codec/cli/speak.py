@@ -28,6 +28,7 @@ from codec.cli.common import (
     show_warnings,
     write_stdout,
 )
+from codec.extras import MissingDependencyError
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def speak(
         language = language or (shipped.language if shipped else "en")
         path, note = _reference(shipped, str(voice), consent)
         known = tts.Voice.load(path) if path.suffix == VOICE_SUFFIX else None
-    except (ImportError, ValueError) as error:
+    except (MissingDependencyError, ValueError) as error:
         fail(error)
     network = open_model(tts.load, model, device, dtype)
     try:
@@ -105,7 +106,7 @@ def speak(
             if target != out:
                 typer.echo(f"to: {target}", err=True)
             _deliver(packets, network.sample_rate, target, play, tts.provenance_comment(speaker))
-    except (ImportError, ValueError, RuntimeError, OSError) as error:
+    except (MissingDependencyError, ValueError, RuntimeError, OSError) as error:
         fail(error)
 
 
@@ -113,7 +114,7 @@ def voices() -> None:
     """The voices that come with this package: name, language, licence, source."""
     try:
         from codec.tts import shipped_voices
-    except ImportError as error:
+    except MissingDependencyError as error:
         fail(error)
     for voice in shipped_voices():
         typer.echo(f"{voice.name:<14}{voice.language:<8}{voice.licence:<10}{voice.source}")

@@ -62,20 +62,22 @@ class WindowAttention(nn.Module):
         kv = torch.cat([tail, torch.cat([self.k_norm(k), v], dim=2)], dim=1)  # [B, past + T, 2 * Hkv * d]
         tail = kv[:, kv.shape[1] - self.tail_shape[0] :]
 
-        is_step = span.steady and steps <= BLOCK_SIZE
-        q, kv, bias = self._whole(self.q_norm(q), kv) if is_step else self._blocks(self.q_norm(q), kv, span)
+        arrange = self._whole if steps <= BLOCK_SIZE else self._blocks
+        q, kv, bias = arrange(self.q_norm(q), kv, span)
         if self.n_kv_heads != self.n_heads:
             kv = kv.repeat_interleave(self.n_heads // self.n_kv_heads, dim=2)
         y = attend(q, kv[0], kv[1], bias)  # [B * n, H, block, d]
         y = y.transpose(1, 2).reshape(batch, -1, self.q_dim)[:, :steps]
         return self.out(y.contiguous()), tail  # a strided view makes the product copy its weight
 
-    def _whole(self, q: Tensor, kv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _whole(self, q: Tensor, kv: Tensor, span: Span) -> tuple[Tensor, Tensor, Tensor]:
         """A few queries, which meet all keys: as of `_blocks` for one block without anything around it."""
         lead, past, steps = self.keys.shape[0] - BLOCK_SIZE, self.tail_shape[0], q.shape[1]
+        near = slice(lead - past, lead + steps)
         q = q.unflatten(2, (self.n_heads, self.head_dim)).transpose(1, 2)
         kv = kv.unflatten(2, (2, self.n_kv_heads, self.head_dim)).permute(2, 0, 3, 1, 4)
-        return q, kv, self.bias[None, :, :steps, lead - past : lead + steps]
+        bias = self.bias[None, :, :steps, near]
+        return q, kv, bias if span.steady else _mask(bias, self.keys[near], span.seen)
 
     def _blocks(self, q: Tensor, kv: Tensor, span: Span) -> tuple[Tensor, Tensor, Tensor]:
         """Queries `[B, T, H * d]` and their keys and values `[B, past + T, 2 * Hkv * d]`, cut into n blocks.
@@ -91,16 +93,19 @@ class WindowAttention(nn.Module):
         kv = F.pad(kv, (0, 0, lead, fill)).unflatten(1, (-1, BLOCK_SIZE))  # [B, n_past + n, block, 2 * Hkv * d]
         kv = torch.cat([kv[:, i : i + n_blocks] for i in range(self.n_past_blocks + 1)], dim=2)
         kv = rearrange(kv, "b n s (two h d) -> two (b n) h s d", two=2, h=self.n_kv_heads)
-        return q, kv, self._mask(span, n_blocks)
+        bias = self.bias[None]
+        if not span.steady:
+            starts = torch.arange(0, n_blocks * BLOCK_SIZE, BLOCK_SIZE, device=self.keys.device)
+            bias = _mask(bias, self.keys, (span.seen[:, None] + starts).flatten())
+        return q, kv, bias
 
-    def _mask(self, span: Span, n_blocks: int) -> Tensor:
-        """Scores to add, `[B * n or 1, H, block, keys]`: the band, without keys before the start of the stream."""
-        if span.steady:
-            return self.bias[None]
-        starts = torch.arange(0, n_blocks * BLOCK_SIZE, BLOCK_SIZE, device=self.keys.device)
-        first = (span.seen[:, None] + starts).flatten()  # [B * n], where each block starts in its stream
-        absent = (first[:, None] + self.keys < 0)[:, None, None]
-        return self.bias.masked_fill(absent, -math.inf)
+
+def _mask(bias: Tensor, keys: Tensor, first: Tensor) -> Tensor:
+    """`bias` `[1, H, queries, keys]` without keys before the start of their stream, `[N, H, queries, keys]`.
+
+    `first` `[N]` are the places of the first queries in their streams, and `keys` those of the keys relative to it.
+    """
+    return bias.masked_fill((first[:, None] + keys < 0)[:, None, None], -math.inf)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:

@@ -153,7 +153,7 @@ class SourceFilter(nn.Module):
         voice = torch.view_as_real(torch.fft.rfft(pulses.unfold(1, self.n_past + size, size)))
         patches = span.seen[:, None] + torch.arange(steps, device=gain.device)
         sources = torch.stack([voice, self.noise[patches % NOISE_PATCHES]], dim=1)  # [B, 2, T, F, 2]
-        shares = F.logsigmoid(torch.stack([periodicity, -periodicity], dim=1)) / 2  # of the voice and the noise
+        shares = F.softplus(torch.stack([-periodicity, periodicity], dim=1)) / -2  # logs, of the voice and the noise
         filters = self._response(gain[:, None] + shares)  # [B, 2, 1 + T, F, 2]
         ends = torch.stack([filters[:, :, :-1], filters[:, :, 1:]], dim=1)  # [B, 2, 2, T, F, 2], before and after
         before, after = self._patch(_product(sources[:, None], ends).sum(2)).unbind(1)

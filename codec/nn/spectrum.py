@@ -32,6 +32,7 @@ class SpectrumFront(nn.Module):
 
     mean: Tensor  # [dim], of speech; set by a fresh start
     deviation: Tensor  # [dim]
+    floor: Tensor  # [1]
     lag_window: Tensor
     lags: Tensor  # [F, bands * (1 + lags)]
 
@@ -45,6 +46,7 @@ class SpectrumFront(nn.Module):
             self._register(f"bands_{i}", band_weights(n_bands, _fft_size(size), sample_rate))
         self._register("lag_window", _unit_hann(lag_size))
         self._register("lags", _lag_matrix(lag_size, sample_rate))
+        self._register("floor", np.array([POWER_FLOOR]))  # a scalar this small is 0 to those who simplify ONNX graphs
         self.dim = sum(n for _, n in WINDOWS) + N_LAG_BANDS * N_LAGS
         self.tail_shape = (max(*sizes, lag_size) - patch_size, 1)  # samples
         self.register_buffer("mean", torch.zeros(self.dim))
@@ -65,10 +67,10 @@ class SpectrumFront(nn.Module):
         parts = []
         for i in range(len(WINDOWS)):
             power = self._power(x, getattr(self, f"window_{i}")) @ getattr(self, f"bands_{i}")
-            parts.append((power + POWER_FLOOR).log() / 2)
+            parts.append((power + self.floor).log() / 2)
         power = self._power(x, self.lag_window) @ self.lags  # [B, T, bands * (1 + lags)]
         correlation = power.unflatten(2, (N_LAG_BANDS, 1 + N_LAGS))
-        correlation = correlation[..., 1:] / (correlation[..., :1] + POWER_FLOOR)
+        correlation = correlation[..., 1:] / (correlation[..., :1] + self.floor)
         return torch.cat([*parts, correlation.flatten(2)], dim=2)
 
     def _power(self, x: Tensor, window: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from codec.quant.vq import VQ
 from codec.settings import coerce, require
 
+NO_CODE = -1  # of a codebook that is not in use
+
 
 @dataclass
 class Quantized:
@@ -89,7 +91,10 @@ class Quantizer(nn.Module, ABC):
 
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes `[B, n_q, T]` of the first n_q codebooks -> latents `[B, T, D]` float32."""
+        """Codes `[B, n_q, T]` of the first n_q codebooks -> latents `[B, T, D]` float32.
+
+        Any frame may have `NO_CODE` in its last codebooks, but for the first, as if they were not there.
+        """
 
     @abstractmethod
     def quantize(self, z: Tensor, n_q: Tensor, generator: torch.Generator | None) -> Quantized:

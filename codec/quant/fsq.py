@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from codec.quant.base import Quantized, Quantizer, QuantizerConfig, keep_first
+from codec.quant.base import NO_CODE, Quantized, Quantizer, QuantizerConfig, keep_first
 from codec.settings import require
 
 RANGE = 2.0  # of latents before tanh; the outermost of 21 levels begins at 1.8
@@ -75,7 +75,8 @@ class FSQ(Quantizer):
 
     def decode(self, codes: Tensor) -> Tensor:
         n_q = codes.shape[1]
-        values = codes.transpose(1, 2) * 2 / self.steps[:n_q] - 1
+        codes = codes.transpose(1, 2)
+        values = torch.where(codes == NO_CODE, 0.0, codes * 2 / self.steps[:n_q] - 1)
         return F.pad(values, (0, len(self.steps) - n_q))
 
     def quantize(self, z: Tensor, n_q: Tensor, generator: torch.Generator | None) -> Quantized:

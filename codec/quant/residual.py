@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from codec.quant.base import Quantized, Quantizer, QuantizerConfig, keep_first, pass_some
+from codec.quant.base import NO_CODE, Quantized, Quantizer, QuantizerConfig, keep_first, pass_some
 from codec.quant.vq import VQ, VQConfig
 from codec.settings import require
 
@@ -67,8 +67,10 @@ class ResidualVQ(Quantizer):
     def decode(self, codes: Tensor) -> Tensor:
         books, (batch_size, n_q, n_frames) = self.books, codes.shape
         z = books[0].embedding.new_zeros(batch_size, n_frames, self.config.latent_dim)
+        there = (codes != NO_CODE)[..., None]
+        codes = codes.clamp(min=0)
         for k in range(n_q):
-            z = z + books[k].decode(codes[:, k])
+            z = z + books[k].decode(codes[:, k]) * there[:, k]
         return z
 
     def quantize(self, z: Tensor, n_q: Tensor, generator: torch.Generator | None) -> Quantized:

@@ -37,7 +37,6 @@ class VQConfig:
         coerce(self)
         require(self.codebook_size >= 2, "codebook_size", self.codebook_size, "at least 2")
         require(self.dim > 0, "dim", self.dim, "a positive number")
-        require(self.init in ("kmeans", "first_batch"), "init", self.init, "kmeans or first_batch")
         require(0 <= self.decay < 1, "decay", self.decay, "a number in [0, 1)")
         require(self.revive_below >= 0, "revive_below", self.revive_below, "0 or more")
         require(0 <= self.quantize_prob <= 1, "quantize_prob", self.quantize_prob, "a probability")

@@ -56,6 +56,7 @@ class CausalAttention(nn.Module):
         q, k = rotate(qk, context.cos, context.sin).split((self.n_heads, self.n_kv_heads), dim=2)
         kv = torch.cat([k, v], dim=2)
         if cache is not None:
+            assert context.places is not None
             cache.flatten(0, 1).index_copy_(0, context.places, kv.flatten(0, 1))
             kv = cache
         k, v = kv.transpose(1, 2).chunk(2, dim=1)  # [B, Hkv, S, d]

@@ -51,7 +51,7 @@ def load_tts(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> t
 
     Raises:
         CheckpointError: a file is missing, unreadable, or does not fit the others.
-        ImportError: a released folder without the package mistral-common.
+        MissingDependencyError: a released folder without the package mistral-common.
     """
     folder = Path(folder)
     released = voxtral.is_released(folder)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, get_args
 
-from codec.settings import require, used_fields
+from codec.settings import coerce, read, require, used_fields
 from codec.tts.text.languages import LANGUAGES
 
-T = TypeVar("T")
-
-DESIGNS = ("prefix", "interleaved", "dual", "aligned")
-HEADS = ("flow", "depth", "maskgit")
+Design = Literal["prefix", "interleaved", "dual", "aligned"]
+DESIGNS = get_args(Design)
 PADDING = 128  # rows of the embedding table and the semantic head come in multiples of this, as in the release
 
 # The first versions' fields, for good: those that came later are not named here, see `used_fields`.
@@ -40,6 +37,7 @@ class TransformerConfig:
     norm_eps: float = 1e-5  # added to mean squares by RMSNorm
 
     def __post_init__(self) -> None:
+        coerce(self)
         for name in ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "norm_eps"):
             require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
         good = self.n_heads % self.n_kv_heads == 0
@@ -51,7 +49,7 @@ class TransformerConfig:
 class SequenceConfig:
     """How text and frames share one sequence; see `codec.tts.sequence`."""
 
-    design: Literal["prefix", "interleaved", "dual", "aligned"] = "prefix"  # where text and frames stand
+    design: Design = "prefix"  # where text and frames stand
     n_text: int = 6  # interleaved: text ids in a block ...
     n_frames: int = 6  # ... and the frames that follow them
     delay: int = 4  # dual: frames that the audio lags behind the text
@@ -61,7 +59,7 @@ class SequenceConfig:
     hears: bool = True  # aligned: whether frames depend on those before them; without, errors do not add up
 
     def __post_init__(self) -> None:
-        require(self.design in DESIGNS, "design", self.design, f"one of {', '.join(DESIGNS)}")
+        coerce(self)
         for name in ("n_text", "n_frames", "max_move"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("delay", "behind", "ahead"):
@@ -97,13 +95,14 @@ class TTSConfig:
     max_voice_frames: int = 0  # of a voice, those at its start, that are read, as many as in training; 0: all
     rope_theta: float = 1e6  # base of the rotary positions
     backbone: TransformerConfig = field(default_factory=TransformerConfig)
-    head: Literal["flow", "depth", "maskgit"] = "flow"  # what predicts the acoustic codes of a frame
+    head: str = "flow"  # what predicts the acoustic codes of a frame: flow, depth or maskgit
     acoustic_reads_semantic: bool = False  # whether the head reads the semantic token too, not hidden states alone
     acoustic_scale: float = 1.0  # flow: what values in [-1, 1] are multiplied by, best to a deviation of 1
     head_transformer: TransformerConfig = field(default_factory=lambda: TransformerConfig(n_layers=3))
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
 
     def __post_init__(self) -> None:
+        coerce(self)
         for name in ("semantic_codebook_size", "acoustic_dim", "acoustic_levels", "vocab_size"):
             require(getattr(self, name) >= 2, name, getattr(self, name), "at least 2")
         known = all(language in LANGUAGES for language in self.languages)
@@ -111,7 +110,6 @@ class TTSConfig:
         require(self.max_voice_frames >= 0, "max_voice_frames", self.max_voice_frames, "0 or more")
         for name in ("rope_theta", "acoustic_scale"):
             require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
-        require(self.head in HEADS, "head", self.head, f"one of {', '.join(HEADS)}")
         dim = self.head_transformer.dim
         require(dim == self.backbone.dim, "head_transformer.dim", dim, f"backbone.dim = {self.backbone.dim}")
 
@@ -148,28 +146,12 @@ class TTSConfig:
             fields: Any = json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(f"TTS config is not valid JSON: {error}") from error
-        return _build(cls, fields, "TTS config")
+        return read(cls, fields)
 
 
 def padded(n: int) -> int:
     """`n` rows, rounded up to a multiple of `PADDING`."""
     return -(-n // PADDING) * PADDING
-
-
-def _build(cls: type[T], fields: Any, where: str) -> T:
-    if not isinstance(fields, Mapping):
-        raise ValueError(f"{where} must be a JSON object, got {type(fields).__name__}")
-    hints = get_type_hints(cls)
-    if unknown := fields.keys() - hints.keys():
-        raise ValueError(f"{where} has unknown fields {sorted(unknown)}: remove them or update the library")
-    values = {
-        name: _build(hints[name], value, f"{where}.{name}") if dataclasses.is_dataclass(hints[name]) else value
-        for name, value in fields.items()
-    }
-    try:
-        return cls(**values)
-    except TypeError as error:  # a value of a wrong type, met in a comparison
-        raise ValueError(f"{where}: {error}") from error
 
 
 _VOXTRAL = {"dim": 3072, "n_heads": 32, "n_kv_heads": 8, "head_dim": 128, "hidden_dim": 9216}

@@ -166,7 +166,7 @@ class TTS:
 
         Raises:
             TextError: nothing to say, or no text. ValueError: a language that is not known or that the model does not
-                read, or a voice of another codec. ImportError, OSError: what reads phonemes is not installed.
+                read, or a voice of another codec. MissingDependencyError: what reads phonemes is not installed.
         """
         return self._packets(self._request(text, voice, sampling or Sampling(), language), packet_frames)
 

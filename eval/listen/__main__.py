@@ -1,4 +1,4 @@
-"""`python -m eval.listen FOLDER --systems ...`: a blind listening test of systems of a run."""
+"""`python -m eval.listen FOLDER --systems ...`: make a blind listening test of systems of a run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codec.files import atomic_file
+from eval.command import command, tells_mistakes
 from eval.listen.key import KINDS
 from eval.listen.trials import N_TRIALS, make_test
 from eval.report.page import render
@@ -17,32 +18,28 @@ SCRIPTS = ("random", "stage", "mushra", "abx", "listen")
 PAGE, KEY = "listen.html", "listen.key.json"
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write listen.html for listeners, and listen.key.json, which tells the systems' names: keep that one."""
+    """Write listen.html for listeners, and listen.key.json with the systems' names, to be kept from them."""
     args = _arguments(argv)
-    try:
-        test = make_test(args.folder, args.kind, args.systems, args.trials, args.seed)
-        scripts = [ASSETS / f"{name}.js" for name in SCRIPTS]
-        text = render(ASSETS / "listen.html", [ASSETS / "listen.css"], scripts, test.data, test.sounds.items())
-        with atomic_file(args.folder / PAGE) as new:
-            new.write_text(text, encoding="utf-8")
-        test.key.save(args.folder / KEY)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    test = make_test(args.folder, args.kind, args.systems, args.trials, args.seed)
+    scripts = [ASSETS / f"{name}.js" for name in SCRIPTS]
+    text = render(ASSETS / "listen.html", [ASSETS / "listen.css"], scripts, test.data, test.sounds.items())
+    with atomic_file(args.folder / PAGE) as new:
+        new.write_text(text, encoding="utf-8")
+    test.key.save(args.folder / KEY)
     print(f"{args.folder / PAGE}: {len(test.key.trials)} trials, {len(text) / 1e6:.1f} MB; give it to listeners")
-    print(f"{args.folder / KEY}: what they heard; for python -m eval.listen.score with their answers")
+    print(f"{args.folder / KEY}: the systems' names; for python -m eval.listen.score with their answers")
     return 0
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     defaults = ", ".join(f"{n} for {kind}" for kind, n in N_TRIALS.items()) + ", in mushra at most the recordings,"
-    parser = argparse.ArgumentParser(prog="python -m eval.listen", description=main.__doc__)
-    parser.add_argument("folder", type=Path, help="of a run of python -m eval; the page is written into it")
+    parser = command("eval.listen", main.__doc__, seed="seed of the choice of recordings")
+    parser.add_argument("folder", type=Path, help="folder of a run of python -m eval; the page is written into it")
     parser.add_argument("--systems", nargs="+", required=True, metavar="SYSTEM", help="as in the run; two for abx")
-    parser.add_argument("--kind", choices=KINDS, default="mushra", help="rate all, or tell two apart")
+    parser.add_argument("--kind", choices=KINDS, default="mushra", help="rate all, or distinguish two")
     parser.add_argument("--trials", type=int, help=f"screens; {defaults} by default")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of recordings")
     return parser.parse_args(argv)
 
 

@@ -1,4 +1,4 @@
-"""What listeners answered, read from the files that they saved."""
+"""Answers of listeners, from the files that they saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the opaque names on a listening page stand for."""
+"""The key to the opaque names on a listening page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Key:
-    """All trials of a test, which its page and its answers name by `test`."""
+    """All trials of a test; `test` identifies its page and answers."""
 
     kind: Kind
     test: str

@@ -1,4 +1,4 @@
-"""The low anchor of ITU-R BS.1534: the recording with nothing above 3.5 kHz."""
+"""The low anchor of ITU-R BS.1534: the recording, low-passed at 3.5 kHz."""
 
 from __future__ import annotations
 

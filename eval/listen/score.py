@@ -1,8 +1,7 @@
-"""`python -m eval.listen.score KEY ANSWERS...`: what listeners heard, as tables."""
+"""`python -m eval.listen.score KEY ANSWERS...`: evaluate the answers of listeners."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
@@ -12,20 +11,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.command import command, tells_mistakes
 from eval.listen.answers import Answers, read_answers
 from eval.listen.key import Key
-from eval.results import REFERENCE
 from eval.stats import CONFIDENCE, N_RESAMPLES, Interval
+from eval.store import REFERENCE
 from eval.tables import table
 
-# Post-screening of ITU-R BS.1534-3: who does not find the hidden reference is not counted.
+# Post-screening of ITU-R BS.1534-3: listeners who do not find the hidden reference are excluded.
 LOWEST_REFERENCE = 90
 MOST_MISSED = 0.15
 
 
 @dataclass(frozen=True)
 class Choices:
-    """ABX answers, and `p`: how often guessing gets as many right or more."""
+    """ABX answers; `p` is the probability of as many correct ones or more by guessing."""
 
     n: int
     correct: int
@@ -33,7 +33,7 @@ class Choices:
 
 
 def post_screen(key: Key, answers: Sequence[Answers]) -> dict[str, str]:
-    """Listeners of a MUSHRA test who are not to be counted, and why."""
+    """Return the listeners of a MUSHRA test who are excluded, and why."""
     rejected = {}
     for a in answers:
         scores = [a.by_trial[trial.id][_name_of(REFERENCE, trial.stimuli)] for trial in key.trials]
@@ -56,9 +56,9 @@ def mushra_scores(key: Key, answers: Sequence[Answers]) -> dict[str, Interval]:
 
 
 def bootstrap_both(values: NDArray, seed: int = 0) -> Interval:
-    """Mean of `[listeners, trials]` with an interval that speaks of other listeners and other recordings.
+    """Mean of `[listeners, trials]` with an interval for other listeners and other recordings.
 
-    Both are resampled, each by itself: the scores of one listener, or of one recording, go together.
+    Listeners and trials are resampled independently, each with all of its scores.
     """
     x, rng = np.asarray(values, np.float64), np.random.default_rng(seed)
     weights = [rng.multinomial(n, np.full(n, 1 / n), N_RESAMPLES) / n for n in x.shape]
@@ -68,23 +68,20 @@ def bootstrap_both(values: NDArray, seed: int = 0) -> Interval:
 
 
 def abx_choices(key: Key, answers: Sequence[Answers]) -> Choices:
-    """How often listeners of an ABX test were right, together."""
+    """Count the correct answers of all listeners of an ABX test."""
     right = [a.by_trial[trial.id] == trial.answer for a in answers for trial in key.trials]
     n, correct = len(right), sum(right)
     return Choices(n, correct, sum(math.comb(n, k) for k in range(correct, n + 1)) / 2**n)
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print scores with 95% intervals, or how often X was recognised; the exit status is 1 if any file is bad."""
-    parser = argparse.ArgumentParser(prog="python -m eval.listen.score", description=main.__doc__)
-    parser.add_argument("key", type=Path, help="the listen.key.json that was written beside the page")
+    """Print scores with 95% intervals, or shares of correct answers; exit status 1 if any file is bad."""
+    parser = command("eval.listen.score", main.__doc__)
+    parser.add_argument("key", type=Path, help="listen.key.json from the folder of the page")
     parser.add_argument("answers", nargs="+", type=Path, metavar="ANSWERS", help="files that listeners saved")
     args = parser.parse_args(argv)
-    try:
-        key = Key.load(args.key)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    key = Key.load(args.key)
     answers, n_bad = _read_all(args.answers, key)
     if answers:
         print(_mushra_report(key, answers) if key.kind == "mushra" else _abx_report(key, answers))
@@ -92,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read_all(paths: Sequence[Path], key: Key) -> tuple[list[Answers], int]:
-    """Answers of all good files, each listener once, and the number of bad files, which are named."""
+    """Read the answers of all good files, each listener once; print bad files and count them."""
     known: dict[str, Path] = {}
     answers = []
     for path in paths:

@@ -1,8 +1,7 @@
-"""Listening tests made from a run: which recordings, under which opaque names."""
+"""Trials of listening tests, with recordings of a run under opaque names."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import random
 from collections.abc import Sequence
@@ -15,10 +14,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from codec.audio.io import read_audio
+from eval.digest import digest
 from eval.listen.key import Key, Kind, Trial
 from eval.listen.low_anchor import LOW_ANCHOR, low_anchor
 from eval.report.anchors import LOWPASS
-from eval.results import REFERENCE, Results, file_of
+from eval.results import Results
+from eval.store import REFERENCE, file_of
 from eval.systems.base import SAMPLE_RATE
 
 N_TRIALS: dict[Kind, int] = {"mushra": 10, "abx": 16}
@@ -26,7 +27,7 @@ N_TRIALS: dict[Kind, int] = {"mushra": 10, "abx": 16}
 
 @dataclass(frozen=True)
 class ListeningTest:
-    """A page's data and sounds, which tell no system's name, and the key to them."""
+    """Data and sounds of a page, without names of systems, and the key to them."""
 
     key: Key
     data: dict[str, Any]
@@ -36,16 +37,15 @@ class ListeningTest:
 def make_test(
     folder: Path, kind: Kind, systems: Sequence[str], n_trials: int | None = None, seed: int = 0
 ) -> ListeningTest:
-    """A test of some systems of a run, the same for the same seed.
+    """Make a test of some systems of a run, the same for the same seed.
 
-    MUSHRA rates them beside a hidden reference and, unless `lowpass-8k` is one of them, BS.1534's low
-    anchor, each recording once. ABX asks which of two systems X is, going round the recordings as often
-    as it takes.
+    MUSHRA rates them, a hidden reference and, unless `lowpass-8k` is among them, BS.1534's low anchor, with each
+    recording once. ABX asks which of two systems X is, and repeats recordings if need be.
 
     Args:
         folder: of a run of `python -m eval`.
         kind: of test.
-        systems: names as in the run; `reference` is one too in ABX.
+        systems: names as in the run; in ABX also `reference`.
         n_trials: by default `N_TRIALS`, in MUSHRA no more than there are recordings.
         seed: of the choice of recordings and of all names.
 
@@ -64,13 +64,13 @@ def make_test(
     make = maker.mushra if kind == "mushra" else maker.abx
     trials = [make(f"t{i + 1}", recording) for i, recording in enumerate(recordings)]
     sounds = dict(sorted(maker.sounds.items()))
-    digest = hashlib.sha256(f"{kind} {seed}".encode() + b"".join(sounds.values())).hexdigest()[:16]
-    data = {"kind": kind, "test": digest, "trials": [shown for _, shown in trials]}
-    return ListeningTest(Key(kind, digest, tuple(trial for trial, _ in trials)), data, sounds)
+    test = digest(f"{kind} {seed}", *sounds.values())
+    data = {"kind": kind, "test": test, "trials": [shown for _, shown in trials]}
+    return ListeningTest(Key(kind, test, tuple(trial for trial, _ in trials)), data, sounds)
 
 
 class _Maker:
-    """Makes trials, each with what the page may know of it, and collects their sounds."""
+    """Makes trials and the data that the page gets of each, and collects their sounds."""
 
     def __init__(self, folder: Path, systems: Sequence[str], rng: random.Random) -> None:
         self.folder, self.systems, self.rng = folder, systems, rng
@@ -78,7 +78,7 @@ class _Maker:
         self.sounds: dict[str, bytes] = {}
 
     def recordings(self, n_trials: int | None, kind: Kind) -> list[str]:
-        """Some of the recordings whose audio was kept for all systems."""
+        """Choose among the recordings whose audio was kept for all systems."""
         wanted = [REFERENCE, *self.systems]
         kept = [r.id for r in self.results.recordings if all(self._file(s, r.id).is_file() for s in wanted)]
         once = kind == "mushra"

@@ -1,1 +1,1 @@
-"""Distances and quality scores between a reference waveform and a codec's output."""
+"""Measures of an output and its reference; registry.py has their names."""

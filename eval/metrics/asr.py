@@ -1,15 +1,15 @@
-"""What a speech recogniser still understands: errors in the output's transcript, the reference's being taken as right.
+"""Speech recognition: errors of the output's transcript against the transcript of its reference.
 
-Both are transcribed by the same recogniser, so its own mistakes on clean speech do not count against a codec.
-Synthetic speech has no such reference: what it was to say is taken as right, and the recogniser's mistakes count.
+The same recogniser transcribes both, so its own mistakes on clean speech do not count against a codec. Synthetic
+speech is compared with its text instead, so there the recogniser's mistakes count.
 """
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from collections.abc import Collection
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,87 +20,88 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from codec.extras import MissingDependencyError, needs
 from codec.tts.text.languages import primary_tag
 from codec.tts.text.normalise import normalise as in_words
-from eval.metrics.base import Column, Metric, MissingBackendError, Pair, Spoken
+from eval.ctc import normalise as fold
+from eval.digest import digest
+from eval.metrics.base import Column, Metric, Pair, SynthesisPair
 from eval.metrics.rate import at_rate
-from eval.metrics.semantic_asr import SemanticReader
-from eval.spelling import normalise as fold
+from eval.metrics.semantic_asr import SemanticRecognizer
 
-RATE = 16_000  # Hz, of what most recognisers hear
+RATE = 16_000  # Hz, of most recognisers' input
 COLUMNS = (Column("wer", "WER", False, 3), Column("cer", "CER", False, 3))
-STUCK = 2.4  # text that shrinks more when compressed is a loop, by which OpenAI's decoder knows it too
-N_KEPT = 2**16  # transcripts of references, some 100 bytes each
+MAX_COMPRESSION = 2.4  # of text; more is a loop, as in OpenAI's decoder
 
 
 class Recognizer(Protocol):
-    """Speech in, text out; the same speech always gives the same text."""
+    """Speech to text; the same speech always gives the same text."""
 
     version: str  # changes when transcripts may
-    sample_rate: int  # Hz, of what it hears
+    sample_rate: int  # Hz, of its input
 
     def transcribe(self, waveform: NDArray[np.float32], language: str) -> str:
-        """What is said in `[L]` at `sample_rate`, in any spelling.
+        """Transcribe `[L]` at `sample_rate`, in any spelling.
 
-        `language` is as in `Pair`. Raises ValueError where the recogniser cannot judge.
+        `language` is as in `Pair`. Raises ValueError where the recogniser cannot.
         """
 
 
 def make_asr(option: str) -> Metric:
-    """Word and character error rates by the recogniser that `option` names; none is `pocketsphinx`.
+    """Word and character error rates by the recogniser that `option` names; empty is `pocketsphinx`.
 
     Raises:
-        MissingBackendError: its package or weights are not there; the message says what to do.
+        MissingDependencyError: its package or weights are not there; the message says what to do.
         ValueError: no such recogniser.
     """
-    name = f"asr:{option}" if option else "asr"
     match option.partition("="):
         case ("" | "pocketsphinx", "", _):
-            return asr_metric(name, PocketSphinx())
+            return asr_metric(PocketSphinx())
         case ("whisper", _, source) if source:
-            return asr_metric(name, Whisper(source))
+            return asr_metric(Whisper(source))
         case ("faster-whisper", _, source) if source:
-            return asr_metric(name, FasterWhisper(source))
+            return asr_metric(FasterWhisper(source))
         case ("ctc", _, folder) if folder:
-            return asr_metric(name, SemanticReader(Path(folder)))
+            return asr_metric(SemanticRecognizer(Path(folder)))
     known = "asr:pocketsphinx, asr:whisper=FOLDER_OR_HUB_ID, asr:faster-whisper=FOLDER_OR_NAME and asr:ctc=FOLDER"
-    raise ValueError(f"{name}: unknown; there are {known}")
+    raise ValueError(f"asr:{option}: unknown; there are {known}")
 
 
-def asr_metric(name: str, recognizer: Recognizer) -> Metric:
+def asr_metric(recognizer: Recognizer) -> Metric:
     """Word and character error rates by any recogniser, as shares of the reference's words and characters.
 
     Insertions count, so they can exceed 1. Languages written without spaces have no words to count: read their
     character errors. A silent output has all words wrong; a reference without words raises ValueError.
-    Of `Spoken` pairs the text is the reference, and both sides are compared `as_said`.
+    Of a `SynthesisPair` the text is the reference, and both sides are compared in `spoken_form`.
     """
-    heard = _Memory(recognizer)
+    transcripts: dict[tuple[str, str], str] = {}  # of references, with which every system is compared
 
-    def transcript(pair: Pair) -> str:
-        if not pair.output.any():  # recognisers make words up where there is no sound at all
-            return ""
-        waveform = at_rate(pair.output, pair.sample_rate, recognizer.sample_rate, "output")
+    def transcribe(pair: Pair, side: str) -> str:
+        waveform = at_rate(getattr(pair, side), pair.sample_rate, recognizer.sample_rate, side)
         return recognizer.transcribe(waveform, pair.language)
 
+    def reference(pair: Pair) -> str:
+        key = digest(torch.as_tensor(pair.reference)), f"{pair.sample_rate} {pair.language}"
+        if key not in transcripts:
+            transcripts[key] = transcribe(pair, "reference")
+        return transcripts[key]
+
     def measure(pair: Pair) -> list[float]:
-        if isinstance(pair, Spoken):
-            if not (reference := as_said(pair.text, pair.language)):
-                raise ValueError("text: there are no words in it")
-            output = as_said(transcript(pair), pair.language)
-        else:
-            waveform = at_rate(pair.reference, pair.sample_rate, recognizer.sample_rate, "reference")
-            if not (reference := plain(heard.transcribe(waveform, pair.language))):
-                raise ValueError("reference: the recogniser hears no words in it")
-            output = plain(transcript(pair))
-        return [jiwer.wer(reference, output), jiwer.cer(reference, output)]
+        is_synthesis = isinstance(pair, SynthesisPair)
+        normalise = partial(spoken_form, language=pair.language) if is_synthesis else plain
+        if not (expected := normalise(pair.text if is_synthesis else reference(pair))):
+            raise ValueError("text: no words in it" if is_synthesis else "reference: no words recognised in it")
+        # Recognisers make up words for digital silence.
+        found = normalise(transcribe(pair, "output")) if pair.output.any() else ""
+        return [jiwer.wer(expected, found), jiwer.cer(expected, found)]
 
-    return Metric(name, COLUMNS, measure, recognizer.version)
+    return Metric(COLUMNS, measure, recognizer.version)
 
 
-def as_said(text: str, language: str) -> str:
-    """`plain` text, with numbers in words and Latin letters without accents, so that only what is heard differs.
+def spoken_form(text: str, language: str) -> str:
+    """`plain` text with numbers in words and Latin letters without accents, so that only sounds differ.
 
-    Where the language, or how it says numbers, is not known, Latin text is left without them.
+    Numbers stay as they are in a language that is not known, or whose numbers are not.
     """
     with suppress(ValueError):
         text = in_words(text, language)
@@ -116,44 +117,25 @@ def plain(text: str) -> str:
     return " ".join("".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in text).split())
 
 
-class _Memory:
-    """Transcripts of references, which every system is compared with."""
-
-    def __init__(self, recognizer: Recognizer) -> None:
-        self.recognizer = recognizer
-        self.kept: dict[tuple[bytes, str], str] = {}  # by digest of the samples, and language
-
-    def transcribe(self, waveform: NDArray[np.float32], language: str) -> str:
-        key = hashlib.sha256(waveform.tobytes()).digest(), language
-        if key not in self.kept:
-            text = self.recognizer.transcribe(waveform, language)
-            if len(self.kept) == N_KEPT:
-                del self.kept[next(iter(self.kept))]
-            self.kept[key] = text
-        return self.kept[key]
-
-
 class PocketSphinx:
-    """CMU's recogniser with the English model in its package: weak, but small and needs no download.
+    """CMU's recogniser with the English model in its package: weak, but small, and without a download.
 
     Raises:
-        MissingBackendError: it is not installed.
+        MissingDependencyError: it is not installed.
     """
 
     sample_rate = RATE
 
     def __init__(self) -> None:
-        try:
+        with needs("pocketsphinx", "asr:pocketsphinx"):
             from pocketsphinx import Decoder
-        except ImportError as error:
-            raise MissingBackendError("asr:pocketsphinx needs PocketSphinx: pip install pocketsphinx") from error
         self.decoder = Decoder(loglevel="FATAL")
         self.version = f"pocketsphinx {version('pocketsphinx')}"
 
     def transcribe(self, waveform: NDArray[np.float32], language: str) -> str:
         if language and not language.lower().startswith("en"):
             raise ValueError(f"language {language}: PocketSphinx reads English only; use asr:whisper=FOLDER_OR_HUB_ID")
-        self.decoder.reinit_feat()  # or its estimate of the noise would carry over from the recording before
+        self.decoder.reinit_feat()  # or its estimate of noise carries over from the previous recording
         self.decoder.start_utt()
         pcm = np.clip(np.round(waveform * 32768), -32768, 32767).astype(np.int16)
         self.decoder.process_raw(pcm.tobytes(), full_utt=True)
@@ -163,23 +145,21 @@ class PocketSphinx:
 
 
 class Whisper:
-    """A Whisper of any size, decoding greedily; where the language is not known, it guesses it from the sound.
+    """A Whisper of any size, with greedy decoding; it detects the language where it is not given.
 
     Args:
         source: a folder, or the id of a repository in the local Hugging Face cache; nothing is downloaded.
 
     Raises:
-        MissingBackendError: transformers or the weights are not there.
+        MissingDependencyError: transformers or the weights are not there.
         ValueError: the weights are not those of a Whisper.
     """
 
     sample_rate = RATE
 
     def __init__(self, source: str) -> None:
-        try:
+        with needs("transformers", "asr:whisper"):
             from transformers import WhisperForConditionalGeneration, WhisperProcessor
-        except ImportError as error:
-            raise MissingBackendError("asr:whisper needs transformers: pip install transformers") from error
         try:
             loaded: Any = WhisperForConditionalGeneration.from_pretrained(
                 source, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
@@ -187,7 +167,7 @@ class Whisper:
             self.processor: Any = WhisperProcessor.from_pretrained(source, local_files_only=True)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().partition("\n")[0]
-            raise MissingBackendError(
+            raise MissingDependencyError(
                 f"asr:whisper={source}: cannot be loaded ({reason}); run hf download openai/whisper-small (or another "
                 "Whisper) and give its id, or give a folder that has all files of such a repository"
             ) from error
@@ -195,13 +175,13 @@ class Whisper:
         if missing := sorted(loading["missing_keys"]):  # they would stay random
             raise ValueError(f"asr:whisper={source}: {len(missing)} tensors of a Whisper are missing, as {missing[0]}")
         self.model: Any = model.eval()
-        self.version = f"transformers {version('transformers')}, {_digest(model)}"
+        self.version = f"transformers {version('transformers')}, {digest(*model.state_dict().values())}"
 
     @torch.inference_mode()
     def transcribe(self, waveform: NDArray[np.float32], language: str) -> str:
         longest = self.processor.feature_extractor.chunk_length
         if (seconds := len(waveform) / RATE) > longest:
-            raise ValueError(f"{seconds:.1f} s: Whisper hears {longest} s at a time, cut it")
+            raise ValueError(f"{seconds:.1f} s: Whisper takes {longest} s at a time; cut it")
         inputs = self.processor(waveform, sampling_rate=RATE, return_attention_mask=True, return_tensors="pt")
         tokens = self.model.generate(**inputs, **self._prompt(language), do_sample=False, num_beams=1)
         return self.processor.batch_decode(tokens, skip_special_tokens=True)[0]
@@ -218,35 +198,33 @@ class Whisper:
 class FasterWhisper:
     """A Whisper of any size as CTranslate2 runs it, in 8 bits on the processor, with a beam of 5.
 
-    Faster than `Whisper`, it hears recordings of any length, 30 s at a time; where the language is not known,
-    it guesses it from the sound. Where it gets stuck and repeats itself, it has heard nothing.
+    It is faster than `Whisper` and takes recordings of any length, 30 s at a time. It detects the language where it
+    is not given. Segments in which it repeats itself are dropped.
 
     Args:
         source: a folder with a model converted for CTranslate2, or one's size, such as `small`, or repository id
             in the local Hugging Face cache; nothing is downloaded.
 
     Raises:
-        MissingBackendError: faster-whisper or the weights are not there.
+        MissingDependencyError: faster-whisper or the weights are not there.
     """
 
     sample_rate = RATE
 
     def __init__(self, source: str) -> None:
-        try:
+        with needs("faster-whisper", "asr:faster-whisper"):
             from faster_whisper import WhisperModel, download_model
-        except ImportError as error:
-            raise MissingBackendError("asr:faster-whisper needs faster-whisper: pip install faster-whisper") from error
         threads = torch.get_num_threads()  # 1 in workers
         try:
             folder = Path(source if Path(source).is_dir() else download_model(source, local_files_only=True))
-            version_of_files = _digest_of_files(folder)
+            version_of_files = digest(*_files(folder))
             self.model: Any = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
-            heard, given = self.model.model.n_mels, len(self.model.feature_extractor.mel_filters)
-            if heard != given:
-                raise ValueError(f"{heard} mel bands wanted, {given} given: there is no preprocessor_config.json")
+            expected, given = self.model.model.n_mels, len(self.model.feature_extractor.mel_filters)
+            if expected != given:
+                raise ValueError(f"{expected} mel bands expected, {given} given: there is no preprocessor_config.json")
         except Exception as error:  # CTranslate2 and tokenizers raise many kinds for files that are not theirs
             reason = str(error).strip().partition("\n")[0]
-            raise MissingBackendError(
+            raise MissingDependencyError(
                 f"asr:faster-whisper={source}: cannot be loaded ({reason}); run hf download "
                 "Systran/faster-whisper-small (or another) and give its id, or give a folder that has all files of "
                 "such a repository"
@@ -266,11 +244,11 @@ class FasterWhisper:
             vad_filter=False,
         )
         # A loop is as long as the network can write: one would outweigh all other recordings.
-        return "".join(segment.text for segment in segments if segment.compression_ratio <= STUCK)
+        return "".join(segment.text for segment in segments if segment.compression_ratio <= MAX_COMPRESSION)
 
 
 def _language_code(language: str, tokens: Collection[str]) -> str:
-    """The code that a Whisper with these language tokens, such as `<|en|>`, has for a language; empty if to be guessed.
+    """Return the code of a language among the tokens of a Whisper, such as `<|en|>`; empty if it is to be detected.
 
     One without any reads English only. Raises ValueError for a language that it does not know.
     """
@@ -282,24 +260,13 @@ def _language_code(language: str, tokens: Collection[str]) -> str:
     return code
 
 
-def _digest_of_files(folder: Path) -> str:
-    """16 hex digits of a model converted for CTranslate2.
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a model converted for CTranslate2.
 
     Raises:
-        FileNotFoundError: one of its files is missing; without a tokenizer, faster-whisper would download one.
+        FileNotFoundError: one is missing; without a tokenizer, faster-whisper would download one.
     """
-    digest = hashlib.sha256()
-    for name in ("config.json", "model.bin", "tokenizer.json"):
-        path = folder / name
-        if not path.is_file():
-            raise FileNotFoundError(f"no {name} in {folder}")
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _digest(model: torch.nn.Module) -> str:
-    """16 hex digits of the weights."""
-    digest = hashlib.sha256()
-    for tensor in model.state_dict().values():
-        digest.update(tensor.contiguous().numpy().data)
-    return digest.hexdigest()[:16]
+    paths = [folder / name for name in ("config.json", "model.bin", "tokenizer.json")]
+    if missing := [path for path in paths if not path.is_file()]:
+        raise FileNotFoundError(f"no {missing[0].name} in {folder}")
+    return paths

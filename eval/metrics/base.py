@@ -1,4 +1,4 @@
-"""What a metric is: some columns of numbers about an output beside its reference."""
+"""A metric: one or more columns of numbers about an output and its reference."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Pair:
-    """An output and its reference, lined up.
+    """An output and its reference, aligned.
 
     Raises:
         ValueError: they are not equally long, finite, float and not empty; the message names which and why.
     """
 
-    reference: Waveform  # [L]; kept as float32 arrays, which other processes can be handed
+    reference: Waveform  # [L]; kept as float32 arrays, which can be sent to other processes
     output: Waveform  # [L]
     sample_rate: int = 24_000
-    text: str = ""  # what is said, if known
+    text: str = ""  # the transcript, if known
     language: str = ""  # of the text, as in "nl-BE"; empty: unknown
 
     def __post_init__(self) -> None:
@@ -45,16 +45,16 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Spoken(Pair):
-    """Synthetic speech: `output` is to say `text` in the voice of `reference`, a recording of other words.
+class SynthesisPair(Pair):
+    """Synthetic speech: `output` should say `text` in the voice of `reference`, a recording of other words.
 
-    The two have any lengths: only metrics that do not hold one against the other sample by sample can judge them.
+    The two may have any lengths: only metrics that do not compare them sample by sample can measure them.
 
     Raises:
         ValueError: one is not finite, float and not empty; the message names which and why.
     """
 
-    others: tuple[Waveform, ...] = ()  # [L] each, of other speakers whose voice it might have taken
+    others: tuple[Waveform, ...] = ()  # [L] each, voices of other speakers, for `own_voice`
 
     def __post_init__(self) -> None:
         for name in ("reference", "output"):
@@ -65,20 +65,15 @@ class Spoken(Pair):
 
 @dataclass(frozen=True)
 class Metric:
-    """A way to judge pairs.
+    """A measure of pairs.
 
-    `measure` gives a value for each column, in order, and raises ValueError where it cannot judge:
-    nothing becomes a low score in silence.
+    `measure` returns a value for each column, in order, and raises ValueError where it cannot: a pair that cannot be
+    measured never becomes a low score.
     """
 
-    name: str  # as asked for
     columns: tuple[Column, ...]
     measure: Callable[[Pair], Sequence[float]]
-    version: str = "1"  # kept scores are taken again while name and version stay the same
-
-
-class MissingBackendError(RuntimeError):
-    """A metric needs a package, program or weights; the message says what to install or where to put them."""
+    version: str = "1"  # kept scores are reused while this stays the same
 
 
 def check_pair(reference: Waveform, output: Waveform) -> tuple[Tensor, Tensor]:

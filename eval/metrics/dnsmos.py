@@ -1,6 +1,6 @@
-"""DNSMOS: what listeners would say of an output by itself, predicted by Microsoft's networks (MIT licence).
+"""DNSMOS: the quality of an output without its reference, predicted by Microsoft's networks (MIT licence).
 
-The reference plays no part: an output that says something else in a clean voice scores high.
+An output with other words in a clean voice scores high.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.metrics.base import Column, Metric, MissingBackendError, Pair
+from codec.extras import needs
+from eval.metrics.base import Column, Metric, Pair
 from eval.metrics.rate import at_rate
 
 RATE = 16_000  # Hz
@@ -26,20 +27,17 @@ COLUMNS = (
 def make_dnsmos() -> Metric:
     """Scores of about 1 to 5, means over windows of 9 s that start a second apart; shorter outputs are repeated.
 
-    The networks are in the package `speechmos`. They hear 16 kHz, and samples beyond full scale clipped,
-    as in a file.
+    The networks are in the package `speechmos`. Their input is 16 kHz, clipped to full scale.
 
     Raises:
-        MissingBackendError: a package is not installed. `measure` raises ValueError for a silent output.
+        MissingDependencyError: a package is not installed. `measure` raises ValueError for a silent output.
     """
-    try:
+    with needs("speechmos onnxruntime librosa requests", "dnsmos"):
         import onnxruntime
         from speechmos import dnsmos
-    except ImportError as error:
-        raise MissingBackendError(f"dnsmos: {error}; pip install speechmos onnxruntime librosa requests") from error
     folder = Path(dnsmos.__file__).parent / "dnsmos_models"
     judge = dnsmos.DNSMOS(str(folder / "sig_bak_ovr.onnx"), str(folder / "model_v8.onnx"))
-    # Its own sessions start a thread for each core, in each of the processes that score.
+    # The package's own sessions start a thread for each core, in every worker.
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     judge.onnx_sess = onnxruntime.InferenceSession(folder / "sig_bak_ovr.onnx", options)
@@ -50,4 +48,4 @@ def make_dnsmos() -> Metric:
         scores = judge(output, RATE, False)  # False: not the variant for one speaker among others
         return [float(scores[key]) for key in KEYS]
 
-    return Metric("dnsmos", COLUMNS, measure, version("speechmos"))
+    return Metric(COLUMNS, measure, version("speechmos"))

@@ -1,6 +1,6 @@
-"""Quality and intelligibility as listeners would judge them, between equally long waveforms `[L]`.
+"""PESQ and STOI: predicted quality and intelligibility of an output, between equally long waveforms `[L]`.
 
-A pair that a measure cannot judge raises; nothing becomes a low score in silence.
+A pair that cannot be measured raises ValueError; it never becomes a low score.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from eval.metrics.rate import at_rate
 
 PESQ_RATES = {"nb": 8_000, "wb": 16_000}  # Hz
 STOI_RATE = 10_000  # Hz
-PESQ_MAX_SECONDS = 30  # beyond about 50 utterances within a file the reference code writes past its arrays
+PESQ_MAX_SECONDS = 30  # beyond about 50 utterances in a file, the reference code writes past its arrays
 STOI_SAMPLES = 256 + 29 * 128  # the 30 frames of 10 kHz speech that STOI correlates
 
 
@@ -30,7 +30,7 @@ def pesq_wb(reference: Waveform, output: Waveform, sample_rate: int = 24_000) ->
 
 
 def pesq_nb(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> float:
-    """Narrowband PESQ (ITU-T P.862) as a listening score (P.862.1), 1.02 to 4.55; it hears nothing above 4 kHz.
+    """Narrowband PESQ (ITU-T P.862) as a listening score (P.862.1), 1.02 to 4.55; up to 4 kHz.
 
     Raises:
         ValueError: as `pesq_wb`.
@@ -48,7 +48,7 @@ def stoi(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> fl
 
 
 def estoi(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> float:
-    """Extended STOI: spectra are compared as well as envelopes, so it also suits distortions that vary in time.
+    """Extended STOI: compares spectra as well as envelopes, so it also suits distortions that vary in time.
 
     Raises:
         ValueError: as `stoi`.

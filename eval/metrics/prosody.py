@@ -1,23 +1,24 @@
-"""Prosody: how far pitch, voicing and loudness of an output are from those of its reference.
+"""Prosody: differences in pitch, voicing and loudness between an output and its reference.
 
-Pitch and voicing are Praat's (autocorrelation). It sometimes takes an octave too much or too little, which is
-1,200 cents, so a few frames can carry most of the pitch error; compare means over many recordings.
+Pitch and voicing are found by Praat (autocorrelation). It sometimes errs by an octave, 1,200 cents, so that a few
+frames can make up most of the pitch error; compare means over many recordings.
 """
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.metrics.base import Column, Metric, MissingBackendError, Pair, Waveform, check_pair
+from codec.extras import needs
+from eval.metrics.base import Column, Metric, Waveform, check_pair
 
 HOP = 0.01  # s between frames
 PITCH_RANGE = 75.0, 600.0  # Hz
 ENERGY_WINDOW = 0.04  # s
-DYNAMIC_RANGE = 60.0  # dB below the loudest frame of the reference; what is quieter counts as that quiet
+DYNAMIC_RANGE = 60.0  # dB below the loudest frame of the reference; lower levels are raised to it
 COLUMNS = (
     Column("f0_rmse", "F0 error", False, 1, "cents"),
     Column("voicing_error", "voicing error", False, 3),
@@ -25,8 +26,7 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Prosody:
+class Prosody(NamedTuple):
     """Errors of an output, in the order of `COLUMNS`."""
 
     f0_rmse: float  # cents, over frames that are voiced in both
@@ -35,24 +35,20 @@ class Prosody:
 
 
 def make_prosody() -> Metric:
-    """`prosody` of a pair.
+    """Make the metric of `prosody`.
 
     Raises:
-        MissingBackendError: Praat is not installed. `measure` raises ValueError as `prosody`.
+        MissingDependencyError: Praat is not installed. `measure` raises ValueError as `prosody`.
     """
     require_praat()
-
-    def measure(pair: Pair) -> tuple[float, ...]:
-        return astuple(prosody(pair.reference, pair.output, pair.sample_rate))
-
-    return Metric("prosody", COLUMNS, measure)
+    return Metric(COLUMNS, lambda pair: prosody(pair.reference, pair.output, pair.sample_rate))
 
 
 def prosody(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> Prosody:
-    """Compare frames each 10 ms.
+    """Compare frames of 10 ms.
 
     Raises:
-        MissingBackendError: Praat is not installed.
+        MissingDependencyError: Praat is not installed.
         ValueError: the waveforms are shorter than 40 ms, or no frame is voiced in the reference, or none in both;
             see also `check_pair`.
     """
@@ -73,15 +69,13 @@ def prosody(reference: Waveform, output: Waveform, sample_rate: int = 24_000) ->
 
 
 def require_praat() -> ModuleType:
-    """The package `parselmouth`.
+    """Return the package `parselmouth`.
 
     Raises:
-        MissingBackendError: it is not installed.
+        MissingDependencyError: it is not installed.
     """
-    try:
+    with needs("praat-parselmouth", "pitch"):
         import parselmouth
-    except ImportError as error:
-        raise MissingBackendError("pitch: pip install praat-parselmouth") from error
     return parselmouth
 
 

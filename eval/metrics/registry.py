@@ -17,9 +17,7 @@ from eval.metrics.visqol import make_visqol
 DEFAULT = ("pesq_wb", "stoi", "estoi", "mel", "stft")
 
 
-def _plain(name: str, make: Callable[[], Metric]) -> Callable[[str], Metric]:
-    """A metric that takes no option."""
-
+def _without_option(name: str, make: Callable[[], Metric]) -> Callable[[str], Metric]:
     def check(option: str) -> Metric:
         if option:
             raise ValueError(f"metric {name}:{option}: {name} takes no option")
@@ -28,43 +26,43 @@ def _plain(name: str, make: Callable[[], Metric]) -> Callable[[str], Metric]:
     return check
 
 
-def _waveforms(column: Column, function: Callable[[Waveform, Waveform, int], float]) -> Callable[[str], Metric]:
-    """A metric of one column that needs nothing but the two waveforms."""
+def _function(column: Column, function: Callable[[Waveform, Waveform, int], float]) -> Callable[[str], Metric]:
+    """A metric of one column, computed from the two waveforms."""
 
     def measure(pair: Pair) -> list[float]:
         return [function(pair.reference, pair.output, pair.sample_rate)]
 
-    return _plain(column.key, lambda: Metric(column.key, (column,), measure))
+    return _without_option(column.key, lambda: Metric((column,), measure))
 
 
-# Each takes what stands behind the colon: `squim:weights.pth`.
+# Each is called with the option, the part of the name after the colon: `squim:weights.pth`.
 METRICS: dict[str, Callable[[str], Metric]] = {
-    "pesq_wb": _waveforms(Column("pesq_wb", "PESQ-WB", True, 2), perceptual.pesq_wb),
-    "pesq_nb": _waveforms(Column("pesq_nb", "PESQ-NB", True, 2), perceptual.pesq_nb),
-    "stoi": _waveforms(Column("stoi", "STOI", True, 3), perceptual.stoi),
-    "estoi": _waveforms(Column("estoi", "ESTOI", True, 3), perceptual.estoi),
+    "pesq_wb": _function(Column("pesq_wb", "PESQ-WB", True, 2), perceptual.pesq_wb),
+    "pesq_nb": _function(Column("pesq_nb", "PESQ-NB", True, 2), perceptual.pesq_nb),
+    "stoi": _function(Column("stoi", "STOI", True, 3), perceptual.stoi),
+    "estoi": _function(Column("estoi", "ESTOI", True, 3), perceptual.estoi),
     "visqol": make_visqol,
-    "mel": _waveforms(Column("mel", "mel", False, 3), signal.mel_distance),
-    "stft": _waveforms(Column("stft", "MRSTFT", False, 2), signal.stft_distance),
-    "mel_dac": _waveforms(Column("mel_dac", "mel (DAC)", False, 3), signal.mel_distance_dac),
-    "mel_dac_paper": _waveforms(Column("mel_dac_paper", "mel (DAC paper)", False, 3), signal.mel_distance_dac_paper),
-    "stft_dac": _waveforms(Column("stft_dac", "STFT (DAC)", False, 3), signal.stft_distance_dac),
-    "si_sdr": _waveforms(Column("si_sdr", "SI-SDR", True, 2, "dB"), signal.si_sdr),
+    "mel": _function(Column("mel", "mel", False, 3), signal.mel_distance),
+    "stft": _function(Column("stft", "MRSTFT", False, 2), signal.stft_distance),
+    "mel_dac": _function(Column("mel_dac", "mel (DAC)", False, 3), signal.mel_distance_dac),
+    "mel_dac_paper": _function(Column("mel_dac_paper", "mel (DAC paper)", False, 3), signal.mel_distance_dac_paper),
+    "stft_dac": _function(Column("stft_dac", "STFT (DAC)", False, 3), signal.stft_distance_dac),
+    "si_sdr": _function(Column("si_sdr", "SI-SDR", True, 2, "dB"), signal.si_sdr),
     "asr": make_asr,
     "speaker": make_speaker,
     "own_voice": make_own_voice,
-    "prosody": _plain("prosody", make_prosody),
-    "dnsmos": _plain("dnsmos", make_dnsmos),
+    "prosody": _without_option("prosody", make_prosody),
+    "dnsmos": _without_option("dnsmos", make_dnsmos),
     "squim": make_squim,
 }
 
 
 @cache
 def make_metric(spec: str) -> Metric:
-    """The metric called `NAME` or `NAME:OPTION`; kept, as it may hold a model.
+    """Make the metric called `NAME` or `NAME:OPTION`; it is cached, as it may hold a model.
 
     Raises:
-        MissingBackendError: it needs something that is not there; the message says what to do.
+        MissingDependencyError: it lacks a package, program or weights; the message says what to do.
         ValueError: no such metric or option.
     """
     name, _, option = spec.partition(":")

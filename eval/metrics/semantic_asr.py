@@ -1,28 +1,27 @@
-"""What a codec's semantic codes spell, by the linear layer that it was trained with."""
+"""Speech recognition from a codec's semantic codes, by the linear layer that it was trained with."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from codec.checkpoint.store import CheckpointError
+from codec.checkpoint.store import CheckpointError, read_tensors
+from codec.extras import MissingDependencyError
 from codec.tensors import write_tensors
 from codec.tokenizer import load
-from eval.metrics.base import MissingBackendError
-from eval.spelling import N_SYMBOLS, greedy_decode
+from eval.ctc import N_SYMBOLS, greedy_decode, split_steps
+from eval.digest import digest
 
 WEIGHTS = "ctc.safetensors"  # beside the codec's config.json and model.safetensors
 
 
-class SpellingHead(nn.Module):
+class SemanticHead(nn.Module):
     """A linear layer from the semantic embedding `[B, T, D]` to `steps_per_frame` CTC steps per frame.
 
-    It is linear, without context, so that the embedding itself must hold what was said.
+    It has no context, so that the embedding itself must carry the text.
     """
 
     def __init__(self, dim: int, hop_length: int, steps_per_frame: int = 4) -> None:
@@ -36,65 +35,59 @@ class SpellingHead(nn.Module):
 
     def logits(self, embedding: Tensor) -> Tensor:
         """`[B, T, D]` -> `[B, T * steps_per_frame, N_SYMBOLS]`."""
-        return self.linear(embedding).unflatten(-1, (self.steps_per_frame, N_SYMBOLS)).flatten(1, 2)
+        return split_steps(self.linear(embedding))
 
     def decode(self, logits: Tensor, lengths: Tensor) -> list[str]:
-        """What the first `lengths` `[B]` samples spell, best symbol by symbol."""
+        """Decode the first `lengths` `[B]` samples greedily."""
         return greedy_decode(logits, self.n_steps(lengths, logits.shape[1] // self.steps_per_frame))
 
 
-class SemanticReader:
-    """A recogniser made of a codec and its head: it hears what the semantic codes of a recording still say.
+class SemanticRecognizer:
+    """A recogniser made of a codec and its head, which reads the semantic codes of a recording.
 
-    It favours what its codec was trained for: encoded again, that codec's own outputs give much the same
-    codes, whatever people would hear in them. Other codecs are judged by an ear that their losses were
-    not made for. So use it to follow one codec, and another recogniser to compare several.
+    It favours its own codec: encoded again, that codec's outputs give much the same codes, however they sound. So use
+    it to follow one codec during training, and another recogniser to compare several.
 
     Args:
         folder: a checkpoint of a codec trained with `loss.distill.kind=ctc`, such as `best/` of a run.
 
     Raises:
-        MissingBackendError: there is no head.
+        MissingDependencyError: there is no head.
         CheckpointError: a file is damaged, or the head belongs to another codec.
     """
 
     def __init__(self, folder: Path) -> None:
         path = folder / WEIGHTS
         if not path.is_file():
-            raise MissingBackendError(
+            raise MissingDependencyError(
                 f"asr:ctc={folder}: no {WEIGHTS} there; give best/ or last/ of a run with loss.distill.kind=ctc"
             )
         self.tokenizer = load(folder)
         self.head = _load_head(path, self.tokenizer.fingerprint, self.tokenizer.config.hop_length)
         self.sample_rate = self.tokenizer.config.sample_rate
-        self.version = f"ctc {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"  # names its codec too
+        self.version = f"ctc {digest(path)}"  # of the codec too, which the file names
 
     @torch.inference_mode()
     def transcribe(self, waveform: NDArray, language: str) -> str:
-        """What is said in `[L]` at `sample_rate`, in the letters of `eval.spelling`, in whatever language."""
+        """Transcribe `[L]` at `sample_rate` in the letters of `eval.ctc`; the language plays no part."""
         tokens = self.tokenizer.encode(waveform, self.sample_rate)
         quantizer = self.tokenizer.model.quantizer
         embedding = quantizer.decode(tokens.codes[:, :1])[..., : quantizer.config.semantic_dim]
         return self.head.decode(self.head.logits(embedding), tokens.n_samples)[0]
 
 
-def save_head(folder: Path, head: SpellingHead, fingerprint: str) -> None:
+def save_head(folder: Path, head: SemanticHead, fingerprint: str) -> None:
     """Write a head into the checkpoint folder of the codec with this fingerprint."""
     write_tensors(folder / WEIGHTS, head.state_dict(), {"fingerprint": fingerprint})
 
 
-def _load_head(path: Path, fingerprint: str, hop_length: int) -> SpellingHead:
-    try:
-        with safe_open(path, framework="pt") as file:
-            recorded = (file.metadata() or {}).get("fingerprint")
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}); the file is cut or damaged, copy it again") from error
-    if recorded != fingerprint:
+def _load_head(path: Path, fingerprint: str, hop_length: int) -> SemanticHead:
+    state, metadata = read_tensors(path)
+    if (recorded := metadata.get("fingerprint")) != fingerprint:
         raise CheckpointError(
             f"{path}: the head of codec {recorded}, beside codec {fingerprint}; copy the folder again as a whole"
         )
     n_outputs, dim = state["linear.weight"].shape
-    head = SpellingHead(dim, hop_length, n_outputs // N_SYMBOLS)
+    head = SemanticHead(dim, hop_length, n_outputs // N_SYMBOLS)
     head.load_state_dict(state)
     return head.eval().requires_grad_(False)

@@ -1,10 +1,9 @@
 """Distances between equally long waveforms `[L]` and between their spectra.
 
 All run on the device of the reference, so that training can call them too. Do not rank narrowband
-against wideband codecs by spectra: what lies above the band outweighs everything within it.
+against wideband codecs by spectra: the missing band outweighs everything else.
 
-"Mel distance" and "STFT distance" mean different things in different papers, and their numbers do not
-compare:
+"Mel distance" and "STFT distance" have different definitions in different papers, whose numbers are not comparable:
 
 - `mel_distance`: one resolution, natural logarithm, mean. `stft_distance`: three resolutions; spectral
   convergence is added to the mean difference of natural logarithms.
@@ -15,8 +14,8 @@ compare:
   2023, section 4.4) names as its mel distance. Seven resolutions, decimal logarithms of magnitudes only.
   The STFT distance of the configurations is that of the defaults.
 
-DAC's script resamples to 22.05 and 44.1 kHz; here the waveforms are judged as they come. The paper of
-Voxtral TTS does not say which mel and STFT distances its table has.
+DAC's script resamples to 22.05 and 44.1 kHz; here waveforms keep their rate. The paper of Voxtral TTS does not define
+the mel and STFT distances of its table.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from torchaudio.functional import melscale_fbanks
 
 from eval.metrics.base import Waveform, check_pair
 
-FLOOR = 1e-5  # magnitudes below it count as silence
+FLOOR = 1e-5  # magnitudes are raised to it
 MAX_SI_SDR = 100.0  # dB; 16-bit samples hold 98
 MEL_N_FFT, MEL_HOP, N_MELS = 1024, 256, 80
 RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))  # FFT size and hop of each STFT
@@ -43,9 +42,9 @@ DAC_PAPER_MELS = ((32, 5), (64, 10), (128, 20), (256, 40), (512, 80), (1024, 160
 def si_sdr(reference: Waveform, output: Waveform, sample_rate: int = 24_000) -> float:
     """Scale-invariant signal-to-distortion ratio in dB, of the waveforms less their means; more is better.
 
-    The reference, scaled to lie as near the output as it can, against what then remains. It follows phase:
+    The energy of the reference, scaled to be nearest to the output, over that of the difference. It depends on phase:
     a codec that sounds perfect may score below 0. It does not depend on `sample_rate`. Ratios are limited to
-    `MAX_SI_SDR` either way, so that means can include the infinite one of an output that is the reference.
+    +-`MAX_SI_SDR`, so that means are finite where an output equals its reference.
 
     Raises:
         ValueError: a waveform is constant; see also `check_pair`.

@@ -1,8 +1,7 @@
-"""Whether it is still the same voice: how alike speaker embeddings of reference and output are, more than others."""
+"""Speaker similarity: the cosine of speaker embeddings of output and reference, and which voice is the nearest."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
@@ -13,48 +12,46 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eval.metrics.base import Column, Metric, MissingBackendError, Pair, Waveform
+from codec.extras import MissingDependencyError, needs
+from eval.digest import digest
+from eval.metrics.base import Column, Metric, Pair, Waveform
 from eval.metrics.rate import at_rate
 
-RATE = 16_000  # Hz, of what encoders hear
+RATE = 16_000  # Hz, of the encoders' input
 SIMILARITY = Column("speaker_sim", "SIM", True, 3)
 OWN_VOICE = Column("own_voice", "own voice", True, 2)
-_KEPT = 256  # embeddings, of voices that many outputs are held against
-MIN_SECONDS = 1.2  # three quarters of the 1.6 s that Resemblyzer was trained on; with less, all voices look alike
+_N_CACHED = 256  # embeddings, as many outputs are compared with the same voices
+MIN_SECONDS = 1.2  # three quarters of the 1.6 s of Resemblyzer's training; with less, all embeddings are similar
 
 
 class VoiceEncoder(Protocol):
-    """Speech in, a vector out that points the same way whenever the same person speaks."""
+    """A network that maps speech to a vector whose direction depends on the speaker alone."""
 
     version: str  # changes when embeddings may
 
     def embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`[L]` at `RATE`, at least `MIN_SECONDS` and not silent, as `[D]`. Raises ValueError if it cannot judge."""
+        """Embed `[L]` at `RATE`, at least `MIN_SECONDS` and not silent, as `[D]`; ValueError where it cannot."""
 
 
 def make_speaker(option: str) -> Metric:
-    """Similarity of voices by the encoder that `option` names; none is `resemblyzer`.
+    """Similarity of voices by the encoder that `option` names; empty is `resemblyzer`.
 
     Raises:
-        MissingBackendError: its package or weights are not there; the message says what to do.
+        MissingDependencyError: its package or weights are not there; the message says what to do.
         ValueError: no such encoder.
     """
-    return speaker_metric(*_encoder("speaker", option))
+    return speaker_metric(_make_encoder("speaker", option))
 
 
 def make_own_voice(option: str) -> Metric:
-    """Whether an output is more like its reference than like any other voice, by the encoder that `option` names.
-
-    Raises:
-        As `make_speaker`.
-    """
-    return own_voice_metric(*_encoder("own_voice", option))
+    """Whether an output is more similar to its reference than to any other voice; option and errors as above."""
+    return own_voice_metric(_make_encoder("own_voice", option))
 
 
-def speaker_metric(name: str, encoder: VoiceEncoder) -> Metric:
-    """Cosine of the two embeddings, up to 1, by any encoder; encoders have different scales.
+def speaker_metric(encoder: VoiceEncoder) -> Metric:
+    """Cosine of the two embeddings, at most 1; scales differ between encoders.
 
-    ValueError where a waveform is silent or has less than `MIN_SECONDS` of speech.
+    `measure` raises ValueError where a waveform is silent or has less than `MIN_SECONDS` of speech.
     """
     embed = _embedding(encoder)
 
@@ -62,13 +59,13 @@ def speaker_metric(name: str, encoder: VoiceEncoder) -> Metric:
         reference, output = (embed(side, getattr(pair, side), pair.sample_rate) for side in ("reference", "output"))
         return [float(reference @ output)]
 
-    return Metric(name, (SIMILARITY,), measure, encoder.version)
+    return Metric((SIMILARITY,), measure, encoder.version)
 
 
-def own_voice_metric(name: str, encoder: VoiceEncoder) -> Metric:
-    """1 if the output's embedding is nearer to that of its reference than to those of all `Spoken.others`, else 0.
+def own_voice_metric(encoder: VoiceEncoder) -> Metric:
+    """1 if the output's embedding is nearer to that of its reference than to all of `SynthesisPair.others`, else 0.
 
-    ValueError as of `speaker_metric`, and where there are no others.
+    `measure` raises ValueError as that of `speaker_metric`, and where there are no others.
     """
     embed = _embedding(encoder)
 
@@ -80,24 +77,22 @@ def own_voice_metric(name: str, encoder: VoiceEncoder) -> Metric:
         own = output @ embed("reference", pair.reference, pair.sample_rate)
         return [float(all(own > output @ embed("another voice", other, pair.sample_rate) for other in others))]
 
-    return Metric(name, (OWN_VOICE,), measure, encoder.version)
+    return Metric((OWN_VOICE,), measure, encoder.version)
 
 
-def _encoder(metric: str, option: str) -> tuple[str, VoiceEncoder]:
-    """The metric's name with the option, and the encoder that it names."""
-    name = f"{metric}:{option}" if option else metric
+def _make_encoder(metric: str, option: str) -> VoiceEncoder:
     match option.partition("="):
         case ("" | "resemblyzer", "", _):
-            return name, Resemblyzer()
+            return Resemblyzer()
         case ("ecapa", _, folder) if folder:
-            return name, Ecapa(Path(folder))
-    raise ValueError(f"{name}: unknown; there are {metric}:resemblyzer and {metric}:ecapa=FOLDER")
+            return Ecapa(Path(folder))
+    raise ValueError(f"{metric}:{option}: unknown; there are {metric}:resemblyzer and {metric}:ecapa=FOLDER")
 
 
 def _embedding(encoder: VoiceEncoder) -> Callable[[str, Waveform, int], NDArray[np.float32]]:
-    """Name, waveform `[L]` and its rate -> embedding `[D]` of length 1."""
+    """Return a function of name, waveform `[L]` and its rate, to an embedding `[D]` of length 1."""
 
-    @lru_cache(_KEPT)
+    @lru_cache(_N_CACHED)
     def embed_bytes(speech: bytes) -> NDArray[np.float32]:
         embedding = encoder.embed(np.frombuffer(bytearray(speech), np.float32))
         return embedding / np.linalg.norm(embedding)
@@ -121,22 +116,22 @@ def _check_length(speech: NDArray[np.float32]) -> None:
 class Resemblyzer:
     """Resemblyzer's GE2E encoder (Wan et al. 2018), whose package has its weights.
 
-    As there, levels are raised to -30 dBFS and silences cut out, then embeddings of 1.6 s windows averaged.
+    As in the package, levels are raised to -30 dBFS, silences removed and embeddings of 1.6 s windows averaged.
 
     Raises:
-        MissingBackendError: it is not installed.
+        MissingDependencyError: it is not installed.
     """
 
     def __init__(self) -> None:
         try:
             import resemblyzer
         except ImportError as error:
-            raise MissingBackendError(
+            raise MissingDependencyError(
                 "speaker:resemblyzer needs Resemblyzer: pip install librosa, then pip install --no-deps resemblyzer "
                 "webrtcvad-wheels (of its own dependencies one needs a C compiler, one is for Python 3.4)"
             ) from error
         self.preprocess = resemblyzer.preprocess_wav
-        # It hands a pickle to torch.load: the package's own file, as trusted as the package's code.
+        # It passes a pickle to torch.load: the package's own file, as trusted as the package's code.
         self.encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)
         self.version = f"resemblyzer {version('resemblyzer')}"
 
@@ -153,19 +148,17 @@ class Ecapa:
         folder: has embedding_model.ckpt. The folder's hyperparams.yaml is not read, as it can run any code.
 
     Raises:
-        MissingBackendError: SpeechBrain is not installed, or the weights are not there.
+        MissingDependencyError: SpeechBrain is not installed, or the weights are not there.
         ValueError: the file holds something else.
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
+        with needs("speechbrain", "speaker:ecapa"):
             from speechbrain.lobes.features import Fbank
             from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
-        except ImportError as error:
-            raise MissingBackendError("speaker:ecapa needs SpeechBrain: pip install speechbrain") from error
         path = folder / "embedding_model.ckpt"
         if not path.is_file():
-            raise MissingBackendError(
+            raise MissingDependencyError(
                 f"speaker:ecapa={folder}: no {path.name} there: "
                 f"hf download speechbrain/spkrec-ecapa-voxceleb --local-dir {folder}"
             )
@@ -176,8 +169,7 @@ class Ecapa:
             self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         except Exception as error:  # of many kinds, as pickles break in many ways
             raise ValueError(f"{path}: no weights of speechbrain/spkrec-ecapa-voxceleb; download it again") from error
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        self.version = f"speechbrain {version('speechbrain')}, {digest}"
+        self.version = f"speechbrain {version('speechbrain')}, {digest(path)}"
 
     @torch.inference_mode()
     def embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:

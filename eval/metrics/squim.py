@@ -1,17 +1,18 @@
-"""SQUIM: what STOI, PESQ-WB and SI-SDR would be, guessed from the output alone by torchaudio's network.
+"""SQUIM: STOI, PESQ-WB and SI-SDR, estimated from the output alone by torchaudio's network.
 
-For outputs without a reference, such as synthesized speech. Where there is one, measure them instead.
+For outputs without a reference, such as synthesized speech; with a reference, measure the three themselves.
 """
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import torch
 from torchaudio.models import squim_objective_base
 
-from eval.metrics.base import Column, Metric, MissingBackendError, Pair
+from codec.extras import MissingDependencyError
+from eval.digest import digest
+from eval.metrics.base import Column, Metric, Pair
 from eval.metrics.rate import at_rate
 
 RATE = 16_000  # Hz
@@ -25,20 +26,20 @@ COLUMNS = (
 
 
 def make_squim(option: str) -> Metric:
-    """Guesses from weights on disk.
+    """Make the metric from weights on disk.
 
     Args:
-        option: path of the weights; empty: where torchaudio keeps them, `torchaudio/models` in torch's hub folder.
+        option: path of the weights; empty: torchaudio's place, `torchaudio/models` in torch's hub folder.
 
     Raises:
-        MissingBackendError: there are no weights. `measure` raises ValueError for an output that is silent or
+        MissingDependencyError: there are no weights. `measure` raises ValueError for an output that is silent or
             shorter than 4 ms.
         ValueError: the file is no such weights.
     """
     path = Path(option) if option else Path(torch.hub.get_dir()) / "torchaudio" / "models" / WEIGHTS
     if not path.is_file():
         url = f"https://download.pytorch.org/torchaudio/models/{WEIGHTS}"
-        raise MissingBackendError(f"squim: {path} not found; put {url} there, or name its place: squim:PATH")
+        raise MissingDependencyError(f"squim: {path} not found; put {url} there, or name its place: squim:PATH")
     network = squim_objective_base()
     try:
         network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
@@ -53,5 +54,4 @@ def make_squim(option: str) -> Metric:
         with torch.inference_mode():
             return [float(score) for score in network(torch.from_numpy(output)[None])]
 
-    version = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return Metric(f"squim:{option}" if option else "squim", COLUMNS, measure, version)
+    return Metric(COLUMNS, measure, digest(path))

@@ -1,7 +1,7 @@
-"""ABX: are two sounds of one kind nearer to each other than to a sound of another kind? (Schatz et al. 2013)
+"""ABX discrimination (Schatz et al. 2013): how well features separate sounds with different labels.
 
-A and X have one label, B has another. Features that tell the labels apart put X nearer to A; the
-error rate is how often they do not: 0 at best, 0.5 by chance.
+A and X have one label, B has another. The error rate is the share of triples in which X is not nearer to A: 0 at best,
+0.5 by chance. The package fastabx needs Python 3.12.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-N_TRIPLES = 20_000  # the error rate is then known to about 0.004
+N_TRIPLES = 20_000  # for an error rate within about 0.004
 _TIE = 1e-9  # paths of equal cost differ by rounding
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Some frames that are one sound of one speaker."""
+    """The frames of one sound of one speaker."""
 
     label: int
     speaker: str
@@ -30,7 +30,7 @@ class Segment:
 
 
 def split_segments(features: Tensor, labels: Tensor, speaker: str) -> list[Segment]:
-    """Runs of equal labels `[T]` as segments of features `[T, D]`."""
+    """Split features `[T, D]` into runs of equal labels `[T]`."""
     values, lengths = labels.unique_consecutive(return_counts=True)
     parts = features.split(lengths.tolist())
     return [Segment(label, speaker, part) for label, part in zip(values.tolist(), parts, strict=True)]
@@ -39,8 +39,8 @@ def split_segments(features: Tensor, labels: Tensor, speaker: str) -> list[Segme
 def distance(a: Tensor, b: Tensor) -> float:
     """Mean angle between features `[T, D]` and `[S, D]` along their best alignment: 0 same to 1 opposite directions.
 
-    The alignment (DTW) goes through all frames of both in order and has the lowest sum of angles, of
-    equal ones the shortest. A frame of zeros has no direction, and 0.5 to all others.
+    The alignment (DTW) has the lowest sum of angles, and among those of equal sums is the shortest. A frame of zeros
+    has a distance of 0.5 to all others.
     """
     return _distance(_directions(a), _directions(b))
 
@@ -48,14 +48,13 @@ def distance(a: Tensor, b: Tensor) -> float:
 def abx_error(segments: Sequence[Segment], across: bool, n_triples: int = N_TRIPLES, seed: int = 0) -> float | None:
     """Share of triples (A, B, X) in which X is nearer to B, whose label it does not have; ties count half.
 
-    A mean is taken over the triples of each pair of labels and speaker of A and B, then one over all of
-    these, so that frequent sounds and talkative speakers do not drown the others.
+    The mean over triples of each pair of labels and speaker is averaged over these, so that all weigh the same.
 
     Args:
         segments: sounds with labels and speakers.
         across: X is of another speaker than A and B; otherwise all three are of one.
-        n_triples: at most so many are tried, shared out equally, no triple twice. Where there are more
-            pairs of labels and speakers than that, some of these are drawn, with a triple each.
+        n_triples: the most that are tried, as many for each pair of labels and speaker, no triple twice; of more
+            pairs than that, a random choice with a triple each.
         seed: of the draws.
 
     Returns:
@@ -85,7 +84,7 @@ def abx_error(segments: Sequence[Segment], across: bool, n_triples: int = N_TRIP
 
 
 def _draw(a: list[int], b: list[int], x: list[int], n_most: int, rng: random.Random) -> Iterator[tuple[int, int, int]]:
-    """Different triples, all or `n_most`; where A and X are of one list, they are not the same segment."""
+    """Draw different triples, all or `n_most`; where A and X are one list, they are different segments."""
     n_x = len(x) - (x is a)
     n_all = len(a) * len(b) * n_x
     for number in rng.sample(range(n_all), min(n_all, n_most)):
@@ -110,7 +109,7 @@ def _distance(a: NDArray, b: NDArray) -> float:
     """`distance` of directions."""
     difference, total = (np.linalg.norm(a[:, None] + sign * b, axis=2) for sign in (-1, 1))
     angles = 2 / np.pi * np.arctan2(difference, total)  # unlike arccos, exactly 0 for equal directions
-    row: list[tuple[float, int]] = []  # cost and length of the best path to each frame of b, and the frames of a so far
+    row: list[tuple[float, int]] = []  # cost and length of the best path up to each frame of b
     for i, line in enumerate(angles.tolist()):
         above, row = row, []
         for j, angle in enumerate(line):

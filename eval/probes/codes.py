@@ -1,11 +1,10 @@
-"""Statistics of codes: the bits that they really carry, what codebooks share, how often codes repeat.
+"""Statistics of codes: entropy, mutual information of codebooks, repetition, entries that do not occur.
 
-`python -m eval.probes.codes FOLDER [SYSTEM ...]` prints them for the codes that a run of `python -m eval` kept.
+`python -m eval.probes.codes FOLDER [SYSTEM ...]` prints them for the codes in the folder of a run of `python -m eval`.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
@@ -13,27 +12,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.quant.vq import codebook_stats
 from codec.tokens.tokens import check_codes
-from eval.results import CODING, Results, SystemResult, file_of
+from eval.command import command, tells_mistakes
+from eval.results import CODING, Results, SystemResult
+from eval.store import file_of, read_codes
 from eval.tables import table
 
 N_SHUFFLES = 4
-UNSEEN = ("unseen", "by chance")  # columns: codes that do not occur, and how many of equally likely ones would not
+UNSEEN = ("unseen", "by chance")  # columns: entries that do not occur, and the number expected by chance
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """How the codes of one codebook spread and repeat.
+    """Distribution of the codes of one codebook.
 
-    Entropy is that of the observed frequencies, so at most log2 of the number of frames: too low
-    until frames far outnumber the codebook's entries. An entry that does not occur is dead only where
-    it would have occurred: hold `n_unseen` against `n_unseen_by_chance`.
+    Entropy is that of the observed frequencies, which is too low until frames far outnumber the codebook's entries.
+    Entries are dead only if `n_unseen` far exceeds `n_unseen_by_chance`.
     """
 
     size: int
@@ -44,17 +43,17 @@ class Codebook:
 
     @property
     def n_unseen_by_chance(self) -> float:
-        """Entries that would not occur on average if all were equally likely: size * (1 - 1 / size) ^ n_frames."""
+        """Mean number of entries that do not occur if all are equally likely: size * (1 - 1 / size) ^ n_frames."""
         return self.size * (1 - 1 / self.size) ** self.n_frames
 
     @property
     def n_frames_needed(self) -> int:
-        """Frames in which less than one of equally likely entries would not occur: about size * ln(size)."""
+        """Frames in which fewer than one of equally likely entries do not occur: about size * ln(size)."""
         return math.ceil(math.log(self.size) / -math.log1p(-1 / self.size)) if self.size > 1 else 1
 
     @property
     def perplexity(self) -> float:
-        """The number of equally likely entries that would be as varied."""
+        """Effective number of entries: 2 ^ entropy."""
         return 2**self.entropy
 
     @property
@@ -67,43 +66,41 @@ class Codebook:
 class CodeStats:
     """K codebooks over some recordings.
 
-    Mutual information is what the observed table of code pairs says, less what it says once the
-    frames of each codebook are shuffled. The plain number is far too high while the table has more
-    cells than there are frames, and Miller-Madow's correction, which wants every cell filled, hardly
-    lowers it: 8192 x 21 cells want hours of speech, and from 17 minutes of the default codec it finds
-    1.8 bits between a semantic and an acoustic code, shuffling 0.27. What is left here is rather too
-    low: around 0 where there are too few frames to tell, also slightly below.
+    Mutual information is that of the observed table of code pairs, minus the same after shuffling the frames of each
+    codebook. Without the latter it is far too high while the table has more cells than there are frames; Miller-Madow's
+    correction hardly lowers it (1.8 bits between a semantic and an acoustic code in 17 minutes of speech, 0.27 after
+    shuffling). The difference is rather too low: around 0, or slightly below, where there are too few frames.
     """
 
     codebooks: tuple[Codebook, ...]
-    mutual: Tensor  # [K, K] float64, bits in common; on the diagonal the entropies
+    mutual: Tensor  # [K, K] float64, mutual information in bits; on the diagonal the entropies
     n_frames: int
     frame_rate: float  # per second
 
     @property
     def bitrate(self) -> float:
-        """Nominal bits per second: every code written with log2(size) bits."""
+        """Bits per second with log2(size) bits for every code."""
         return self.frame_rate * sum(math.log2(book.size) for book in self.codebooks)
 
     @property
     def entropy_bitrate(self) -> float:
-        """Bits per second with an ideal entropy coder that treats every code by itself."""
+        """Bits per second with an ideal entropy coder for each codebook."""
         return self.frame_rate * sum(book.entropy for book in self.codebooks)
 
     @property
     def redundancy(self) -> float:
-        """Share of a code's entropy that one other code of its frame tells, mean over pairs.
+        """Mutual information over the entropy of one of the two codes, mean over pairs of codes in a frame.
 
-        0 for independent codes, about 1 for copies; too low with few frames (see above). Codebooks that
-        are always the same have no entropy to share and are left out; 0 without any pair.
+        0 for independent codes, about 1 for copies; too low with few frames (see above). Codebooks without entropy are
+        left out; 0 without any pair.
         """
-        told = self.mutual / self.mutual.diagonal()
+        shared = self.mutual / self.mutual.diagonal()
         pairs = ~torch.eye(len(self.mutual), dtype=torch.bool) & (self.mutual.diagonal() > 0)
-        return float(told[pairs].mean()) if pairs.any() else 0.0
+        return float(shared[pairs].mean()) if pairs.any() else 0.0
 
 
 def code_stats(codes: Sequence[Tensor | NDArray], codebook_sizes: Sequence[int], frame_rate: float) -> CodeStats:
-    """Statistics of recordings' codes, integers `[K, T]` each, of codebooks with these numbers of entries.
+    """Compute statistics of codes, integers `[K, T]` for each recording, of codebooks with these numbers of entries.
 
     Raises:
         ValueError: shapes that do not fit, a code out of range, or no recording of two frames.
@@ -128,15 +125,15 @@ def code_stats(codes: Sequence[Tensor | NDArray], codebook_sizes: Sequence[int],
 
 
 def entropy(x: Tensor) -> float:
-    """Bits of the observed frequencies of the values in `x` `[N]`, N >= 1."""
+    """Entropy in bits of the observed frequencies of the values in `x` `[N]`, N >= 1."""
     p = x.unique(return_counts=True)[1].double() / len(x)
     return float(-(p * p.log2()).sum())
 
 
 def run_stats(folder: Path, results: Results, system: SystemResult) -> CodeStats:
-    """Statistics of the codes that a run kept in `folder`.
+    """Compute statistics of the codes of a system in the folder of a run.
 
-    Frames a second are counted over recordings as they are, incomplete last frames included, as in `kbit_per_s`.
+    The frame rate includes incomplete last frames, as `kbit_per_s` does.
 
     Raises:
         ValueError: the system has no codes, or a file is missing or damaged; the message names it.
@@ -144,7 +141,7 @@ def run_stats(folder: Path, results: Results, system: SystemResult) -> CodeStats
     coded = [r for r in results.recordings if CODING not in system.failures.get(r.id, {})]
     if not coded or not system.codebook_sizes:
         raise ValueError(f"{folder}: {system.system} has no codes")
-    codes = [_read_codes(file_of(folder, "codes", system.system, r.id)) for r in coded]
+    codes = [read_codes(file_of(folder, "codes", system.system, r.id)) for r in coded]
     frame_rate = sum(c.shape[-1] for c in codes) / sum(r.seconds for r in coded)
     try:
         return code_stats(codes, system.codebook_sizes, frame_rate)
@@ -153,7 +150,7 @@ def run_stats(folder: Path, results: Results, system: SystemResult) -> CodeStats
 
 
 def summary(stats: dict[str, CodeStats]) -> str:
-    """A Markdown table with a line for each system, and how many frames it would take to tell dead codes."""
+    """A Markdown table with a row for each system, and how many frames it takes to detect dead codes."""
     header = ["system", "frames", "kbit/s", "entropy kbit/s", "usage", "repetition", "redundancy", *UNSEEN]
     rows = []
     for name, s in stats.items():
@@ -163,9 +160,8 @@ def summary(stats: dict[str, CodeStats]) -> str:
         rows.append([name, str(s.n_frames), *rates, *shares, *_unseen(s.codebooks)])
     needed = {name: max(book.n_frames_needed for book in s.codebooks) for name, s in stats.items()}
     notes = [
-        f"{name}: {s.n_frames} frames are too few to tell which codes are dead: {needed[name]} "
-        f"({needed[name] / s.frame_rate / 60:.0f} minutes) would show all of its largest codebook, were they equally "
-        "likely."
+        f"{name}: {s.n_frames} frames are too few to detect dead codes: if all entries of its largest codebook were "
+        f"equally likely, they would occur in {needed[name]} frames ({needed[name] / s.frame_rate / 60:.0f} minutes)."
         for name, s in stats.items()
         if s.n_frames < needed[name]
     ]
@@ -173,7 +169,7 @@ def summary(stats: dict[str, CodeStats]) -> str:
 
 
 def by_codebook(stats: CodeStats) -> str:
-    """A Markdown table with a line for each codebook."""
+    """A Markdown table with a row for each codebook."""
     header = ["codebook", "size", "entropy (bits)", "perplexity", "usage", *UNSEEN, "repetition"]
     rows = []
     for k, b in enumerate(stats.codebooks):
@@ -183,25 +179,22 @@ def by_codebook(stats: CodeStats) -> str:
 
 
 def _unseen(books: Sequence[Codebook]) -> list[str]:
-    """What stands in the columns `UNSEEN`."""
+    """Cells of the columns `UNSEEN`."""
     return [str(sum(b.n_unseen for b in books)), f"{sum(b.n_unseen_by_chance for b in books):.0f}"]
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print a line for each system of a run that has codes; for those named, also one for each codebook."""
-    parser = argparse.ArgumentParser(prog="python -m eval.probes.codes", description=main.__doc__)
+    """Print a row for each system of a run that has codes; for those named, also a row for each codebook."""
+    parser = command("eval.probes.codes", main.__doc__)
     parser.add_argument("folder", type=Path, help="of a run of python -m eval")
     parser.add_argument("systems", nargs="*", metavar="SYSTEM", help="as in the run; all by default")
     args = parser.parse_args(argv)
-    try:
-        results = Results.load(args.folder)
-        known = {s.system: s for s in results.systems if s.codebook_sizes and not s.not_measured}
-        if absent := [name for name in args.systems if name not in known]:
-            raise ValueError(f"{args.folder}: no codes of {absent[0]}; there are those of {' '.join(known) or 'none'}")
-        stats = {name: run_stats(args.folder, results, known[name]) for name in args.systems or known}
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    results = Results.load(args.folder)
+    known = {s.system: s for s in results.systems if s.codebook_sizes and not s.not_measured}
+    if absent := [name for name in args.systems if name not in known]:
+        raise ValueError(f"{args.folder}: no codes of {absent[0]}; there are those of {' '.join(known) or 'none'}")
+    stats = {name: run_stats(args.folder, results, known[name]) for name in args.systems or known}
     print(summary(stats))
     for name in args.systems:
         print(f"\n{name}:\n\n{by_codebook(stats[name])}")
@@ -209,9 +202,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _shared(codes: Tensor) -> Tensor:
-    """Mutual information less that of shuffled frames, codes `[K, T]` -> `[K, K]`; the diagonal means nothing.
+    """Mutual information minus that of shuffled frames, codes `[K, T]` -> `[K, K]`; the diagonal is meaningless.
 
-    Entropies of single codebooks do not change with the order of frames, so those of pairs are the whole difference.
+    Shuffling does not change the entropies of single codebooks, so this is a difference of entropies of pairs.
     """
     generator = torch.Generator().manual_seed(0)
     shuffled = torch.zeros(len(codes), len(codes), dtype=torch.float64)
@@ -222,20 +215,13 @@ def _shared(codes: Tensor) -> Tensor:
 
 
 def _pair_entropies(codes: Tensor) -> Tensor:
-    """Bits of all pairs of different codebooks, codes `[K, T]` -> `[K, K]`."""
+    """Entropies of all pairs of different codebooks, codes `[K, T]` -> `[K, K]` bits."""
     bits = torch.zeros(len(codes), len(codes), dtype=torch.float64)
     n = int(codes.max()) + 1
     for i in range(len(codes)):
         for j in range(i):
             bits[i, j] = bits[j, i] = entropy(codes[i] * n + codes[j])
     return bits
-
-
-def _read_codes(path: Path) -> NDArray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path}: {error}; run python -m eval again") from error
 
 
 if __name__ == "__main__":

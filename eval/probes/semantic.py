@@ -1,8 +1,7 @@
-"""`python -m eval.probes.semantic`: how much the semantic codes of codecs say about text and sounds, as a table."""
+"""`python -m eval.probes.semantic`: how well the semantic codes of codecs represent text and sounds, as a table."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +15,14 @@ from torchaudio.transforms import MFCC
 from codec.audio.io import read_audio
 from codec.quant.vq import VQ, VQConfig
 from codec.tokenizer import Tokenizer, load
+from eval.command import command
 from eval.probes.abx import Segment, abx_error, split_segments
-from eval.probes.linear import Purity, ctc_probe, purity
+from eval.probes.linear import Purity, purity, train_probe
 from eval.progress import progress
-from eval.tables import table
+from eval.tables import print_table
 from eval.testsets import read_testset
 
-N_CLUSTERS = 50  # of MFCCs, standing in for phones
+N_CLUSTERS = 50  # of MFCCs, in place of phones
 N_MFCC = 13
 MFCC_RATE = 100  # per second
 HEADER = (
@@ -31,7 +31,7 @@ HEADER = (
 
 
 @dataclass
-class Spoken:
+class Corpus:
     """Recordings with transcripts, equally long lists."""
 
     waveforms: list[Tensor]  # [L]
@@ -41,7 +41,7 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Semantics:
-    """How much the semantic codes of a codec say."""
+    """How well the semantic codes of a codec represent text and sounds."""
 
     cer: float  # of a linear probe of the codes, on the test recordings
     found: Purity  # of the codes against clusters of MFCCs, on the training recordings, as all below
@@ -50,8 +50,8 @@ class Semantics:
     abx_across: float | None  # the same with X of another speaker; None: fewer than two speakers
 
 
-def read_spoken(source: str | Path, minutes: float, sample_rate: int) -> Spoken:
-    """The recordings of `source` that have a transcript, evenly spread, up to about `minutes`.
+def read_corpus(source: str | Path, minutes: float, sample_rate: int) -> Corpus:
+    """Read recordings that have a transcript, evenly spread over `source`, up to about `minutes`.
 
     Raises:
         ValueError: there are none, or one cannot be read.
@@ -61,12 +61,12 @@ def read_spoken(source: str | Path, minutes: float, sample_rate: int) -> Spoken:
         raise ValueError(f"{source}: no transcripts; use a manifest with a text for each recording")
     total = sum(u.duration_s or 0 for u in utterances)
     step = max(1, int(total / (60 * minutes)))
-    spoken = Spoken([], [], [])
+    corpus = Corpus([], [], [])
     for u in progress(utterances[::step], unit="file", desc="read"):
-        spoken.waveforms.append(read_audio(u.path, None, sample_rate))
-        spoken.texts.append(u.text or "")
-        spoken.speakers.append(u.speaker or "")
-    return spoken
+        corpus.waveforms.append(read_audio(u.path, None, sample_rate))
+        corpus.texts.append(u.text or "")
+        corpus.speakers.append(u.speaker or "")
+    return corpus
 
 
 def semantic_codes(tokenizer: Tokenizer, waveforms: list[Tensor]) -> list[Tensor]:
@@ -93,7 +93,7 @@ def sound_labels(waveforms: list[Tensor], n_frames: list[int], sample_rate: int,
     return list(clusters.encode(joined).split(n_frames))
 
 
-def semantics(tokenizer: Tokenizer, train: Spoken, test: Spoken) -> Semantics:
+def semantics(tokenizer: Tokenizer, train: Corpus, test: Corpus) -> Semantics:
     """Probe, purity and ABX of one codec.
 
     Raises:
@@ -102,8 +102,8 @@ def semantics(tokenizer: Tokenizer, train: Spoken, test: Spoken) -> Semantics:
     config, quantizer = tokenizer.config, tokenizer.model.quantizer
     if not config.quantizer.semantic_dim:
         raise ValueError(f"quantizer.kind = {config.quantizer.kind!r}: has no semantic codebook; give another codec")
-    codes, test_codes = (semantic_codes(tokenizer, spoken.waveforms) for spoken in (train, test))
-    cer = ctc_probe(codes, train.texts, test_codes, test.texts, config.codebook_sizes[0])
+    codes, test_codes = (semantic_codes(tokenizer, corpus.waveforms) for corpus in (train, test))
+    cer = train_probe(codes, train.texts, config.codebook_sizes[0]).cer(test_codes, test.texts)
     labels = sound_labels(train.waveforms, [len(c) for c in codes], config.sample_rate, config.frame_rate)
     joined, joined_labels = torch.cat(codes), torch.cat(labels)
     shuffled = joined[torch.randperm(len(joined), generator=torch.Generator().manual_seed(0))]
@@ -122,27 +122,21 @@ def semantics(tokenizer: Tokenizer, train: Spoken, test: Spoken) -> Semantics:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print a line for each codec."""
-    parser = argparse.ArgumentParser(prog="python -m eval.probes.semantic", description=__doc__)
+    """Print a table with a row for each codec: how well its semantic codes represent text and sounds."""
+    parser = command("eval.probes.semantic", main.__doc__)
     parser.add_argument("models", nargs="+", help="checkpoint folders, hub ids, presets, or default")
-    parser.add_argument("--train", required=True, help="manifest with transcripts, for the probe")
-    parser.add_argument("--test", required=True, help="manifest with transcripts, to read")
+    parser.add_argument("--train", required=True, help="manifest with transcripts, to train the probe")
+    parser.add_argument("--test", required=True, help="manifest with transcripts, to test the probe")
     parser.add_argument("--minutes", type=float, default=30.0, help="of training speech")
     args = parser.parse_args(argv)
-    read = cache(read_spoken)  # once for all codecs of one sample rate
-    rows, status = [], 0
-    try:
-        for name in args.models:
-            tokenizer = load(name)
-            rate = tokenizer.config.sample_rate
-            train, test = read(args.train, args.minutes, rate), read(args.test, args.minutes, rate)
-            rows.append([name, *_cells(semantics(tokenizer, train, test))])
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = 1
-    if rows:
-        print(table(HEADER, rows))
-    return status
+    read = cache(read_corpus)  # once for all codecs of one sample rate
+
+    def row(name: str) -> list[str]:
+        tokenizer = load(name)
+        train, test = (read(x, args.minutes, tokenizer.config.sample_rate) for x in (args.train, args.test))
+        return _cells(semantics(tokenizer, train, test))
+
+    return print_table(HEADER, args.models, row)
 
 
 def _cells(s: Semantics) -> list[str]:

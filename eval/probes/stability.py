@@ -1,11 +1,10 @@
-"""How far codes depend on how a recording is cut: into chunks as it streams, and by where it starts.
+"""Whether codes depend on how a recording is cut: into chunks of a stream, and by where it starts.
 
 `python -m eval.probes.stability TESTSET MODEL...` prints a table.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,8 @@ from torch import Tensor
 
 from codec.audio.io import read_audio
 from codec.tokenizer import Tokenizer, load
-from eval.tables import table
+from eval.command import command
+from eval.tables import print_table
 from eval.testsets import read_testset
 
 WARM_UP_S = 1.5  # the default encoder's latents depend on the last 1.2 s
@@ -28,10 +28,10 @@ SHIFTS = (1, 10, 1 / 2, 1 / 4, 1 / 8)  # frames
 
 @dataclass(frozen=True)
 class Stability:
-    """Shares of codes that stay as they are, `[K]` float64 in [0, 1] for each codebook."""
+    """Shares of codes that stay equal, `[K]` float64 in [0, 1] for each codebook."""
 
-    streamed: dict[int, Tensor]  # by samples in a chunk: offline beside streaming
-    shifted: dict[int, Tensor]  # by samples cut from the start: whole recording beside what is left
+    streamed: dict[int, Tensor]  # by samples in a chunk: offline against streaming
+    shifted: dict[int, Tensor]  # by samples cut from the start: the whole recording against the rest
 
 
 def stability(
@@ -39,11 +39,10 @@ def stability(
 ) -> Stability:
     """Encode recordings whole, in chunks and with a later start, and count codes that agree.
 
-    When a recording starts n samples later, frame t of what is left is held against frame
-    t + n / hop of the whole recording, rounded to the nearest (halves up), without the frames of the
-    first `WARM_UP_S`, in which the encoder still sees what it lacks. Where n is a whole number of
-    frames, both hold the same samples and codes of a causal codec are to stay. Otherwise they lie up to
-    half a frame apart, and shares tell how much codes depend on where frames happen to begin.
+    When a recording starts n samples later, frame t of the rest is compared with frame t + n / hop of the whole
+    recording, rounded to the nearest (halves up), without the frames of the first `WARM_UP_S`, which depend on the
+    missing samples. Where n is a whole number of frames, both hold the same samples and codes of a causal codec should
+    be equal. Otherwise they lie up to half a frame apart, and shares show how much codes depend on where frames begin.
 
     Args:
         tokenizer: the codec.
@@ -65,14 +64,14 @@ def stability(
 
 
 def _stream(tokenizer: Tokenizer, waveform: Tensor, chunk_size: int) -> Tensor:
-    """Codes `[K, T]` as a stream gives them."""
+    """Return codes `[K, T]` of a stream."""
     stream = tokenizer.encoder_stream()
     parts = [stream.push(chunk) for chunk in waveform.split(chunk_size)]
     return torch.cat([tokens.codes[0] for tokens in (*parts, stream.flush())], dim=1)
 
 
 def _start_later(tokenizer: Tokenizer, waveform: Tensor, whole: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Codes `[K, t]` without the first `n` samples, and those of the same frames in the `whole` recording."""
+    """Return codes `[K, t]` without the first `n` samples, and those of the same frames of the `whole` recording."""
     c = tokenizer.config
     warm_up, offset = math.ceil(WARM_UP_S * c.frame_rate), math.floor(n / c.hop_length + 0.5)
     if len(waveform) <= n:
@@ -83,7 +82,7 @@ def _start_later(tokenizer: Tokenizer, waveform: Tensor, whole: Tensor, n: int) 
 
 
 def _share(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Share of equal codes over all pairs, `[K, t]` each -> `[K]`."""
+    """Compute the share of equal codes over all pairs, `[K, t]` each -> `[K]`."""
     equal = torch.cat([a == b for a, b in pairs], dim=1)
     if not equal.shape[1]:
         raise ValueError(f"waveforms: nothing is left to compare after {WARM_UP_S} s; give longer recordings")
@@ -91,34 +90,26 @@ def _share(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print which shares of codes stay when recordings come in chunks, and when they start later."""
-    parser = argparse.ArgumentParser(prog="python -m eval.probes.stability", description=main.__doc__)
+    """Print the shares of codes that stay equal when recordings come in chunks, and when they start later."""
+    parser = command("eval.probes.stability", main.__doc__)
     parser.add_argument("testset", type=Path, help="manifest of JSON lines, or a folder of audio files")
     parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint folder, hub id, preset, or default")
     args = parser.parse_args(argv)
+
+    @cache  # once for all codecs of one sample rate
+    def read(sample_rate: int) -> list[Tensor]:
+        return [read_audio(u.path, None, sample_rate) for u in read_testset(args.testset)]
+
+    def row(name: str) -> list[str]:
+        tokenizer = load(name)
+        c = tokenizer.config
+        chunk_sizes = [c.sample_rate * ms // 1000 for ms in CHUNKS_MS]
+        found = stability(tokenizer, read(c.sample_rate), chunk_sizes, [round(n * c.hop_length) for n in SHIFTS])
+        shares = [*found.streamed.values(), *found.shifted.values()]
+        return [f"{float(x[0]):.4f} / {float(x[1:].mean()):.4f}" for x in shares]
+
     header = ["model", *(f"chunks of {ms} ms" for ms in CHUNKS_MS), *(f"start +{n:g} frames" for n in SHIFTS)]
-    rows, status = [], 0
-    try:
-        utterances = read_testset(args.testset)
-
-        @cache  # once for all codecs of one sample rate
-        def read(sample_rate: int) -> list[Tensor]:
-            return [read_audio(u.path, None, sample_rate) for u in utterances]
-
-        for name in args.models:
-            tokenizer = load(name)
-            c = tokenizer.config
-            chunk_sizes = [c.sample_rate * ms // 1000 for ms in CHUNKS_MS]
-            found = stability(tokenizer, read(c.sample_rate), chunk_sizes, [round(n * c.hop_length) for n in SHIFTS])
-            shares = [*found.streamed.values(), *found.shifted.values()]
-            rows.append([name, *(f"{float(x[0]):.4f} / {float(x[1:].mean()):.4f}" for x in shares)])
-    except (ValueError, RuntimeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = 1
-    if rows:
-        print("Shares of codes that stay, semantic / mean of acoustic.\n")
-        print(table(header, rows))
-    return status
+    return print_table(header, args.models, row, "Shares of equal codes, semantic / mean of acoustic.\n\n")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""`python -m eval.report FOLDER [FOLDER...]`: the page `report.html` of one or several runs of `python -m eval`."""
+"""`python -m eval.report FOLDER [FOLDER...]`: write `report.html` on one or several runs of `python -m eval`."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from codec.files import ESCAPE, atomic_file
+from eval.command import command, tells_mistakes
 from eval.report.content import content
 from eval.report.media import media
 from eval.report.page import ASSETS, render
@@ -32,21 +32,18 @@ def write_report(folders: Sequence[Path]) -> Path:
     return path
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write a page with tables, curves, audio and spectrograms; it opens from disk, without a network."""
-    parser = argparse.ArgumentParser(prog="python -m eval.report", description=main.__doc__)
+    """Write a page with tables, curves, audio and spectrograms, which opens from disk, without a network."""
+    parser = command("eval.report", main.__doc__)
     parser.add_argument(
         "folders",
         nargs="+",
         type=Path,
         metavar="FOLDER",
-        help="of a run of python -m eval; the page is written into the first. Several: on recordings that all have",
+        help="folder of a run of python -m eval; the page goes into the first, with the recordings that all have",
     )
-    try:
-        path = write_report(parser.parse_args(argv).folders)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    path = write_report(parser.parse_args(argv).folders)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -1,4 +1,4 @@
-"""Whether metrics rank systems of known order as they must."""
+"""Check that metrics rank anchors in their known order."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from eval.results import Results
 from eval.stats import SIGNIFICANT, Difference
 
 IDENTITY = "identity"  # the recordings untouched: nothing can be closer to them
-LOWPASS = ("lowpass-8k", "lowpass-12k", "lowpass-16k")  # each hears more than the one before
+LOWPASS = ("lowpass-8k", "lowpass-12k", "lowpass-16k")  # each has more bandwidth than the previous one
 ANCHORS = (IDENTITY, "mulaw", *LOWPASS)
 
 
 @dataclass(frozen=True)
 class Misorder:
-    """A metric that does not rank one system above another, though it is better by construction.
+    """A metric that does not rank one system above another that is worse by construction.
 
-    Where the difference is not significant, these recordings cannot tell the two apart, and the metric is not to blame.
+    It may be right if the difference is not significant: these recordings then do not distinguish the two.
     """
 
     column: str
@@ -31,10 +31,10 @@ class Misorder:
 
 
 def misorders(results: Results) -> list[Misorder]:
-    """Every metric and pair of anchors in the wrong order, significant or not.
+    """Find every metric and pair of anchors in the wrong order, significant or not.
 
-    `IDENTITY` may not be beaten by any system (a tie is fine: another may be lossless); each of `LOWPASS`
-    has to beat the one before it. Anchors that are not in the results are not asked for.
+    No system may be better than `IDENTITY` (equal is right for a lossless one); each of `LOWPASS` must be better than
+    the previous one. Anchors that are not in the results are left out.
     """
     systems = {s.system: s for s in results.systems}
     found = []

@@ -1,4 +1,4 @@
-"""Everything that the page computes no more: means, differences, codebooks, orders, ready for JSON."""
+"""The data of a report for JSON: means, differences, statistics of codebooks, orders of anchors."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 from eval.probes.codes import run_stats
 from eval.progress import progress
 from eval.report.anchors import ANCHORS, misorders
-from eval.report.runs import Runs, restrict
+from eval.report.runs import Runs
 from eval.results import Results, SystemResult
 from eval.stats import Interval
+from eval.systems.base import split_n_q
 
 ALL = "all recordings"
 SIGNIFICANT_DIGITS = 6
 
 
 def content(runs: Runs) -> dict[str, Any]:
-    """What the page shows.
+    """Compute what the page shows.
 
     Recordings and systems are in the order of the results, values `None` where there are none. Means are
     by group, column and system; differences by group, column, system and a system after it (the first
@@ -48,11 +49,10 @@ def content(runs: Runs) -> dict[str, Any]:
 
 def _system(runs: Runs, system: SystemResult, ids: list[str]) -> dict[str, Any]:
     kept = ("kbit_per_s", "encode_rtf", "decode_rtf", "codebook_sizes", "failures", "not_measured")
-    family, is_curve = _family(system)
     return {
         "name": system.system,
-        "family": family,
-        "is_curve": is_curve,
+        "family": system.family,
+        "is_curve": bool(system.codebook_sizes) or split_n_q(system.system)[1] is not None,
         "is_anchor": runs.sources[system.system].system in ANCHORS,
         "values": {key: [column.get(i) for i in ids] for key, column in system.values.items()},
         "usage": _usage(runs, system),
@@ -60,22 +60,8 @@ def _system(runs: Runs, system: SystemResult, ids: list[str]) -> dict[str, Any]:
     }
 
 
-def _family(system: SystemResult) -> tuple[str, bool]:
-    """What a system is a setting of, and whether its settings are points of one curve.
-
-    MODEL and MODEL:25 are one model with more and fewer codebooks; opus-6 and opus-6-60ms differ in more than rate;
-    what has no rate, such as files made elsewhere, has no settings.
-    """
-    stem, colon, n_q = system.system.rpartition(":")
-    if colon and n_q.isdecimal():
-        return stem, True
-    if system.codebook_sizes or not system.kbit_per_s:
-        return system.system, bool(system.codebook_sizes)
-    return system.system.partition("-")[0], False
-
-
 def _usage(runs: Runs, system: SystemResult) -> dict[str, Any] | None:
-    """Statistics of the system's codes, if it has any and they are kept."""
+    """Statistics of the system's codes; None if none are kept."""
     source = runs.sources[system.system]
     if not any(source.file("codes", r.id) for r in runs.results.recordings):
         return None
@@ -91,11 +77,12 @@ def _usage(runs: Runs, system: SystemResult) -> dict[str, Any] | None:
 
 
 def _means(results: Results, ids: list[str]) -> dict[str, list[dict[str, float] | None]]:
-    return {c.key: [_short(s.mean(c.key, ids)) for s in results.systems] for c in results.columns}
+    systems = [s.restrict(ids) for s in results.systems]
+    return {c.key: [_short(s.mean(c.key)) for s in systems] for c in results.columns}
 
 
 def _differences(results: Results, ids: list[str]) -> dict[str, dict[int, dict[int, dict[str, float] | None]]]:
-    systems, chosen = [restrict(s, set(ids)) for s in results.systems], range(len(results.systems))
+    systems, chosen = [s.restrict(ids) for s in results.systems], range(len(results.systems))
     differences: dict[str, dict[int, dict[int, dict[str, float] | None]]] = {}
     for column in results.columns:
         table = differences[column.key] = {i: {} for i in chosen}
@@ -105,7 +92,7 @@ def _differences(results: Results, ids: list[str]) -> dict[str, dict[int, dict[i
 
 
 def _short(interval: Interval | None) -> dict[str, float] | None:
-    """Without digits that nobody reads: pairs of systems are many."""
+    """Round to few digits, as there are many pairs of systems."""
     if interval is None:
         return None
     return {k: float(f"{v:.{SIGNIFICANT_DIGITS}g}") for k, v in asdict(interval).items()}

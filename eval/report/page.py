@@ -1,4 +1,4 @@
-"""One HTML page that needs no other file and no network."""
+"""HTML pages without other files or a network."""
 
 from __future__ import annotations
 

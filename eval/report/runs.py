@@ -1,24 +1,25 @@
-"""The folders of one or several runs as one set of results on the recordings that they share."""
+"""The results of one or several runs, on the recordings that all of them have."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval.metrics.base import Column
-from eval.results import REFERENCE, Recording, Results, SystemResult, file_of
+from eval.results import Recording, Results, SystemResult
+from eval.store import REFERENCE, Kind, file_of
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the files of a system are."""
+    """The place of a system's files."""
 
     folder: Path
     system: str  # its name there
 
-    def file(self, kind: str, recording: str) -> Path | None:
+    def file(self, kind: Kind, recording: str) -> Path | None:
         """The `audio` or `codes` of a recording, if they are kept."""
         path = file_of(self.folder, kind, self.system, recording)
         return path if path.is_file() else None
@@ -26,7 +27,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Runs:
-    """Results and the files that they are about."""
+    """Results and the places of their files."""
 
     results: Results
     reference: Source
@@ -34,9 +35,9 @@ class Runs:
 
 
 def gather(folders: Sequence[Path]) -> Runs:
-    """Systems of all folders side by side, on the recordings that every folder has.
+    """Join the systems of all folders, on the recordings that every folder has.
 
-    A system whose name a folder before it has is called FOLDER/NAME.
+    A system whose name occurs in a previous folder is called FOLDER/NAME.
 
     Raises:
         ValueError: a folder is no run, no recording is shared, a shared one differs, a column was measured in
@@ -44,7 +45,7 @@ def gather(folders: Sequence[Path]) -> Runs:
     """
     runs = {folder: Results.load(folder) for folder in folders}
     recordings = _shared({folder: results.recordings for folder, results in runs.items()})
-    ids = {r.id for r in recordings}
+    ids = [r.id for r in recordings]
     sources: dict[str, Source] = {}
     columns: dict[str, Column] = {}
     systems: list[SystemResult] = []
@@ -53,7 +54,7 @@ def gather(folders: Sequence[Path]) -> Runs:
         for system in results.systems:
             name = f"{folder}/{system.system}" if system.system in sources else system.system
             sources[name] = Source(folder, system.system)
-            systems.append(replace(restrict(system, ids), system=name))
+            systems.append(replace(system.restrict(ids), system=name))
     if not columns:
         raise ValueError(f"{folders[0]}: no metric is measured; give python -m eval one that is installed")
     joint = Results(recordings, list(columns.values()), systems)
@@ -64,14 +65,8 @@ def gather(folders: Sequence[Path]) -> Runs:
     return Runs(joint, Source(folders[0], REFERENCE), sources)
 
 
-def restrict(system: SystemResult, ids: Collection[str]) -> SystemResult:
-    """The same system with the values of some recordings only; rate, speed and failures stay those of all."""
-    kept = {key: {i: v for i, v in column.items() if i in ids} for key, column in system.values.items()}
-    return replace(system, values=kept)
-
-
 def _joined(columns: dict[str, Column], more: Sequence[Column], folder: Path) -> dict[str, Column]:
-    """Columns by key, with those of another folder behind them."""
+    """Return columns by key, followed by those of another folder."""
     for column in more:
         ours = columns.get(column.key, column).measured_by
         if ours and column.measured_by and ours != column.measured_by:
@@ -83,7 +78,7 @@ def _joined(columns: dict[str, Column], more: Sequence[Column], folder: Path) ->
 
 
 def _shared(recordings: dict[Path, list[Recording]]) -> list[Recording]:
-    """Recordings of the first folder that all others have too."""
+    """Return the recordings of the first folder that all others have too."""
     (first, ours), *others = recordings.items()
     for folder, theirs in others:
         seconds = {r.id: r.seconds for r in theirs}

@@ -1,1 +1,1 @@
-"""What is measured: our codecs, other codecs, and outputs made elsewhere, each behind the `System` protocol."""
+"""Systems that can be measured: our codecs, other codecs, anchors, outputs made elsewhere."""

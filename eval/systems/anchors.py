@@ -1,4 +1,4 @@
-"""Systems whose result is known beforehand: they show what a metric's scale means and that a run measures it."""
+"""Anchors, systems of known quality: they give the scale of a metric and check that a run measures it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MU_LAW_LEVELS = 256
 
 
 class Lowpass:
-    """Speech at another sample rate in Hz, with nothing else lost: the most a codec of that rate can give.
+    """Resampling to another rate in Hz and back, the upper bound of a codec of that rate; at 24 kHz the identity.
 
-    At 24 kHz it is the identity. Bits are those of 16-bit samples; the samples themselves are not rounded.
+    Bits are those of 16-bit samples, to which the samples are not rounded.
     """
 
     version = ""

@@ -1,4 +1,4 @@
-"""Outputs that were made elsewhere: a folder of audio files, one for each recording."""
+"""Outputs made elsewhere: a folder of audio files, one for each recording."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from torch import Tensor
 
 from codec.audio.io import read_audio
 from codec.files import AUDIO_SUFFIXES, find_files
+from eval.digest import digest
 from eval.systems.base import SAMPLE_RATE
 
 
 class Files:
-    """What some other system made of each recording, as FOLDER/ID with the suffix of an audio format.
+    """Outputs of another system, one for each recording, as FOLDER/ID with the suffix of an audio format.
 
-    An id that is itself the name of an audio file may have another format there: the output for `a/b.wav`
-    may be `a/b.flac`. What the system's bits were, and how fast it was, files do not tell.
+    An id that ends in such a suffix may have another one there: the output for `a/b.wav` may be `a/b.flac`. Bits and
+    speed are unknown.
 
     Args:
         name: as in tables.
@@ -27,21 +28,21 @@ class Files:
         ValueError: there is no such folder, or no audio in it.
     """
 
-    lag = None  # searched for: nothing says how late these outputs are
+    lag = None  # searched for
     codebook_sizes = ()
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder
         self.paths: dict[str, list[Path]] = {}  # by name without suffix
-        digest = hashlib.sha256()
+        contents: list[bytes] = []
         for path in find_files(folder, AUDIO_SUFFIXES):
             if path.is_file():
                 relative = path.relative_to(folder)
                 self.paths.setdefault(relative.with_suffix("").as_posix(), []).append(path)
-                digest.update(os.fsencode(f"{relative.as_posix()}\n") + hashlib.sha256(path.read_bytes()).digest())
+                contents += [os.fsencode(f"{relative.as_posix()}\n"), hashlib.sha256(path.read_bytes()).digest()]
         if not self.paths:
             raise ValueError(f"{name}: no audio files in {folder}; expected ID.wav, or another format, per recording")
-        self.version = digest.hexdigest()[:16]
+        self.version = digest(*contents)
 
     def read(self, recording: str) -> Tensor:
         """The output for the recording of this id, `[L]` at 24 kHz.

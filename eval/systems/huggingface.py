@@ -1,4 +1,4 @@
-"""EnCodec, DAC and Mimi, as transformers has them."""
+"""EnCodec, DAC and Mimi, by transformers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from eval.metrics.base import MissingBackendError
+from codec.extras import needs
 from eval.systems.pretrained import Network, Pretrained
 
 
@@ -19,10 +19,8 @@ class _HuggingFace(Pretrained):
     n_codebooks_field: ClassVar[str] = "num_quantizers"
 
     def _load(self, folder: Path, config: dict[str, Any]) -> Network:
-        try:
+        with needs("transformers", self.family):
             import transformers
-        except ImportError as error:
-            raise MissingBackendError(f"{self.family} needs transformers: pip install transformers") from error
         if (found := config.get("model_type")) != self.family:
             raise ValueError(f"model_type is {found}")
         model, info = getattr(transformers, self.model_class).from_pretrained(
@@ -60,12 +58,12 @@ class Encodec(_HuggingFace):
 class Dac(_HuggingFace):
     """Descript Audio Codec."""
 
-    family, hub_id, lag = "dac", "descript/dac_24khz", 0  # its layers look as far back as ahead
+    family, hub_id, lag = "dac", "descript/dac_24khz", 0  # its layers are symmetric in time
     model_class, n_codebooks_field = "DacModel", "n_codebooks"
 
     def _encode(self, x: Tensor) -> Iterable[Tensor]:
         model = self.network.module
-        padding = -x.shape[-1] % model.config.hop_length  # without, an incomplete last frame is lost
+        padding = -x.shape[-1] % model.config.hop_length  # or an incomplete last frame is lost
         return model.encode(torch.nn.functional.pad(x, (0, padding)), n_quantizers=self.n_q).audio_codes[0]
 
     def _decode(self, codes: list[Tensor]) -> Tensor:

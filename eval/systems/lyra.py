@@ -1,8 +1,7 @@
-"""Lyra v2, by Google's published networks, which LiteRT runs frame by frame on the CPU."""
+"""Lyra v2: Google's published networks, run by LiteRT frame by frame on the CPU."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eval.metrics.base import MissingBackendError
-from eval.systems.base import SAMPLE_RATE, Coded, resample
+from codec.extras import MissingDependencyError, needs
+from eval.digest import digest
+from eval.systems.base import SAMPLE_RATE, Coded, check_n_q, resample
 
 RATE = 16_000  # Hz
 FRAME = 320  # samples, 20 ms
 N_QUANTIZERS = 46
 CODE_BITS = 4
-UNUSED = -1  # what the quantizer takes for the code of a quantizer that is not in use
+UNUSED = -1  # code of a quantizer that is not in use
 ENCODER, QUANTIZER, DECODER = "soundstream_encoder.tflite", "quantizer.tflite", "lyragan.tflite"
 FILES = (ENCODER, QUANTIZER, DECODER)
 
@@ -33,29 +33,25 @@ class Lyra:
         n_q: quantizers in use; all 46 if None.
 
     Raises:
-        MissingBackendError: package or networks are not there; the message says how to get them.
+        MissingDependencyError: package or networks are not there; the message says how to get them.
         ValueError: the files are something else, or `n_q` is none of 1 to 46.
     """
 
-    lag = 0  # within a sample, by the correlation of outputs at 46 quantizers with recordings of seven corpora
+    lag = 0  # within a sample, by correlating outputs at 46 quantizers with recordings of seven corpora
 
     def __init__(self, name: str, source: str = "", n_q: int | None = None) -> None:
-        self.n_q = N_QUANTIZERS if n_q is None else n_q
-        if not 1 <= self.n_q <= N_QUANTIZERS:
-            raise ValueError(f"{name}: n_q = {n_q}; it has 1 to {N_QUANTIZERS} quantizers")
-        try:
+        self.n_q = check_n_q(name, n_q, N_QUANTIZERS)
+        with needs("ai-edge-litert", "lyra"):
             from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise MissingBackendError("lyra needs LiteRT: pip install ai-edge-litert") from error
         missing = [file for file in FILES if not source or not (Path(source) / file).is_file()]
         if missing:
-            raise MissingBackendError(
+            raise MissingDependencyError(
                 f"{name}: {missing[0]} not found; copy {', '.join(FILES)} from lyra/model_coeffs of "
                 "github.com/google/lyra, and name their folder: lyra=FOLDER"
             )
         self.interpreter = Interpreter
         self.models = {file: (Path(source) / file).read_bytes() for file in FILES}
-        self.name, self.version = name, hashlib.sha256(b"".join(self.models.values())).hexdigest()[:16]
+        self.name, self.version = name, digest(*self.models.values())
         self.codebook_sizes: tuple[int, ...] = (2**CODE_BITS,) * self.n_q
         try:
             self.decode(self.encode(torch.zeros(FRAME)))
@@ -83,6 +79,5 @@ class Lyra:
         return resample(torch.from_numpy(np.stack(frames).flatten()[:n_samples]), RATE, SAMPLE_RATE)
 
     def _start(self, file: str, signature: str = "serving_default") -> Any:
-        """A network as a function of one frame that has seen none: LiteRT cannot make it forget, only load it anew."""
-        # More threads gain nothing on a frame.
+        """Load a network as a function of one frame, in its initial state: LiteRT cannot reset it."""
         return self.interpreter(model_content=self.models[file], num_threads=1).get_signature_runner(signature)

@@ -7,7 +7,7 @@ _N_SEGMENTS = 26  # where among them the length of that table is
 
 
 def packet_sizes(data: bytes) -> list[int]:
-    """Bytes of each packet of a file's content with one stream, headers included.
+    """Bytes of each packet, headers included, of a file with one stream.
 
     Raises:
         ValueError: no Ogg file, or a cut one.
@@ -20,7 +20,7 @@ def packet_sizes(data: bytes) -> list[int]:
         segments = data[table : table + data[position + _N_SEGMENTS]]
         for segment in segments:
             size += segment
-            if segment < 255:  # a packet ends with its first segment that is not full, maybe pages later
+            if segment < 255:  # the first segment that is not full ends a packet, maybe on another page
                 sizes.append(size)
                 size = 0
         position = table + data[position + _N_SEGMENTS] + sum(segments)

@@ -1,11 +1,10 @@
-"""Neural codecs with published weights, from a folder or the local Hugging Face cache: a run never downloads.
+"""Neural codecs with published weights in a folder or the local Hugging Face cache; nothing is downloaded.
 
-Only config.json and safetensors are read, pickles never.
+Only config.json and safetensors are read, never pickles.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
@@ -19,8 +18,9 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from torch import Tensor
 
-from eval.metrics.base import MissingBackendError
-from eval.systems.base import SAMPLE_RATE, Coded, resample
+from codec.extras import MissingDependencyError
+from eval.digest import digest
+from eval.systems.base import SAMPLE_RATE, Coded, check_n_q, resample
 
 CONFIG, WEIGHTS, PICKLE = "config.json", "model*.safetensors", "pytorch_model.bin"  # large weights are several files
 CONVERT = (
@@ -30,7 +30,7 @@ CONVERT = (
 
 
 class Network(NamedTuple):
-    """What was loaded; all codebooks are of one size."""
+    """A loaded network; all codebooks are of one size."""
 
     module: Any
     sample_rate: int  # Hz
@@ -41,8 +41,8 @@ class Network(NamedTuple):
 class Pretrained(ABC):
     """A codec with its first `n_q` codebooks.
 
-    Bits are those of the codes, log2(codebook size) each, before any entropy coding. The length of the
-    waveform, which cuts the last frame, is not counted.
+    Bits are those of the codes, log2(codebook size) each, without entropy coding. The length of the waveform, to which
+    the last frame is cut, is not counted.
 
     Args:
         name: as in tables.
@@ -51,7 +51,7 @@ class Pretrained(ABC):
         device: of the network.
 
     Raises:
-        MissingBackendError: package or weights are not there; the message says how to get them.
+        MissingDependencyError: package or weights are not there; the message says how to get them.
         ValueError: the folder holds something else, or the codec has no `n_q` codebooks.
     """
 
@@ -63,30 +63,27 @@ class Pretrained(ABC):
         folder = self._folder(source or self.hub_id)
         try:
             self.network = self._load(folder, json.loads((folder / CONFIG).read_text(encoding="utf-8")))
-        except MissingBackendError:
+        except MissingDependencyError:
             raise
         except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"{folder}: {reason}; expected the config and weights of a {self.family}") from error
         self.network.module.eval().requires_grad_(False).to(device)
-        n = self.network.n_codebooks
-        self.n_q = n if n_q is None else n_q
-        if not 1 <= self.n_q <= n:
-            raise ValueError(f"{name}: n_q = {n_q}; it has 1 to {n} codebooks")
-        self.name, self.version, self.device = name, _digest(folder), device
+        self.n_q = check_n_q(name, n_q, self.network.n_codebooks)
+        self.name, self.version, self.device = name, digest(folder / CONFIG, *sorted(folder.glob(WEIGHTS))), device
         self.codebook_sizes: tuple[int, ...] = (self.network.codebook_size,) * self.n_q
 
     @abstractmethod
     def _load(self, folder: Path, config: dict[str, Any]) -> Network:
-        """The network in float32."""
+        """Load the network in float32."""
 
     @abstractmethod
     def _encode(self, x: Tensor) -> Iterable[Tensor]:
-        """`[1, 1, L]` as codes `[T]` of each codebook in use."""
+        """Encode `[1, 1, L]` as codes `[T]` of each codebook in use."""
 
     @abstractmethod
     def _decode(self, codes: list[Tensor]) -> Tensor:
-        """A waveform of about the length before, in whole frames, with any axes of length 1 before it."""
+        """Decode to about L samples, in whole frames, with any leading axes of length 1."""
 
     @torch.inference_mode()
     def encode(self, waveform: Tensor) -> Coded:
@@ -102,10 +99,10 @@ class Pretrained(ABC):
         return resample(output.cpu(), self.network.sample_rate, SAMPLE_RATE)
 
     def _folder(self, source: str) -> Path:
-        """Where config and weights are.
+        """Return the folder of config and weights.
 
         Raises:
-            MissingBackendError: nowhere, or only as a pickle.
+            MissingDependencyError: there are none, or only a pickle.
         """
         folder = Path(source)
         if not folder.is_dir():
@@ -113,7 +110,7 @@ class Pretrained(ABC):
                 folder = Path(snapshot_download(source, local_files_only=True))
             except (LocalEntryNotFoundError, HFValidationError) as error:
                 hub_id = self.hub_id if isinstance(error, HFValidationError) else source
-                raise MissingBackendError(
+                raise MissingDependencyError(
                     f"{source}: no such folder, and not in the local Hugging Face cache: hf download {hub_id}, or "
                     f"name a folder with {CONFIG} and model.safetensors: {self.family}=FOLDER"
                 ) from error
@@ -121,14 +118,4 @@ class Pretrained(ABC):
             return folder
         pickled = (folder / PICKLE).is_file()
         remedy = f"convert {PICKLE} once, in there: {CONVERT}" if pickled else f"hf download {self.hub_id}"
-        raise MissingBackendError(f"{folder}: expected {CONFIG} and model.safetensors; {remedy}")
-
-
-def _digest(folder: Path) -> str:
-    """16 hex digits of config and weights."""
-    digest = hashlib.sha256()
-    for path in [folder / CONFIG, *sorted(folder.glob(WEIGHTS))]:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()[:16]
+        raise MissingDependencyError(f"{folder}: expected {CONFIG} and model.safetensors; {remedy}")

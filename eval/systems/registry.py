@@ -1,24 +1,20 @@
-"""Systems by name: our checkpoints at any number of codebooks, the baselines, and outputs made elsewhere."""
+"""Systems by name."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from torch import Tensor
-
-from codec.tokenizer import Tokenizer, load
+from codec.tokenizer import load
 from eval.systems.anchors import Lowpass, MuLaw
-from eval.systems.base import SAMPLE_RATE, Coded, System, resample
-from eval.systems.codec2 import Codec2
+from eval.systems.base import System, split_n_q
 from eval.systems.files import Files
 from eval.systems.huggingface import Dac, Encodec, Mimi
 from eval.systems.lyra import Lyra
-from eval.systems.opus import Opus
+from eval.systems.ours import CodecSystem
+from eval.systems.programs import Codec2, opus, speex
 from eval.systems.snac import Snac
-from eval.systems.speex import Speex
 
 ANCHORS: dict[str, Callable[[], System]] = {
     "identity": partial(Lowpass, "identity"),
@@ -29,81 +25,42 @@ ANCHORS: dict[str, Callable[[], System]] = {
 }
 
 BASELINES: dict[str, Callable[[], System]] = {
-    "codec2-700C": partial(Codec2, "700C"),
-    "codec2-1600": partial(Codec2, "1600"),
-    "codec2-2400": partial(Codec2, "2400"),
-    "codec2-3200": partial(Codec2, "3200"),
-    "speex-nb-0": partial(Speex, "narrowband", 0),
-    "speex-nb-1": partial(Speex, "narrowband", 1),
-    "speex-wb-1": partial(Speex, "wideband", 1),
-    "opus-6-60ms": partial(Opus, 6, 60),
-    "opus-6": partial(Opus, 6),
-    "opus-9": partial(Opus, 9),
-    "opus-12": partial(Opus, 12),
-    "opus-16": partial(Opus, 16),
-    "opus-24": partial(Opus, 24),
+    **{f"codec2-{mode}": partial(Codec2, mode) for mode in ("700C", "1600", "2400", "3200")},
+    "speex-nb-0": partial(speex, "speex-nb-0", "narrowband", 0),
+    "speex-nb-1": partial(speex, "speex-nb-1", "narrowband", 1),
+    "speex-wb-1": partial(speex, "speex-wb-1", "wideband", 1),
+    "opus-6-60ms": partial(opus, "opus-6-60ms", 6, 60),
+    **{f"opus-{rate}": partial(opus, f"opus-{rate}", rate) for rate in (6, 9, 12, 16, 24)},
 }
 
+# Each is called with name, source of the weights, number of codebooks and device.
 PRETRAINED: dict[str, Callable[[str, str, int | None, str], System]] = {
     **{kind.family: kind for kind in (Encodec, Dac, Mimi, Snac)},
-    "lyra": lambda name, source, n_q, device: Lyra(name, source, n_q),  # whatever the device, it runs on the CPU
+    "lyra": lambda name, source, n_q, device: Lyra(name, source, n_q),  # always on the CPU
 }
 
-FILES = "files="  # leads the folder of outputs made elsewhere
-
-
-class CodecSystem:
-    """One of our codecs with its first `n_q` codebooks (all by default).
-
-    Bits are those of the codes, frames x log2(codebook sizes), before any entropy coding.
-
-    Raises:
-        ValueError: the codec has no `n_q` codebooks.
-    """
-
-    lag = 0  # encoder and decoder are causal on one grid of frames: sample t of the output is sample t of the input
-
-    def __init__(self, tokenizer: Tokenizer, n_q: int | None = None, name: str = "codec") -> None:
-        sizes = tokenizer.config.codebook_sizes
-        self.n_q = len(sizes) if n_q is None else n_q
-        if not 1 <= self.n_q <= len(sizes):
-            raise ValueError(f"{name}: n_q = {n_q}; it has 1 to {len(sizes)} codebooks")
-        self.tokenizer, self.name, self.version = tokenizer, name, tokenizer.fingerprint
-        self.codebook_sizes = sizes[: self.n_q]
-
-    def encode(self, waveform: Tensor) -> Coded:
-        tokens = self.tokenizer.encode(waveform, SAMPLE_RATE).prefix(self.n_q)
-        bits_per_frame = sum(math.log2(size) for size in self.codebook_sizes)
-        codes = tokens.codes[0, :, : int(tokens.lengths[0])]
-        return Coded(codes.shape[1] * bits_per_frame, tokens, codes)
-
-    def decode(self, coded: Coded) -> Tensor:
-        output = self.tokenizer.decode(coded.data)[0].cpu()
-        return resample(output, self.tokenizer.config.sample_rate, SAMPLE_RATE)
+FILES = "files="  # precedes the folder of outputs made elsewhere
 
 
 def make_system(spec: str, device: str = "cpu") -> System | Files:
-    """The system called `spec`.
+    """Make the system called `spec`.
 
     Args:
-        spec: a name in `ANCHORS` or `BASELINES`; a name in `PRETRAINED`, maybe with its weights as in
+        spec: a name in `ANCHORS` or `BASELINES`; a name in `PRETRAINED`, optionally with its weights as in
             `mimi=FOLDER_OR_HUB_ID` or `lyra=FOLDER`; or a checkpoint folder, hub id or preset of ours. A number of
             codebooks may follow the last two: `mimi:8`. `files=FOLDER` are outputs made elsewhere (see `Files`).
         device: of neural codecs.
 
     Raises:
-        MissingProgramError: a baseline's program is not installed.
-        MissingBackendError: a pretrained codec's package or weights are not on this machine.
+        MissingDependencyError: a baseline's program is not installed.
+        MissingDependencyError: a pretrained codec's package or weights are not on this machine.
         ValueError: no such baseline, checkpoint or files, or not so many codebooks.
     """
     if spec in ANCHORS or spec in BASELINES:
         return (ANCHORS | BASELINES)[spec]()
     if spec.startswith(FILES):
         return Files(spec, Path(spec.removeprefix(FILES)))
-    model, colon, count = spec.rpartition(":")
-    if not (colon and count.isdecimal()):
-        model, count = spec, ""
-    n_q = int(count) if count else None
+    model, n_q = split_n_q(spec)
     family, _, source = model.partition("=")
     if family in PRETRAINED:
         return PRETRAINED[family](spec, source, n_q, device)

@@ -1,4 +1,4 @@
-"""SNAC, by the package of its authors."""
+"""SNAC, by its authors' package."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from eval.metrics.base import MissingBackendError
+from codec.extras import needs
 from eval.systems.pretrained import Network, Pretrained
 
 
 class Snac(Pretrained):
-    """SNAC, whose codebooks have different rates: its codes make no `[K, T]`, so none are given out.
+    """SNAC, whose codebooks have different rates: its codes are no `[K, T]`, so none are kept.
 
     The weights are published as a pickle; the error about it has the command that converts it.
 
     Raises:
-        ValueError: `n_q` is given: the decoder knows only all codebooks together.
+        ValueError: `n_q` is given: the decoder needs all codebooks.
     """
 
-    family, hub_id, lag = "snac", "hubertsiuzdak/snac_24khz", 0  # its layers look as far back as ahead
+    family, hub_id, lag = "snac", "hubertsiuzdak/snac_24khz", 0  # its layers are symmetric in time
 
     def __init__(self, name: str, source: str = "", n_q: int | None = None, device: str = "cpu") -> None:
         if n_q is not None:
@@ -32,10 +32,8 @@ class Snac(Pretrained):
         self.codebook_sizes = ()
 
     def _load(self, folder: Path, config: dict[str, Any]) -> Network:
-        try:
+        with needs("snac", "snac"):
             from snac import SNAC
-        except ImportError as error:
-            raise MissingBackendError("snac needs its package: pip install snac") from error
         model = SNAC(**config)
         model.load_state_dict(load_file(next(folder.glob("model*.safetensors"))))
         return Network(model, model.sampling_rate, model.n_codebooks, model.codebook_size)

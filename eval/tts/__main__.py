@@ -1,4 +1,4 @@
-"""`python -m eval.tts MODEL...`: what speech models say, in whose voice and how fast, as tables, audio and codes."""
+"""`python -m eval.tts MODEL...`: measure intelligibility, voice and speed of speech models."""
 
 from __future__ import annotations
 
@@ -10,27 +10,25 @@ from pathlib import Path
 from codec.files import atomic_file
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
+from eval.command import command, tells_mistakes
 from eval.provenance import environment
 from eval.testsets import read_testset
-from eval.tts.items import Item, of_lines, of_testset
-from eval.tts.run import METRICS, Speaking, evaluate
+from eval.tts.items import Item, items_of_lines, items_of_testset
+from eval.tts.run import METRICS, SynthesisConfig, evaluate
 from eval.tts.tables import markdown
 
 TABLE = "table.md"
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print the table and write it; the exit status is 1 if anything could not be measured."""
+    """Measure speech models, print a table and write it; exit status 1 if anything could not be measured."""
     args = _arguments(argv)
-    try:
-        items, left_out = _items(args)
-        head = HeadSampling(cfg_scale=args.cfg_scale, temperature=args.acoustic_temperature)
-        sampling = Sampling(temperature=args.temperature, head=head)
-        speaking = Speaking(tuple(dict.fromkeys(args.seeds)), args.batch, sampling, args.consent, args.device)
-        results = evaluate(args.models, items, args.metrics, args.out, speaking, args.workers, environment())
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    items, left_out = _items(args)
+    head = HeadSampling(cfg_scale=args.cfg_scale, temperature=args.acoustic_temperature)
+    sampling = Sampling(temperature=args.temperature, head=head)
+    config = SynthesisConfig(tuple(dict.fromkeys(args.seeds)), args.batch, sampling, args.consent, args.device)
+    results = evaluate(args.models, items, args.metrics, args.out, config, args.workers, environment())
     text = markdown(results, args.models, left_out)
     with atomic_file(args.out / TABLE) as new:
         new.write_text(text, encoding="utf-8")
@@ -39,51 +37,54 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _items(args: argparse.Namespace) -> tuple[list[Item], dict[str, str]]:
-    """What to say, and by id why recordings of a test set are left out.
+    """Read the texts and voices, and by id why recordings of a test set are left out.
 
     Raises:
-        ValueError: nothing to say, or options that do not go together.
+        ValueError: no texts, or options that do not go together.
         OSError: a file cannot be read.
     """
     if args.texts:
         if not args.voices:
             raise ValueError("--texts: say in whose voices, with --voices")
-        return of_lines(args.texts, args.voices, args.language), {}
+        return items_of_lines(args.texts, args.voices, args.language), {}
     utterances = read_testset(args.testset, args.ids)
-    items, left_out = of_testset(utterances, read_testset(args.references or args.testset), args.language)
+    items, left_out = items_of_testset(utterances, read_testset(args.references or args.testset), args.language)
     if not items:
         raise ValueError(f"{args.testset}: nothing to say: {next(iter(left_out.values()))}")
     return items, left_out
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m eval.tts", description=main.__doc__)
+    parser = command(
+        "eval.tts",
+        main.__doc__,
+        out="folder of the run; what it has is not made again",
+        workers="score in this many processes; 0: in this one",
+        device="run models and codecs on this device",
+    )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint folder, hub id, preset, or default")
     texts = parser.add_mutually_exclusive_group(required=True)
     texts.add_argument("--testset", type=Path, help="manifest of recordings with texts and speakers")
-    texts.add_argument("--texts", type=Path, help="file with a text a line, each to be said in all of --voices")
-    parser.add_argument("--ids", type=Path, help="file with an id a line: only these of the test set")
-    parser.add_argument("--references", type=Path, help="manifest to take the speakers' voices from; default: TESTSET")
+    texts.add_argument("--texts", type=Path, help="file with a text a line, each to be spoken in all of --voices")
+    parser.add_argument("--ids", type=Path, help="use only the ids in this file, one a line")
+    parser.add_argument(
+        "--references", type=Path, help="take voices of the speakers from this manifest; default: TESTSET"
+    )
     parser.add_argument("--voices", type=Path, help="folder of voice files, or manifest or folder of recordings")
-    parser.add_argument("--language", default="en", help="of texts that do not say theirs")
-    consent = "for voices made from recordings: who agreed, and how; kept in the audio"
-    parser.add_argument("--consent", default=Speaking.consent, help=consent)
+    parser.add_argument("--language", default="en", help="for texts without a language of their own")
+    consent = "note of who agreed to voices made from recordings, and how; kept in the audio"
+    parser.add_argument("--consent", default=SynthesisConfig.consent, help=consent)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
-    parser.add_argument("--temperature", type=float, default=Sampling.temperature, help="of the semantic codes")
+    parser.add_argument("--temperature", type=float, default=Sampling.temperature, help="of semantic codes")
     parser.add_argument(
-        "--acoustic-temperature", type=float, default=HeadSampling.temperature, help="of the acoustic ones"
+        "--acoustic-temperature", type=float, default=HeadSampling.temperature, help="of acoustic codes"
     )
-    parser.add_argument(
-        "--cfg-scale", type=float, default=HeadSampling.cfg_scale, help="guidance of the acoustic codes"
-    )
-    parser.add_argument("--batch", type=int, default=8, help="texts spoken side by side, which is what RTF is of")
+    parser.add_argument("--cfg-scale", type=float, default=HeadSampling.cfg_scale, help="guidance of acoustic codes")
+    parser.add_argument("--batch", type=int, default=8, help="texts synthesized together; RTF is that of such a batch")
     parser.add_argument(
         "--metrics", nargs="+", default=["asr", "speaker", "dnsmos"], metavar="METRIC",
-        help=f"among {' '.join(METRICS)}, as for python -m eval; asr is against the text",
+        help=f"among {' '.join(METRICS)}, as for python -m eval; asr compares with the text",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run, from which it also goes on")
-    parser.add_argument("--workers", type=int, default=0, help="processes that score; 0: this one")
-    parser.add_argument("--device", default="cpu", help="of models and codecs")
     return parser.parse_args(argv)
 
 

@@ -1,26 +1,24 @@
-"""What no speech model can be expected to surpass: recordings of the texts, and what the codec makes of these."""
+"""Upper bounds of speech models: recordings of the texts, and the same recordings through the model's codec."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 from codec.audio.io import AudioError, read_audio, write_audio
 from codec.tokenizer import Tokenizer
+from eval.digest import digest
 from eval.progress import progress
-from eval.results import file_of
-from eval.run import Lines
+from eval.store import Outputs, make_folder
 from eval.systems.base import SAMPLE_RATE
-from eval.tts.items import Item
-from eval.tts.speak import Take
-from eval.tts.voices import Reference
+from eval.tts.synthesis import SpeechOutput
+from eval.tts.voices import Request
 
 
-def recorded(wanted: Sequence[tuple[Item, Reference]]) -> tuple[list[Take], dict[str, str]]:
-    """The recordings of the items that have one, and by id why others cannot be read."""
-    takes, failures = [], {}
-    for item, reference in wanted:
+def read_recordings(requests: Sequence[Request]) -> tuple[list[SpeechOutput], dict[str, str]]:
+    """Return the recordings of the items that have one, and by id why others cannot be read."""
+    recordings, failures = [], {}
+    for item, reference in requests:
         if item.recording is None:
             continue
         try:
@@ -28,29 +26,28 @@ def recorded(wanted: Sequence[tuple[Item, Reference]]) -> tuple[list[Take], dict
         except AudioError as error:
             failures[item.id] = str(error)
             continue
-        digest = hashlib.sha256(f"{item.text} {item.language} {reference.digest}".encode())
-        digest.update(waveform.numpy().data)
-        takes.append(Take(item, reference, digest.hexdigest()[:16], item.recording, len(waveform) / SAMPLE_RATE))
-    return takes, failures
+        made_from = digest(f"{item.text} {item.language} {reference.digest}", waveform)
+        seconds = len(waveform) / SAMPLE_RATE
+        recordings.append(SpeechOutput(item, reference, made_from, item.recording, seconds))
+    return recordings, failures
 
 
-def round_trip(name: str, codec: Tokenizer, recordings: Sequence[Take], out: Path, lines: Lines) -> list[Take]:
-    """Recordings, encoded and decoded; what the folder of the run has already is taken from it.
+def round_trip(name: str, codec: Tokenizer, recordings: Sequence[SpeechOutput], outputs: Outputs) -> list[SpeechOutput]:
+    """Encode and decode recordings, unless the folder of the run has the result.
 
     Args:
-        name: as in results.
+        name: of the system in results.
         codec: of a speech model.
-        recordings: as `recorded` gives them.
-        out: folder of the run.
-        lines: what is kept there, by system and id.
+        recordings: as from `read_recordings`.
+        outputs: in the folder of the run.
     """
-    rate, takes = codec.config.sample_rate, []
-    for take in progress(recordings, desc=f"{name}: code", unit="file"):
-        path = file_of(out, "audio", name, take.item.id)
-        made_from = {"system": name, "id": take.item.id, "version": codec.fingerprint, "digest": take.digest}
-        if not path.exists() or lines.get(name, take.item.id) != made_from:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_audio(path, codec.decode(codec.encode(take.path))[0].cpu(), rate)
-            lines.add(made_from)
-        takes.append(Take(take.item, take.reference, take.digest, path, take.seconds))
-    return takes
+    decoded = []
+    for recording in progress(recordings, desc=f"{name}: code", unit="file"):
+        id, path = recording.item.id, outputs.audio(name, recording.item.id)
+        made_from = {"version": codec.fingerprint, "digest": recording.digest}
+        if outputs.find(name, id, made_from) is None:
+            waveform = codec.decode(codec.encode(recording.path))[0].cpu()
+            write_audio(make_folder(path), waveform, codec.config.sample_rate)
+            outputs.add(name, id, made_from)
+        decoded.append(replace(recording, path=path))
+    return decoded

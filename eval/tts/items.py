@@ -1,4 +1,4 @@
-"""What speech models are to say, and in whose voice."""
+"""Texts that speech models speak, and the voices for them."""
 
 from __future__ import annotations
 
@@ -19,26 +19,25 @@ class Item:
     id: str  # unique; names files of results
     text: str
     language: str  # as in "en-US"
-    voices: tuple[Path, ...]  # recordings or voice files in order of preference, of which the first usable one is taken
+    voices: tuple[Path, ...]  # recordings or voice files; the first usable one is taken
     speaker: str = ""
     recording: Path | None = None  # of the speaker saying the text
 
 
-def of_testset(
+def items_of_testset(
     utterances: Sequence[Utterance], references: Sequence[Utterance], language: str
 ) -> tuple[list[Item], dict[str, str]]:
-    """The texts of a test set, each in the voice of another recording of its own speaker.
+    """Return the texts of a test set, each with other recordings of its speaker for the voice.
 
-    Which recording is taken goes round: the next usable one after the speaker's own saying of the text. None
-    is taken that says the same.
+    They begin with the one after the recording of the text, so that all are used; those of the same text are left out.
 
     Args:
         utterances: of the test set.
         references: recordings to take voices from; may be the test set itself.
-        language: of utterances that do not say theirs.
+        language: of utterances without one.
 
     Returns:
-        The items, and by id why other utterances are none.
+        The items, and by id why other utterances are left out.
     """
     by_speaker = defaultdict(list)
     for reference in references:
@@ -58,8 +57,8 @@ def of_testset(
     return items, left_out
 
 
-def of_lines(path: Path, voices: Path, language: str) -> list[Item]:
-    """Every line of a text file in every voice.
+def items_of_lines(path: Path, voices: Path, language: str) -> list[Item]:
+    """Return every line of a text file in every voice.
 
     Args:
         path: of the text file; blank lines are skipped.
@@ -73,7 +72,7 @@ def of_lines(path: Path, voices: Path, language: str) -> list[Item]:
     lines = [line.strip() for line in read_text(path).splitlines()]
     texts = {f"line {number}": line for number, line in enumerate(lines, 1) if line}
     if not texts:
-        raise ValueError(f"{path}: no text in it; expected a line for each thing to say")
+        raise ValueError(f"{path}: no text in it; expected a text a line")
     by_name = {file.stem: file for file in sorted(voices.glob(f"*{VOICE_SUFFIX}"))} if voices.is_dir() else {}
     by_name = by_name or {u.id: Path(u.path) for u in read_testset(voices)}
     return [
@@ -84,7 +83,7 @@ def of_lines(path: Path, voices: Path, language: str) -> list[Item]:
 
 
 def _after(utterance: Utterance, recordings: list[Utterance]) -> list[Utterance]:
-    """The recordings, in turn from the one after the utterance; in their own order if it is not among them."""
+    """Rotate the recordings so that they begin after the utterance, if it is among them."""
     paths = [r.path for r in recordings]
     place = paths.index(utterance.path) + 1 if utterance.path in paths else 0
     return recordings[place:] + recordings[:place]

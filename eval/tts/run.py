@@ -1,50 +1,50 @@
-"""Speech models over texts: spoken, kept, and scored beside recordings; an interrupted run goes on where it stopped."""
+"""A run of speech models: texts are synthesized, and scored beside recordings; it goes on where it stopped."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-import numpy as np
-
-from codec.audio.io import AudioError, read_audio
+from codec.audio.io import read_audio
 from codec.checkpoint.store import fingerprint
 from codec.files import ESCAPE, atomic_file
 from codec.tts.sampling import Sampling
 from codec.tts.speech import TTS, load
 from codec.tts.text.languages import primary_tag
-from eval.metrics.base import Column, Spoken
+from eval.digest import digest
+from eval.metrics.base import SynthesisPair
 from eval.results import Recording, Results, SystemResult
-from eval.run import SCORE_KEYS, Lines, Scorable, metric_columns, score_all, usable_metrics
+from eval.score import Scorable, Scorer
+from eval.store import Outputs
 from eval.systems.base import SAMPLE_RATE
-from eval.tts.bounds import recorded, round_trip
+from eval.tts.bounds import read_recordings, round_trip
 from eval.tts.items import Item
-from eval.tts.speak import COLUMNS, Speaker, Take
-from eval.tts.voices import Reference, Voices
+from eval.tts.synthesis import COLUMNS, SpeechOutput, Synthesizer
+from eval.tts.voices import ReferenceVoice, Request, find_voices
 
-OWN_VOICE = "own_voice"  # the one that needs other speakers' voices, too
+OWN_VOICE = "own_voice"  # the metric that needs the voices of other speakers, too
 METRICS = ("asr", "speaker", OWN_VOICE, "dnsmos", "squim")  # that need no recording of the same words
 RECORDINGS = "recordings"  # stand in for a system
 ROUND_TRIP = "codec round trip"
-VOICE, SPEECH = "voice", "speech"  # stand in for a metric where there is no voice, or no speech to judge
+VOICE, SPEECH = "voice", "speech"  # stand in for a metric where there is no voice, or no speech to score
 
 
 @dataclass(frozen=True)
-class Speaking:
-    """How models are to speak.
+class SynthesisConfig:
+    """How models synthesize.
 
     Raises:
         ValueError: `batch_size` below 1, or no seed.
     """
 
-    seeds: tuple[int, ...] = (0,)  # each item is spoken with each, and its values are means over them
+    seeds: tuple[int, ...] = (0,)  # each item is synthesized with each, and its values are means over them
     batch_size: int = 8
-    sampling: Sampling = field(default_factory=Sampling)  # but for its seed
+    sampling: Sampling = field(default_factory=Sampling)  # its seed is replaced
     consent: str = "evaluation of speech models with published recordings"  # for voices made from recordings
     device: str = "cpu"
 
@@ -58,166 +58,144 @@ def evaluate(
     items: Sequence[Item],
     metrics: Sequence[str],
     out: Path,
-    speaking: Speaking = Speaking(),
+    config: SynthesisConfig = SynthesisConfig(),
     workers: int = 0,
     made: dict[str, Any] | None = None,
 ) -> Results:
-    """Have every model speak every item, score that and the recordings, and keep everything in `out`.
+    """Synthesize every item with every model, score speech and recordings, and keep everything in `out`.
 
-    What cannot be spoken or judged is listed under `failures` and tried again next time; models and metrics
-    that cannot be had are listed as not measured. Recordings and each codec's round trip stand in the results
-    before the models. `results.json`, as of `python -m eval`, and `results.jsonl`, with a line for every
-    utterance, are written after each model.
+    Items that cannot be synthesized or scored are listed under `failures` and tried again in the next run; models and
+    metrics that cannot be loaded are listed as not measured. In the results, recordings and each codec's round trip
+    precede the models. `results.json`, as of `python -m eval`, and `results.jsonl`, with a line for every utterance,
+    are written after each model.
 
     Args:
         models: names as for `codec.tts.load`.
         items: texts and voices.
         metrics: names as in `eval.metrics.registry`, of kinds in `METRICS`.
         out: folder of the run, made if need be.
-        speaking: how to speak.
-        workers: processes for the scores (see `eval.score.score_each`).
+        config: how to synthesize.
+        workers: processes that score (see `eval.score.score_each`).
         made: how the run was made, for the results.
 
     Raises:
-        ValueError: an unknown metric, or one that cannot judge speech without a recording of the same words.
+        ValueError: an unknown metric, or one that cannot score speech without a recording of the same words.
     """
     if wrong := [spec for spec in metrics if spec.partition(":")[0] not in METRICS]:
         raise ValueError(f"metric {wrong[0]}: it compares recordings of the same words; there are {' '.join(METRICS)}")
-    usable, not_measured = usable_metrics(metrics)
+    run = _Run(Scorer(metrics, out, workers), out, config)
+    recordings = [Recording(i.id, 0.0, (primary_tag(i.language),), i.speaker, i.language, i.text) for i in items]
+    results = Results(recordings, [*run.scorer.columns, *COLUMNS], [], run.scorer.not_measured, made or {})
     out.mkdir(parents=True, exist_ok=True)
-    run = _Run(out, metric_columns(usable), speaking, workers)
-    shown = [column for own in run.columns.values() for column in own.values()]
-    about = [_about(item) for item in items]
-    results = Results(about, [*shown, *COLUMNS], [], not_measured, made or {})
     for name in dict.fromkeys(models):
         run.add(name, items)
         results.systems = [*run.bounds, *run.models]
         results.save(out)
-        run.save_lines()
+        with atomic_file(out / "results.jsonl") as new:
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in run.lines)
+            new.write_text(text, encoding="utf-8", errors=ESCAPE)
     return results
 
 
 class _Run:
-    """A run so far."""
+    """Results of a run so far."""
 
-    def __init__(self, out: Path, columns: dict[str, dict[str, Column]], speaking: Speaking, workers: int) -> None:
-        self.out, self.columns, self.speaking, self.workers = out, columns, speaking, workers
-        self.spoken = Lines(out / "spoken.jsonl", ("system", "id"))
-        self.scores = Lines(out / "scores.jsonl", SCORE_KEYS)
+    def __init__(self, scorer: Scorer, out: Path, config: SynthesisConfig) -> None:
+        self.scorer, self.config, self.outputs = scorer, config, Outputs(out, "spoken.jsonl")
         self.bounds: list[SystemResult] = []
         self.models: list[SystemResult] = []
         self.lines: list[dict[str, Any]] = []  # of results.jsonl
 
     def add(self, name: str, items: Sequence[Item]) -> None:
-        """Have one more model speak."""
+        """Add a model, and its bounds."""
         try:
-            tts = load(name, self.speaking.device)
-            wanted, voiceless = _with_voices(items, Voices(tts, self.speaking.consent))
+            tts = load(name, self.config.device)
+            requests, voiceless = find_voices(tts, self.config.consent, items)
         except (ValueError, RuntimeError) as error:
             self.models.append(SystemResult(name, not_measured=str(error)))
             return
-        self._add_bounds(tts, wanted)
+        self._add_bounds(tts, requests)
         version = f"{fingerprint(tts.model.config, tts.model.state_dict())}-{tts.codec.fingerprint}"
-        each = []
-        for seed in self.speaking.seeds:
-            sampling = replace(self.speaking.sampling, seed=seed)
-            speaker = Speaker(f"{name}@{seed}", tts, version, sampling, self.out, self.spoken)
-            takes, failures = speaker.say(wanted, self.speaking.batch_size)
-            result = SystemResult(speaker.name, version, failures={i: {SPEECH: why} for i, why in failures.items()})
-            each.append(self._judge(result, takes, {"system": name, "seed": seed}))
-        merged = _mean_over_seeds(name, each)
-        merged.failures |= {i: {VOICE: why} for i, why in voiceless.items()}
+        by_seed = []
+        for seed in self.config.seeds:
+            sampling = replace(self.config.sampling, seed=seed)
+            synthesizer = Synthesizer(f"{name}@{seed}", tts, version, sampling, self.outputs)
+            speech, failures = synthesizer.synthesize(requests, self.config.batch_size)
+            result = SystemResult(synthesizer.name, version, failures=_reasons(SPEECH, failures))
+            by_seed.append(self._score(result, speech, {"system": name, "seed": seed}))
+        merged = _mean_over_seeds(name, by_seed)
+        merged.failures |= _reasons(VOICE, voiceless)
         self.models.append(merged)
 
-    def save_lines(self) -> None:
-        with atomic_file(self.out / "results.jsonl") as new:
-            new.write_text(
-                "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in self.lines),
-                encoding="utf-8",
-                errors=ESCAPE,
-            )
-
-    def _add_bounds(self, tts: TTS, wanted: list[tuple[Item, Reference]]) -> None:
-        """The recordings, and what the model's codec makes of them, unless they are there already."""
+    def _add_bounds(self, tts: TTS, requests: list[Request]) -> None:
+        """Add the recordings and their round trip through the model's codec, unless they are there."""
         name = f"{ROUND_TRIP} ({tts.codec.fingerprint})"
         known = [bound.system for bound in self.bounds]
         if name in known:
             return
-        recordings, failures = recorded(wanted)
+        recordings, failures = read_recordings(requests)
         if not recordings:
             return
-        reasons = {i: {SPEECH: why} for i, why in failures.items()}
         if RECORDINGS not in known:
-            self.bounds.append(self._judge(SystemResult(RECORDINGS, failures=dict(reasons)), recordings))
-        coded = round_trip(name, tts.codec, recordings, self.out, self.spoken)
-        self.bounds.append(self._judge(SystemResult(name, tts.codec.fingerprint, failures=reasons), coded))
+            self.bounds.append(self._score(SystemResult(RECORDINGS, failures=_reasons(SPEECH, failures)), recordings))
+        decoded = round_trip(name, tts.codec, recordings, self.outputs)
+        result = SystemResult(name, tts.codec.fingerprint, failures=_reasons(SPEECH, failures))
+        self.bounds.append(self._score(result, decoded))
 
-    def _judge(self, result: SystemResult, takes: Sequence[Take], who: dict[str, Any] | None = None) -> SystemResult:
-        """Fill in values and failures of the takes, and write them down under `who`."""
-        needs_others = any(spec.partition(":")[0] == OWN_VOICE for spec in self.columns)
-        outputs = [_scorable(take, _others(take, takes) if needs_others else []) for take in takes]
-        score_all(result, outputs, self.columns, self.scores, self.workers)
-        for take in takes:
-            for key, value in take.values().items():
-                result.values.setdefault(key, {})[take.item.id] = value
-        for take in takes:
-            item, name = take.item, take.item.id
+    def _score(
+        self, result: SystemResult, speech: Sequence[SpeechOutput], system: dict[str, Any] | None = None
+    ) -> SystemResult:
+        """Fill in values and failures, and add lines about the `system`: its name, and the seed."""
+        needs_others = any(name.partition(":")[0] == OWN_VOICE for name in self.scorer.metrics)
+        others = [_others(one, speech) if needs_others else [] for one in speech]
+        self.scorer.score(result, [_scorable(*pair) for pair in zip(speech, others, strict=True)])
+        for one in speech:
+            item, id = one.item, one.item.id
+            for key, value in one.values().items():
+                result.values.setdefault(key, {})[id] = value
             self.lines.append({
-                **(who or {"system": result.system, "seed": None}),
-                "id": name, "text": item.text, "language": item.language, "speaker": item.speaker,
-                "voice": str(take.reference.path), "seconds": take.seconds,
-                **{column: values[name] for column, values in result.values.items() if name in values},
-                "failures": result.failures.get(name, {}),
+                **(system or {"system": result.system, "seed": None}),
+                "id": id, "text": item.text, "language": item.language, "speaker": item.speaker,
+                "voice": str(one.reference.path), "seconds": one.seconds,
+                **{column: values[id] for column, values in result.values.items() if id in values},
+                "failures": result.failures.get(id, {}),
             })  # fmt: skip
         return result
 
 
-def _with_voices(items: Sequence[Item], voices: Voices) -> tuple[list[tuple[Item, Reference]], dict[str, str]]:
-    """Items with their voices, and by id why others have none."""
-    found, voiceless = [], {}
-    for item in items:
-        try:
-            found.append((item, voices.of(item)))
-        except AudioError as error:
-            voiceless[item.id] = str(error)
-    return found, voiceless
+def _reasons(kind: str, failures: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Failures as in `SystemResult`."""
+    return {id: {kind: reason} for id, reason in failures.items()}
 
 
-def _others(take: Take, takes: Sequence[Take]) -> list[Reference]:
-    """One voice of each other speaker of the language."""
-    voices: dict[str, Reference] = {}
-    for other in takes:
-        if primary_tag(other.item.language) == primary_tag(take.item.language):
+def _others(one: SpeechOutput, speech: Sequence[SpeechOutput]) -> list[ReferenceVoice]:
+    """Return one voice of each other speaker of the language."""
+    voices: dict[str, ReferenceVoice] = {}
+    for other in speech:
+        if primary_tag(other.item.language) == primary_tag(one.item.language):
             voices.setdefault(other.item.speaker or str(other.reference.path), other.reference)
-    own = take.item.speaker or str(take.reference.path)
+    own = one.item.speaker or str(one.reference.path)
     return [reference for speaker, reference in voices.items() if speaker != own]
 
 
-def _scorable(take: Take, others: list[Reference]) -> Scorable:
-    digest = take.digest
-    if others:
-        digest = hashlib.sha256(" ".join([digest, *(other.digest for other in others)]).encode()).hexdigest()[:16]
-    return Scorable(take.item.id, digest, partial(_pair, take, others))
+def _scorable(one: SpeechOutput, others: list[ReferenceVoice]) -> Scorable:
+    made_from = digest(" ".join([one.digest, *(other.digest for other in others)])) if others else one.digest
+    return Scorable(one.item.id, made_from, partial(_pair, one, others))
 
 
-def _pair(take: Take, others: list[Reference]) -> Spoken:
-    output, item = read_audio(take.path, None, SAMPLE_RATE), take.item
-    voices = tuple(other.waveform() for other in others)
-    return Spoken(take.reference.waveform(), output, SAMPLE_RATE, item.text, item.language, voices)
+def _pair(one: SpeechOutput, others: list[ReferenceVoice]) -> SynthesisPair:
+    output, voices = read_audio(one.path, None, SAMPLE_RATE), tuple(other.waveform() for other in others)
+    return SynthesisPair(one.reference.waveform(), output, SAMPLE_RATE, one.item.text, one.item.language, voices)
 
 
 def _mean_over_seeds(name: str, results: Sequence[SystemResult]) -> SystemResult:
-    """One result for a model: of each item the mean over those seeds that have a value, and all failures."""
+    """Merge results of seeds: of each item the mean over the seeds that have a value, and all failures."""
     merged = SystemResult(name, results[0].version)
     for key in dict.fromkeys(key for result in results for key in result.values):
         values = [result.values.get(key, {}) for result in results]
         ids = dict.fromkeys(i for own in values for i in own)
-        merged.values[key] = {i: float(np.mean([own[i] for own in values if i in own])) for i in ids}
+        merged.values[key] = {i: fmean(own[i] for own in values if i in own) for i in ids}
     for result in results:
         for i, reasons in result.failures.items():
             merged.failures.setdefault(i, {}).update(reasons)
     return merged
-
-
-def _about(item: Item) -> Recording:
-    return Recording(item.id, 0.0, (primary_tag(item.language),), item.speaker, item.language, item.text)

@@ -1,10 +1,9 @@
-"""Results of speech models as Markdown: means by language, differences between models, and what is missing."""
+"""Results of speech models as Markdown: means by language, differences between models, what was not measured."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 
 from eval.metrics.base import Column
@@ -13,10 +12,10 @@ from eval.stats import Difference
 from eval.tables import cell, table, title
 
 INTRODUCTION = """\
-Means with 95% bootstrap intervals over texts, of several seeds the mean for each text. WER and CER are of what a
-recogniser hears, against the text: its own mistakes count, so read them beside those of the recordings and of the
-codec's round trip, which no model can be expected to surpass. SIM is with the recording that the voice was taken from;
-"own voice" is the share that is more like that one than like any other speaker's of the language. RTF is of a batch;
+Means with 95% bootstrap intervals over texts, of several seeds the mean for each text. WER and CER compare a
+recogniser's transcript with the text; its own mistakes count, so read them beside those of the recordings and of the
+codec's round trip, the upper bounds of a model. SIM is the similarity to the recording that the voice was taken from;
+"own voice" is the share that is more similar to it than to any other speaker of the language. RTF is that of a batch;
 "cut" is the share that did not end by itself."""
 
 
@@ -26,13 +25,13 @@ def markdown(results: Results, models: Sequence[str], left_out: Mapping[str, str
     Args:
         results: of a run.
         models: which of the systems are speech models, to be compared with each other.
-        left_out: by id, why recordings of the test set were not spoken.
+        left_out: by id, why recordings of the test set were left out.
     """
     parts = [INTRODUCTION]
     groups = results.groups if len(results.groups) > 1 else {}
     for name, ids in ({"all": [r.id for r in results.recordings]} | groups).items():
-        systems = [_of(system, ids) for system in results.systems if not system.not_measured]
-        measured = [c for c in results.columns if any(c.key in system.values for system in systems)]
+        systems = [system.restrict(ids) for system in results.systems if not system.not_measured]
+        measured = [c for c in results.columns if any(system.values.get(c.key) for system in systems)]
         rows = [[s.system, str(_n(s)), *(_mean(s, c) for c in measured)] for s in systems]
         if groups:
             parts.append(f"## {name} ({len(ids)} texts)")
@@ -47,19 +46,13 @@ def markdown(results: Results, models: Sequence[str], left_out: Mapping[str, str
     return "\n\n".join(parts) + "\n"
 
 
-def _of(system: SystemResult, ids: Sequence[str]) -> SystemResult:
-    """What is known of some items only."""
-    values = {key: {i: own[i] for i in ids if i in own} for key, own in system.values.items()}
-    return replace(system, values={key: own for key, own in values.items() if own})
-
-
 def _n(system: SystemResult) -> int:
-    """How many items have any value."""
+    """Count the items with any value."""
     return len({i for values in system.values.values() for i in values})
 
 
 def _mean(system: SystemResult, column: Column) -> str:
-    """The mean, and of how many items where not all of them have a value."""
+    """The mean, with the number of items if not all of them have a value."""
     mean = system.mean(column.key)
     return cell(mean, column) + (f" (of {mean.n})" if mean and mean.n < _n(system) else "")
 
@@ -77,7 +70,7 @@ def _difference(difference: Difference | None, column: Column) -> str:
 
 
 def _missing(results: Results, left_out: Mapping[str, str]) -> list[str]:
-    """A line for each reason and how many texts it concerns."""
+    """A line for each reason, with the number of texts."""
     lines = [f"- {metric}: not measured: {reason}" for metric, reason in results.not_measured.items()]
     lines += [f"- {s.system}: not measured: {s.not_measured}" for s in results.systems if s.not_measured]
     for s in results.systems:

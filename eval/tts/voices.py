@@ -1,10 +1,10 @@
-"""The voices that a model is to speak in: each made once, from the first recording that will do."""
+"""Reference voices of a model: each made once, from the first usable recording."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from torch import Tensor
@@ -12,13 +12,14 @@ from torch import Tensor
 from codec.audio.io import AudioError, read_audio
 from codec.tts.speech import TTS
 from codec.tts.voices import Voice
+from eval.digest import digest
 from eval.systems.base import SAMPLE_RATE, resample
 from eval.tts.items import VOICE_SUFFIX, Item
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A voice, and what it sounds like."""
+class ReferenceVoice:
+    """A voice with its audio."""
 
     path: Path  # of a recording or a voice file
     voice: Voice
@@ -26,45 +27,46 @@ class Reference:
 
     @cached_property
     def digest(self) -> str:
-        """Of the codes, which are all that a model knows of a voice."""
-        return hashlib.sha256(self.voice.codes.numpy().tobytes()).hexdigest()[:16]
+        """Of the codes, the only input of a model."""
+        return digest(self.voice.codes)
 
     def waveform(self) -> Tensor:
-        """`[L]` at 24 kHz: the recording, or what the codec makes of a voice file."""
+        """`[L]` at 24 kHz: the recording, or the decoded codes of a voice file."""
         if self.path.suffix != VOICE_SUFFIX:
             return read_audio(self.path, None, SAMPLE_RATE)
         decoded = self.tts.codec.decode(self.voice.codes[None])[0].cpu()
         return resample(decoded, self.tts.sample_rate, SAMPLE_RATE)
 
 
-class Voices:
-    """Voices of one model by file.
+Request = tuple[Item, ReferenceVoice]  # a text and the voice to speak it in
+
+
+def find_voices(tts: TTS, consent: str, items: Sequence[Item]) -> tuple[list[Request], dict[str, str]]:
+    """Make the first usable voice of each item, each voice once.
 
     Args:
         tts: the model.
-        consent: the note that goes into voices made from recordings; voice files have their own.
+        consent: note for voices made from recordings; voice files have their own.
+        items: to be spoken.
+
+    Returns:
+        The items with their voices, and by id why others have none.
     """
 
-    def __init__(self, tts: TTS, consent: str) -> None:
-        self.tts, self.consent = tts, consent
-        self._made: dict[Path, Reference | AudioError] = {}
-
-    def of(self, item: Item) -> Reference:
-        """The first usable voice of the item.
-
-        Raises:
-            AudioError: none is; the message says why the last one is not.
-        """
-        for path in item.voices:
-            if path not in self._made:
-                self._made[path] = self._make(path)
-            if isinstance(found := self._made[path], Reference):
-                return found
-        raise AudioError(f"none of {len(item.voices)} recordings is usable as a voice; the last: {found}")
-
-    def _make(self, path: Path) -> Reference | AudioError:
+    @cache
+    def make(path: Path) -> ReferenceVoice | AudioError:
         try:
-            voice = Voice.load(path) if path.suffix == VOICE_SUFFIX else self.tts.voice(path, self.consent)
+            voice = Voice.load(path) if path.suffix == VOICE_SUFFIX else tts.voice(path, consent)
         except AudioError as error:
             return error
-        return Reference(path, voice, self.tts)
+        return ReferenceVoice(path, voice, tts)
+
+    found, voiceless = [], {}
+    for item in items:
+        voice = next((v for v in map(make, item.voices) if isinstance(v, ReferenceVoice)), None)
+        if voice:
+            found.append((item, voice))
+        else:
+            last = make(item.voices[-1])
+            voiceless[item.id] = f"none of {len(item.voices)} recordings is usable as a voice; the last: {last}"
+    return found, voiceless

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from eval.metrics.base import Column
-from eval.results import Recording, Results, SystemResult, file_of
+from eval.results import Recording, Results, SystemResult
 from eval.stats import bootstrap
+from eval.store import file_of
 from eval.tables import markdown, write
 
 
@@ -37,8 +38,8 @@ def test_means_over_all_and_over_groups(results):
     ours, theirs, absent = results.systems
     assert results.groups == {"old": ["a", "b/c"], "new": ["b/c"]}
     assert ours.mean("m") == bootstrap([1.0, 2.0])
-    assert ours.mean("m", results.groups["new"]).mean == 2.0
-    assert absent.mean("m") is theirs.mean("m", ["b/c"]) is None
+    assert ours.restrict(results.groups["new"]).mean("m").mean == 2.0
+    assert absent.mean("m") is theirs.restrict(["b/c"]).mean("m") is None
     assert ours.minus(theirs, "m").mean == 1.0
     assert ours.minus(absent, "m") is None
 

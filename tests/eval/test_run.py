@@ -8,13 +8,16 @@ import soundfile
 import soxr
 import torch
 
-import eval.run
+import eval.coding
+import eval.score
+from codec.extras import MissingDependencyError
 from eval import tables
 from eval.metrics import registry
 from eval.metrics.asr import asr_metric
-from eval.metrics.base import Column, Metric, MissingBackendError
-from eval.results import CODING, REFERENCE, Results, file_of
+from eval.metrics.base import Column, Metric
+from eval.results import CODING, Results
 from eval.run import evaluate
+from eval.store import REFERENCE, file_of
 from eval.systems.base import Coded
 from eval.testsets import Utterance
 
@@ -85,9 +88,9 @@ def test_what_is_known_is_not_measured_again(recordings, tmp_path, monkeypatch):
         with (tmp_path / f"out/{name}.jsonl").open("a") as file:
             file.write('\n{"system": "ga')
     scored = []
-    score_each = eval.run.score_each
+    score_each = eval.score.score_each
     monkeypatch.setattr(
-        eval.run, "score_each",
+        eval.score, "score_each",
         lambda jobs, workers: score_each((scored.append((j.name, j.metrics)) or j for j in jobs), workers),
     )  # fmt: skip
     system = InTime()
@@ -128,7 +131,7 @@ def test_failures_are_listed_and_tried_again(recordings, tmp_path, workers):
 
 def test_what_is_missing_is_said(recordings, tmp_path, monkeypatch):
     def needs_weights(option):
-        raise MissingBackendError("put weights there")
+        raise MissingDependencyError("put weights there")
 
     monkeypatch.setitem(registry.METRICS, "heavy", needs_weights)
     monkeypatch.setenv("PATH", "/nowhere")
@@ -162,7 +165,7 @@ class Hears:
 
 @pytest.fixture
 def recognisers(monkeypatch):
-    monkeypatch.setitem(registry.METRICS, "asr", lambda option: asr_metric(f"asr:{option}", Hears(float(option or 0))))
+    monkeypatch.setitem(registry.METRICS, "asr", lambda option: asr_metric(Hears(float(option or 0))))
     registry.make_metric.cache_clear()
     yield "asr", "asr:0.1"
     registry.make_metric.cache_clear()
@@ -186,8 +189,8 @@ def test_metrics_with_the_same_columns_have_their_own(recordings, tmp_path, reco
 
 def test_recordings_are_copied_once_and_when_they_changed(recordings, tmp_path, monkeypatch):
     written = []
-    keep = eval.run._keep_audio
-    monkeypatch.setattr(eval.run, "_keep_audio", lambda path, x: written.append(path.stem) or keep(path, x))
+    keep = eval.coding.write_flac
+    monkeypatch.setattr(eval.coding, "write_flac", lambda path, x: written.append(path.stem) or keep(path, x))
 
     def copied():
         written.clear()
@@ -261,7 +264,7 @@ def test_changed_outputs_are_scored_again(recordings, tmp_path, outputs):
 
 def test_a_new_version_of_a_metric_scores_again(recordings, tmp_path, monkeypatch):
     for version, value in (("1", 1.0), ("2", 2.0)):
-        metric = Metric("new", (Column("new", "new", True),), lambda pair, v=value: [v], version)
+        metric = Metric((Column("new", "new", True),), lambda pair, v=value: [v], version)
         monkeypatch.setitem(registry.METRICS, "new", lambda option, m=metric: m)
         registry.make_metric.cache_clear()
         (system,) = evaluate([InTime()], recordings, ["new"], tmp_path / "out").systems

@@ -36,7 +36,7 @@ def test_what_cannot_be_judged_is_named_and_the_rest_is_judged(jobs, speech, noi
     assert all(error.startswith("output: silent") for error in errors.values())
     columns = columns_of(scored)
     assert columns["pesq_wb"] == {"same": pesq_wb(speech, speech), "noisy": pesq_wb(speech, noisy)}
-    assert columns["estoi"]["noisy"] == estoi(speech, noisy)
+    assert columns["estoi"]["noisy"] == pytest.approx(estoi(speech, noisy))  # memory is aligned differently
     assert columns["mel"].keys() == {"same", "silent", "noisy"}
 
 
@@ -57,14 +57,14 @@ def test_jobs_are_taken_one_by_one(jobs):
 
 def test_a_metric_of_several_columns(speech, monkeypatch):
     columns = (Column("low", "low", False), Column("high", "high", True))
-    metric = Metric("range", columns, lambda pair: (pair.output.min(), pair.output.max()))
+    metric = Metric(columns, lambda pair: (pair.output.min(), pair.output.max()))
     monkeypatch.setitem(registry.METRICS, "range", lambda option: metric)
     (scored,) = score_each([Job("a", Pair(speech, speech), ("range",))])
     assert scored.values == {"range": {"low": float(speech.min()), "high": float(speech.max())}}
 
 
 def test_what_is_not_a_number_is_no_score(speech, monkeypatch):
-    metric = Metric("odd", (Column("odd", "odd", False),), lambda pair: [np.inf])
+    metric = Metric((Column("odd", "odd", False),), lambda pair: [np.inf])
     monkeypatch.setitem(registry.METRICS, "odd", lambda option: metric)
     (scored,) = score_each([Job("a", Pair(speech, speech), ("odd",))])
     assert (scored.values, scored.errors) == ({}, {"odd": "odd: came out as [inf]"})

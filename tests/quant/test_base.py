@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from codec.quant import AnyQuantizerConfig
+from codec.quant.base import NO_CODE
 from codec.quant.split import SplitConfig
 
 KINDS = [kind() for kind in get_args(AnyQuantizerConfig)]
@@ -41,7 +42,10 @@ def test_any_prefix_decodes_and_use_is_what_encoding_says(config):
     torch.testing.assert_close(q.z, quantizer.decode(codes), atol=1e-5, rtol=1e-5)
     for n_q in range(1, len(config.codebook_sizes)):
         kept = quantizer.quantize(z, torch.full((2,), n_q), None).z
-        torch.testing.assert_close(kept, quantizer.decode(codes[:, :n_q]), atol=1e-5, rtol=1e-5)
+        prefix = quantizer.decode(codes[:, :n_q])
+        torch.testing.assert_close(kept, prefix, atol=1e-5, rtol=1e-5)
+        unused = codes.index_fill(1, torch.arange(n_q, codes.shape[1]), NO_CODE)
+        assert torch.equal(quantizer.decode(unused), prefix)
 
 
 def test_fields_of_one_name_mean_the_same():

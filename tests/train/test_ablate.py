@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +20,9 @@ from train.ablate.cost import Cost, cost
 from train.ablate.figure import study_figure
 from train.ablate.outcome import Point, markdown, outcome
 from train.ablate.study import CONF, ROOT, Run, Study, plan, read_study
+from train.data.audio.made import MadeDataConfig
+from train.settings.config import TrainerConfig
+from train.settings.run import CodecRun
 
 CLIPS = ROOT / "tests/data"
 COARSE = "model.quantizer.acoustic.levels=5"
@@ -46,7 +49,7 @@ reference: plain
 
 
 def arguments(folder, *more):
-    return [str(folder / "study.yaml"), str(folder / "out"), "--test", str(CLIPS), "--jobs", "2", *more]
+    return [str(folder / "study.yaml"), "--out", str(folder / "out"), "--test", str(CLIPS), "--jobs", "2", *more]
 
 
 def log_of(run):
@@ -123,7 +126,7 @@ def test_the_resolved_study_is_a_study(finished):
     (first, *_), (again, *_) = (
         plan(read_study(str(path)), folder / "out") for path in (folder / "study.yaml", folder / "out/study.yaml")
     )
-    assert first.settings == again.settings
+    assert first.config == again.config
 
 
 def test_complete_trainings_are_not_repeated(finished, monkeypatch):
@@ -156,7 +159,7 @@ def test_one_runner_at_a_time(finished, capsys):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (COARSE, "model.quantizer.nothing=5", "variant coarse: model.quantizer: unknown settings ['nothing']"),
+        (COARSE, "model.quantizer.nothing=5", "variant coarse: model.quantizer.nothing: no such setting"),
         (COARSE, "model.quantizer.kind=vq", "model.quantizer.kind = 'vq': expected one of split, fsq, residual_vq"),
         (COARSE, "model.nothing=5", "variant coarse: model.nothing: no such setting"),
         (
@@ -188,7 +191,7 @@ def test_mistakes_are_found_before_anything_trains(tmp_path, capsys, old, new, m
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("place", "message"), [(0, "one of acoustic, "), (3, "nowhere")])
+@pytest.mark.parametrize(("place", "message"), [(0, "one of acoustic, "), (4, "nowhere")])
 def test_unknown_studies_and_test_sets(tmp_path, capsys, place, message):
     (tmp_path / "study.yaml").write_text(STUDY)
     args = arguments(tmp_path)
@@ -203,9 +206,9 @@ def test_shipped_studies_compose(tmp_path, name):
     study = read_study(name)
     study.base.append(f"data.train={CLIPS}")
     runs = plan(study, tmp_path)
-    rates = [run.config.bitrate() for run in runs]
+    rates = [run.config.model.bitrate() for run in runs]
     assert max(rates) < 1.011 * min(rates)
-    assert len({run.settings["data"]["batch_size"] for run in runs}) == 1 or runs[0].settings["trainer"]["minutes"]
+    assert len({run.config.data.batch_size for run in runs}) == 1 or runs[0].config.trainer.minutes
 
 
 COST = Cost(1, 1.0, 12.5, 2.1, 10, 0.1, 1.0)
@@ -272,17 +275,17 @@ def test_a_reference_that_failed_leaves_the_others():
     assert "- plain/0: no" in markdown(found)
 
 
+def settings(model):
+    data = MadeDataConfig("unused", batch_size=6, crop_s=3.0)
+    return CodecRun(run_dir="", model=model, data=data, trainer=TrainerConfig(accumulate=2))
+
+
 def test_codebooks_are_measured_of_one_training(tmp_path, tokenizer):
     """As `outcome` gets it: systems by variant, seed and number of codebooks."""
     for seed in (0, 1):
         tokenizer.save(tmp_path / f"a/{seed}/last")
         (tmp_path / f"a/{seed}/metrics.jsonl").write_text('{"step": 10, "time/step": 6.0}\n')
-    settings = {
-        "data": {"batch_size": 6, "crop_s": 3.0},
-        "trainer": {"accumulate": 2},
-        "model": {"init": "random", **asdict(tokenizer.config)},
-    }
-    runs = [Run("a", seed, tmp_path / f"a/{seed}", (), settings) for seed in (0, 1)]
+    runs = [Run("a", seed, tmp_path / f"a/{seed}", (), settings(tokenizer.config)) for seed in (0, 1)]
     study = Study([], {"a": [], "b": []}, [0, 1], ["stft"], n_q=[1, 9])
     found = measure(study, runs, read_testset(CLIPS), tmp_path / "out", 1, {})
     one, nine = found.rows
@@ -294,7 +297,6 @@ def test_codebooks_are_measured_of_one_training(tmp_path, tokenizer):
 
 def test_operations_are_those_of_the_matrix_products(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 10, "time/step": 6.0}\n')
-    settings = {"data": {"batch_size": 6, "crop_s": 3.0}, "trainer": {"accumulate": 2}}
-    spent = cost(preset("small"), [Run("a", 0, tmp_path, (), settings)])
+    spent = cost(preset("small"), [Run("a", 0, tmp_path, (), settings(preset("small")))])
     assert 1.90e9 < spent.flops < 1.95e9  # without attention scores: 1.90
     assert (spent.steps, spent.audio_h, spent.minutes) == pytest.approx((10, 0.1, 1.0))

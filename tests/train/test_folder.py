@@ -1,71 +1,75 @@
 """The folder of a run: a name for each variant, one training at a time, the same settings at every start."""
 
-import copy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from codec.checkpoint.store import CheckpointError
 from train.folder import check_same, default_name, lock, record
+from train.settings.compose import compose_run
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {
-    "task": "codec",
-    "seed": 0,
-    "resume": "auto",
-    "run_dir": "runs/a",
-    "model": {"init": "transform", "windows": [32, 16], "layer_scale_init": 5e-4},
-    "data": {"train": "a.jsonl", "num_workers": 2},
-    "optim": {"lr": 1e-3, "lr_scale": {}},
-    "trainer": {"steps": 10, "minutes": 0.0, "validate_every": 5, "device": "auto", "accumulate": 1},
-    "logger": {"wandb": "disabled"},
-}
+SETTINGS = ["experiment=codec_small", "data.train=a.jsonl", "run_dir=runs/a", "optim.lr=1e-3"]
 
 
 def changed(name, value):
-    settings = copy.deepcopy(SETTINGS)
-    *groups, last = name.split(".")
-    place = settings
-    for group in groups:
-        place = place[group]
-    place[last] = value
-    return settings
+    return compose_run([*SETTINGS, f"{name}={value}"])
 
 
 @pytest.fixture
 def run(tmp_path):
-    record(tmp_path, SETTINGS, "float32")
+    record(tmp_path, compose_run(SETTINGS), precision="float32")
     (tmp_path / "checkpoints/step_00000001").mkdir(parents=True)
     return tmp_path
 
 
 def test_the_same_settings_go_on(run):
-    check_same(run, SETTINGS)
+    check_same(run, compose_run(SETTINGS))
 
 
 @pytest.mark.parametrize(
     ("name", "before", "now"),
     [
         ("model.init", "transform", "random"),
-        ("model.windows", "[32, 16]", [32, 8]),
+        ("model.windows", "[16, 8, 4, 2]", "[16, 8, 4, 4]"),
+        ("model.quantizer.dropout", "0.25", "0.5"),
         ("data.train", "a.jsonl", "b.jsonl"),
-        ("optim.lr", "0.001", 5e-4),
-        ("optim.lr_scale.codec", "unset", 2.0),
-        ("seed", "0", 1),
-        ("task", "codec", "tts"),
-        ("trainer.accumulate", "1", 2),
+        ("optim.lr", "0.001", "0.0005"),
+        ("optim.lr_scale.codec", "unset", "2.0"),
+        ("seed", "0", "1"),
+        ("trainer.accumulate", "1", "2"),
     ],
 )
 def test_other_settings_are_refused_by_name(run, name, before, now):
     with pytest.raises(ValueError, match="other settings") as error:
-        check_same(run, changed(name, now))
+        check_same(run, changed(("+" if before == "unset" else "") + name, now))
     assert f"{name} = {before}, now {now}" in str(error.value)
     assert "another run_dir" in str(error.value)
     assert "resume=force" in str(error.value)
     assert str(error.value).count(", now ") == 1
-    check_same(run, changed(name, now) | {"resume": "force"})
+    check_same(run, compose_run([*SETTINGS, "seed=1", "resume=force"]))
+
+
+def test_a_run_from_before_a_setting_was_there_goes_on(run):
+    """In the form that all versions have recorded: Hydra's groups."""
+    recorded = OmegaConf.load(run / "config.yaml")
+    assert recorded.model.init == "transform"
+    assert recorded.model.windows == [16, 8, 4, 2]
+    del recorded.optim.ema_decay, recorded.data.made_share, recorded.model.init_encoder, recorded.trainer.freeze
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(recorded))
+    check_same(run, changed("optim.ema_decay", 0.0))
+    with pytest.raises(ValueError, match=r"optim\.ema_decay = 0\.0, now 0\.99"):
+        check_same(run, compose_run(SETTINGS))
+
+
+def test_a_setting_that_is_no_more_is_named(run):
+    recorded = OmegaConf.load(run / "config.yaml")
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.merge(recorded, {"optim": {"momentum": 0.9}})))
+    with pytest.raises(ValueError, match=r"config\.yaml: optim\.momentum: no such setting; .*another version"):
+        check_same(run, compose_run(SETTINGS))
 
 
 @pytest.mark.parametrize(
@@ -86,8 +90,8 @@ def test_what_may_differ_goes_on(run, name, value):
 
 
 def test_a_start_that_trained_nothing_binds_nothing(tmp_path):
-    check_same(tmp_path, SETTINGS)
-    record(tmp_path, SETTINGS, "float32")
+    check_same(tmp_path, compose_run(SETTINGS))
+    record(tmp_path, compose_run(SETTINGS), precision="float32")
     check_same(tmp_path, changed("data.train", "b.jsonl"))
 
 

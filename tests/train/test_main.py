@@ -77,6 +77,7 @@ def test_tiny_learns_and_leaves_everything_behind(tmp_path):
     for name in ("config.yaml", "starts.jsonl", "samples", "wandb", "last/config.json"):
         assert (tmp_path / name).exists(), name
     assert {p.suffix for p in (tmp_path / "samples").iterdir()} == {".wav", ".png"}
+    assert json.loads((tmp_path / "starts.jsonl").read_text())["data"].endswith(" h")
     tokenizer = codec.load(tmp_path / "last")
     assert tokenizer.decode(tokenizer.encode(ROOT / "tests/data/kathleen.flac"))[0].isfinite().all()
 

@@ -19,7 +19,7 @@ def make_run(folder, tokenizer):
     (folder / "starts.jsonl").write_text(
         json.dumps(
             {
-                "command": ["x", "experiment=codec_small", "data.train=/home/me/train.jsonl"],
+                "command": ["x", "experiment=codec_small", "data.train={a:{path:/home/me/train.jsonl,weight:2}}"],
                 "commit": "abc",
                 "precision": "bfloat16",
             }
@@ -40,7 +40,7 @@ def test_card_and_weights(tmp_path, tokenizer):
         "5 steps",
         "seed 7",
         "from a training in bfloat16",
-        "codec_small data.train=train.jsonl",
+        "codec_small data.train={a:{path:train.jsonl,weight:2}}",
         "`abc`",
     ):
         assert words in card, words

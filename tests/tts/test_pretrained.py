@@ -18,7 +18,8 @@ from codec.tts.pretrained import HF, INDEX, TOKENIZER, adjacent_pairs, read_back
 from codec.tts.text.tokenizer import SPECIAL_TOKENS
 from train.data.tokens.sequences import SpeechDataConfig
 from train.data.tokens.shards import TokenUtterance, write_index, write_shard
-from train.tasks.tts import TTSLossConfig, TTSTask
+from train.losses.config import TTSLossConfig
+from train.tasks.tts import TTSTask
 
 transformers = pytest.importorskip("transformers")
 VOCAB = 300

@@ -9,6 +9,7 @@ import torch
 
 import codec.tts
 from codec.checkpoint.store import CheckpointError
+from codec.extras import MissingDependencyError
 from codec.tokenizer import load as load_codec
 from codec.tts.checkpoint import resolve_tts, save_tts
 from codec.tts.config import DESIGNS, TTSConfig
@@ -178,10 +179,10 @@ def test_a_missing_phonemizer_is_told_at_once(make_tts, voice, monkeypatch):
     monkeypatch.setattr(tts.model.config, "phonemes", True)
 
     def absent(language):
-        raise ImportError("pip install phonemizer")
+        raise MissingDependencyError("pip install phonemizer")
 
     monkeypatch.setattr("codec.tts.speech.check_phonemes", absent)
-    with pytest.raises(ImportError, match="pip install phonemizer"):
+    with pytest.raises(MissingDependencyError, match="pip install phonemizer"):
         tts.stream("Hello.", voice)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,7 @@ def test_voice_of_a_recording(tokenizer, recording):
     p = voice.provenance
     assert (p.source, p.consent, p.codec) == ("kathleen.wav", CONSENT, tokenizer.fingerprint)
     assert p.sha256 == hashlib.sha256(recording.read_bytes()).hexdigest()
-    assert datetime.now(timezone.utc) - datetime.fromisoformat(p.created) < timedelta(minutes=5)
+    assert datetime.now(UTC) - datetime.fromisoformat(p.created) < timedelta(minutes=5)
     assert 4 < p.seconds <= soundfile.info(recording).duration
     assert voice.codes.shape == (9, -(-round(p.seconds * RATE) // 1920))
     voice.check(tokenizer.config.codebook_sizes, tokenizer.fingerprint)

@@ -1,6 +1,6 @@
-"""`python -m train.ablate STUDY OUT --test MANIFEST [overrides]`: train every variant, measure all, say which is best.
+"""`python -m train.ablate STUDY --out OUT --test MANIFEST [overrides]`: train variants, measure all, name the best.
 
-    python -m train.ablate acoustic runs/acoustic --test test.jsonl --jobs 2 data.train=train.jsonl
+    python -m train.ablate acoustic --out runs/acoustic --test test.jsonl --jobs 2 data.train=train.jsonl
 
 OUT gets `study.yaml` (with the overrides, itself a study that can be run), a folder VARIANT/SEED for every training,
 `eval/` with all outputs and scores, `table.md`, `results.json`, and `figure.png`, `.svg` and `.pdf`. The same command
@@ -21,13 +21,13 @@ from omegaconf import OmegaConf
 
 from codec.files import atomic_file
 from codec.tokenizer import load
-from eval.metrics.base import MissingBackendError
+from eval.command import command, tells_mistakes
 from eval.metrics.registry import make_metric
 from eval.pictures import save_figure
 from eval.provenance import environment
 from eval.results import SystemResult
 from eval.run import evaluate
-from eval.systems.registry import CodecSystem
+from eval.systems.ours import CodecSystem
 from eval.testsets import Utterance, read_testset
 from train.ablate.cost import cost
 from train.ablate.figure import study_figure
@@ -36,6 +36,7 @@ from train.ablate.study import Run, Study, plan, read_study
 from train.ablate.training import lock, train_all
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a study; 1 if a training or recording failed or it was stopped, 2 if the study cannot be begun."""
     args = _arguments(argv)
@@ -60,9 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 1
-    except (ValueError, OSError, MissingBackendError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     print(markdown(found), end="")
     return int(bool(found.failures))
 
@@ -86,7 +84,7 @@ def measure(
         ours = [run for run in runs if run.variant == variant]
         for n in numbers:
             results[Point(variant, n)] = {run.seed: by_name[_name(run, n)] for run in ours}
-            costs[Point(variant, n)] = cost(ours[0].config, ours, n)
+            costs[Point(variant, n)] = cost(ours[0].config.model, ours, n)
     unmeasured = {
         name: f"{len(result.failures)} recordings could not be measured; see {out / 'eval' / 'results.json'}"
         for name, result in by_name.items()
@@ -101,11 +99,8 @@ def _name(run: Run, n_q: int | None) -> str:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m train.ablate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command("train.ablate", __doc__, out="folder for everything")
     parser.add_argument("study", help="name of conf/ablation/NAME.yaml, or a file like these")
-    parser.add_argument("out", type=Path, help="folder for everything")
     parser.add_argument("overrides", nargs="*", help="settings of all variants, such as data.train=train.jsonl")
     parser.add_argument("--test", type=Path, required=True, help="manifest or folder of recordings to measure on")
     parser.add_argument("--ids", type=Path, help="file with an id a line: measure only these")

@@ -55,7 +55,7 @@ def _training(run: Run) -> tuple[float, float, float]:
     """Steps, hours of audio, and minutes of one run, over all its starts."""
     lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
     steps = lines[-1]["step"]
-    data, trainer = run.settings["data"], run.settings["trainer"]
-    audio_s = steps * trainer["accumulate"] * data["batch_size"] * data["crop_s"]
+    data = run.config.data
+    audio_s = steps * run.config.trainer.accumulate * data.batch_size * data.crop_s
     step_s = [line["time/step"] for line in lines if "time/step" in line]
     return steps, audio_s / 3600, steps * mean(step_s or [0.0]) / 60

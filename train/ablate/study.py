@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from codec.config import CodecConfig
-from codec.settings import read
-from train.__main__ import common, plain  # which also registers the settings that overrides change
+from codec.settings import coerce, read, require
 from train.checkpoint import CHECKPOINTS, checkpoints, read_progress
-from train.data.audio.crops import DataConfig
 from train.data.manifest import read_manifest
-from train.folder import CONFIG
+from train.data.sources import paths
+from train.folder import CONFIG, differences
 from train.loop import LAST
-from train.losses.config import CodecLossConfig
-from train.settings.config import TrainerConfig, from_mapping
-from train.settings.suggest import CONF, advice
+from train.settings.compose import compose_run
+from train.settings.run import CodecRun
+from train.settings.suggest import CONF
 
 ROOT = CONF.parent
-GROUPS = {"data": DataConfig, "loss": CodecLossConfig}  # of the codec's task
 BUDGET = ("steps", "minutes")  # of the trainer
+FREE = ("run_dir", "resume", "logger")  # what may differ from a run that is there
 FIXED = ("trainer.validate_every=0", "logger.progress=false")  # the study measures, once all is trained
 NAME = re.compile(r"[\w.+-]*\w[\w.+-]*")
 
@@ -47,22 +43,19 @@ class Study:
     n_q: list[int] = field(default_factory=list)  # codebooks to measure every variant with; all of its own if none
 
     def __post_init__(self) -> None:
-        for name, kind in (("base", str), ("seeds", int), ("metrics", str), ("n_q", int)):
-            _check_list(name, getattr(self, name), kind)
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds = {self.seeds}: expected one or more, each 0 or more and once")
-        if not self.metrics:
-            raise ValueError("metrics = []: expected one or more")
-        if not isinstance(self.variants, dict) or len(self.variants) < 2:
-            raise ValueError(f"variants = {self.variants}: expected two or more, each a name and its overrides")
-        for name, overrides in self.variants.items():
-            if not isinstance(name, str) or not NAME.fullmatch(name):
-                raise ValueError(f"variants: {name!r}; expected a name of letters, digits and _ . + - to call a folder")
-            _check_list(f"variants.{name}", overrides, str)
-        if self.reference not in ("", *self.variants):
-            raise ValueError(f"reference = {self.reference!r}: expected one of {', '.join(self.variants)}")
-        if len(set(self.n_q)) < len(self.n_q) or min(self.n_q, default=1) < 1:
-            raise ValueError(f"n_q = {self.n_q}: expected numbers of codebooks, each 1 or more and once")
+        coerce(self)
+        good = len(set(self.seeds)) == len(self.seeds) > 0 <= min(self.seeds, default=0)
+        require(good, "seeds", self.seeds, "one or more, each 0 or more and once")
+        require(len(self.metrics) > 0, "metrics", self.metrics, "one or more")
+        require(len(self.variants) > 1, "variants", self.variants, "two or more, each a name and its overrides")
+        for name in self.variants:
+            require(
+                bool(NAME.fullmatch(name)), "variants", name, "names of letters, digits and _ . + - to call folders"
+            )
+        known = self.reference in ("", *self.variants)
+        require(known, "reference", self.reference, f"one of {', '.join(self.variants)}")
+        good = len(set(self.n_q)) == len(self.n_q) and min(self.n_q, default=1) >= 1
+        require(good, "n_q", self.n_q, "numbers of codebooks, each 1 or more and once")
 
 
 @dataclass(frozen=True)
@@ -73,15 +66,11 @@ class Run:
     seed: int
     folder: Path
     overrides: tuple[str, ...]  # of `python -m train`
-    settings: dict[str, Any]  # what they compose to
+    config: CodecRun  # what they compose to
 
     @property
     def name(self) -> str:
         return f"{self.variant}/{self.seed}"
-
-    @property
-    def config(self) -> CodecConfig:
-        return _config(self.settings)
 
     @property
     def is_complete(self) -> bool:
@@ -89,8 +78,7 @@ class Run:
         if not found:
             return False
         progress = read_progress(found[-1])
-        trainer = from_mapping(TrainerConfig, self.settings["trainer"], "trainer")
-        return trainer.passed(progress.step, progress.seconds) >= 1
+        return self.config.trainer.passed(progress.step, progress.seconds) >= 1
 
     @property
     def weights(self) -> Path:
@@ -114,9 +102,10 @@ def read_study(name: str) -> Study:
         content = OmegaConf.to_container(OmegaConf.load(path))
     except (OSError, ValueError, OmegaConfBaseException) as error:
         raise ValueError(f"{path}: no YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected base, variants, seeds and metrics")
-    return from_mapping(Study, {str(key): value for key, value in content.items()}, str(path))
+    try:
+        return read(Study, content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def plan(study: Study, out: Path) -> list[Run]:
@@ -126,60 +115,41 @@ def plan(study: Study, out: Path) -> list[Run]:
         ValueError: a variant's overrides or settings are not valid, its data are not there, its budget is not
             that of the others, or `out` holds a run with other settings; the message names the variant.
     """
-    settings = {}
+    configs: dict[str, CodecRun] = {}
     for variant, overrides in study.variants.items():
         try:
-            settings[variant] = _compose([*study.base, *overrides, *FIXED])
+            config = compose_run([*study.base, *overrides, *FIXED])
+            if not isinstance(config, CodecRun):
+                raise ValueError(f"task = {config.task!r}: studies compare codecs; leave it at codec")
+            configs[variant] = config
         except ValueError as error:
             raise ValueError(f"variant {variant}: {error}") from error
-    _check_budget(settings)
-    _check_codebooks(study, settings)
-    for source in {s["data"][key] for s in settings.values() for key in ("train", "valid")} - {None}:
+    _check_budget(configs)
+    _check_codebooks(study, configs)
+    for source in {p for c in configs.values() for p in (*paths(c.data.train), c.data.valid) if p}:
         read_manifest(source)
-    runs = [_make_run(study, variant, seed, out, settings[variant]) for seed in study.seeds for variant in settings]
+    runs = [_make_run(study, variant, seed, out, configs[variant]) for seed in study.seeds for variant in configs]
     for run in runs:
         _check_unchanged(run)
     return runs
 
 
-def _make_run(study: Study, variant: str, seed: int, out: Path, settings: dict[str, Any]) -> Run:
+def _make_run(study: Study, variant: str, seed: int, out: Path, config: CodecRun) -> Run:
     folder = (out / variant / str(seed)).absolute()
     quoted = str(folder).replace('"', r"\"")  # for Hydra, to which a folder may look like a list
     overrides = (*study.base, *study.variants[variant], *FIXED, f"seed={seed}", f'run_dir="{quoted}"')
-    return Run(variant, seed, folder, overrides, {**settings, "seed": seed, "run_dir": str(folder)})
+    return Run(variant, seed, folder, overrides, replace(config, seed=seed, run_dir=str(folder)))
 
 
-def _compose(overrides: list[str]) -> dict[str, Any]:
-    """The settings that `python -m train` would make of these overrides, checked as it would.
-
-    Raises:
-        ValueError: they do not compose, or not to valid settings.
-    """
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            settings = plain(compose("train", [*overrides, "run_dir=''"]), overrides)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(" ".join(advice(error, overrides).split())) from error
-    common(settings)
-    for group, cls in GROUPS.items():
-        from_mapping(cls, settings[group], group)
-    _config(settings)
-    return settings
-
-
-def _config(settings: dict[str, Any]) -> CodecConfig:
-    return read(CodecConfig, {name: value for name, value in settings["model"].items() if name != "init"}, "model")
-
-
-def _check_codebooks(study: Study, settings: dict[str, dict[str, Any]]) -> None:
-    for variant, own in settings.items():
-        n = _config(own).num_codebooks
+def _check_codebooks(study: Study, configs: Mapping[str, CodecRun]) -> None:
+    for variant, config in configs.items():
+        n = config.model.num_codebooks
         if max(study.n_q, default=0) > n:
             raise ValueError(f"n_q = {study.n_q}: variant {variant} has 1 to {n} codebooks")
 
 
-def _check_budget(settings: dict[str, dict[str, Any]]) -> None:
-    budgets = {variant: [s["trainer"][name] for name in BUDGET] for variant, s in settings.items()}
+def _check_budget(configs: Mapping[str, CodecRun]) -> None:
+    budgets = {variant: [getattr(config.trainer, name) for name in BUDGET] for variant, config in configs.items()}
     (first, expected), *others = budgets.items()
     for variant, budget in others:
         for name, theirs, ours in zip(BUDGET, expected, budget, strict=True):
@@ -191,18 +161,5 @@ def _check_budget(settings: dict[str, dict[str, Any]]) -> None:
 
 
 def _check_unchanged(run: Run) -> None:
-    path = run.folder / CONFIG
-    if not path.exists():
-        return
-    before: Any = OmegaConf.to_container(OmegaConf.load(path))
-    for group in run.settings.keys() - {"run_dir", "resume", "logger"}:
-        if before.get(group) != run.settings[group]:
-            raise ValueError(
-                f"{path}: {group} = {before.get(group)}, and {run.settings[group]} now; "
-                f"delete {run.folder} or choose another OUT"
-            )
-
-
-def _check_list(name: str, value: object, kind: type) -> None:
-    if not isinstance(value, list) or any(type(item) is not kind for item in value):
-        raise ValueError(f"{name} = {value!r}: expected a list of {kind.__name__}")
+    if differing := differences(run.folder, run.config, FREE):
+        raise ValueError(f"{run.folder / CONFIG}: {'; '.join(differing)}; delete {run.folder} or choose another OUT")

@@ -7,10 +7,10 @@ import re
 import signal
 import warnings
 import weakref
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,19 +19,12 @@ from torch.utils.data import DataLoader
 
 from train.data.manifest import read_manifest
 from train.data.media import open_recording
+from train.data.sources import Endless
 
 B = TypeVar("B", covariant=True)
 _PREFETCH = 4  # batches per worker
 _GRACE_S = 120
 _DEATH = re.compile("exited unexpectedly|killed by signal")  # in the words of torch
-
-
-class Endless(Protocol[B]):
-    """A dataset without end: item i is a function of i alone, and some items make a batch."""
-
-    def __getitem__(self, i: int) -> Any: ...
-
-    def collate(self, items: Sequence[Any]) -> B: ...
 
 
 def make_loader(

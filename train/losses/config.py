@@ -1,4 +1,4 @@
-"""The settings of the codec's losses: which count how much and when, and those of their parts."""
+"""The settings of the losses: which count how much and when, and those of their parts."""
 
 from __future__ import annotations
 
@@ -112,7 +112,6 @@ class DistillConfig:
 
     def __post_init__(self) -> None:
         coerce(self)
-        require(self.kind in ("none", "ctc", "whisper"), "kind", self.kind, "none, ctc or whisper")
         for name in ("steps_per_frame", "max_text_tokens"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         require(self.width >= 0, "width", self.width, "0 or more")
@@ -144,3 +143,42 @@ class CodecLossConfig:
         good = len(self.vq_starts) > 0 and min(self.vq_starts) >= 0
         require(good, "vq_starts", self.vq_starts, "one or more steps, from 0 on")
         require(self.vq_frames >= 1, "vq_frames", self.vq_frames, "at least 1")
+
+
+@dataclass
+class TTSLossConfig:
+    """Weights of the losses. An acoustic loss is a sum over 36 channels, some three times the semantic one in nats.
+
+    Raises:
+        ValueError: a field is out of range; the message names it.
+    """
+
+    semantic: float = 1.0  # weight of the cross-entropy of semantic tokens
+    acoustic: float = 0.3  # weight of the acoustic head's loss
+    move: float = 1.0  # weight of the cross-entropy of moves in the text, of the design "aligned"
+    freeze_text: bool = False  # leave the text embeddings as they are, those of a language model
+    dropout: float = 0.0  # share of what a branch of a block gives that training replaces by zeros
+
+    def __post_init__(self) -> None:
+        coerce(self)
+        for name in ("semantic", "acoustic", "move"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "a number from 0 to below 1")
+
+
+@dataclass
+class DPOLossConfig(TTSLossConfig):
+    """The paper's betas, and how much the pretraining losses count, which are weighed among themselves as there.
+
+    Raises:
+        ValueError: a field is out of range; the message names it.
+    """
+
+    pretraining: float = 1.0  # weight of the losses above, on other data
+    semantic_beta: float = 0.1  # how hard semantic tokens are held to what they were: more is harder ...
+    acoustic_beta: float = 0.5  # ... and acoustic values
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("pretraining", "semantic_beta", "acoustic_beta"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")

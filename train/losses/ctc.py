@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from eval.metrics.semantic_asr import SpellingHead
-from eval.spelling import BLANK, N_SYMBOLS, ctc_losses
+from eval.ctc import BLANK, N_SYMBOLS, ctc_losses
+from eval.metrics.semantic_asr import SemanticHead
 
 BLANK_BIAS = 4.0
 
 
-class CTCHead(SpellingHead):
-    """A `SpellingHead` in training: as it starts, and its loss."""
+class CTCHead(SemanticHead):
+    """A `SemanticHead` in training: as it starts, and its loss."""
 
     def __init__(self, dim: int, hop_length: int, steps_per_frame: int = 4) -> None:
         super().__init__(dim, hop_length, steps_per_frame)

@@ -28,9 +28,9 @@ SECTIONS = (  # what a group of settings is, by task where that matters, and the
     ("loss", "codec", "train.losses.config.CodecLossConfig"),
     ("model", "tts or dpo", "codec.tts.config.TTSConfig"),
     ("data", "tts", "train.data.tokens.sequences.SpeechDataConfig"),
-    ("loss", "tts", "train.tasks.tts.TTSLossConfig"),
+    ("loss", "tts", "train.losses.config.TTSLossConfig"),
     ("data", "dpo", "train.data.pairs.dataset.PreferenceDataConfig"),
-    ("loss", "dpo", "train.tasks.dpo.DPOLossConfig"),
+    ("loss", "dpo", "train.losses.config.DPOLossConfig"),
 )
 INIT = {  # of `model`, beside its dataclass, by task
     "codec": {
@@ -84,6 +84,7 @@ def settings(module: str, cls: str) -> list[Setting]:
         if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
             continue
         name, kind = field.target.id, ast.unparse(field.annotation)
+        kind = ast.unparse(constants[kind]) if kind in constants else kind
         if homes := _homes(module, kind):
             changes, prefix = _changes(field.value), f"{name}.NAME" if kind.startswith("dict") else name
             for setting in _of_kinds([settings(*home) for home in homes]):
@@ -91,7 +92,7 @@ def settings(module: str, cls: str) -> list[Setting]:
         else:
             lines = range(field.lineno, (field.end_lineno or field.lineno) + 1)
             meaning = " ".join(comments[line] for line in lines if line in comments)
-            told = Setting(name, kind, _default(field.value), meaning, "; ".join(expected[name]))
+            told = Setting(name, kind, _default(field.value), meaning, "; ".join(expected[name]) or _choices(kind))
             found[name] = _as_before(told, found.get(name, told))
     return list(found.values())
 
@@ -127,9 +128,13 @@ def _changes(value: ast.expr | None) -> dict[str, str]:
 
 
 def _shown(name: str, setting: Setting) -> str:
-    choices = re.fullmatch(r"Literal\[(.*)\]", setting.kind)
-    known = choices.group(1).replace("'", "") if choices else setting.expected
-    return _line(name, setting.default, f"{setting.meaning} ({known})" if known else setting.meaning)
+    known = f" ({setting.expected})" if setting.expected else ""
+    return _line(name, setting.default, setting.meaning + known)
+
+
+def _choices(kind: str) -> str:
+    choices = re.fullmatch(r"Literal\[(.*)\]", kind)
+    return choices.group(1).replace("'", "") if choices else ""
 
 
 def _line(name: str, value: str, about: str) -> str:

@@ -20,17 +20,17 @@ from codec.config import CodecConfig
 from codec.model import Codec, CodecOutput
 from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
-from codec.settings import read
 from codec.tokenizer import load
+from eval.ctc import normalise
 from eval.metrics.base import Pair
 from eval.metrics.registry import DEFAULT, make_metric
 from eval.metrics.semantic_asr import save_head
 from eval.score import Job, columns_of, failures, score_each
-from eval.spelling import normalise
 from train.data.audio.crops import Batch, CropDataset, DataConfig
 from train.data.audio.made import MadeDataConfig
 from train.data.loader import ValidClip, check_shares, make_loader, valid_clips
 from train.data.manifest import read_manifest
+from train.data.sources import mix
 from train.dist import gather_batch, share
 from train.init.freeze import is_frozen
 from train.init.transform import start_as_transform, start_as_vocoder
@@ -39,7 +39,7 @@ from train.losses.config import CodecLossConfig
 from train.losses.controls import ControlLoss
 from train.losses.ctc import CTCHead
 from train.losses.terms import Pass, Setup, make_terms
-from train.settings.config import from_mapping
+from train.settings.run import CodecRun
 from train.tasks.base import Validation
 from train.tasks.made import AGREEMENT, MadePairs
 
@@ -81,8 +81,8 @@ class CodecTask:
     ) -> None:
         self.config, self.data, self.loss = codec_config, data, loss
         check_shares(data.batch_size, share()[1])
-        utterances = read_manifest(data.train)
-        self.dataset = CropDataset(utterances, codec_config.sample_rate, codec_config.hop_length, data, seed)
+        form = codec_config.sample_rate, codec_config.hop_length
+        self.dataset = mix(data.train, seed, lambda path, seed: CropDataset(read_manifest(path), *form, data, seed))
         self.clips: list[ValidClip] = []
         if n_valid and data.valid:
             self.clips = valid_clips(data.valid, codec_config.sample_rate, n_valid, VALID_SECONDS)
@@ -127,19 +127,9 @@ class CodecTask:
         return head if isinstance(head, CTCHead) else None
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any], n_valid: int) -> CodecTask:
-        """From the groups `model`, `data` and `loss` of a run's settings, and its `seed`."""
-        model = dict(settings["model"])
-        init, init_encoder = model.pop("init"), model.pop("init_encoder", "")
-        return cls(
-            read(CodecConfig, model, "model"),
-            from_mapping(MadeDataConfig, settings["data"], "data"),
-            from_mapping(CodecLossConfig, settings["loss"], "loss"),
-            settings["seed"],
-            init,
-            n_valid,
-            init_encoder,
-        )
+    def of(cls, run: CodecRun) -> CodecTask:
+        """That of a run."""
+        return cls(run.model, run.data, run.loss, run.seed, run.init, run.trainer.n_valid, run.init_encoder)
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[Batch]:
         if self.has_unlike_encoder and is_frozen(self.codec.encoder):
@@ -210,9 +200,8 @@ class CodecTask:
     def _many_latents(self) -> Tensor:
         """`[B, T, D]` with `vq_frames` frames of training data, as the encoder sees them now."""
         rank, size = share()
-        n_batches = -(
-            -self.loss.vq_frames * self.config.hop_length // (self.data.batch_size * self.dataset.crop_length)
-        )
+        crop_length = self.data.crop_length(self.config.sample_rate, self.config.hop_length)
+        n_batches = -(-self.loss.vq_frames * self.config.hop_length // (self.data.batch_size * crop_length))
         batches = islice(self.batches(0, rank, size), n_batches)
         device = self.codec.device
         return torch.cat(

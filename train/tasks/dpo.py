@@ -7,38 +7,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from codec.settings import require
 from codec.tts.checkpoint import load_tts, resolve_tts
 from codec.tts.model import TTSLosses
 from train.data.loader import make_loader
 from train.data.pairs.dataset import PairSet, PreferenceBatch, PreferenceDataConfig, PreferenceDataset
+from train.losses.config import DPOLossConfig
 from train.losses.preference import accuracy, preference_loss, reward_margins
-from train.settings.config import from_mapping
-from train.tasks.tts import VALID_AUDIO, TTSLossConfig, TTSTask
-
-
-@dataclass
-class DPOLossConfig(TTSLossConfig):
-    """The paper's betas, and how much the pretraining losses count, which are weighed among themselves as there.
-
-    Raises:
-        ValueError: a field is out of range; the message names it.
-    """
-
-    pretraining: float = 1.0  # weight of the losses above, on other data
-    semantic_beta: float = 0.1  # how hard semantic tokens are held to what they were: more is harder ...
-    acoustic_beta: float = 0.5  # ... and acoustic values
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("pretraining", "semantic_beta", "acoustic_beta"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+from train.settings.run import DPORun
+from train.tasks.tts import VALID_AUDIO, TTSTask
 
 
 class DPOTask(TTSTask):
@@ -70,24 +50,22 @@ class DPOTask(TTSTask):
         pairs = PairSet(data.pairs)
         if pairs.fingerprint != config.codec_fingerprint:
             raise ValueError(
-                f"{data.pairs}: pairs of codec {pairs.fingerprint}, {data.train} was made by "
+                f"{data.pairs}: pairs of codec {pairs.fingerprint}, the tokens of data.train were made by "
                 f"{config.codec_fingerprint}; give pairs and tokens of one codec"
             )
         self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.preferences = PreferenceDataset(pairs, self.dataset, seed)
+        self.preferences = PreferenceDataset(pairs, self.dataset, config.sequence, self.tokenizer, seed)
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any], n_valid: int) -> DPOTask:
-        """From the groups `model`, which holds `init` alone, `data` and `loss` of a run's settings, and its `seed`.
+    def of(cls, run: DPORun) -> DPOTask:  # type: ignore[override]
+        """That of a run.
 
         Raises:
             ValueError: the steps of the run are more than one epoch.
         """
-        data = from_mapping(PreferenceDataConfig, settings["data"], "data")
-        loss = from_mapping(DPOLossConfig, settings["loss"], "loss")
-        task = cls(data, loss, settings["seed"], settings["model"]["init"], n_valid)
-        steps, n_pairs = settings["trainer"]["steps"], len(task.preferences.pairs)
-        per_step = data.batch_size * settings["trainer"]["accumulate"]
+        task = cls(run.data, run.loss, run.seed, run.init, run.trainer.n_valid)
+        steps, n_pairs = run.trainer.steps, len(task.preferences.pairs)
+        per_step = run.data.batch_size * run.trainer.accumulate
         if steps * per_step > n_pairs:
             raise ValueError(
                 f"trainer.steps = {steps}: one epoch over {n_pairs} pairs, {per_step} a step, has "

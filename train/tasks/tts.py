@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from torch import Tensor, nn
 import codec
 from codec.checkpoint.store import CheckpointError
 from codec.nn.transformer import Block
-from codec.settings import require
 from codec.tts.checkpoint import load_tts, resolve_tts, save_tts
 from codec.tts.config import TTSConfig
 from codec.tts.generate import FrameLoop, Request, speak
@@ -26,36 +26,18 @@ from codec.tts.pretrained import HF, read_backbone, read_tokenizer
 from codec.tts.sampling import Sampling
 from codec.tts.text.tokenizer import BPETokenizer, TextTokenizer
 from train.data.loader import check_shares, make_loader
+from train.data.sources import mix, paths
 from train.data.tokens.sequences import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
 from train.data.tokens.shards import TokenSet
 from train.dist import share
-from train.settings.config import from_mapping
+from train.losses.config import TTSLossConfig
+from train.settings.run import TTSRun
 from train.tasks.base import Validation
 
 VALID_ROWS = 8  # packed rows that validation losses are measured on
 VALID_AUDIO = 4  # sentences to listen to
 VALID_SEED = 1
 SCALE_CLIPS = 50  # recordings that say how large acoustic values are
-
-
-@dataclass
-class TTSLossConfig:
-    """Weights of the losses. An acoustic loss is a sum over 36 channels, some three times the semantic one in nats.
-
-    Raises:
-        ValueError: a field is out of range; the message names it.
-    """
-
-    semantic: float = 1.0  # weight of the cross-entropy of semantic tokens
-    acoustic: float = 0.3  # weight of the acoustic head's loss
-    move: float = 1.0  # weight of the cross-entropy of moves in the text, of the design "aligned"
-    freeze_text: bool = False  # leave the text embeddings as they are, those of a language model
-    dropout: float = 0.0  # share of what a branch of a block gives that training replaces by zeros
-
-    def __post_init__(self) -> None:
-        for name in ("semantic", "acoustic", "move"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "a number from 0 to below 1")
 
 
 class TTSTask:
@@ -89,7 +71,12 @@ class TTSTask:
     ) -> None:
         self.data, self.loss, self.n_valid = data, loss, n_valid
         check_shares(data.batch_size, share()[1])
-        tokens = TokenSet(data.train)
+        token_sets = {path: TokenSet(path) for path in paths(data.train)}
+        tokens, *others = token_sets.values()
+        if mixed := [other for other in others if other.info.fingerprint != tokens.info.fingerprint]:
+            raise ValueError(
+                f"data.train: {tokens.folder} and {mixed[0].folder} were made by different codecs; encode both with one"
+            )
         torch.manual_seed(seed)
         self.tokenizer: TextTokenizer
         start = None
@@ -102,12 +89,15 @@ class TTSTask:
             if start and _reading(start[0].config) == _reading(config):
                 self.tokenizer = start[1]
             else:
-                texts = texts_as_read(tokens, config.sequence, config.phonemes)
-                self.tokenizer = BPETokenizer.train(filter(None, texts), config.vocab_size)
-        config.vocab_size = self.tokenizer.vocab_size
-        config.codec, config.codec_fingerprint = tokens.info.codec, tokens.info.fingerprint
-        config.max_voice_frames = round(data.reference_s[1] * tokens.info.frame_rate)
-        self.config = config
+                read = (texts_as_read(tokens, config.sequence, config.phonemes) for tokens in token_sets.values())
+                self.tokenizer = BPETokenizer.train(filter(None, chain.from_iterable(read)), config.vocab_size)
+        self.config = config = replace(
+            config,
+            vocab_size=self.tokenizer.vocab_size,
+            codec=tokens.info.codec,
+            codec_fingerprint=tokens.info.fingerprint,
+            max_voice_frames=round(data.reference_s[1] * tokens.info.frame_rate),
+        )
         self.model = TTSModel(config)
         self.judges = ["score", *(["explained"] if isinstance(self.model.acoustic_head, FlowHead) else [])]
         if init.startswith(HF):
@@ -120,36 +110,28 @@ class TTSTask:
                 module.dropout = loss.dropout
         if tokens.info.codebook_sizes != config.codebook_sizes:
             raise ValueError(
-                f"{data.train}: tokens of codebooks {tokens.info.codebook_sizes}; the model is for "
+                f"{tokens.folder}: tokens of codebooks {tokens.info.codebook_sizes}; the model is for "
                 f"{config.codebook_sizes}: change model.semantic_codebook_size, acoustic_dim or acoustic_levels"
             )
         if self.model.acoustic_head.needs_levels and not all(tokens.info.ordinal[1:]):
             raise ValueError(
-                f"model.head = {config.head!r}: rounds values to levels, and the acoustic codes of {data.train} are "
+                f"model.head = {config.head!r}: rounds values to levels, and the acoustic codes of {tokens.folder} are "
                 "entries, in no order; give depth or maskgit"
             )
         _check_scale(self.model, tokens)
-        self.dataset = SpeechDataset(tokens, self.tokenizer, config.sequence, data, seed, config.phonemes)
-        self.valid = None
-        if data.valid:
-            held_out = TokenSet(data.valid)
-            self.valid = SpeechDataset(held_out, self.tokenizer, config.sequence, data, VALID_SEED, config.phonemes)
+
+        def dataset(tokens: TokenSet, seed: int) -> SpeechDataset:
+            return SpeechDataset(tokens, self.tokenizer, config.sequence, data, seed, config.phonemes)
+
+        self.dataset = mix(data.train, seed, lambda path, seed: dataset(token_sets[path], seed))
+        self.valid = dataset(TokenSet(data.valid), VALID_SEED) if data.valid else None
         self.networks: dict[str, nn.Module] = {"tts": self.model}
         self.parallel: dict[str, Any] = dict(self.networks)
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any], n_valid: int) -> TTSTask:
-        """From the groups `model`, `data` and `loss` of a run's settings, and its `seed`."""
-        model = dict(settings["model"])
-        init = model.pop("init")
-        return cls(
-            from_mapping(TTSConfig, model, "model"),
-            from_mapping(SpeechDataConfig, settings["data"], "data"),
-            from_mapping(TTSLossConfig, settings["loss"], "loss"),
-            settings["seed"],
-            init,
-            n_valid,
-        )
+    def of(cls, run: TTSRun) -> TTSTask:
+        """That of a run."""
+        return cls(run.model, run.data, run.loss, run.seed, run.init, run.trainer.n_valid)
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[SpeechBatch]:
         return make_loader(self.dataset, self.data.batch_size, start, rank, world_size, self.data.num_workers)

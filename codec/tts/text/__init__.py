@@ -1,1 +1,1 @@
-"""Text on its way to the backbone: sentences, numbers and signs as words, and ids."""
+"""From written text to token ids: sentences, numbers and signs as words, phonemes, tokenizers."""

@@ -1,4 +1,4 @@
-"""Numbers and names that are not numbers of things: telephone numbers, versions, addresses of the internet."""
+"""Rules for URLs, mail and IP addresses, telephone numbers and versions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from codec.tts.text.rules import Rule, rule
 from codec.tts.text.words import Words
 
-_DOMAINS = "com|org|net|edu|gov|io|ai|dev|app|info|eu|uk|de|nl"  # of addresses without "www"
-_TAIL = r"(?<![.,;:!?)'\"])"  # marks after an address belong to the sentence
+_DOMAINS = "com|org|net|edu|gov|io|ai|dev|app|info|eu|uk|de|nl"  # of URLs without "www"
+_TAIL = r"(?<![.,;:!?)'\"])"  # punctuation at the end belongs to the sentence
 _SEPARATOR = r"(?:\s?[-/]\s?|[.\s])"
 
 
 def address_rules(words: Words) -> Iterator[Rule]:
-    """Rules that leave numbers in names to be read."""
+    """Yield rules for names; numbers in them are left to later rules."""
     reader = _Addresses(words)
     yield rule(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", reader.name)
     yield rule(rf"\b(?:(?:https?|ftp)://|www\.)[^\s<>\"]+{_TAIL}", reader.name)
@@ -23,7 +23,7 @@ def address_rules(words: Words) -> Iterator[Rule]:
 
 
 def number_rules(words: Words) -> Iterator[Rule]:
-    """Rules that leave nothing, for after those of dates."""
+    """Yield rules for telephone numbers and versions, to run after those for dates."""
     reader = _Addresses(words)
     yield rule(
         rf"(?<![\w.,/-])(?:\+\s?)?(?:\(\d+\){_SEPARATOR}?)?\d+(?:{_SEPARATOR}\(?\d+\)?)*(?![\w%])", reader.telephone
@@ -37,7 +37,7 @@ class _Addresses:
         self.number = re.compile(words.number)
 
     def name(self, match: re.Match[str]) -> str:
-        """A mail address or URL without its protocol, query and fragment."""
+        """Read a mail address or a URL, without its protocol, query and fragment."""
         text = re.sub(r"^(?:\w+://)?(?:www\.)?|[?#].*", "", match[0]).rstrip("/")
         said = {".": self.language.dot, "/": self.language.slash, "@": self.language.symbols["@"], "+": "plus"}
         return " ".join(re.sub(r"[./@+_=&%~]", lambda sign: f" {said.get(sign[0], '')} ", text).split())
@@ -49,13 +49,13 @@ class _Addresses:
         return f" {self.language.dot} ".join(map(self.words.digits, groups))
 
     def version(self, match: re.Match[str]) -> str:
-        """Of three parts or more; where the dot groups thousands, a large number may look the same."""
+        """Read a version of three parts or more, unless it is a number whose thousands are grouped by dots."""
         if self.number.fullmatch(match[0]):
             return match[0]
         return f" {self.language.dot} ".join(map(self.words.cardinal, match[0].split(".")))
 
     def telephone(self, match: re.Match[str]) -> str:
-        """Digit by digit, with a pause between groups; other numbers stay."""
+        """Read a telephone number digit by digit, with pauses between groups; leave other numbers alone."""
         text, groups = match[0], re.findall(r"\d+", match[0])
         n_digits = sum(map(len, groups))
         n_dashes = len(re.findall(r"\d\s?-\s?\(?(?=\d)", text))

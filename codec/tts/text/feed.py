@@ -1,6 +1,6 @@
-"""Text, whole or arriving piece by piece, as the runs of ids that one sequence each speaks.
+"""Runs of token ids, one for each sequence, of text that is whole or arrives piece by piece.
 
-Both kinds of runs read the same words. What ends a run has a mark at its end, as without one a voice stops in mid-word.
+Both kinds of runs have the same words. A run ends with a punctuation mark, as without one a voice stops in mid-word.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from codec.tts.text.normalise import Reader, Reading
 from codec.tts.text.phonemes import PhonemeStream, to_phonemes
 from codec.tts.text.tokenizer import TextError, TextTokenizer, check_text
 
-MIN_CHARS, MAX_CHARS = 60, 200  # of a run; between the two it ends with a sentence, at the latest at the longest
+MIN_CHARS, MAX_CHARS = 60, 200  # of a run: it ends with a sentence between the two, or at the maximum
 _CLOSERS = "\"')"
 _MARKS = ".,;:!?…।۔؟،؛。！？，、；："  # noqa: RUF001
 
 
 @dataclass(frozen=True)
 class Silence:
-    """Asked for in the text, between two runs."""
+    """A pause between two runs, which the text asks for."""
 
     seconds: float
 
 
 def text_pieces(text: str | Iterable[str]) -> Iterator[str]:
-    """The pieces of a text, whole or arriving, whatever they are.
+    """Check a text, whole or in pieces, and iterate over its pieces.
 
     Raises:
-        TextError: nothing that can be read, at once where that is known; of a piece, once it arrives.
+        TextError: the text cannot be read; for a piece, once it arrives.
     """
     if isinstance(text, str):
         check_text(text)
@@ -49,7 +49,7 @@ def text_pieces(text: str | Iterable[str]) -> Iterator[str]:
 def sentence_ids(
     pieces: Iterable[str], language: str, tokenizer: TextTokenizer, phonemes: bool = False
 ) -> Iterator[list[int] | Silence]:
-    """Ids of each sentence, once its text is complete; sentences without a letter or digit are left out."""
+    """Yield the ids of each sentence once its text is complete; skip sentences without a letter or digit."""
     text = ""
     for reading in _readings(pieces, language):
         if reading.silence:
@@ -67,16 +67,16 @@ def sentence_ids(
 def word_ids(
     pieces: Iterable[str], language: str, tokenizer: TextTokenizer, phonemes: bool = False
 ) -> Iterator[Iterator[int] | Silence]:
-    """Runs of ids, each read word by word while the text arrives; exhaust a run before taking the next.
+    """Yield runs of ids, each word by word while the text arrives; exhaust a run before taking the next.
 
-    A word is read once nothing that can follow changes how it is said: in plain text with the next word, of "5" with
-    what may be its unit. Phonemes wait for two more words or a mark.
+    A word is read once no later text can change its reading: in plain text with the next word, "5" with what may be
+    its unit. Phonemes wait for two more words or a mark.
     """
     words = _Words(pieces, language)
     waiting: list[tuple[str, bool]] = []
     for word, is_end in words:
         waiting.append((word, is_end))
-        if any(c.isalnum() for c in word):  # else there may be nothing to say
+        if any(c.isalnum() for c in word):  # a run has something to say
             said = _said(waiting, words, language, phonemes)
             yield chain.from_iterable(map(tokenizer.encode, said))
             waiting = []
@@ -95,26 +95,26 @@ def _readings(pieces: Iterable[str], language: str) -> Iterator[Reading]:
 
 
 def _ids(text: str, mark: str, language: str, tokenizer: TextTokenizer, phonemes: bool) -> Iterator[list[int]]:
-    """Those of a sentence or a part of it, if there is anything to say."""
+    """Yield the ids of a sentence or a part of it, if it has a letter or digit."""
     if any(c.isalnum() for c in text):
         text = _marked(text, mark)
         yield tokenizer.encode(to_phonemes(text, language) if phonemes else text)
 
 
 def _last_pause(text: str) -> int:
-    """Where a sentence that is too long is cut: after a mark, else at a space, else anywhere."""
+    """Find where to cut a sentence that is too long: after a mark, else at a space, else anywhere."""
     head = text[: MAX_CHARS + 1]
     marks = [place for place in range(1, len(head)) if head[place].isspace() and head[place - 1] in _MARKS]
     return marks[-1] if marks else max(head.rfind(" "), 0) or MAX_CHARS
 
 
 def _marked(text: str, mark: str) -> str:
-    """A text that ends with a mark."""
+    """End a text with a mark, unless it has one."""
     return text if text.rstrip(_CLOSERS).endswith(tuple(_MARKS)) else text + mark
 
 
 class _Words(Iterator[tuple[str, bool]]):
-    """Words, and whether a sentence ends with each; "" where it ends with nothing that is read."""
+    """Words, and whether a sentence ends with each; "" where it ends with no word."""
 
     def __init__(self, pieces: Iterable[str], language: str) -> None:
         self.silence = 0.0  # seconds, after the last word
@@ -132,7 +132,7 @@ class _Words(Iterator[tuple[str, bool]]):
 
 
 def _said(first: list[tuple[str, bool]], words: _Words, language: str, phonemes: bool) -> Iterator[str]:
-    """What one run says of the words, in pieces that are encoded one by one."""
+    """Yield the text of one run, in pieces that are encoded one by one."""
     stream = PhonemeStream(language) if phonemes else None
     n_chars, last, is_end = 0, "", False
     for word, is_end in chain(first, words):

@@ -1,7 +1,7 @@
-"""Markdown, HTML, SSML and entities as the text that is read, piece by piece: no marks, and pauses where they stood.
+"""Removes Markdown, HTML, SSML and entities from text that arrives piece by piece.
 
-Chat models write Markdown, other programs SSML. Headings, items and rows become sentences of their own, line breaks and
-`<break>` pauses; marks, the addresses of links, notes and comments are left out.
+Headings, items and rows become sentences of their own, line breaks and `<break>` pauses; marks, the addresses of links,
+notes and comments are left out.
 """
 
 # ruff: noqa: RUF001  marks of many scripts
@@ -12,11 +12,11 @@ import html
 import re
 from enum import IntEnum
 
-_LONGEST = 400  # characters of a tag, link or line of marks that are waited for; what is longer is text
-_WRAPPED = 50  # characters of a line that goes on in the next one, more likely than it ends
+_LONGEST = 400  # characters to wait for the end of a tag, link or line of marks; longer ones are text
+_WRAPPED = 50  # characters of a line that probably goes on in the next one
 _SHORT_BREAK = 0.4  # seconds of a pause within a sentence, at most
 _LONGEST_BREAK = 10.0  # seconds, as in SSML
-# Around the milliseconds of a silence; a private character, which no text has by then.
+# Around the milliseconds of a silence: a private character, which is no longer in any text here.
 _SILENCE = "\ue000"
 
 _MARKS = ".,;:!?…。！？।؟،؛"
@@ -30,14 +30,14 @@ _LINK = re.compile(r"!?\[([^\[\]\n]*)\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)|
 _NOTE = re.compile(r"\[\^?\d+\](?!\()")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[A-Za-z][A-Za-z\d]{1,31});")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
-_PENDING = re.compile(  # what may become one of them
+_PENDING = re.compile(  # the start of one of them
     r"<(?:/?(?:[A-Za-z][^<>]*)?|!(?:-?|--.*|[A-Za-z][^<>]*)|\?[^<>]*|[^\s<>]*)|!?\[[^\[\]\n]*(?:\](?:\([^\n]*|\[[^\[\]\n]*)?)?|!|"
     r"&#?\w{0,31}|\\",
     re.DOTALL,
 )
 _WORD = re.compile(rf"[^\s<&\\\[!]{{1,{_LONGEST}}}|[<&\\\[!]")
 
-# At the start of a line, and the one that may become a line of marks alone.
+# At the start of a line; the last is the start of one of them.
 _HEADING = re.compile(r"#{1,6}\s+")
 _ITEM = re.compile(r"[-*+•‣◦–—](?:\s+\[[ xX]\])?\s+")
 _NUMBER = re.compile(r"\(?\d{1,3}[.)](?=\s)")
@@ -46,7 +46,7 @@ _RULE = re.compile(r"(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|=+[ \t]
 _FENCE = re.compile(r"(?:```+|~~~+)(?:[^\n`]*(?=\n)|[ \t]*$)")
 _OPEN_LINE = re.compile(r"[-*_=|:+•‣◦–—#>~` \t]*|(?:```+|~~~+)[^\n`]*|\(?\d{0,3}[.)]?|[-*+]\s+\[[ xX]?\]?\s*")
 
-# Elements that end a sentence, that are a pause, and whose text nobody reads.
+# Elements that end a sentence, that are a pause, and whose text is not read.
 _BLOCKS = (
     "address article aside blockquote body caption dd div dl dt figcaption figure footer form h1 h2 h3 h4 h5 h6 "
     "header hr html li main nav ol p paragraph pre section sentence speak summary table tbody tfoot thead title "
@@ -57,7 +57,7 @@ _UNREAD = ("audio", "head", "lexicon", "metadata", "script", "style", "template"
 
 
 class Gap(IntEnum):
-    """What stands between two words, the stronger ones later."""
+    """What separates two words, in order of strength."""
 
     NONE = 0
     SPACE = 1
@@ -66,17 +66,17 @@ class Gap(IntEnum):
 
 
 class Markup:
-    """Text without its markup, whatever the pieces that it arrives in: no more than a word is kept back, or a tag."""
+    """Removes markup from text that arrives piece by piece; it keeps back a word or a tag at most."""
 
     def __init__(self) -> None:
         self._text = ""  # not read yet
-        self._last = ""  # character that was given out
+        self._last = ""  # character that was returned
         self._gap = Gap.NONE  # before the next word
         self._at_start = True  # of a line
         self._newlines = 0  # before this line
         self._is_block = False  # whether this line is a heading, an item or a row
         self._length = 0  # of this line
-        self._unread = ""  # element whose text nobody reads
+        self._unread = ""  # element whose text is not read
         self._silence = 0.0  # seconds before the next word
 
     @property
@@ -85,12 +85,12 @@ class Markup:
         return self._gap > Gap.NONE and not self._text
 
     def push(self, piece: str) -> str:
-        """More text; returns what of it is sure."""
+        """Take more text; return what is certain of it."""
         self._text += piece
         return self._read(is_last=False)
 
     def flush(self) -> str:
-        """There is no more text; returns the rest."""
+        """End the text; return the rest."""
         return self._read(is_last=True)
 
     def _read(self, is_last: bool) -> str:
@@ -111,9 +111,8 @@ class Markup:
         return "".join(out)
 
     def _line_start(self, window: str, is_whole: bool, is_end: bool) -> tuple[int, str] | None:
-        """Read marks at the start of a line: how many characters, and nothing in place; None if more may follow."""
-        blank = len(window) - len(window.lstrip())
-        if blank:
+        """Read marks at the start of a line; return as `_inline` does."""
+        if blank := len(window) - len(window.lstrip()):
             self._newlines += window[:blank].count("\n")
             return blank, ""
         if not is_whole and _OPEN_LINE.fullmatch(window):
@@ -134,13 +133,16 @@ class Markup:
         return marks.end() if marks else 0, ""
 
     def _line_break(self, goes_on: bool) -> Gap:
-        """What a single line break stands for: nothing, where the text was only wrapped."""
+        """What a single line break means: nothing, where the text was only wrapped."""
         if self._is_block:
             return Gap.END
         return Gap.SPACE if goes_on or self._length >= _WRAPPED else Gap.PAUSE
 
     def _inline(self, window: str, is_whole: bool, out: list[str]) -> tuple[int, str] | None:
-        """Read what stands at the start of the window: how many characters, and what is to be read in their place."""
+        """Read the start of the window; return the number of its characters and what to read in their place.
+
+        None if more characters may change it.
+        """
         if window[0].isspace():
             self._close_line(Gap.SPACE)
             self._at_start = window[0] == "\n"
@@ -169,7 +171,7 @@ class Markup:
         return word.end(), ""
 
     def _word(self, word: str, out: list[str]) -> None:
-        """A word without marks of emphasis and code; "*" and "**" between digits are signs."""
+        """Say a word without marks of emphasis and code; "*" and "**" between digits are signs."""
         word = re.sub(r"(?<=\d)\*\*(?=\d)", "^", word)
         word = word if word == "*" else re.sub(r"(?<!\d)\*+|\*+(?!\d)|`+|~~+", "", word)
         word = re.sub(r"(?<=[^\W_])_+(?=[^\W_])", " ", word)
@@ -196,7 +198,7 @@ class Markup:
         self._gap = max(self._gap, gap)
 
     def _say(self, text: str, out: list[str]) -> None:
-        """Give out characters after the gap that is due; a pause has a mark, unless one is there."""
+        """Return characters after the gap before them; a pause has a mark, unless one is there."""
         if self._unread or not text:
             return
         if not text.strip():
@@ -219,12 +221,12 @@ class Markup:
 
 
 def silence(text: str) -> float:
-    """Seconds of silence that a paragraph of `Markup` stands for, or 0."""
+    """Seconds of silence, if `Markup` wrote this for one, else 0."""
     return int(text.strip(_SILENCE)) / 1000 if text.startswith(_SILENCE) else 0.0
 
 
 def _break(attributes: str) -> tuple[Gap, float]:
-    """SSML's `<break>`, by its time or strength: the pause, and seconds of silence where that is a long one."""
+    """Read SSML's `<break>` by its time or strength: the gap, and the seconds of silence if it is long."""
     if match := re.search(r"time\s*=\s*[\"']?(\d*\.?\d+)(m?)s", attributes):
         seconds = min(float(match[1]) / (1000 if match[2] else 1), _LONGEST_BREAK)
         if seconds > _SHORT_BREAK:

@@ -1,4 +1,4 @@
-"""Written text as a voice reads it, at once or as it arrives: no markup, and words for all that is no word."""
+"""Normalisation: written text as the words that a voice reads, whole or as it arrives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from codec.tts.text.wording import readable, tidy, wording
 
 
 class Reading(NamedTuple):
-    """Some words as they are read, perhaps none."""
+    """Normalised words, perhaps none."""
 
     text: str
     is_end: bool  # of a sentence
@@ -20,9 +20,9 @@ class Reading(NamedTuple):
 
 
 class Reader:
-    """Text that arrives piece by piece, in words: the same ones, whatever the pieces.
+    """Normalises text that arrives piece by piece; how it is cut changes nothing.
 
-    No more is kept back than what the next words could change: of plain text one word.
+    It keeps back only what later words can change: of plain text one word.
 
     Args:
         language: a BCP-47 tag whose first part is in `codec.tts.text.languages.LANGUAGES`, e.g. "en-US".
@@ -36,18 +36,15 @@ class Reader:
         self._markup, self._splitter = Markup(), SentenceSplitter(primary_language(language))
 
     def push(self, piece: str) -> list[Reading]:
-        """More text; returns what of it is sure."""
+        """Take more text; return the readings that it completes."""
         text = self._markup.push(readable(piece))
-        return self._read(self._splitter.push(text, self._markup.is_between))
+        return list(map(self._read, self._splitter.push(text, self._markup.is_between)))
 
     def flush(self) -> list[Reading]:
-        """There is no more text; returns the rest, which ends a sentence."""
-        return self._read(self._splitter.push(self._markup.flush()) + self._splitter.flush())
+        """End the text; return the rest, which ends a sentence."""
+        return list(map(self._read, self._splitter.push(self._markup.flush()) + self._splitter.flush()))
 
-    def _read(self, parts: list[Part]) -> list[Reading]:
-        return [self._reading(part) for part in parts]
-
-    def _reading(self, part: Part) -> Reading:
+    def _read(self, part: Part) -> Reading:
         if seconds := silence(part.text):
             return Reading("", part.is_end, part.is_cut, seconds)
         text = part.text if part.is_plain else wording(part.text, self._language, part.is_end)
@@ -55,9 +52,9 @@ class Reader:
 
 
 def normalise(text: str, language: str) -> str:
-    """Text in NFKC for a voice to read: no markup, digits, emoji, control characters or runs of whitespace.
+    """Normalise a text: NFKC without markup, digits, emoji, control characters or runs of whitespace.
 
-    "Dr. Müller paid **$5**\u2026" becomes "Doctor Müller paid five dollars...". What is already plain stays as it is.
+    "Dr. Müller paid **$5**\u2026" becomes "Doctor Müller paid five dollars...". Normalised text stays as it is.
 
     Args:
         text: anything; the result may be empty.
@@ -67,10 +64,6 @@ def normalise(text: str, language: str) -> str:
         ValueError: an unknown language, or digits in one whose numbers cannot be spelled.
     """
     reader = Reader(language)
-    return joined(reader.push(text) + reader.flush())
-
-
-def joined(readings: list[Reading]) -> str:
-    """Their text, with spaces between words."""
+    readings = reader.push(text) + reader.flush()
     texts = (reading.text + " " * (not reading.is_cut and reading.text != "") for reading in readings)
     return tidy("".join(texts).rstrip())

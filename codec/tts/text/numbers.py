@@ -1,43 +1,41 @@
-"""Numbers, amounts, times and signs of written text as words."""
+"""Numbers, amounts of money, times and signs as words."""
 
 # ruff: noqa: RUF001  signs of many kinds
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import lru_cache, partial
 
 from codec.tts.text.addresses import address_rules, number_rules
 from codec.tts.text.dates import date_rules
 from codec.tts.text.languages import primary_language
 from codec.tts.text.quantities import quantity_rules
 from codec.tts.text.romans import roman_rules
-from codec.tts.text.rules import NEVER, Rule, any_of, apply, rule
-from codec.tts.text.words import Words, speaks_numbers
-
-__all__ = ["CODES", "speaks_numbers", "spell"]
+from codec.tts.text.rules import NEVER, Rule, any_of, apply, reword, rule
+from codec.tts.text.words import Words
 
 _TIMES = "×"
-_MINUS = "\u2212"  # until all else is read, as "min" is a unit too
+_MINUS = "\u2212"  # becomes a word last, as the Dutch "min" is also a unit
 CODES = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹"}
 
 
 def spell(text: str, language: str) -> str:
-    """`text` in NFKC with plain hyphens -> the same without digits and signs that have a name.
+    """Write digits, and signs that have a name, as words.
 
     Args:
-        text: e.g. "$5 - 4.50 is 10%".
+        text: in NFKC with plain hyphens, such as "$5 - 4.50 is 10%".
         language: a BCP-47 tag; "en-IN" or "fr-CH" read numbers in their own way.
 
     Raises:
-        ValueError: an unknown language, or digits in one that num2words does not speak.
+        ValueError: an unknown language, or digits in one that num2words lacks.
     """
     return _reader(primary_language(language), language.replace("-", "_").lower()).spell(text)
 
 
 class _Reader:
-    """The numbers of one language; patterns run in turn, and each leaves fewer digits to the next."""
+    """The rules of one language, in the order in which they run."""
 
     def __init__(self, primary: str, tag: str) -> None:
         self.words = Words(primary, tag)
@@ -60,7 +58,7 @@ class _Reader:
         yield from roman_rules(words)
         yield from date_rules(words)
         yield from number_rules(words)
-        if language.dotted:
+        if language.dotted.before:
             yield from self._dotted()
         # 5,- €, and EUR 5
         yield rule(r"(?<=\d),-+(?!\w)", "")
@@ -71,8 +69,8 @@ class _Reader:
         yield rule(rf"(?<=[\d)])\s*[*{_TIMES}]\s*(?=[\d(])", language.symbols[_TIMES])
         yield rule(r"(?<=\d)\s?[x]\s?(?=\d)", language.symbols[_TIMES])
         # 21st, and ½
-        for pattern, form in language.ordinals.items():
-            yield rule(pattern, self._ordinal(form))
+        for pattern, forms in language.ordinals.items():
+            yield rule(pattern, partial(self._ordinal, forms))
         # 10:30, 10.30 Uhr, and 10 Uhr
         yield rule(rf"(?<![\d:./⁄])([01]?\d|2[0-4])(?:{clock.sign})([0-5]\d)(?![\d:])(?:{nouns})?", self._clock)
         yield rule(rf"(?<![\d:.,/⁄])([01]?\d|2[0-4])\.([0-5]\d){nouns}", self._clock)
@@ -97,9 +95,8 @@ class _Reader:
         yield rule(any_of(sign for sign in symbols if sign != "-"), lambda match: symbols[match[0]])
 
     def _dotted(self) -> Iterator[Rule]:
-        """Ordinal numbers with a full stop, alone and in rows: "am 1. und 2. Mai"."""
+        """Yield rules for ordinal numbers with a full stop, alone and in rows: "am 1. und 2. Mai"."""
         dotted = self.language.dotted
-        assert dotted
         one = r"\d{1,3}\."
         row = rf"(?P<row>{one}(?:{dotted.links}\s?{one})*)"
         nouns = any_of(dotted.nouns)
@@ -119,7 +116,7 @@ class _Reader:
 
     def _clock(self, match: re.Match[str]) -> str:
         clock, hour, minutes = self.language.clock, int(match[1]), int(match[2] or 0)
-        words = clock.hours.get(hour) or self.words.cardinal(str(hour))
+        words = clock.hours.get(str(hour)) or self.words.cardinal(str(hour))
         words = f"{words} {clock.noun[hour != 1]}".strip()
         if minutes:
             return f"{words}{clock.joint}{clock.oh * (minutes < 10)}{self.words.cardinal(str(minutes))}"
@@ -142,16 +139,14 @@ class _Reader:
         cents = hundredths[0] if fraction == "01" else f"{self.words.cardinal(str(int(fraction)))} {hundredths[1]}"
         return minus + (cents if whole == "0" else f"{units} {self.language.symbols['&']} {cents}")
 
-    def _ordinal(self, form: Callable[[str], str]) -> Callable[[re.Match[str]], str]:
-        return lambda match: form(self.words.ordinal(match[1]))
+    def _ordinal(self, forms: dict[str, str], match: re.Match[str]) -> str:
+        return reword(self.words.ordinal(match[1]), forms)
 
     def _chain(self, match: re.Match[str]) -> str:
-        """Leave a number alone; take apart what only looks like one, such as 1,2,3."""
+        """Separate the numbers of a list such as 1,2,3; leave a single number alone."""
         if re.fullmatch(self.words.number, match[0]):
             return match[0]
         return re.sub("[,:]", " ", match[0]).replace(".", f" {self.language.dot} ")
 
 
-@lru_cache
-def _reader(primary: str, tag: str) -> _Reader:
-    return _Reader(primary, tag)
+_reader = lru_cache(_Reader)

@@ -1,4 +1,4 @@
-"""What a model reads of a text: its words, or their phonemes: IPA by espeak-ng, through the phonemizer package."""
+"""Phonemes of normalised text: IPA by espeak-ng, through the phonemizer package."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
+from codec.extras import MissingDependencyError, needs
 from codec.tts.text.languages import primary_tag
 from codec.tts.text.normalise import normalise
 
-_MARKS = ';:,.!?¡¿—…"«»“”(){}[]'  # at which phonemizer takes text apart
-# The letter, not the article: "Plan A works", "ten A M"; espeak-ng reads "A-" so.
+_MARKS = ';:,.!?¡¿—…"«»“”(){}[]'  # at which phonemizer splits text
+# "A" as a letter, not the article: "Plan A works", "ten A M"; espeak-ng reads "A-" as the letter.
 _LETTERS = {"en": re.compile(r"(?<=[\w,;:)'\"]\s)A(?=\s(?:[a-z]|[A-Z]\b))|\bA(?=\s[A-Z]\b)")}
 
 _QUIET = logging.getLogger(f"{__name__}.phonemizer")
@@ -21,30 +22,29 @@ _QUIET.setLevel(logging.ERROR)
 
 
 def as_read(text: str, language: str, phonemes: bool) -> str:
-    """Any text as a model reads it that was trained with or without phonemes; raises as `normalise`, `to_phonemes`."""
+    """Prepare a text for a model with or without phonemes; raises as `normalise` and `to_phonemes` do."""
     text = normalise(text, language)
     return to_phonemes(text, language) if phonemes and text else text
 
 
 def to_phonemes(text: str, language: str) -> str:
-    """Normalised text -> IPA with stress marks; punctuation and spaces between words stay.
+    """Transcribe normalised text in IPA with stress marks; punctuation and spaces between words stay.
 
     Args:
-        language: a BCP-47 tag; "en" alone is American English. A region that espeak-ng lacks counts for nothing.
+        language: a BCP-47 tag; "en" alone is American English. A region that espeak-ng lacks is ignored.
 
     Raises:
-        ImportError: phonemizer is not installed.
-        OSError: espeak-ng is not installed.
+        MissingDependencyError: phonemizer or espeak-ng is not installed.
         ValueError: espeak-ng does not speak the language.
     """
     return _phonemes(_with_letters(text, language), language)
 
 
 class PhonemeStream:
-    """`to_phonemes` of text that arrives word by word: the same phonemes but for what is to come.
+    """`to_phonemes` for text that arrives word by word.
 
-    How a word is spoken depends on its neighbours up to the next mark, as in "of the" and "what for?"; it is given out
-    once two more words have come, or a mark.
+    The phonemes of a word depend on its neighbours up to the next mark, as in "of the" and "what for?"; they are
+    returned once two more words are there, or a mark.
 
     Args:
         language: as for `to_phonemes`, which says what is raised.
@@ -55,10 +55,10 @@ class PhonemeStream:
         self._before = ""  # the word before these
         self._words: list[str] = []  # since the last mark
         self._known: list[str] = []  # their phonemes, as far as is known
-        self._said: list[str] = []  # those of them that were given out
+        self._said: list[str] = []  # those of them that were returned
 
     def push(self, word: str) -> list[str]:
-        """One more word of normalised text, with its marks; returns phonemes, word by word."""
+        """Take one more word of normalised text, with its marks; return phonemes, word by word."""
         out = self.flush() if word[0] in _MARKS else []
         self._words.append(word)
         context = f"{self._before} " if self._before else ""
@@ -72,14 +72,14 @@ class PhonemeStream:
         return out + self._take(min(n_same, len(earlier) - 1))
 
     def flush(self) -> list[str]:
-        """No more words; returns the rest."""
+        """End the text; return the rest."""
         out = self._take(len(self._known))
         self._before = self._words[-1] if self._words else self._before
         self._words, self._known, self._said = [], [], []
         return out
 
     def _take(self, n_words: int) -> list[str]:
-        """The first `n_words` of the phonemes' words, without those that were given out."""
+        """Return the first `n_words` words of the phonemes, without those that were returned before."""
         n_said = len(self._said)
         if self._known[:n_said] != self._said:  # a word has changed, and perhaps become one with the next
             said = "".join(self._said)
@@ -92,7 +92,7 @@ class PhonemeStream:
 
 
 def check_phonemes(language: str) -> None:
-    """See whether `to_phonemes` can speak a language; raises as it does."""
+    """Check that `to_phonemes` can speak a language; raises as it does."""
     _backend(language)
 
 
@@ -107,31 +107,28 @@ def _with_letters(text: str, language: str) -> str:
 
 @lru_cache
 def _backend(language: str) -> Any:
-    try:
+    with needs("phonemizer", "text as phonemes", "phonemes"):
         from phonemizer.backend import EspeakBackend
         from phonemizer.backend.espeak.wrapper import EspeakWrapper
-    except ImportError as error:
-        raise ImportError("phonemes need phonemizer: pip install phonemizer espeakng-loader") from error
     if find_spec("espeakng_loader"):  # one version for all, whatever the system has
         import espeakng_loader
 
         EspeakWrapper.set_library(espeakng_loader.get_library_path())
         EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
     if not EspeakBackend.is_available():
-        raise OSError("phonemes need espeak-ng: pip install espeakng-loader, or install it, e.g. apt install espeak-ng")
+        raise MissingDependencyError("text as phonemes needs espeak-ng: pip install 'codec37[phonemes]'")
     return EspeakBackend(
         _voice(language, set(EspeakBackend.supported_languages())),
         preserve_punctuation=True,
         with_stress=True,
         language_switch="remove-flags",
-        logger=_QUIET,  # it warns of every word that is pronounced as in another language
+        logger=_QUIET,  # it warns of each word that it pronounces as in another language
     )
 
 
 def _voice(language: str, voices: set[str]) -> str:
-    """espeak-ng's name of a language: some have one with and some without a region."""
-    tag = language.replace("_", "-").lower()
-    primary = tag.partition("-")[0]
+    """espeak-ng's name of a language; some of its names have a region, others have none."""
+    tag, primary = language.replace("_", "-").lower(), primary_tag(language)
     for name in (tag, "en-us" if primary == "en" else primary, f"{primary}-{primary}"):
         if name in voices:
             return name

@@ -1,20 +1,20 @@
-"""Quantities: units after numbers, fractions, powers and ratios."""
+"""Rules for units after numbers, fractions, powers and rates."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from codec.tts.text.rules import Rule, any_of, rule
+from codec.tts.text.rules import Rule, any_of, reword, rule
 from codec.tts.text.units import ONLY_APART, RATES, UNITS, unit_name
 from codec.tts.text.words import Words
 
-FRACTION = "\u2044"  # the stroke that NFKC makes of "½": no date is written with it
-_LOWER = {*range(2, 11), 16, 20, 32, 64, 100, 1000}  # what people divide by: 24/7 is no fraction
+FRACTION = "\u2044"  # the stroke in the NFKC form of "½"; dates are not written with it
+_LOWER = {*range(2, 11), 16, 20, 32, 64, 100, 1000}  # common denominators: 24/7 is no fraction
 
 
 def quantity_rules(words: Words) -> Iterator[Rule]:
-    """Rules that leave numbers to be read."""
+    """Yield rules for quantities; most numbers are left to later rules."""
     reader = _Quantities(words)
     unit = any_of([*UNITS, *words.language.units])
     tied = any_of([*(UNITS.keys() - {*ONLY_APART}), *words.language.units])
@@ -40,7 +40,7 @@ class _Quantities:
         self.words, self.language = words, words.language
 
     def name(self, sign: str, count: float) -> str:
-        """A unit's name, or its sign where it has none."""
+        """Name a unit in the plural that `count` asks for, or return its sign if it has no name."""
         if sign in self.language.units:
             return self.language.units[sign][count != 1]
         return unit_name(sign, count, self.words.name) or sign
@@ -49,9 +49,9 @@ class _Quantities:
         number, sign = match["number"], match["unit"] or match["tied"]
         is_part = match["dash"] == "-"  # "a 5-kg bag"
         said = self.name(sign, 1 if is_part else self.words.count(number))
-        one = self.language.one(said) if number == "1" else ""
+        number = reword(said, self.language.one) if number == "1" and self.language.one else number
         per = f" {self.language.per} {self.name(match['per'], 1)}" if match["per"] else ""
-        return f"{one or number} {said}{per}"
+        return f"{number} {said}{per}"
 
     def feet(self, match: re.Match[str]) -> str:
         return " ".join(f"{match[i]} {self.name(sign, int(match[i]))}" for i, sign in ((1, "ft"), (2, "in.")))
@@ -63,7 +63,7 @@ class _Quantities:
         whole, unit = match["whole"], match["unit"]
         said = self.parts(upper, lower)
         if whole and (upper, lower) == (1, 2) and self.language.fractions.mixed:
-            said = self.language.fractions.mixed(self.words.cardinal(whole))
+            said = reword(self.words.cardinal(whole), self.language.fractions.mixed)
         elif whole:
             said = f"{whole} {self.language.symbols['&']} {said}"
         return f"{said} {self.name(unit, 1 if not whole else int(whole) + 1)}" if unit else said
@@ -74,11 +74,12 @@ class _Quantities:
             return said
         if not fractions.one or lower == 0 or lower == 1:
             return f"{upper} / {lower}"
-        if lower in fractions.names:
-            name = fractions.names[lower][upper != 1]
+        if str(lower) in fractions.names:
+            name = fractions.names[str(lower)][upper != 1]
         else:
-            name = fractions.form(self.words.ordinal(str(lower)))
-            name = name if upper == 1 else fractions.many(name)
+            ordinal = self.words.ordinal(str(lower))
+            name = fractions.part.format(ordinal=ordinal, Ordinal=ordinal.capitalize())
+            name = name if upper == 1 else reword(name, fractions.many)
         return f"{fractions.one if upper == 1 else upper} {name}"
 
     def power(self, match: re.Match[str]) -> str:

@@ -1,16 +1,16 @@
-"""Roman numbers: ordinal after the names of rulers, cardinal after other words."""
+"""Rules for Roman numbers: ordinal after the names of rulers, cardinal elsewhere."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from codec.tts.text.rules import Rule, rule
+from codec.tts.text.rules import Rule, any_of, rule
 from codec.tts.text.words import Words
 
 _ROMAN = r"(?:X{0,3}(?:IX|IV|V?I{1,3}|V)|X{1,3})"  # 1 to 39
 _VALUES = {"I": 1, "V": 5, "X": 10}
-# Of popes, kings and queens, in the spellings of several languages.
+# Names of popes, kings and queens, as several languages spell them.
 _MEN = (
     "Albert Alexander Alfonso Amadeus August Augustus Benedict Benedikt Benedictus Boniface Carlos Charles "
     "Christian Clemens Clement Constantine Darius David Eduard Edward Felipe Ferdinand Filips Francis François "
@@ -22,11 +22,11 @@ _MEN = (
     "William Xerxes"
 )
 _WOMEN = "Anna Anne Beatrix Catherine Christina Elisabeth Elizabeth Isabella Katharina Margaret Margrethe Maria Mary"
-_LETTERS = ("I", "V", "X", "IV", "XX", "XXX")  # more often letters than numbers, but after some words
+_LETTERS = ("I", "V", "X", "IV", "XX", "XXX")  # numbers only after some words, otherwise letters
 
 
 def roman_rules(words: Words) -> Iterator[Rule]:
-    """Rules that leave cardinal numbers to be read."""
+    """Yield rules for Roman numbers; cardinal ones become digits, for later rules."""
 
     def reign(match: re.Match[str]) -> str:
         number = str(_value(match["roman"]))
@@ -35,7 +35,7 @@ def roman_rules(words: Words) -> Iterator[Rule]:
         said = form.format(cardinal=number, ordinal=ordinal, Ordinal=ordinal.capitalize())
         return f"{match['name']} {said}"
 
-    dot = r"(?:\.(?=\s|,))?" if words.language.dotted else ""
+    dot = r"(?:\.(?=\s|,))?" if words.language.dotted.before else ""
     names = "|".join([*_MEN.split(), *_WOMEN.split()])
     end = r"(?![\w'-])"
     several = rf"(?!(?:{'|'.join(_LETTERS)})\b){_ROMAN}"
@@ -43,7 +43,7 @@ def roman_rules(words: Words) -> Iterator[Rule]:
     single = r"(?:I(?=[.,;:!?)]|$)|[VX]|IV|XX)"
     yield rule(rf"\b(?P<name>(?:{names})s?)\s(?P<roman>{several}|{single}){end}{dot}", reign)
     # "Part I" of a play, but not "the part I like".
-    nouns = words.language.numbered
+    nouns = any_of(words.language.numbered)
     yield rule(
         rf"\b(?:(?P<word>{nouns})\s(?P<first>I)|(?P<noun>(?i:{nouns}))\s(?P<roman>(?!I\b){_ROMAN})){end}",
         lambda match: f"{match['word'] or match['noun']} {_value(match['first'] or match['roman'])}",

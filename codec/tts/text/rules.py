@@ -1,4 +1,4 @@
-"""Patterns of written text and what is said in their place: a list that runs in turn, each leaving less to the next."""
+"""Rules that rewrite text: patterns, and what replaces their matches. Lists of rules run in order."""
 
 from __future__ import annotations
 
@@ -10,31 +10,40 @@ NEVER = "(?!)"  # a pattern that matches nothing
 
 
 class Rule(NamedTuple):
-    """One of them; what `say` gives may hold digits and signs, which later rules read."""
+    """A pattern and a function of its matches, which may return digits and signs for later rules to read."""
 
     pattern: re.Pattern[str]
     say: Callable[[re.Match[str]], str]
 
 
 def rule(pattern: str, say: Callable[[re.Match[str]], str] | str) -> Rule:
-    """A rule of a pattern and a function, or what it always says."""
+    """Compile a rule; `say` is a function, or a constant replacement."""
     return Rule(re.compile(pattern), say if callable(say) else lambda match: say)
 
 
 def apply(rules: Iterable[Rule], text: str) -> str:
-    """The text once all rules have read it."""
+    """Run all rules over a text."""
     for pattern, say in rules:
         text = pattern.sub(_spaced(say), text)
     return text
 
 
 def any_of(texts: Iterable[str]) -> str:
-    """A pattern for the longest of the texts that fits."""
+    """Make a pattern that matches the longest possible one of the texts."""
     return "|".join(map(re.escape, sorted(texts, key=len, reverse=True))) or NEVER
 
 
+def reword(text: str, forms: dict[str, str]) -> str:
+    """Replace the first of the patterns in `forms` that is found in a text, if any is."""
+    for pattern, replacement in forms.items():
+        said, count = re.subn(pattern, replacement, text)
+        if count:
+            return said
+    return text
+
+
 def _spaced(say: Callable[[re.Match[str]], str]) -> Callable[[re.Match[str]], str]:
-    """Words in place of a match are kept apart from the letters around it."""
+    """Put spaces between the replacement and the letters and digits around the match."""
 
     def replace(match: re.Match[str]) -> str:
         words, text = say(match), match.string

@@ -1,50 +1,51 @@
-"""Long text as sentences, and these as parts that read the same alone, from all of it or as it arrives."""
+"""Splits text, whole or as it arrives, into sentences, and these into parts that can be read one by one."""
 
 # ruff: noqa: RUF001  the marks of many scripts
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 from codec.tts.text.dates import month_names
-from codec.tts.text.languages import LANGUAGES, Language
+from codec.tts.text.languages import load_language
 from codec.tts.text.numbers import CODES
 from codec.tts.text.rules import any_of
 from codec.tts.text.units import UNITS
 
 MAX_CHARS = 200  # of a part
-_UNKNOWN = -1  # place of an end that may be one
+_UNKNOWN = -1  # in place of an end that depends on text to come
 _CLOSERS = "\"'’”»)]}」』）"
 _MARK = rf"[.!?…؟۔।॥。！？]+[{re.escape(_CLOSERS)}]*"
 _WIDE = "。！？"  # no space follows these
 _END = re.compile(rf"{_MARK}|\s*\n\s*\n")
 _PAUSE = re.compile(rf"[,;:،؛][{re.escape(_CLOSERS)}]*(?=\s)|[，、；：]")
 _TOKEN = re.compile(r"\S+")
-_LONGEST_WORD = 40  # characters of a word that is waited for
+_LONGEST_WORD = 40  # characters to wait for of the next word
 _NEXT = re.compile(rf"\w{{1,{_LONGEST_WORD}}}")
 _SPACE, _SPACES = re.compile(r"\s"), re.compile(r"\s*")
 _OPENERS = "\"'‘“„«([{¿¡"
 _LETTERS = re.compile(r"(?:[^\W\d_]\.)+")
-# A word that neither changes its neighbours' reading nor has its own changed has two letters or more.
+# A word of two letters or more, whose reading is independent of its neighbours, and theirs of it.
 _PLAIN = re.compile(r"[\"'‘“„«(¿¡]*(?P<word>[^\W\d_]{2,}(?:['’-][^\W\d_]+)*)[,;:.!?…\"'’”»)]*")
 _AS_WRITTEN = re.compile(r"[A-Za-z]{2,}(?:['-][A-Za-z]+)*[,;:!?]?")
 _ROMAN = re.compile(r"[IVX]+")
-_MORE = r"(?:adm|av|col|ee|maj|messrs|mr|uu)\."  # ends no sentence in any language, and is not spelled out
+_MORE = r"(?:adm|av|col|ee|maj|messrs|mr|uu)\."  # abbreviations that end no sentence in any language
 
 
 class Part(NamedTuple):
-    """Some words of a sentence, or all."""
+    """Words of a sentence: some, or all."""
 
     text: str
     is_end: bool  # of the sentence
     is_cut: bool = False  # in the middle of a word, which was too long
-    is_plain: bool = False  # one word that is read as it is written
+    is_plain: bool = False  # one word, which is normalised already
 
 
 def split_sentences(text: str, language: str) -> list[str]:
-    """Sentences without the whitespace around them; together they are the text.
+    """Split a whole text into sentences, without the whitespace between them.
 
     A sentence ends at its mark or at an empty line, not after "Dr." or within "3.14".
 
@@ -63,12 +64,12 @@ def split_sentences(text: str, language: str) -> list[str]:
 
 
 class SentenceSplitter:
-    """Text that arrives piece by piece as parts of sentences: the same ones, whatever the pieces.
+    """Splits text that arrives piece by piece into parts of sentences; how it is cut changes nothing.
 
-    What a part is read as depends on no other: it ends between two words of which neither is a number, a sign or an
-    abbreviation, or at the end of a sentence. It is given out with the next word, or the next word's first letter. A
-    part of more than `max_chars` characters is cut at its last pause (comma, colon, semicolon) that fits, else at a
-    space, else anywhere.
+    The reading of a part depends on no other part: it ends at the end of a sentence, or between two words of which
+    neither is a number, a sign or an abbreviation. A part is returned once the next word, or its first letter, is
+    there. A part of more than `max_chars` characters is cut at its last pause (comma, colon, semicolon) that fits, else
+    at a space, else anywhere.
 
     Args:
         language: a key of `LANGUAGES`.
@@ -81,16 +82,16 @@ class SentenceSplitter:
         self.max_chars, self._text = max_chars, ""
         self._short = _short_forms(language)
         self._is_between = False  # whether the last word is complete
-        self._is_open = False  # whether parts of this sentence were given out
+        self._is_open = False  # whether parts of this sentence were returned
         self._has_capitals = False  # among these
 
     def push(self, piece: str, is_between: bool = False) -> list[Part]:
-        """More text, and whether its last word is complete; returns the parts that have ended."""
+        """Take more text, and whether its last word is complete; return the parts that have ended."""
         self._text, self._is_between = self._text + piece, is_between
         return self._take(is_last=False)
 
     def flush(self) -> list[Part]:
-        """There is no more text; returns the rest of it, the last part as the end of a sentence."""
+        """End the text; return the rest, the last part as the end of a sentence."""
         parts = self._take(is_last=True)
         self._is_open = self._has_capitals = False
         return parts
@@ -112,7 +113,7 @@ class SentenceSplitter:
         return parts
 
     def _next(self, text: str, start: int, is_last: bool) -> tuple[int, bool] | None:
-        """Where the part that starts at `start` ends, and its sentence perhaps; None where more could change it."""
+        """Find the end of the part from `start`, and whether the sentence ends; None if that depends on more text."""
         limit = start + self.max_chars
         seam = self._seam(text, start, limit, is_last)
         end = self._sentence_end(text, start, limit if seam is None else _skip_space(text, seam), is_last)
@@ -129,7 +130,7 @@ class SentenceSplitter:
         return max(pauses or spaces or [limit]), False
 
     def _seam(self, text: str, start: int, limit: int, is_last: bool) -> int | None:
-        """The first place between two plain words."""
+        """Find the first place between two plain words."""
         before = None
         for token in _TOKEN.finditer(text, start, limit):
             is_whole = (is_last or self._is_between) if token.end() == len(text) else text[token.end()].isspace()
@@ -142,7 +143,7 @@ class SentenceSplitter:
         return None
 
     def _sentence_end(self, text: str, start: int, limit: int, is_last: bool) -> int | None:
-        """The first end of a sentence; None where there is none, `_UNKNOWN` where more text could change it."""
+        """Find the first end of a sentence: None if there is none, `_UNKNOWN` if that depends on more text."""
         for match in _END.finditer(text, start, limit):
             following = _skip_space(text, match.end())
             if following == len(text) and not is_last:
@@ -155,7 +156,7 @@ class SentenceSplitter:
         return None
 
     def _is_end(self, text: str, start: int, match: re.Match[str], following: int, is_last: bool) -> bool | None:
-        """Whether a sentence ends with the mark; None where the word at `following` decides and is not complete."""
+        """Whether a sentence ends with the mark; None if that depends on the rest of the word at `following`."""
         mark = match[0].rstrip(_CLOSERS)
         if not mark.strip() or following == len(text):
             return True
@@ -167,66 +168,56 @@ class SentenceSplitter:
         if match[0] != ".":
             return not (next_char.islower() and (mark != match[0] or mark[-1] in ".…"))
         word = part.split()[-1].lstrip(_OPENERS) + "." if part.strip() else ""
+        low = word.lower()
         next_word = _NEXT.match(text, following)
         is_known = is_last or next_word is None or next_word.end() < len(text) or len(next_word[0]) == _LONGEST_WORD
         starts = next_char.isupper() and next_word is not None and next_word[0].lower() in self._short.starters
         if word[:-1].isdigit():
             is_item = not self._is_open and part.rpartition("\n")[2].strip() + "." == word  # of a numbered list
             is_ordinal = self._short.is_ordinal(part, next_word[0] if next_word else "", starts)
-            return is_known and not is_item and not is_ordinal if is_known else None
-        if word.lower() in self._short.before_number and next_char.isdigit():
+            return not is_item and not is_ordinal if is_known else None
+        if low in self._short.before_number and next_char.isdigit():
             return False
-        if word.lower() in self._short.closing and word.lower() not in self._short.abbreviations:
+        if (low in self._short.closing and low not in self._short.abbreviations) or self._short.unit.search(part):
             return next_char.isupper()
-        if self._short.is_unit(part):
-            return next_char.isupper()
-        if self._short.unended.fullmatch(word.lower()) or _LETTERS.fullmatch(word):
+        if self._short.unended.fullmatch(low) or _LETTERS.fullmatch(word):
             return starts if is_known else None
-        if word.lower() in self._short.abbreviations:
+        if low in self._short.abbreviations:
             return False
         # Where there are capitals, a sentence begins with one.
         return not (next_char.islower() and (self._has_capitals or any(c.isupper() for c in part)))
 
 
 class _ShortForms:
-    """What a language writes otherwise than it says it: where sentences do not end, and parts neither."""
+    """What a language writes otherwise than it is read, and what may follow a full stop."""
 
-    def __init__(self, language: Language, name: str) -> None:
-        months = month_names(name)
+    def __init__(self, name: str) -> None:
+        language, months = load_language(name), month_names(name)
         self.starters, self.dotted = language.starters, language.dotted
         self.unended = re.compile(rf"{_MORE}|{language.unended}")
-        self.unit = re.compile(rf"\d\s?(?:{any_of([*UNITS, *language.units])})$")
-        self.abbreviations = {short.lower() for short in language.abbreviations} | {
-            token.lower()
-            for short in (language.abbreviations | language.closing)
-            if " " in short
-            for token in short.split()
-        }
-        self.closing = {"co.", *(short.lower() for short in language.closing)}
-        self.before_number = {"art.", "vol.", *(short.lower() for short in language.before_number)}
+        self.unit = re.compile(rf"\d\s?(?:{any_of([*UNITS, *language.units])})$")  # after a number, at the end
+        spaced = {short for short in language.abbreviations | language.closing if " " in short}
+        self.abbreviations = _tokens(spaced) | set(map(str.lower, language.abbreviations))
+        self.closing = {"co.", *map(str.lower, language.closing)}
+        self.before_number = {"art.", "vol.", *map(str.lower, language.before_number)}
         self.before_number |= {f"{short.lower()}." for short in months.short}
         words = [*language.abbreviations, *language.closing, *language.before_number, *language.after_number]
         words += [*months.full, *months.short, *language.units, *CODES, *language.clock.noun, *language.scales]
+        words += [*language.clock.halves, *language.numbered, *language.dotted.nouns, *language.dotted.neighbours]
         words += [unit for unit in UNITS if not unit.endswith(".")]
-        words += [*language.clock.halves, *(noun for noun in re.findall(r"\w+", language.numbered))]
-        self.special = {token.lower().rstrip(".") for word in words for token in word.split()}
-        if language.dotted:
-            self.special |= {word.lower().rstrip(".") for word in {*language.dotted.nouns, *language.dotted.neighbours}}
+        self.special = {token.rstrip(".") for token in _tokens(words)}
 
     def is_plain(self, token: str) -> bool:
+        """Whether the reading of a word is independent of its neighbours, and theirs of it."""
         match = _PLAIN.fullmatch(token)
         if match is None:
             return False
         word = match["word"].lower()
         return not (word in self.special or self.unended.fullmatch(f"{word}.") or _ROMAN.fullmatch(match["word"]))
 
-    def is_unit(self, part: str) -> bool:
-        """Whether a unit after a number is at the end of the part."""
-        return self.unit.search(part) is not None
-
     def is_ordinal(self, part: str, next_word: str, starts: bool) -> bool:
-        """Whether the number at the end of the part is an ordinal one before the next word."""
-        if self.dotted is None or not next_word:
+        """Whether the number at the end of the part is ordinal before the next word."""
+        if not (self.dotted.before and next_word):
             return False
         if next_word in self.dotted.nouns or next_word[0].islower():
             return True
@@ -234,9 +225,12 @@ class _ShortForms:
         return not starts and re.search(before, part) is not None
 
 
-@lru_cache
-def _short_forms(language: str) -> _ShortForms:
-    return _ShortForms(LANGUAGES[language], language)
+_short_forms = lru_cache(_ShortForms)
+
+
+def _tokens(texts: Iterable[str]) -> set[str]:
+    """Words of the texts, in lower case."""
+    return {token for text in texts for token in text.lower().split()}
 
 
 def _skip_space(text: str, start: int) -> int:

@@ -1,4 +1,4 @@
-"""The text tokenizer of the released Voxtral TTS, a tekken.json file, through mistral-common."""
+"""The text tokenizer of the released Voxtral TTS: a tekken.json file, read by mistral-common."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 
+from codec.extras import needs
 from codec.files import atomic_file
 from codec.tts.text.tokenizer import SpecialIds
 
@@ -27,19 +28,17 @@ class TekkenTokenizer:
         path: its tekken.json.
 
     Raises:
-        ImportError: mistral-common is not installed.
+        MissingDependencyError: mistral-common is not installed.
         ValueError: no such file, a damaged one, or one of a model without speech.
     """
 
     def __init__(self, path: Path) -> None:
-        try:
+        with needs("mistral-common", "tekken.json", "voxtral"):
             from mistral_common.tokens.tokenizers.tekken import SpecialTokenPolicy, Tekkenizer, TokenizerVersion
-        except ImportError as error:
-            raise ImportError("tekken.json needs mistral-common: pip install mistral-common") from error
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             config = content["config"]
-            # Not `Tekkenizer.from_file`, as many versions of it stumble over the fields about audio.
+            # Not `Tekkenizer.from_file`, which fails on the fields about audio in many versions.
             self._tokenizer = Tekkenizer(
                 content["vocab"],
                 content["special_tokens"],
@@ -58,7 +57,7 @@ class TekkenTokenizer:
         self.vocab_size: int = self._tokenizer.n_words
 
     def encode(self, text: str) -> list[int]:
-        """Any text to ids, none of them special."""
+        """Encode any text; no id is special."""
         return self._tokenizer.encode(text, bos=False, eos=False)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
@@ -68,10 +67,10 @@ class TekkenTokenizer:
         return [(owner[start], owner[end - 1] + 1) for start, end in zip([0, *ends], ends, strict=False)]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Ids to text; special ones vanish."""
+        """Decode ids; special ones are dropped."""
         return self._tokenizer.decode(list(ids), special_token_policy=self._policy)
 
     def save(self, path: Path) -> None:
-        """Copy the file, whole or not at all."""
+        """Copy the file."""
         with atomic_file(path) as new:
             shutil.copyfile(self._path, new)

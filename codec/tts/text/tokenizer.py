@@ -1,4 +1,4 @@
-"""Text as ids for the TTS language model: what it needs of a tokenizer, and a byte-level BPE to train oneself."""
+"""Text tokenizers of the TTS: their protocol, and a byte-level BPE that can be trained."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from codec.extras import needs
 from codec.files import atomic_file
 
-try:
+with needs("tokenizers", "text to speech", "tts"):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-except ImportError as error:
-    raise ImportError("text for the TTS needs tokenizers: pip install tokenizers") from error
 
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<begin_audio>", "<next_text>", "<repeat>")  # of `BPETokenizer`
 MIN_VOCAB_SIZE = len(SPECIAL_TOKENS) + 256
@@ -24,7 +23,7 @@ class TextError(ValueError):
 
 
 def check_text(text: str) -> None:
-    """Accept text that has something to say, in any script.
+    """Check that a text has something to say, in any script.
 
     Raises:
         TextError: it is empty, or has no letter and no digit.
@@ -63,16 +62,16 @@ class TextTokenizer(Protocol):
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text that has these ids; markers vanish."""
+        """The text of these ids, without markers."""
         ...
 
     def save(self, path: Path) -> None:
-        """Write a file that makes the same tokenizer again."""
+        """Write a file to load the tokenizer from."""
         ...
 
 
 class BPETokenizer:
-    """Byte-level BPE of the tokenizers package: any text or string of phonemes, without loss.
+    """Lossless byte-level BPE of any text or phonemes, by the tokenizers package.
 
     Args:
         tokenizer: has `SPECIAL_TOKENS` in its vocabulary.
@@ -82,7 +81,7 @@ class BPETokenizer:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        # As added tokens they would be found in texts; as plain ones nothing merges to them.
+        # Added tokens would be found in texts; nothing merges to plain ones.
         self._tokenizer = Tokenizer.from_str(json.dumps(json.loads(tokenizer.to_str()) | {"added_tokens": []}))
         vocab = self._tokenizer.get_vocab()
         if absent := [name for name in SPECIAL_TOKENS if name not in vocab]:
@@ -93,7 +92,7 @@ class BPETokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> BPETokenizer:
-        """Learn from texts; few texts give fewer than `vocab_size` ids.
+        """Train on texts; few texts give fewer than `vocab_size` ids.
 
         Raises:
             ValueError: `vocab_size` is less than the markers and bytes need, 261.
@@ -113,7 +112,7 @@ class BPETokenizer:
         return cls(tokenizer)
 
     def encode(self, text: str) -> list[int]:
-        """Any text to ids, none of them special.
+        """Encode any text; no id is special.
 
         Raises:
             TextError: a surrogate without its other half, which has no bytes.
@@ -129,11 +128,11 @@ class BPETokenizer:
         return self._tokenizer.encode(text).offsets
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Ids to text; markers vanish, and bytes that are no UTF-8 become U+FFFD."""
+        """Decode ids; markers are dropped, and bytes that are not UTF-8 become U+FFFD."""
         return self._tokenizer.decode([i for i in ids if i not in self._markers])
 
     def save(self, path: Path) -> None:
-        """Write the JSON of the tokenizers package, whole or not at all."""
+        """Write the JSON file of the tokenizers package."""
         with atomic_file(path) as new:
             self._tokenizer.save(str(new))
 
@@ -142,7 +141,7 @@ class BPETokenizer:
         """Read what `save` wrote.
 
         Raises:
-            ValueError: there is no such file, or it is another one.
+            ValueError: no such file, or not a tokenizer's.
         """
         try:
             return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))

@@ -1,16 +1,16 @@
-"""Units of measure: their signs in all languages, and their names in each, from Unicode's CLDR in the babel package."""
+"""Units of measure: their signs, and their names in each language from Unicode's CLDR, by the babel package."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-try:
-    from babel.units import format_unit
-except ImportError as error:
-    raise ImportError("reading units needs babel: pip install babel") from error
+from codec.extras import needs
 
-# Signs after NFKC, with powers as "^2", each with CLDR's name of what it stands for.
+with needs("babel", "reading units", "tts"):
+    from babel.units import format_unit
+
+# By CLDR's category: signs in NFKC, with powers as "^2", and CLDR's names of the units.
 _SIGNS = {
     "mass": "μg microgram, mg milligram, g gram, kg kilogram, t tonne, oz ounce, lb pound, lbs pound",
     "length": "nm nanometer, μm micrometer, mm millimeter, cm centimeter, dm decimeter, m meter, km kilometer, "
@@ -37,16 +37,16 @@ UNITS = {
     for sign, name in (entry.split(" ") for entry in entries.split(", "))
 }
 RATES = {"kbps": "kbit/s", "Mbps": "Mbit/s", "Gbps": "Gbit/s"}
-ONLY_APART = ("s", "t", "J")  # signs that are another thing right behind a number, as in "iPhone 5s"
+ONLY_APART = ("s", "t", "J")  # signs that are units only after a space: not in "iPhone 5s"
 
 
 @lru_cache(maxsize=1024)
 def unit_name(sign: str, count: float, language: str) -> str | None:
-    """ "kilograms" for "kg"; None where CLDR has no name in this language.
+    """Name a unit: "kilograms" for "kg"; None where CLDR has no name in the language.
 
     Args:
         sign: a key of `UNITS`.
-        count: how many, which decides on the plural.
+        count: how many, for the plural.
         language: a key of `LANGUAGES`.
     """
     said = format_unit(int(count) if count == int(count) else count, UNITS[sign], length="long", locale=language)

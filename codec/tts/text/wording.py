@@ -1,4 +1,4 @@
-"""A part of a text in words: plain characters, and words for abbreviations, numbers and signs."""
+"""Wording: plain characters, and words for abbreviations, numbers and signs, of a part of a text."""
 
 # ruff: noqa: RUF001  signs of many kinds
 
@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
+from operator import methodcaller
 from typing import NamedTuple
 
-from codec.tts.text.languages import LANGUAGES, primary_language
+from codec.tts.text.languages import load_language, primary_language
 from codec.tts.text.numbers import spell
-from codec.tts.text.rules import NEVER
+from codec.tts.text.rules import any_of
 
 _QUOTES = {
     "'": "\u2018\u2019\u201a\u201b\u02bc\u2032`\u00b4\u2039\u203a",
@@ -39,21 +41,21 @@ _DIGRAPHS = {
 }
 _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿ", "0123456789-n")
 _FRACTIONS = "[\u00bc-\u00be\u2150-\u215e]"
-_START = r"(?<![^\W\d])(?<!\.)"  # an abbreviation starts a word, and is not the end of another one
+_START = r"(?<![^\W\d])(?<!\.)"  # the start of a word, but not within an abbreviation
 _LETTERS = re.compile(rf"{_START}(?:[^\W\d_]\.){{2,}}(?![\w.])")  # U.S.
-_INITIAL = re.compile(r"(?<![\w.'])([A-ZÀ-Þ])\.(?=\s[A-ZÀ-Þ])")  # J. Smith
+_INITIAL = re.compile(r"(?<![\w.'])(?<!\b[A-ZÀ-Þ]\s)([A-ZÀ-Þ])\.(?=\s[A-ZÀ-Þ])")  # J. Smith, but not A M. Then
 _LONE_MARKS = re.compile(r"(?<=[.!?…])(?:\s+[.,;:!?…]+)+(?=\s|$)|\s+(?=[.,;:!?]+(?:\s|$))")
-_JOINERS = ("Cf", "Me")  # characters that only change their neighbours
+_JOINERS = ("Cf", "Me")  # categories of characters that only change their neighbours
 _CONTROLS = ("Cc", "Cs", "Co", "Cn")  # with surrogates, private and unassigned characters
-_SILENT = (*_CONTROLS, "Sc", "Sk", "Sm", "So")  # with emoji and other signs; those that have words come first
-_SAID = "-\u2014.,;:!?…'\"()¿¡،؛؟۔।॥、。，；：！？"  # punctuation that is left; all else is a sign
+_SILENT = (*_CONTROLS, "Sc", "Sk", "Sm", "So")  # with emoji and signs; those that have names are words by then
+_SAID = "-\u2014.,;:!?…'\"()¿¡،؛؟۔।॥、。，；：！？"  # punctuation to keep
 
 
 def wording(text: str, language: str, is_end: bool = True) -> str:
-    """A part of a text as it is read: no digits, emoji, control characters or runs of whitespace.
+    """Write a part of a text as words: no digits, emoji, control characters or runs of whitespace.
 
     Args:
-        text: a part as of `codec.tts.text.sentences`, without markup.
+        text: a part that `codec.tts.text.sentences` made, without markup.
         language: a BCP-47 tag.
         is_end: whether a sentence ends with it.
 
@@ -66,12 +68,12 @@ def wording(text: str, language: str, is_end: bool = True) -> str:
 
 
 def tidy(text: str) -> str:
-    """Text in which marks stand at words, and none alone behind another one."""
+    """Remove spaces before punctuation, and punctuation that stands alone after other punctuation."""
     return _LONE_MARKS.sub("", text)
 
 
 def readable(text: str) -> str:
-    """Text without characters that nobody reads: spaces for emoji and controls, nothing for joiners."""
+    """Replace emoji and control characters by spaces, and remove joiners."""
     return "".join(map(_readable, text))
 
 
@@ -90,9 +92,9 @@ def _is_said(character: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """NFKC but for "º" and "ª", with digits 0 to 9, plain quotes and hyphens, no joiners, powers as "^2"."""
+    """Simplify characters: NFKC but for "º" and "ª", digits 0 to 9, plain quotes and hyphens, powers as "^2"."""
     text = re.sub(r"(?<=\d)[\u00a0\u202f](?=\d{3})", "", text)
-    text = re.sub(r"(?<=\d)\s*\u2013\s*(?=\d)", "-", text)  # a range; other dashes between spaces are pauses
+    text = re.sub(r"(?<=\d)\s*\u2013\s*(?=\d)", "-", text)  # ranges; other dashes between spaces are pauses
     text = re.sub(r"~(?=\s?\d)", "≈", text)
     text = re.sub(r"(?<=°)\s(?=[CF]\b)", "", text)
     text = re.sub(r"\s[\u2013-]+\s(?![^\w\s]?\d)|(?<!\S)\u2013\s|\s?--+\s?", f" {_DASH} ", text).translate(_PLAIN)
@@ -107,14 +109,14 @@ def _plain(text: str) -> str:
 
 
 def _power(match: re.Match[str]) -> str:
-    """10² as "10^2"; at the end of a word it is the number of a note, which is left out."""
+    """Write 10² as "10^2"; at the end of a longer word it is the number of a footnote, and is left out."""
     base = match[1]
     is_base = base[-1:].isdecimal() or base.endswith(")") or 1 <= len(base) <= 2
     return base + (f"^{match[2].translate(_POWERS)}" if is_base else "") + " " * bool(match[3])
 
 
 def _pauses(text: str) -> str:
-    """Dashes as commas, as a voice pauses there; no pause at the start or beside another, no space before marks."""
+    """Replace dashes by commas; remove pauses at the start or beside another, and spaces before punctuation."""
     text = re.sub(rf"(?<!\S)-+(?!\S)|[-{_DASH}]{{2,}}", _DASH, text)
     text = re.sub(rf"\s*{_DASH}[\s{_DASH}]*", _DASH, text)
     text = re.sub(rf"(?:(?<=[,;:.!?(…])|^){_DASH}|{_DASH}(?=[,;:.!?)]|$)", " ", text)
@@ -124,56 +126,49 @@ def _pauses(text: str) -> str:
 
 
 class _Short(NamedTuple):
-    """Short forms that one pattern finds, and what they stand for."""
+    """Short forms that one pattern finds."""
 
     pattern: re.Pattern[str]
-    words: dict[str, str]
-    form: str = "{}"  # what is said of the words
-    may_end: bool = False  # whether the full stop of one may be the sentence's too
+    say: Callable[[re.Match[str]], str]
+    may_end: bool = True  # whether the full stop of one may be the sentence's too
 
 
 @lru_cache
 def _shorts(primary: str) -> list[_Short]:
-    """The short forms of a language, also at the start of a sentence."""
-    language = LANGUAGES[primary]
-    tables = [
-        (language.before_number, rf"{_START}(?:%s)(?=\s?\d)", "{} "),
-        (language.after_number, r"(?<=\d)\s?(?:%s)(?!\w)", " {}"),
-        (language.abbreviations | language.closing, rf"{_START}(?:%s)(?!\w)", "{}"),
+    """The short forms of a language."""
+    language = load_language(primary)
+    return [
+        *(_Short(re.compile(pattern), methodcaller("expand", say)) for pattern, say in language.in_context.items()),
+        _listed(language.before_number, rf"{_START}(?:%s)(?=\s?\d)", "{} ", may_end=False),
+        _listed(language.after_number, r"(?<=\d)\s?(?:%s)(?!\w)", " {}", may_end=False),
+        _listed(language.abbreviations | language.closing, rf"{_START}(?:%s)(?!\w)", "{}", may_end=True),
+        _Short(_LETTERS, lambda match: " ".join(match[0].split(".")[:-1])),
     ]
-    found = []
-    for table, pattern, form in tables:
-        table = table | {_capital(short): _capital(word) for short, word in table.items() if short[0].islower()}
-        shorts = (re.escape(short).replace(r"\ ", r"\s?") for short in sorted(table, key=len, reverse=True))
-        words = {_compact(short): word for short, word in table.items()}
-        found.append(_Short(re.compile(pattern % ("|".join(shorts) or NEVER)), words, form, may_end=form == "{}"))
-    return found
+
+
+def _listed(table: dict[str, str], pattern: str, form: str, may_end: bool) -> _Short:
+    """Short forms of a table, also in upper case at the start of a sentence and without their spaces."""
+    table = table | {_capital(short): _capital(word) for short, word in table.items() if short[0].islower()}
+    words = {_compact(short): form.format(word) for short, word in table.items()}
+    shorts = any_of(table).replace(r"\ ", r"\s?")
+    return _Short(re.compile(pattern % shorts), lambda match: words[_compact(match[0])], may_end)
 
 
 def _expand(text: str, primary: str, is_end: bool) -> str:
-    """Words for abbreviations; a full stop stays where the abbreviation is likely to end the sentence."""
-    language = LANGUAGES[primary]
-    closing = {_compact(short) for short in language.closing}
+    """Expand abbreviations; a full stop stays where the abbreviation is likely to end the sentence."""
+    closing = {_compact(short) for short in load_language(primary).closing}
 
     def stop(match: re.Match[str]) -> str:
-        following = match.string[match.end() : match.end() + 2].strip()
+        following = match.string[match.end() :].lstrip()[:1]
         ends = (is_end and not following) or (_compact(match[0]) in closing and following.isupper())
         return "." * (ends and match[0].endswith("."))
 
-    for pattern, template in language.in_context.items():
-
-        def expand(match: re.Match[str], template: str = template) -> str:
-            return match.expand(template) + stop(match)
-
-        text = re.sub(pattern, expand, text)
     for short in _shorts(primary):
 
         def say(match: re.Match[str], short: _Short = short) -> str:
-            words = short.form.format(short.words[_compact(match[0])])
-            return words + stop(match) if short.may_end else words
+            return short.say(match) + stop(match) * short.may_end
 
         text = short.pattern.sub(say, text)
-    text = _LETTERS.sub(lambda match: " ".join(match[0].split(".")[:-1]) + stop(match), text)
     return _INITIAL.sub(r"\1", text)
 
 

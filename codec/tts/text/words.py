@@ -1,34 +1,33 @@
-"""The numbers of one language as words, by the num2words package."""
+"""Numbers as words, by the num2words package."""
 
 from __future__ import annotations
 
 import re
 
-from codec.tts.text.languages import LANGUAGES, primary_tag
+from codec.extras import needs
+from codec.tts.text.languages import LANGUAGES, load_language, primary_tag
 
-try:
+with needs("num2words", "reading numbers", "tts"):
     from num2words import CONVERTER_CLASSES
-except ImportError as error:
-    raise ImportError("reading numbers needs num2words: pip install num2words") from error
 
-_LONGEST = 12  # digits; a longer number is an identifier, which is read digit by digit
+_LONGEST = 12  # digits; longer numbers are identifiers, and are read digit by digit
 
 
 def speaks_numbers(language: str) -> bool:
-    """Whether digits are read in this language, known or not."""
+    """Whether numbers can be read in a language, of any BCP-47 tag."""
     return primary_tag(language) in LANGUAGES.keys() & CONVERTER_CLASSES.keys()
 
 
 class Words:
-    """Numbers as people write them in a language, and as they say them.
+    """Reads numbers as they are written in one language.
 
     Args:
         primary: key in `LANGUAGES`.
-        tag: in lower case with underscores; "en_in" or "fr_ch" read numbers in their own way.
+        tag: in lower case with underscores; some regions, as "en_in" and "fr_ch", have other number words.
     """
 
     def __init__(self, primary: str, tag: str) -> None:
-        self.name, self.tag, self.language = primary, tag, LANGUAGES[primary]
+        self.name, self.tag, self.language = primary, tag, load_language(primary)
         regional = {name.lower(): name for name in CONVERTER_CLASSES}
         self.converter = CONVERTER_CLASSES.get(regional.get(tag, primary))
         decimal = re.escape(self.language.decimal)
@@ -36,7 +35,7 @@ class Words:
         self.number = rf"(?:{whole}|(?<![\w.,])[.,]\d+(?!\d))"  # a pattern of 1,000.5 and .5
 
     def read(self, number: str) -> str:
-        """A number as written, with groups and decimals."""
+        """Read a number with groups and decimals."""
         if number[0] in ".,":
             number = f"0{self.language.decimal}{number[1:]}"
         whole, _, fraction = number.partition(self.language.decimal)
@@ -47,7 +46,7 @@ class Words:
         return self.language.has_years and re.fullmatch(r"1[1-9]\d\d|20\d\d", number) is not None
 
     def cardinal(self, number: str) -> str:
-        """A whole number as written; one with zeros before it, or a very long one, digit by digit."""
+        """Read a whole number; a very long one, or one that begins with 0, digit by digit."""
         digits = re.sub(r"\D", "", number)
         if (len(digits) > 1 and digits[0] == "0") or len(digits) > _LONGEST:
             return self.digits(digits)
@@ -65,11 +64,11 @@ class Words:
         return " ".join(map(self.cardinal, digits))
 
     def count(self, number: str) -> float:
-        """The value of a number as written, for plurals."""
+        """Parse a number, for plurals."""
         plain = re.sub(rf"[^\d{re.escape(self.language.decimal)}]", "", number)
         return float(plain.replace(self.language.decimal, ".") or 0)
 
 
 def _clean(words: str) -> str:
-    """num2words puts commas where nobody pauses."""
+    """Remove the commas that num2words writes."""
     return " ".join(words.replace(",", "").split())

@@ -9,7 +9,8 @@ import soundfile
 
 from eval.listen.low_anchor import LOW_ANCHOR
 from eval.listen.trials import flac, make_test
-from eval.results import Results, file_of
+from eval.results import Results
+from eval.store import file_of
 
 SYSTEMS = ["model", "model:2", "opus-6"]
 

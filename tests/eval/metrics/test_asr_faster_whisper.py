@@ -17,8 +17,9 @@ from transformers import (
     WhisperTokenizer,
 )
 
+from codec.extras import MissingDependencyError
 from eval.metrics.asr import RATE, FasterWhisper, make_asr
-from eval.metrics.base import MissingBackendError, Pair
+from eval.metrics.base import Pair
 
 faster_whisper = pytest.importorskip("faster_whisper")
 
@@ -131,7 +132,6 @@ def test_a_loop_is_nothing_heard(folder, sound, monkeypatch):
 
 def test_as_a_metric(folder, speech, noise):
     metric = make_asr(f"faster-whisper={folder}")
-    assert metric.name == f"asr:faster-whisper={folder}"
     x, y = speech[:36_000], noise[:36_000]
     assert metric.measure(Pair(x, x, language="en")) == [0, 0]
     assert metric.measure(Pair(x, y, language="en"))[0] > 0
@@ -169,7 +169,7 @@ def test_names_are_looked_up_on_disk_only(folder, monkeypatch):
 def test_missing_files(copied, name):
     (copied / name).unlink()
     with pytest.raises(
-        MissingBackendError, match=r"asr:faster-whisper=.*cannot be loaded .*hf download .*give a folder"
+        MissingDependencyError, match=r"asr:faster-whisper=.*cannot be loaded .*hf download .*give a folder"
     ):
         make_asr(f"faster-whisper={copied}")
 
@@ -177,24 +177,26 @@ def test_missing_files(copied, name):
 def test_a_missing_tokenizer_is_not_downloaded(copied, monkeypatch):
     (copied / "tokenizer.json").unlink()
     monkeypatch.setattr("faster_whisper.transcribe.tokenizers", None)
-    with pytest.raises(MissingBackendError, match=r"no tokenizer\.json in"):
+    with pytest.raises(MissingDependencyError, match=r"no tokenizer\.json in"):
         FasterWhisper(str(copied))
 
 
 @pytest.mark.parametrize("name", ["model.bin", "tokenizer.json", "vocabulary.json"])
 def test_damaged_files(copied, name):
     (copied / name).write_bytes((copied / name).read_bytes()[:100])
-    with pytest.raises(MissingBackendError, match="cannot be loaded"):
+    with pytest.raises(MissingDependencyError, match="cannot be loaded"):
         FasterWhisper(str(copied))
 
 
 def test_missing_models(tmp_path):
     for source in (tmp_path / "nowhere", "nobody/whisper-nowhere", "enormous"):
-        with pytest.raises(MissingBackendError, match=f"asr:faster-whisper={source}: cannot be loaded .*hf download"):
+        with pytest.raises(
+            MissingDependencyError, match=f"asr:faster-whisper={source}: cannot be loaded .*hf download"
+        ):
             make_asr(f"faster-whisper={source}")
 
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
-    with pytest.raises(MissingBackendError, match="pip install faster-whisper"):
+    with pytest.raises(MissingDependencyError, match="pip install faster-whisper"):
         make_asr("faster-whisper=folder")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soxr
 
-from eval.metrics.base import MissingBackendError, Pair
+from codec.extras import MissingDependencyError
+from eval.metrics.base import Pair
 from eval.metrics.dnsmos import make_dnsmos
 
 CURVES = (  # from the network's output to P.835 scores, as Microsoft published them
@@ -66,5 +67,5 @@ def test_silence_has_no_score(metric, speech):
 @pytest.mark.parametrize("package", ["speechmos", "onnxruntime"])
 def test_without_its_packages(package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingBackendError, match="pip install speechmos onnxruntime"):
+    with pytest.raises(MissingDependencyError, match="pip install speechmos onnxruntime"):
         make_dnsmos()

@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from eval.metrics.base import MissingBackendError, Pair
+from codec.extras import MissingDependencyError
+from eval.metrics.base import Pair
 from eval.metrics.prosody import DYNAMIC_RANGE, make_prosody, prosody
 
 
@@ -71,5 +72,5 @@ def test_what_has_no_pitch_has_no_error(noise):
 
 def test_without_praat(monkeypatch):
     monkeypatch.setitem(sys.modules, "parselmouth", None)
-    with pytest.raises(MissingBackendError, match="pip install praat-parselmouth"):
+    with pytest.raises(MissingDependencyError, match="pip install praat-parselmouth"):
         make_prosody()

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from eval.metrics.base import MissingBackendError, Pair
+from codec.extras import MissingDependencyError
+from eval.metrics.base import Pair
 from eval.metrics.registry import DEFAULT, METRICS, make_metric
 
 HEAVY = {"librosa", "parselmouth", "transformers", "speechmos", "onnxruntime"}
@@ -16,7 +17,7 @@ def test_columns_have_keys_of_their_own():
     for name in METRICS:
         try:
             keys += [column.key for column in make_metric(name).columns]
-        except MissingBackendError:
+        except MissingDependencyError:
             continue
     assert {"pesq_wb", "pesq_nb", "mel_dac", "si_sdr"} <= set(keys)
     assert len(set(keys)) == len(keys)
@@ -26,7 +27,6 @@ def test_columns_have_keys_of_their_own():
 def test_a_metric_has_a_value_for_each_column(name, speech, noise):
     metric = make_metric(name)
     values = metric.measure(Pair(speech, speech + 0.1 * noise))
-    assert metric.name == name
     assert len(values) == len(metric.columns)
 
 

@@ -7,18 +7,19 @@ import torch
 from tiny import make_codec
 
 from codec.checkpoint.store import CheckpointError
+from codec.extras import MissingDependencyError
 from codec.tokenizer import Tokenizer
+from eval.ctc import CHARSET, N_SYMBOLS
 from eval.metrics.asr import make_asr
-from eval.metrics.base import MissingBackendError, Pair
-from eval.metrics.semantic_asr import WEIGHTS, SemanticReader, SpellingHead, save_head
-from eval.spelling import CHARSET, N_SYMBOLS
+from eval.metrics.base import Pair
+from eval.metrics.semantic_asr import WEIGHTS, SemanticHead, SemanticRecognizer, save_head
 
 STEPS = 2  # per frame
 
 
 def make_head(codec, seed=0):
     torch.manual_seed(seed)
-    head = SpellingHead(codec.config.quantizer.semantic_dim, codec.config.hop_length, STEPS).requires_grad_(False)
+    head = SemanticHead(codec.config.quantizer.semantic_dim, codec.config.hop_length, STEPS).requires_grad_(False)
     head.linear.weight *= 20
     return head
 
@@ -37,7 +38,7 @@ def folder(codec, tmp_path):
 
 
 def test_it_reads_the_semantic_codes(codec, folder):
-    reader, head = SemanticReader(folder), make_head(codec)
+    reader, head = SemanticRecognizer(folder), make_head(codec)
     hop = codec.config.hop_length
     x = 0.1 * torch.randn(9 * hop + 1, generator=torch.Generator().manual_seed(0))
     z = codec.quantizer(codec.latents(x[None])).z[..., : codec.config.quantizer.semantic_dim]
@@ -60,7 +61,6 @@ def test_the_whole_waveform_is_read_and_nothing_after_it():
 
 def test_as_a_metric(folder):
     metric = make_asr(f"ctc={folder}")
-    assert metric.name == f"asr:ctc={folder}"
     speech = soundfile.read("tests/data/kathleen.flac", dtype="float32")[0]
     noise = 0.1 * np.random.default_rng(0).standard_normal(len(speech), dtype=np.float32)
     assert metric.measure(Pair(speech, speech)) == [0, 0]
@@ -69,24 +69,24 @@ def test_as_a_metric(folder):
 
 
 def test_the_version_follows_codec_and_head(codec, folder):
-    version = SemanticReader(folder).version
-    assert SemanticReader(folder).version == version
+    version = SemanticRecognizer(folder).version
+    assert SemanticRecognizer(folder).version == version
     save_head(folder, make_head(codec, seed=1), Tokenizer(codec).fingerprint)
-    assert SemanticReader(folder).version != version
+    assert SemanticRecognizer(folder).version != version
 
 
 def test_a_codec_without_a_head(codec, tmp_path):
     Tokenizer(codec).save(tmp_path / "model")
     for name in ("model", "nowhere"):
         message = rf"asr:ctc={tmp_path / name}: no {WEIGHTS} there; give best/ or last/ of a run with loss\.distill"
-        with pytest.raises(MissingBackendError, match=message):
+        with pytest.raises(MissingDependencyError, match=message):
             make_asr(f"ctc={tmp_path / name}")
 
 
 def test_damaged_files_and_heads_of_other_codecs_are_named(codec, folder, tmp_path):
     save_head(folder, make_head(codec), "0123456789abcdef")
     with pytest.raises(CheckpointError, match=rf"{WEIGHTS}: the head of codec 0123456789abcdef, beside codec"):
-        SemanticReader(folder)
+        SemanticRecognizer(folder)
     (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:100])
     with pytest.raises(CheckpointError, match=rf"{WEIGHTS}: cannot be read"):
-        SemanticReader(folder)
+        SemanticRecognizer(folder)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from eval.probes.codes import code_stats, entropy, main, run_stats, summary
-from eval.results import CODING, Recording, Results, SystemResult, file_of
+from eval.results import CODING, Recording, Results, SystemResult
+from eval.store import file_of
 
 T = 20_000
 
@@ -87,7 +88,8 @@ def test_what_few_frames_leave_unseen_is_not_dead() -> None:
     assert large.n_frames_needed == 73_813
     text = summary({"x": stats})
     assert f"| {large.n_unseen} | 7828 |" in text
-    assert "x: 372 frames are too few to tell which codes are dead: 73813 (98 minutes)" in text
+    assert "x: 372 frames are too few to detect dead codes" in text
+    assert "they would occur in 73813 frames (98 minutes)" in text
     assert "too few" not in summary({"x": code_stats([random_codes(8, n_frames=400)], (8,), 12.5)})
 
 
@@ -139,12 +141,12 @@ def test_of_a_run(run, capsys) -> None:
 
 
 def test_what_a_run_lacks_is_named(run, capsys) -> None:
-    assert main([str(run), "opus-6"]) == 1
+    assert main([str(run), "opus-6"]) == 2
     assert "no codes of opus-6; there are those of a/b:2" in capsys.readouterr().err
     file_of(run, "codes", "a/b:2", "x/1").write_bytes(b"no array")
-    assert main([str(run)]) == 1
+    assert main([str(run)]) == 2
     assert "x%2F1.npy" in capsys.readouterr().err
-    assert main([str(run / "nowhere")]) == 1
+    assert main([str(run / "nowhere")]) == 2
     results = Results.load(run)
     with pytest.raises(ValueError, match="opus-6 has no codes"):
         run_stats(run, results, results.systems[1])

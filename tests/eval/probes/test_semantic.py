@@ -11,8 +11,8 @@ from tiny import make_codec
 
 import eval.probes.semantic
 from codec.tokenizer import Tokenizer
-from eval.probes.linear import ctc_probe
-from eval.probes.semantic import HEADER, Spoken, main, read_spoken, semantics, sound_labels
+from eval.probes.linear import train_probe
+from eval.probes.semantic import HEADER, Corpus, main, read_corpus, semantics, sound_labels
 
 CLIPS = Path(__file__).parents[2] / "data"
 
@@ -20,7 +20,7 @@ CLIPS = Path(__file__).parents[2] / "data"
 @pytest.fixture(autouse=True)
 def short_training(monkeypatch):
     """Nothing here depends on how well the probe reads."""
-    monkeypatch.setattr(eval.probes.semantic, "ctc_probe", partial(ctc_probe, n_updates=2))
+    monkeypatch.setattr(eval.probes.semantic, "train_probe", partial(train_probe, n_updates=2))
 
 
 def test_labels_follow_the_sound():
@@ -34,13 +34,13 @@ def test_labels_follow_the_sound():
     assert middle[0] & middle[2]
 
 
-def spoken(speakers):
+def corpus(speakers):
     waveforms = [0.1 * torch.randn(24_000, generator=torch.Generator().manual_seed(i)) for i in range(8)]
-    return Spoken(waveforms, ["hello"] * 8, speakers)
+    return Corpus(waveforms, ["hello"] * 8, speakers)
 
 
 def test_a_random_codec(tokenizer):
-    result = semantics(tokenizer, spoken(["a", "b"] * 4), spoken(["c"] * 8))
+    result = semantics(tokenizer, corpus(["a", "b"] * 4), corpus(["c"] * 8))
     assert result.cer >= 0
     assert result.found.purity >= result.chance.purity - 0.1  # a little above chance or at it
     assert 0 <= result.abx_within <= 1
@@ -48,10 +48,10 @@ def test_a_random_codec(tokenizer):
 
 
 def test_abx_wants_known_speakers(tokenizer):
-    one = semantics(tokenizer, spoken(["a"] * 4 + [""] * 4), spoken([""] * 8))
+    one = semantics(tokenizer, corpus(["a"] * 4 + [""] * 4), corpus([""] * 8))
     assert one.abx_within is not None
     assert one.abx_across is None
-    assert semantics(tokenizer, spoken([""] * 8), spoken([""] * 8)).abx_within is None
+    assert semantics(tokenizer, corpus([""] * 8), corpus([""] * 8)).abx_within is None
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def manifest(tmp_path):
 
 
 def test_recordings_with_transcripts_are_read_up_to_the_minutes(manifest):
-    every, half = read_spoken(manifest, 1, 24_000), read_spoken(manifest, 0.05, 24_000)
+    every, half = read_corpus(manifest, 1, 24_000), read_corpus(manifest, 0.05, 24_000)
     assert every.speakers == ["kathleen", "kerstin"]
     assert [len(x) for x in every.waveforms] == [len(soundfile.read(CLIPS / f"{s}.flac")[0]) for s in every.speakers]
     assert half.speakers == ["kathleen"]
@@ -71,7 +71,7 @@ def test_recordings_with_transcripts_are_read_up_to_the_minutes(manifest):
 
 def test_transcripts_are_needed(tokenizer, manifest, tmp_path, capsys):
     with pytest.raises(ValueError, match="no transcripts"):
-        read_spoken(CLIPS, 1, 24_000)
+        read_corpus(CLIPS, 1, 24_000)
     tokenizer.save(tmp_path / "model")
     assert main([f"{tmp_path}/model", "--train", str(CLIPS), "--test", str(manifest)]) == 1
     assert "no transcripts" in capsys.readouterr().err

@@ -7,7 +7,8 @@ import pytest
 
 from eval.report.content import ALL, content
 from eval.report.runs import gather
-from eval.results import Results, SystemResult, file_of
+from eval.results import Results, SystemResult
+from eval.store import file_of
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_means_by_group(run, shown):
     assert shown["groups"] == [{"name": ALL, "recordings": [0, 1, 2, 3]}, {"name": "new", "recordings": [0, 3]}]
     for group, ids in enumerate((None, ["a", "c"])):
         for s, system in enumerate(results.systems[:-1]):
-            mean = system.mean("wer", ids)
+            mean = (system.restrict(ids) if ids else system).mean("wer")
             assert shown["means"][group]["wer"][s]["mean"] == pytest.approx(mean.mean, rel=1e-5)
             assert shown["means"][group]["wer"][s]["n"] == mean.n
     assert shown["means"][0]["wer"][0]["n"] == 3

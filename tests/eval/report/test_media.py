@@ -9,7 +9,7 @@ import soundfile
 from eval.metrics.signal import mel_distance
 from eval.report.media import media, opus
 from eval.report.runs import gather
-from eval.results import file_of
+from eval.store import file_of
 
 CLIP = "tests/data/kathleen.flac"
 

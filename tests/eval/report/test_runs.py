@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from pages import make_run
 
-from eval.report.runs import gather, restrict
+from eval.report.runs import gather
 from eval.results import Results
 
 
@@ -64,7 +64,7 @@ def test_what_cannot_be_joined(run, tmp_path):
 
 def test_restrict(run):
     system = Results.load(run).systems[0]
-    some = restrict(system, {"a", "ü"})
+    some = system.restrict(["a", "ü"])
     assert some.values == {"pesq_wb": {k: system.values["pesq_wb"][k] for k in ("a", "ü")},
                            "wer": {"a": system.values["wer"]["a"]}}  # fmt: skip
     assert some.failures == system.failures

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from eval.metrics.base import MissingBackendError
+from codec.extras import MissingDependencyError
 from eval.systems.registry import make_system
 
 hf = pytest.importorskip("transformers")
@@ -139,7 +139,7 @@ def test_other_kinds_of_encodec_are_refused(tmp_path):
 
 def test_without_transformers(saved, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingBackendError, match="pip install transformers"):
+    with pytest.raises(MissingDependencyError, match="pip install transformers"):
         make_system(f"{saved[0]}={saved[1]}")
 
 
@@ -147,5 +147,5 @@ def test_usual_weights_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     ids = {"encodec": "facebook/encodec_24khz", "dac": "descript/dac_24khz", "mimi:8": "kyutai/mimi"}
     for spec, hub_id in ids.items():
-        with pytest.raises(MissingBackendError, match=f"hf download {hub_id}"):
+        with pytest.raises(MissingDependencyError, match=f"hf download {hub_id}"):
             make_system(spec)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from codec.audio.io import read_audio
-from eval.metrics.base import MissingBackendError
+from codec.extras import MissingDependencyError
 from eval.metrics.perceptual import estoi
 from eval.systems.lyra import FILES, FRAME
 from eval.systems.registry import make_system
@@ -131,7 +131,7 @@ def test_the_version_follows_the_networks(folder):
 
 @pytest.mark.parametrize("n_q", [0, 47])
 def test_too_many_quantizers(folder, n_q):
-    with pytest.raises(ValueError, match=f"lyra={folder}:{n_q}: n_q = {n_q}; it has 1 to 46 quantizers"):
+    with pytest.raises(ValueError, match=f"lyra={folder}:{n_q}: n_q = {n_q}; it has 1 to 46 codebooks"):
         make_system(f"lyra={folder}:{n_q}")
 
 
@@ -145,20 +145,20 @@ def test_other_networks_are_refused(folder, content):
 @pytest.mark.parametrize("file", FILES)
 def test_a_missing_network_says_where_it_is_from(folder, file):
     (folder / file).unlink()
-    with pytest.raises(MissingBackendError, match=rf"{file} not found; copy .* of github.com/google/lyra, "):
+    with pytest.raises(MissingDependencyError, match=rf"{file} not found; copy .* of github.com/google/lyra, "):
         make_system(f"lyra={folder}:16")
 
 
 @pytest.mark.parametrize("spec", ["lyra", "lyra:16", "lyra=/no/such/folder:16"])
 def test_without_a_folder(folder, spec, monkeypatch):
     monkeypatch.chdir(folder)  # which is not looked at
-    with pytest.raises(MissingBackendError, match=rf"^{spec}: soundstream_encoder.tflite not found; .*lyra=FOLDER"):
+    with pytest.raises(MissingDependencyError, match=rf"^{spec}: soundstream_encoder.tflite not found; .*lyra=FOLDER"):
         make_system(spec)
 
 
 def test_without_its_package(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(MissingBackendError, match="pip install ai-edge-litert"):
+    with pytest.raises(MissingDependencyError, match="pip install ai-edge-litert"):
         make_system(f"lyra={folder}")
 
 

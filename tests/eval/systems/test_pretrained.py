@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from eval.metrics.base import MissingBackendError
+from codec.extras import MissingDependencyError
 from eval.systems.pretrained import CONVERT, Network, Pretrained
 
 HOP, SIZE, RATE = 4, 64, 12_000
@@ -84,20 +84,22 @@ def test_another_model_names_the_folder(folder):
 )
 def test_weights_that_are_not_here_say_how_to_get_them(source, hub_id, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(MissingBackendError, match=rf"hf download {hub_id}, or name a folder .*: toy=FOLDER"):
+    with pytest.raises(MissingDependencyError, match=rf"hf download {hub_id}, or name a folder .*: toy=FOLDER"):
         Toy("toy", source)
 
 
 def test_an_incomplete_folder_says_what_to_do(folder):
     (folder / "model.safetensors").unlink()
-    with pytest.raises(MissingBackendError, match=rf"{folder}: expected .* model.safetensors; hf download owner/toy"):
+    with pytest.raises(
+        MissingDependencyError, match=rf"{folder}: expected .* model.safetensors; hf download owner/toy"
+    ):
         Toy("toy", str(folder))
 
 
 def test_a_pickle_is_converted_by_the_command_in_the_message(folder, monkeypatch):
     (folder / "model.safetensors").unlink()
     torch.save({"x": torch.zeros(2)}, folder / "pytorch_model.bin")
-    with pytest.raises(MissingBackendError) as caught:
+    with pytest.raises(MissingDependencyError) as caught:
         Toy("toy", str(folder))
     assert str(caught.value).endswith(CONVERT)
     monkeypatch.chdir(folder)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from eval.systems.base import MissingProgramError
-from eval.systems.codec2 import Codec2
+from codec.extras import MissingDependencyError
+from eval.systems.programs import Codec2
 from eval.systems.registry import BASELINES, make_system
 
 DELAY = 100  # samples at 8 kHz
@@ -56,7 +56,7 @@ def test_a_failing_program_says_why(fake_codec2):
 def test_a_missing_program_names_its_package(name, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     package = {"c": "codec2", "s": "speex", "o": "opus-tools"}[name[0]]
-    with pytest.raises(MissingProgramError, match=f"install the Debian package {package}$"):
+    with pytest.raises(MissingDependencyError, match=f"install the Debian package {package}$"):
         make_system(name)
 
 
@@ -64,7 +64,7 @@ def test_a_missing_program_names_its_package(name, monkeypatch):
 def test_real_programs(name):
     try:
         system = make_system(name)
-    except MissingProgramError as error:
+    except MissingDependencyError as error:
         pytest.skip(str(error))
     assert system.name == name
     x = 0.1 * torch.from_numpy(np.random.default_rng(0).standard_normal(48_000, dtype=np.float32))

@@ -7,7 +7,8 @@ import torch
 from tiny import make_codec
 
 from codec.tokenizer import Tokenizer
-from eval.systems.registry import CodecSystem, make_system
+from eval.systems.ours import CodecSystem
+from eval.systems.registry import make_system
 
 
 @pytest.mark.parametrize("n_q", [None, 1, 3])

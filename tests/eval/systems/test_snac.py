@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from eval.metrics.base import MissingBackendError
+from codec.extras import MissingDependencyError
 from eval.systems.registry import make_system
 
 package = pytest.importorskip("snac")
@@ -72,5 +72,5 @@ def test_a_config_that_does_not_fit(folder, change):
 
 def test_without_its_package(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "snac", None)
-    with pytest.raises(MissingBackendError, match="pip install snac"):
+    with pytest.raises(MissingDependencyError, match="pip install snac"):
         make_system(f"snac={folder}")

@@ -12,7 +12,7 @@ from eval.metrics import registry
 from eval.metrics.asr import asr_metric
 from eval.metrics.base import Column, Metric
 from eval.tts.items import Item
-from eval.tts.run import Speaking
+from eval.tts.run import SynthesisConfig
 
 RATE = 24_000
 LINES = {  # id: speaker, language, text
@@ -48,9 +48,9 @@ def tts(folder):
 
 
 @pytest.fixture
-def speaking():
+def config():
     """Short, as random weights babble without end."""
-    return Speaking(sampling=Sampling(temperature=0.9, max_frames=5), batch_size=2)
+    return SynthesisConfig(sampling=Sampling(temperature=0.9, max_frames=5), batch_size=2)
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ class Reads:
 @pytest.fixture
 def metrics(monkeypatch):
     """A recogniser of two words, and a speaker similarity of 1 for recordings as long as the voice, else 0."""
-    as_long = Metric("speaker", (Column("speaker_sim", "SIM", True, 3),), lambda p: [len(p.reference) == len(p.output)])
-    monkeypatch.setitem(registry.METRICS, "asr", lambda option: asr_metric("asr", Reads()))
+    as_long = Metric((Column("speaker_sim", "SIM", True, 3),), lambda p: [len(p.reference) == len(p.output)])
+    monkeypatch.setitem(registry.METRICS, "asr", lambda option: asr_metric(Reads()))
     monkeypatch.setitem(registry.METRICS, "speaker", lambda option: as_long)
     registry.make_metric.cache_clear()
     yield "asr", "speaker"

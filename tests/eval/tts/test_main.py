@@ -8,7 +8,7 @@ import pytest
 import eval.tts.__main__
 from codec.audio.io import read_comment
 from codec.tts.sampling import Sampling
-from eval.results import file_of
+from eval.store import file_of
 from eval.tts.__main__ import main
 
 

@@ -8,12 +8,14 @@ import soundfile
 from tiny import make_codec
 from tiny_tts import write_tts
 
-import eval.run
+import eval.score
+from codec.extras import MissingDependencyError
 from codec.tokenizer import Tokenizer
 from codec.tts.speech import TTS
 from eval.metrics import registry
-from eval.metrics.base import Column, Metric, MissingBackendError
-from eval.results import Results, file_of
+from eval.metrics.base import Column, Metric
+from eval.results import Results
+from eval.store import file_of
 from eval.tts.run import RECORDINGS, ROUND_TRIP, evaluate
 
 
@@ -21,9 +23,9 @@ def lines(out):
     return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
 
 
-def test_models_stand_beside_their_bounds(folder, items, metrics, speaking, tmp_path, tokenizer):
+def test_models_stand_beside_their_bounds(folder, items, metrics, config, tmp_path, tokenizer):
     """The recording of "One two." is read rightly, as is its round trip; 0.4 s of babble are not."""
-    results = evaluate([f"{folder}/one"], items, metrics, tmp_path, speaking)
+    results = evaluate([f"{folder}/one"], items, metrics, tmp_path, config)
     recorded, coded, model = results.systems
     assert [s.system for s in results.systems] == [
         RECORDINGS, f"{ROUND_TRIP} ({tokenizer.fingerprint})", f"{folder}/one"
@@ -41,31 +43,31 @@ def test_models_stand_beside_their_bounds(folder, items, metrics, speaking, tmp_
     assert results.groups == {"en": ["a1"], "nl": ["b1"]}
 
 
-def test_similarity_is_with_the_recording_of_the_voice(folder, items, metrics, speaking, tmp_path):
+def test_similarity_is_with_the_recording_of_the_voice(folder, items, metrics, config, tmp_path):
     same = replace(items[0], voices=(folder / "a1.wav",))
     other = replace(items[0], id="other")
-    recorded, *_ = evaluate([f"{folder}/one"], [same, other], metrics[1:], tmp_path, speaking).systems
+    recorded, *_ = evaluate([f"{folder}/one"], [same, other], metrics[1:], tmp_path, config).systems
     assert recorded.values["speaker_sim"] == {"a1": 1, "other": 0}
 
 
-def test_other_voices_are_those_of_other_speakers_of_the_language(folder, items, speaking, tmp_path, monkeypatch):
+def test_other_voices_are_those_of_other_speakers_of_the_language(folder, items, config, tmp_path, monkeypatch):
     def measure(pair):
         return [sum(len(other) for other in pair.others)]
 
-    count = Metric("own_voice", (Column("own_voice", "own voice", True),), measure)
+    count = Metric((Column("own_voice", "own voice", True),), measure)
     monkeypatch.setitem(registry.METRICS, "own_voice", lambda option: count)
     registry.make_metric.cache_clear()
     ann, bob = items
     cid = replace(ann, id="c1", speaker="cid", voices=(folder / "lone.wav",))
     again = replace(cid, id="c2", text="Ten.")
-    *_, model = evaluate([f"{folder}/one"], [ann, bob, cid, again], ["own_voice"], tmp_path, speaking).systems
+    *_, model = evaluate([f"{folder}/one"], [ann, bob, cid, again], ["own_voice"], tmp_path, config).systems
     lengths = {name: soundfile.info(folder / f"{name}.wav").frames for name in ("a2", "lone")}
     assert model.values["own_voice"] == {"a1": lengths["lone"], "b1": 0, "c1": lengths["a2"], "c2": lengths["a2"]}
     registry.make_metric.cache_clear()
 
 
-def test_every_utterance_has_a_line(folder, items, metrics, speaking, tmp_path):
-    evaluate([f"{folder}/one"], items, metrics, tmp_path, replace(speaking, seeds=(3, 4)))
+def test_every_utterance_has_a_line(folder, items, metrics, config, tmp_path):
+    evaluate([f"{folder}/one"], items, metrics, tmp_path, replace(config, seeds=(3, 4)))
     found = lines(tmp_path)
     assert [(line["system"], line["seed"], line["id"]) for line in found[4:]] == [
         (f"{folder}/one", seed, name) for seed in (3, 4) for name in ("a1", "b1")
@@ -78,7 +80,7 @@ def test_every_utterance_has_a_line(folder, items, metrics, speaking, tmp_path):
     assert "cer" not in found[5]
 
 
-def test_values_are_means_over_seeds(folder, items, metrics, speaking, tmp_path, monkeypatch):
+def test_values_are_means_over_seeds(folder, items, metrics, config, tmp_path, monkeypatch):
     speak_codes = TTS.speak_codes
 
     def longer_by_seed(tts, texts, voices, samplings, languages):
@@ -86,44 +88,44 @@ def test_values_are_means_over_seeds(folder, items, metrics, speaking, tmp_path,
         return [replace(s, codes=s.codes[:, : 1 + samplings[0].seed]) for s in speeches]
 
     monkeypatch.setattr(TTS, "speak_codes", longer_by_seed)
-    *_, model = evaluate([f"{folder}/two"], items[:1], metrics, tmp_path, replace(speaking, seeds=(0, 1, 3))).systems
+    *_, model = evaluate([f"{folder}/two"], items[:1], metrics, tmp_path, replace(config, seeds=(0, 1, 3))).systems
     assert [line["seconds"] for line in lines(tmp_path)[2:]] == pytest.approx([0.08, 0.16, 0.32])
     assert model.values["chars_per_s"]["a1"] == pytest.approx(8 * (1 / 0.08 + 1 / 0.16 + 1 / 0.32) / 3)
 
 
-def test_what_is_known_is_not_done_again(folder, items, metrics, speaking, tmp_path, monkeypatch):
-    first = evaluate([f"{folder}/one"], items, metrics, tmp_path, speaking)
+def test_what_is_known_is_not_done_again(folder, items, metrics, config, tmp_path, monkeypatch):
+    first = evaluate([f"{folder}/one"], items, metrics, tmp_path, config)
     kept, audio = (tmp_path / "results.jsonl").read_text(), sorted((tmp_path / "audio").rglob("*.flac"))
     times = [path.stat().st_mtime_ns for path in audio]
-    judged, score_each = [], eval.run.score_each
+    judged, score_each = [], eval.score.score_each
     monkeypatch.setattr(TTS, "speak_codes", lambda *args: pytest.fail("spoken again"))
     monkeypatch.setattr(
-        eval.run, "score_each",
+        eval.score, "score_each",
         lambda jobs, workers: score_each((judged.append((j.name, j.metrics)) or j for j in jobs), workers),
     )  # fmt: skip
-    assert evaluate([f"{folder}/one"], items, metrics, tmp_path, speaking) == first
+    assert evaluate([f"{folder}/one"], items, metrics, tmp_path, config) == first
     assert judged == 3 * [("b1", ("asr",))]
     assert (tmp_path / "results.jsonl").read_text() == kept
     assert [path.stat().st_mtime_ns for path in audio] == times
 
 
-def test_metrics_that_need_the_same_words_are_refused(folder, items, tmp_path, speaking):
+def test_metrics_that_need_the_same_words_are_refused(folder, items, tmp_path, config):
     with pytest.raises(
         ValueError, match="metric stoi: it compares recordings of the same words; there are asr speaker"
     ):
-        evaluate([f"{folder}/one"], items, ["speaker", "stoi"], tmp_path / "out", speaking)
+        evaluate([f"{folder}/one"], items, ["speaker", "stoi"], tmp_path / "out", config)
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_missing_is_said(folder, items, metrics, speaking, tmp_path, monkeypatch):
+def test_what_is_missing_is_said(folder, items, metrics, config, tmp_path, monkeypatch):
     def needs_weights(option):
-        raise MissingBackendError("put weights there")
+        raise MissingDependencyError("put weights there")
 
     monkeypatch.setitem(registry.METRICS, "dnsmos", needs_weights)
     no_voice = replace(items[1], voices=(folder / "none.wav",))
     no_recording = replace(items[0], id="gone", recording=folder / "none.wav")
     results = evaluate(
-        ["nothing/there", f"{folder}/one"], [items[0], no_voice, no_recording], ["dnsmos", *metrics], tmp_path, speaking
+        ["nothing/there", f"{folder}/one"], [items[0], no_voice, no_recording], ["dnsmos", *metrics], tmp_path, config
     )
     assert results.not_measured == {"dnsmos": "put weights there"}
     recorded, coded, absent, model = results.systems
@@ -133,17 +135,17 @@ def test_what_is_missing_is_said(folder, items, metrics, speaking, tmp_path, mon
     assert model.values["cer"].keys() == {"a1", "gone"}
 
 
-def test_each_codec_bounds_its_models(folder, items, metrics, speaking, tmp_path):
+def test_each_codec_bounds_its_models(folder, items, metrics, config, tmp_path):
     other = Tokenizer(make_codec(seed=1))
     other.save(tmp_path / "codec")
     write_tts(tmp_path / "three", other, codec=str(tmp_path / "codec"))
     models = [f"{folder}/one", f"{tmp_path}/three", f"{folder}/two", f"{folder}/one"]
-    results = evaluate(models, items[:1], metrics[1:], tmp_path / "out", speaking)
+    results = evaluate(models, items[:1], metrics[1:], tmp_path / "out", config)
     names = [s.system for s in results.systems]
     assert [name.partition(" (")[0] for name in names[:3]] == [RECORDINGS, ROUND_TRIP, ROUND_TRIP]
     assert names[3:] == models[:3]
 
 
-def test_texts_without_recordings_have_no_bounds(folder, items, metrics, speaking, tmp_path):
-    (model,) = evaluate([f"{folder}/one"], [replace(items[0], recording=None)], metrics, tmp_path, speaking).systems
+def test_texts_without_recordings_have_no_bounds(folder, items, metrics, config, tmp_path):
+    (model,) = evaluate([f"{folder}/one"], [replace(items[0], recording=None)], metrics, tmp_path, config).systems
     assert model.values["cer"] == {"a1": 1}

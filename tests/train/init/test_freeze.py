@@ -16,10 +16,10 @@ from train.dist import World
 from train.init.freeze import freeze, is_frozen
 from train.log import Logger
 from train.loop import Trainer
-from train.losses.config import CodecLossConfig, DistillConfig, paper_terms
+from train.losses.config import CodecLossConfig, DistillConfig, TTSLossConfig, paper_terms
 from train.settings.config import OptimConfig, TrainerConfig
 from train.tasks.codec import CodecTask
-from train.tasks.tts import TTSLossConfig, TTSTask
+from train.tasks.tts import TTSTask
 
 CLIPS = str(Path(__file__).parents[2] / "data")
 

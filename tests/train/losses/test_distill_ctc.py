@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from codec.config import preset
-from eval.spelling import BLANK, CHARSET, N_SYMBOLS
+from eval.ctc import BLANK, CHARSET, N_SYMBOLS
 from train.losses.ctc import CTCHead
 from train.losses.distill import Distillation, DistillConfig, make_distillation
 

@@ -79,7 +79,7 @@ def test_a_weight_without_a_term_and_a_term_without_a_weight_are_refused(rows, m
         ({"ramp": -1}, "ramp"),
         ({"decay": 0.0}, "decay"),
         ({"decay": 1.5}, "decay"),
-        ({"decay_start": 1.5}, "decay_start = 1.5: expected int"),
+        ({"decay_start": 1.5}, "decay_start = 1.5: expected a whole number"),
         ({"weight": torch.nan}, "weight"),
     ],
 )

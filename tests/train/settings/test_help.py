@@ -77,7 +77,7 @@ def test_ranges_are_those_of_the_checks():
     assert trainer["minutes"].expected == "0 or more"
     loss = {s.name: s for s in help.settings("train.losses.config", "CodecLossConfig")}
     assert loss["terms.NAME.weight"].expected == "0 or more"
-    assert loss["distill.kind"].expected == "none, ctc or whisper"
+    assert loss["distill.kind"].expected == "none, ctc, whisper"
     codec = {s.name: s for s in help.settings("codec.config", "CodecConfig")}
     assert codec["dim"].expected == "a positive number"  # by way of a constant
     assert codec["quantizer.kind"].expected == "split, fsq, residual_vq"

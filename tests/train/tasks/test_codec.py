@@ -10,7 +10,7 @@ from codec.audio.io import read_audio
 from codec.checkpoint.store import CheckpointError, save_checkpoint
 from codec.config import preset
 from codec.model import Codec
-from eval.metrics.semantic_asr import SemanticReader
+from eval.metrics.semantic_asr import SemanticRecognizer
 from train.data.audio.crops import DataConfig
 from train.losses.config import CodecLossConfig, DiscriminatorConfig, DistillConfig, paper_terms
 from train.tasks.codec import CodecTask
@@ -141,7 +141,7 @@ def test_the_head_is_exported_with_the_codec_that_it_reads(tmp_path):
         next(task.codec.decoder.parameters()).data += value
         task.export(tmp_path / "best", task.codec.state_dict())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["best"]
-    reader = SemanticReader(tmp_path / "best")
+    reader = SemanticRecognizer(tmp_path / "best")
     waveform = read_audio(CLIPS / "kathleen.flac", None, 24_000)[: 20 * task.config.hop_length]
     task.codec.eval()
     with torch.no_grad():

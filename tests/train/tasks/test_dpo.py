@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from tiny import make_codec
 from tiny_tts import write_random_pairs, write_tokens, write_tts
 
-import train.__main__ as main
 from codec.tokenizer import Tokenizer
 from codec.tokens.layout import END
 from codec.tts.checkpoint import load_tts
+from train.__main__ import train
 from train.data.pairs.dataset import PreferenceDataConfig
-from train.tasks.dpo import DPOLossConfig, DPOTask
+from train.losses.config import DPOLossConfig
+from train.settings.compose import compose_run
+from train.tasks.dpo import DPOTask
 
 ROOT = Path(__file__).parents[3]
 N_PAIRS = 6
@@ -184,9 +185,8 @@ def overrides(folder, run, *more):
     return [*(f"{name}={value}" for name, value in given.items()), *more]
 
 
-def settings(*args):
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return main.plain(compose("train", overrides(*args)), overrides(*args))
+def run(*args):
+    return compose_run(overrides(*args))
 
 
 def logged(run):
@@ -195,9 +195,9 @@ def logged(run):
 
 def test_a_run_of_one_epoch_goes_on_after_it_stopped(tmp_path, folder):
     more = ["trainer.validate_every=3", "optim.lr=1e-4", "optim.warmup_steps=1"]
-    assert main.run(settings(folder, tmp_path / "whole", *more, "trainer.steps=3")) == 0
-    assert main.run(settings(folder, tmp_path / "parts", *more, "trainer.steps=2")) == 0
-    assert main.run(settings(folder, tmp_path / "parts", *more, "trainer.steps=3")) == 0
+    assert train(run(folder, tmp_path / "whole", *more, "trainer.steps=3")) == 0
+    assert train(run(folder, tmp_path / "parts", *more, "trainer.steps=2")) == 0
+    assert train(run(folder, tmp_path / "parts", *more, "trainer.steps=3")) == 0
     whole, parts = (load_tts(tmp_path / run / "last")[0].state_dict() for run in ("whole", "parts"))
     assert all(torch.equal(t, parts[name]) for name, t in whole.items())
     lines = logged(tmp_path / "whole")
@@ -210,7 +210,7 @@ def test_a_run_of_one_epoch_goes_on_after_it_stopped(tmp_path, folder):
 def test_two_processes_train_like_one(tmp_path, folder, mode):
     """Each step has two passes back. Without acoustic losses nothing is drawn at random."""
     same = ["loss.acoustic=0", "loss.acoustic_beta=0", "trainer.steps=1", "trainer.validate_every=1"]
-    assert main.run(settings(folder, tmp_path / "one", *same)) == 0
+    assert train(run(folder, tmp_path / "one", *same)) == 0
     two = overrides(folder, tmp_path / "two", *same, f"trainer.parallel={mode}")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "train"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -225,13 +225,13 @@ def test_two_processes_train_like_one(tmp_path, folder, mode):
 
 def test_more_than_an_epoch_is_refused(tmp_path, folder):
     with pytest.raises(ValueError, match=r"trainer\.steps = 4: one epoch over 6 pairs, 2 a step, has 3; give at most"):
-        main.run(settings(folder, tmp_path / "run", "trainer.steps=4"))
+        train(run(folder, tmp_path / "run", "trainer.steps=4"))
     with pytest.raises(ValueError, match="4 a step, has 1"):
-        main.run(settings(folder, tmp_path / "run", "trainer.steps=2", "trainer.accumulate=2"))
+        train(run(folder, tmp_path / "run", "trainer.steps=2", "trainer.accumulate=2"))
 
 
 def test_the_paper_recipe(folder):
-    s = settings(folder, "x")
-    assert s["optim"]["lr"] == 8e-8
-    assert (s["loss"]["semantic_beta"], s["loss"]["acoustic_beta"]) == (0.1, 0.5)
-    assert s["trainer"]["precision"] == "float32"
+    paper = run(folder, "x")
+    assert paper.optim.lr == 8e-8
+    assert (paper.loss.semantic_beta, paper.loss.acoustic_beta) == (0.1, 0.5)
+    assert paper.trainer.precision == "float32"

@@ -10,13 +10,15 @@ from tts_tokens import write_tokens
 import codec.tts
 from codec.checkpoint.store import CheckpointError
 from codec.tts.checkpoint import load_tts
-from codec.tts.config import DESIGNS, HEADS, PRESETS, SequenceConfig, TTSConfig
+from codec.tts.config import DESIGNS, PRESETS, SequenceConfig, TTSConfig
+from codec.tts.heads import HEADS
 from train.data.tokens.sequences import SpeechDataConfig
 from train.dist import World
 from train.log import Logger
 from train.loop import Trainer
+from train.losses.config import TTSLossConfig
 from train.settings.config import OptimConfig, TrainerConfig
-from train.tasks.tts import TTSLossConfig, TTSTask
+from train.tasks.tts import TTSTask
 
 WORLD = World(0, 1, torch.device("cpu"))
 
@@ -55,7 +57,7 @@ def train(task, folder, steps, stop_at=None):
     assert trainer.fit(Logger()) == (signal.SIGTERM if stop_at else 0)
 
 
-@pytest.mark.parametrize(("design", "head"), [*((d, "flow") for d in DESIGNS), *(("prefix", h) for h in HEADS[1:])])
+@pytest.mark.parametrize(("design", "head"), [*((d, "flow") for d in DESIGNS), *(("prefix", h) for h in [*HEADS][1:])])
 @pytest.mark.parametrize("reads", [False, True])
 def test_both_losses_fall(tokens, tmp_path, design, head, reads):
     task = make_task(tokens, design, head, reads=reads)

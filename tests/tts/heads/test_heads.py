@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from codec.tts.config import HEADS, TransformerConfig, TTSConfig
-from codec.tts.heads import make_head
+from codec.tts.config import TransformerConfig, TTSConfig
+from codec.tts.heads import HEADS, make_head
 from codec.tts.heads.base import DROP_PROB, HeadSampling, drop_hidden
 from codec.tts.heads.flow import FlowHead
 
@@ -93,3 +93,8 @@ def test_dropped_hidden_states_are_zeros():
     dropped = (h == 0).all(dim=1)
     assert torch.equal(h[~dropped], torch.ones(int((~dropped).sum()), 3))
     assert abs(dropped.float().mean() - DROP_PROB) < 0.03
+
+
+def test_unknown_heads_are_named():
+    with pytest.raises(ValueError, match="head = 'gan': expected one of flow, depth, maskgit"):
+        make_head(TTSConfig(head="gan"))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codec.extras import MissingDependencyError
 from codec.tts.text import phonemes
 from codec.tts.text.feed import MAX_CHARS, Silence, sentence_ids, text_pieces, word_ids
 from codec.tts.text.normalise import normalise
@@ -63,7 +64,7 @@ PLAIN = "It was the best of times, it was the worst of times. What for? He told 
 def test_streamed_phonemes_are_those_of_the_whole(text_tokenizer):
     try:
         phonemes.check_phonemes("en")
-    except (ImportError, OSError) as error:
+    except MissingDependencyError as error:
         pytest.skip(str(error))
     streamed = read(word_ids, list(PLAIN), "en", text_tokenizer, phonemes=True)
     assert streamed == read(word_ids, [PLAIN], "en", text_tokenizer, phonemes=True)

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from codec.extras import MissingDependencyError
 from codec.tts.text import phonemes
 from codec.tts.text.phonemes import PhonemeStream, check_phonemes, to_phonemes
 
@@ -19,7 +20,7 @@ def fresh():
 def espeak():
     try:
         phonemes._backend("en")
-    except (ImportError, OSError) as error:
+    except MissingDependencyError as error:
         pytest.skip(str(error))
 
 
@@ -104,12 +105,12 @@ def test_unknown_language(espeak):
 
 def test_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "phonemizer.backend", None)
-    with pytest.raises(ImportError, match="pip install phonemizer"):
+    with pytest.raises(MissingDependencyError, match=r"phonemizer: pip install 'codec37\[phonemes\]'"):
         to_phonemes("hello", "en")
 
 
 def test_missing_program_is_named(monkeypatch):
     backend = pytest.importorskip("phonemizer.backend")
     monkeypatch.setattr(backend.EspeakBackend, "is_available", lambda: False)
-    with pytest.raises(OSError, match="install it"):
+    with pytest.raises(MissingDependencyError, match="espeak-ng: pip install"):
         to_phonemes("hello", "en")

@@ -7,6 +7,7 @@ import pytest
 from spans import check_spans
 from tiny_tekken import NAMES, PIECES, tekken_content
 
+from codec.extras import MissingDependencyError
 from codec.tts.text.tekken import TekkenTokenizer
 from codec.tts.text.tokenizer import SpecialIds
 
@@ -75,5 +76,5 @@ def test_damaged_files_are_named(damage, path):
 
 def test_missing_package_is_named(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mistral_common.tokens.tokenizers.tekken", None)
-    with pytest.raises(ImportError, match="pip install mistral-common"):
+    with pytest.raises(MissingDependencyError, match=r"mistral-common: pip install 'codec37\[voxtral\]'"):
         TekkenTokenizer(path)

@@ -10,7 +10,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from eval.metrics.base import MissingBackendError
+from codec.extras import MissingDependencyError, needs
 
 _RATE = 16_000  # Hz, and
 _CHUNK = 512  # samples to a probability, in the model
@@ -31,7 +31,7 @@ def frame_activity(waveform: Tensor, sample_rate: int, hop_length: int) -> Tenso
 
     Raises:
         ValueError: the waveform is empty or has channels.
-        MissingBackendError: the package `silero-vad` or `onnxruntime` is not installed.
+        MissingDependencyError: the package `silero-vad` or `onnxruntime` is not installed.
     """
     if waveform.ndim != 1 or not len(waveform):
         raise ValueError(f"waveform: shape {tuple(waveform.shape)}; expected [L] with at least one sample")
@@ -54,14 +54,15 @@ def load_detector() -> Any:
     """The detector in the package `silero-vad`; loaded once.
 
     Raises:
-        MissingBackendError: a package is not installed, or too old.
+        MissingDependencyError: a package is not installed, or too old.
     """
     n_threads = torch.get_num_threads()
     try:
-        from silero_vad import load_silero_vad
+        with needs("silero-vad", "finding speech", "train"):
+            from silero_vad import load_silero_vad
 
-        return load_silero_vad(sequence=True)
-    except (ImportError, TypeError) as error:  # older versions do not know `sequence`
-        raise MissingBackendError(f"speech activity: {error}; pip install -U silero-vad onnxruntime") from error
+            return load_silero_vad(sequence=True)
+    except TypeError as error:  # older versions do not know `sequence`
+        raise MissingDependencyError(f"finding speech: {error}; pip install -U silero-vad") from error
     finally:
         torch.set_num_threads(n_threads)  # the package sets it to 1 for the whole process

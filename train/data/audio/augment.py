@@ -11,7 +11,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from codec.settings import require
+from codec.settings import coerce, require
 
 Samples = NDArray[np.float32]
 Range = tuple[float, float]
@@ -34,15 +34,12 @@ class AugmentConfig:
     speed: Range = (1.0, 1.0)  # of playing, which changes tempo and pitch: makes other voices
 
     def __post_init__(self) -> None:
+        coerce(self)
         for name in ("polarity_prob", "lowpass_prob", "noise_prob", "reverb_prob"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability from 0 to 1")
         for name in ("gain_db", "loudness_db", "speed", "lowpass_hz", "noise_snr_db", "reverb_s"):
             value = getattr(self, name)
-            if value is None and name == "loudness_db":
-                continue
-            good = value is not None and len(value) == 2 and -np.inf < value[0] <= value[1] < np.inf
-            require(good, name, value, "[low, high] with low <= high")
-            setattr(self, name, (float(value[0]), float(value[1])))  # YAML gives lists
+            require(value is None or value[0] <= value[1], name, value, "[low, high] with low <= high")
         for name in ("speed", "lowpass_hz", "reverb_s"):
             require(getattr(self, name)[0] > 0, name, getattr(self, name), "positive values")
 

@@ -11,7 +11,6 @@ float16 `[L, P]` over positions of 20 ms.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import sys
@@ -33,8 +32,9 @@ from tqdm import tqdm
 from codec.audio.io import AudioError
 from codec.files import ESCAPE, atomic_file
 from codec.nn.precision import warn_if_emulated
+from codec.settings import require
 from codec.tensors import write_tensors
-from eval.metrics.base import MissingBackendError
+from eval.command import command, tells_mistakes
 from eval.metrics.prosody import require_praat
 from eval.testsets import Utterance
 from train.data.manifest import read_manifest
@@ -112,7 +112,7 @@ def find_pitch(x: NDArray[np.float32], sample_rate: int) -> Pitch:
     """Pitch `[n]` by Praat of a waveform `[L]`, in the middle of each 10 ms; 0 where nothing is voiced.
 
     Raises:
-        MissingBackendError: praat-parselmouth is not installed.
+        MissingDependencyError: praat-parselmouth is not installed.
     """
     praat = require_praat()
     n_hops = -(-len(x) * HOPS_PER_SECOND // sample_rate)
@@ -144,7 +144,7 @@ def write_companions(
     sources: Sequence[str | Path],
     out: Path,
     whisper: str = "",
-    jobs: int = 1,
+    workers: int = 0,
     batch_size: int = 16,
     bfloat16: bool = False,
     device: str = "cpu",
@@ -157,23 +157,22 @@ def write_companions(
         sources: manifests, folders or tar shards.
         out: the folder.
         whisper: folder or hub name; without it, nobody listens.
-        jobs: processes that find pitch.
+        workers: processes that find pitch; 0: this one.
         batch_size: recordings that Whisper listens to at once.
         bfloat16: Whisper's encoder in that precision, several times as fast where the processor knows it.
         device: where Whisper runs.
 
     Raises:
         ValueError: nothing in a source, no such Whisper, or another one listened before.
-        MissingBackendError: praat-parselmouth is not installed.
+        MissingDependencyError: praat-parselmouth is not installed.
     """
-    for name, value in (("jobs", jobs), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"{name} = {value}: expected at least 1")
+    require(workers >= 0, "workers", workers, "0 or more")
+    require(batch_size >= 1, "batch_size", batch_size, "at least 1")
     require_praat()
     utterances = {companion_path(out, u): u for source in sources for u in read_manifest(source)}
     for folder in {path.parent for path in utterances}:
         folder.mkdir(parents=True, exist_ok=True)
-    failures = _write_all_pitch({path: u for path, u in utterances.items() if not path.is_file()}, jobs)
+    failures = _write_all_pitch({path: u for path, u in utterances.items() if not path.is_file()}, workers)
     if whisper:
         there = {path: u for path, u in utterances.items() if path.is_file()}
         failures += _write_all_heard(there, whisper, batch_size, bfloat16, device)
@@ -184,21 +183,21 @@ def write_companions(
     return len(utterances) - len(failures), failures
 
 
-def _write_all_pitch(utterances: dict[Path, Utterance], jobs: int) -> list[str]:
+def _write_all_pitch(utterances: dict[Path, Utterance], workers: int) -> list[str]:
     """Returns what failed."""
     with tqdm(total=len(utterances), desc="pitch", unit="file", mininterval=5) as bar:
         failures = []
-        for failure in _map(_write_pitch, utterances, jobs):
+        for failure in _map(_write_pitch, utterances, workers):
             failures += [failure] if failure else []
             bar.update()
     return failures
 
 
-def _map(function: Callable[[Path, Utterance], str], utterances: dict[Path, Utterance], jobs: int) -> Iterator[str]:
-    if jobs == 1:
+def _map(function: Callable[[Path, Utterance], str], utterances: dict[Path, Utterance], workers: int) -> Iterator[str]:
+    if not workers:
         yield from map(function, utterances.keys(), utterances.values())
     else:
-        with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
             yield from pool.map(function, utterances.keys(), utterances.values(), chunksize=8)
 
 
@@ -289,21 +288,16 @@ def _ceil(x: float) -> int:
     return int(np.ceil(x - 1e-6))
 
 
+@tells_mistakes
 def main() -> int:
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    told = {"out": "folder for the companions", "workers": "processes that find pitch; 0: this one"}
+    parser = command("train.data.audio.companions", __doc__, **told, device="where Whisper runs")
     parser.add_argument("sources", nargs="+", metavar="MANIFEST", help="manifests, folders or tar shards")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the companions")
     parser.add_argument("--whisper", default="", help="folder or hub name of a Whisper that listens")
-    parser.add_argument("--jobs", type=int, default=1, help="processes that find pitch")
     parser.add_argument("--batch-size", type=int, default=16, help="recordings that Whisper listens to at once")
     parser.add_argument("--bfloat16", action="store_true", help="its encoder in bfloat16: faster where processors can")
-    parser.add_argument("--device", default="cpu", help="where Whisper runs")
     args = vars(parser.parse_args())
-    try:
-        n_whole, failures = write_companions(**args)
-    except (ValueError, OSError, MissingBackendError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    n_whole, failures = write_companions(**args)
     about = f", {len(failures)} failed: see {args['out'] / FAILURES}" if failures else ""
     print(f"{n_whole} recordings have companions in {args['out']}{about}")
     return 0 if n_whole else 1

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.audio.io import AudioError
-from codec.settings import require
+from codec.settings import coerce, require
 from eval.testsets import Utterance
 from train.data.audio.augment import AugmentConfig, augment, change_speed
 from train.data.audio.companions import HOPS_PER_SECOND, companion_path, read_companion, require_companions
 from train.data.media import open_recording
+from train.data.sources import Sources
 from train.losses.heard import Heard
 
 MAX_ATTEMPTS = 20
@@ -25,10 +26,10 @@ MAX_ATTEMPTS = 20
 
 @dataclass
 class DataConfig:
-    """What to train on and how it is cut; sources are manifests, folders or tar shards."""
+    """What to train on and how it is cut; paths are of manifests, folders or tar shards."""
 
-    train: str  # recordings to learn from
-    valid: str | None = None  # the same, to validate on; null: no validation
+    train: Sources  # recordings to learn from: a path, or {NAME: {path: PATH, weight: 1}, ...} for several sources
+    valid: str | None = None  # a path to validate on; null: no validation
     crop_s: float = 2.88  # seconds of a clip, rounded to whole frames
     batch_size: int = 8  # clips over all ranks, before accumulation
     num_workers: int = 1  # processes per rank; 0 reads in the training process
@@ -36,10 +37,21 @@ class DataConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        require(bool(self.train), "train", self.train, "a manifest, a folder or a tar shard")
-        require(0 < self.crop_s < np.inf, "crop_s", self.crop_s, "seconds above 0")
+        coerce(self)
+        require(bool(self.train), "train", self.train, "a manifest, a folder or a tar shard, or several by name")
+        require(self.crop_s > 0, "crop_s", self.crop_s, "seconds above 0")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         require(self.num_workers >= 0, "num_workers", self.num_workers, "0 or more")
+
+    def crop_length(self, sample_rate: int, hop_length: int) -> int:
+        """Samples of a clip.
+
+        Raises:
+            ValueError: less than a frame.
+        """
+        n_frames = round(self.crop_s * sample_rate / hop_length)
+        require(n_frames > 0, "crop_s", self.crop_s, f"at least one frame, {hop_length / sample_rate} s")
+        return n_frames * hop_length
 
 
 @dataclass(frozen=True)
@@ -86,9 +98,7 @@ class CropDataset:
     def __init__(
         self, utterances: Sequence[Utterance], sample_rate: int, hop_length: int, config: DataConfig, seed: int
     ):
-        self.crop_length = round(config.crop_s * sample_rate / hop_length) * hop_length  # in samples
-        if not self.crop_length:
-            raise ValueError(f"crop_s = {config.crop_s}: expected at least one frame, {hop_length / sample_rate} s")
+        self.crop_length = config.crop_length(sample_rate, hop_length)
         if not utterances:
             raise ValueError("utterances = []: expected at least one")
         if seed < 0:
@@ -106,6 +116,11 @@ class CropDataset:
     @property
     def epoch_length(self) -> int:
         return len(self.units)
+
+    @property
+    def hours(self) -> float:
+        """Of all utterances."""
+        return sum(utterance.duration_s or 0.0 for utterance in self.utterances) / 3600
 
     def __getitem__(self, i: int) -> Clip:
         """Clip i of the endless sequence.

@@ -1,11 +1,10 @@
-"""`python -m train.data.audio.shards SOURCE OUT`: recordings re-encoded as Ogg Opus in tar shards of a given size.
+"""`python -m train.data.audio.shards SOURCE --out OUT`: recordings as Ogg Opus, in tar shards of a given size.
 
 For sets that must be small enough to move. Training reads the shards like any other source.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import sys
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from codec.audio.io import AudioError
 from codec.files import atomic_file
+from eval.command import command, tells_mistakes
 from eval.progress import progress
 from eval.testsets import Utterance
 from train.data.manifest import read_manifest
@@ -80,18 +80,14 @@ def _members(utterances: list[Utterance], kbps: float) -> Iterator[tuple[str, by
         yield f"{number:06d}", sound.getvalue(), json.dumps(labels).encode()
 
 
+@tells_mistakes
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m train.data.audio.shards", description=__doc__)
+    parser = command("train.data.audio.shards", __doc__, out="folder for the shards")
     parser.add_argument("source", help="manifest, folder or tar shards")
-    parser.add_argument("out", type=Path, help="folder for the shards")
     parser.add_argument("--kbps", type=float, default=32.0, help="about how many kbit/s")
     parser.add_argument("--shard-mb", type=float, default=1000.0, help="size of a shard at most")
     args = parser.parse_args()
-    try:
-        shards = write_shards(args.source, args.out, args.kbps, args.shard_mb)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    shards = write_shards(args.source, args.out, args.kbps, args.shard_mb)
     print(f"{len(shards)} shards, {sum(path.stat().st_size for path in shards) / 1e6:.1f} MB in {args.out}")
     return 0
 

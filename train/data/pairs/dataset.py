@@ -23,7 +23,8 @@ from codec.files import ESCAPE, atomic_file
 from codec.tensors import write_tensors
 from codec.tts.config import SequenceConfig
 from codec.tts.text.tokenizer import TextTokenizer
-from train.data.tokens.sequences import Sample, SpeechBatch, SpeechDataConfig, SpeechDataset, arrange, pack
+from train.data.sources import Endless
+from train.data.tokens.sequences import Sample, SpeechBatch, SpeechDataConfig, arrange, pack
 from train.data.tokens.shards import has_shard, read_index, shard_path
 
 COMMAND = "python -m train.data.pairs.preferences"
@@ -159,17 +160,26 @@ class PreferenceDataset:
 
     Args:
         pairs: to learn from.
-        speech: the pretraining data, with the tokenizer and the arrangement of both.
+        speech: the pretraining data.
+        sequence: how text and frames of both are arranged.
+        tokenizer: of the text of both.
         seed: of the order.
     """
 
-    def __init__(self, pairs: PairSet, speech: SpeechDataset, seed: int) -> None:
-        self.pairs, self.speech = pairs, speech
+    def __init__(
+        self,
+        pairs: PairSet,
+        speech: Endless[SpeechBatch],
+        sequence: SequenceConfig,
+        tokenizer: TextTokenizer,
+        seed: int,
+    ) -> None:
+        self.pairs, self.speech, self.sequence, self.tokenizer = pairs, speech, sequence, tokenizer
         self.order = np.random.default_rng(seed).permutation(len(pairs))
 
     def __getitem__(self, i: int) -> PreferenceItem:
         pair = self.pairs[int(self.order[i % len(self.order)])]
-        about = self.speech.sequence, self.speech.tokenizer, pair.voice, pair.line.text
+        about = self.sequence, self.tokenizer, pair.voice, pair.line.text
         winner = arrange_spoken(*about, pair.winner, True, pair.line.winner_moves)
         loser = arrange_spoken(*about, pair.loser, pair.line.loser_ended, pair.line.loser_moves)
         if winner is None or loser is None:

@@ -1,4 +1,4 @@
-"""`python -m train.data.pairs.preferences MODEL TOKENS OUT`: preference pairs by rejection sampling.
+"""`python -m train.data.pairs.preferences MODEL TOKENS --out OUT`: preference pairs by rejection sampling.
 
 A model speaks each text several times, in the voice of another recording of its speaker. Measures rank the
 candidates, and two of them make a pair. A killed run goes on after its last whole shard when it is started again.
@@ -6,7 +6,6 @@ candidates, and two of them make a pair. A killed run goes on after its last who
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import sys
@@ -27,8 +26,9 @@ from codec.tts.generate import Candidate, FrameLoop, Request, speak
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
 from codec.tts.text.phonemes import as_read
+from eval.command import command, tells_mistakes
 from eval.metrics.asr import plain
-from eval.metrics.base import Spoken
+from eval.metrics.base import SynthesisPair
 from eval.progress import progress
 from train.data.pairs.dataset import COMMAND, Pair, PairLine, arrange_spoken, read_lines, write_pairs
 from train.data.pairs.ranking import WEIGHTS, choose, make_measures
@@ -183,7 +183,7 @@ class PairMaker:
         reference, *outputs = (self._decode(codes) for codes in (voice, *(c.codes for c in whole)))
         rate = self.codec.config.sample_rate
         words = as_read(line.text or "", line.language or "en", phonemes=False)  # recognisers hear no phonemes
-        speeches = [Spoken(reference, output, rate, words, line.language or "") for output in outputs]
+        speeches = [SynthesisPair(reference, output, rate, words, line.language or "") for output in outputs]
         scores = [{name: measure.score(speech) for name, measure in self.measures.items()} for speech in speeches]
         chosen = choose(self.measures, scores, [c.ended for c in whole])
         if chosen is None:
@@ -195,12 +195,13 @@ class PairMaker:
         return Pair(PairLine(line.id, text, line.language, sizes, *judged), *parts)
 
 
+@tells_mistakes
 def main() -> int:
     d = PreferenceConfig()
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    told = {"out": "folder for the pairs", "device": "where model and codec run"}
+    parser = command("train.data.pairs.preferences", __doc__, **told, seed="of texts, voices and candidates")
     parser.add_argument("model", help="TTS checkpoint folder")
     parser.add_argument("tokens", help="folder of python -m train.data.tokens.tokenize, whose texts are spoken")
-    parser.add_argument("out", type=Path, help="folder for the pairs")
     parser.add_argument("--n-candidates", type=int, default=d.n_candidates, help="speeches of each text")
     parser.add_argument("--n-texts", type=int, default=d.n_texts, help="texts at most, drawn at random; 0: all")
     parser.add_argument("--reference-s", type=float, nargs=2, default=d.reference_s, help="seconds of the voice")
@@ -212,19 +213,13 @@ def main() -> int:
     kinds = "pocketsphinx, whisper=FOLDER_OR_HUB_ID, faster-whisper=FOLDER_OR_NAME or ctc=FOLDER"
     parser.add_argument("--asr", default=d.asr, help=kinds)
     parser.add_argument("--speaker", default=d.speaker, help="resemblyzer or ecapa=FOLDER")
-    parser.add_argument("--seed", type=int, default=d.seed, help="of texts, voices and candidates")
     parser.add_argument("--shard-texts", type=int, default=d.shard_texts, help="texts to a shard")
     parser.add_argument("--codec", default=d.codec, help="the tokens' codec, if it is elsewhere now")
-    parser.add_argument("--device", default=d.device, help="where model and codec run")
     parser.add_argument("--n-slots", type=int, default=d.n_slots, help="speeches at a time")
     args = vars(parser.parse_args())
     model, tokens, out = args.pop("model"), args.pop("tokens"), args.pop("out")
     args |= {"weights": dict(args["weights"]), "reference_s": tuple(args["reference_s"])}
-    try:
-        n_pairs, n_texts = write_preferences(model, tokens, out, PreferenceConfig(**args))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    n_pairs, n_texts = write_preferences(model, tokens, out, PreferenceConfig(**args))
     print(f"{n_pairs} pairs of {n_texts} texts in {out}")
     return 0 if n_pairs else 1
 

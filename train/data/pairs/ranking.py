@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 
-from eval.metrics.base import Column, Metric, MissingBackendError, Pair, Spoken, Waveform
+from codec.extras import MissingDependencyError
+from eval.metrics.base import Column, Metric, Pair, SynthesisPair, Waveform
 from eval.metrics.registry import make_metric
 from train.data.pairs.dataset import Scores
 
@@ -27,7 +28,7 @@ class Measure:
     column: Column
     weight: float
 
-    def score(self, speech: Spoken) -> float | None:
+    def score(self, speech: SynthesisPair) -> float | None:
         """None where it cannot judge: too little speech, or a language that a recogniser does not know."""
         try:
             return self.metric.measure(speech)[self.metric.columns.index(self.column)]
@@ -62,7 +63,7 @@ def make_measures(weights: Mapping[str, float], asr: str, speaker: str) -> dict[
         if weight:
             try:
                 metric = make_metric(specs[name]) if name in specs else LOUDNESS
-            except MissingBackendError as error:
+            except MissingDependencyError as error:
                 print(f"{name} is left out: {error}", file=sys.stderr)
                 continue
             (column,) = (column for column in metric.columns if column.key == name)
@@ -116,4 +117,4 @@ def _loudness(pair: Pair) -> list[float]:
 
 
 # How far the spread of the output's level is from that of the reference's.
-LOUDNESS = Metric("loudness", (Column("loudness", "loudness spread", False, 2, "dB"),), _loudness)
+LOUDNESS = Metric((Column("loudness", "loudness spread", False, 2, "dB"),), _loudness)

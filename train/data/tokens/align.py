@@ -6,7 +6,6 @@ spells the text says where each character begins. It knows nothing but these rec
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,8 +22,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from codec.tts.text.phonemes import as_read
+from eval.command import command, tells_mistakes
 from eval.progress import progress
-from train.data.tokens.alignment import COMMAND, INDEX, Alignment, durations, write_alignments
+from train.data.tokens.alignment import INDEX, Alignment, durations, write_alignments
 from train.data.tokens.shards import TokenInfo, TokenLine, TokenSet, write_index
 from train.data.tokens.tokenize import cut
 
@@ -121,7 +121,7 @@ def align_tokens(folders: Sequence[str | Path], config: AlignConfig) -> list[Ali
 
     Raises:
         ValueError: a folder cannot be used, or the first has nothing to align.
-        ImportError, OSError: phonemes are asked for and what makes them is missing.
+        MissingDependencyError: phonemes are asked for and what makes them is missing.
     """
     sets = [TokenSet(folder) for folder in folders]
     if len({tokens.info.fingerprint for tokens in sets}) > 1:
@@ -232,21 +232,16 @@ def _fits(text: str, n_frames: int) -> bool:
     return len(text) + sum(a == b for a, b in pairwise(text)) <= n_frames * STEPS_PER_FRAME
 
 
+@tells_mistakes
 def main() -> int:
     d = AlignConfig()
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser = command("train.data.tokens.align", __doc__, device="where the network runs", seed="of weights and order")
     parser.add_argument("tokens", nargs="+", help="folders of train.data.tokens.tokenize; the first is learned from")
     parser.add_argument("--phonemes", action="store_true", help="read texts as phonemes, for a model that does so")
     parser.add_argument("--epochs", type=int, default=d.epochs, help="passes over the recordings")
-    parser.add_argument("--seed", type=int, default=d.seed, help="of weights and order")
-    parser.add_argument("--device", default=d.device, help="where the network runs")
     args = vars(parser.parse_args())
     tokens = args.pop("tokens")
-    try:
-        results = align_tokens(tokens, AlignConfig(**args))
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    results = align_tokens(tokens, AlignConfig(**args))
     for folder, result in zip(tokens, results, strict=True):
         told = f"{result.n_aligned} utterances aligned, {result.n_left_out} left out"
         print(f"{folder}: {told}; untold, {result.cer:.0%} of characters are spelled wrong")

@@ -10,8 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from codec.tts.text.languages import LANGUAGES, primary_tag
-from codec.tts.text.numbers import speaks_numbers, spell
+from codec.tts.text.languages import load_language, primary_tag
+from codec.tts.text.numbers import spell
+from codec.tts.text.words import speaks_numbers
 
 _NUMBERS = (*range(2100), *(n * scale for scale in (1_000, 10_000, 100_000, 1_000_000) for n in range(1, 10)))
 _AMBIGUOUS = ("neuf", "sei")  # also "new" in French and "you are" in Italian
@@ -38,7 +39,7 @@ class _NumberWords:
     """The number words of one language; `pattern` finds the longest runs of them, with the signs between."""
 
     def __init__(self, language: str) -> None:
-        entry = LANGUAGES[primary_tag(language)]
+        entry = load_language(primary_tag(language))
         self.digits = {_key(spell(str(number), language)): str(number) for number in _NUMBERS}
         self.point = entry.point.lower()
         self.signs = {self.point: entry.decimal} | {entry.symbols[sign]: f" {sign} " for sign in "+-\u00d7="}

@@ -17,13 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codec.settings import require
+from codec.settings import coerce, require
 from codec.tokens.layout import IdLayout
 from codec.tts.config import SequenceConfig
 from codec.tts.model import TTSBatch, end_frame
 from codec.tts.sequence import NONE, Step, speech, voice_prefix, window
 from codec.tts.text.phonemes import as_read
 from codec.tts.text.tokenizer import TextTokenizer
+from train.data.sources import Sources
 from train.data.tokens.alignment import Alignment, read_alignments
 from train.data.tokens.rewrite import rewrite
 from train.data.tokens.shards import TokenSet, TokenUtterance
@@ -33,10 +34,10 @@ MAX_ATTEMPTS = 100
 
 @dataclass
 class SpeechDataConfig:
-    """What to train TTS on and how it is packed; sources are folders of `train.data.tokens.tokenize`."""
+    """What to train TTS on and how it is packed; paths are of folders of `train.data.tokens.tokenize`."""
 
-    train: str  # folder of token shards
-    valid: str | None = None  # the same, to validate on; null: no validation
+    train: Sources  # token shards: a path, or {NAME: {path: PATH, weight: 1}, ...} for several sources
+    valid: str | None = None  # a path to validate on; null: no validation
     reference_s: tuple[float, float] = (1.0, 6.0)  # seconds of the voice, drawn uniformly; as much as there is
     row_steps: int = 512  # positions of a packed row
     batch_size: int = 4  # rows over all ranks, before accumulation
@@ -47,7 +48,8 @@ class SpeechDataConfig:
     frame_dropout: float = 0.0  # share of the predicted frames that are not heard later: the text must do without
 
     def __post_init__(self) -> None:
-        self.reference_s = (float(self.reference_s[0]), float(self.reference_s[1]))  # a list, from YAML
+        coerce(self)
+        require(bool(self.train), "train", self.train, "a folder of token shards, or several by name")
         low, high = self.reference_s
         require(0 < low <= high, "reference_s", self.reference_s, "[low, high] in seconds above 0")
         for name in ("row_steps", "batch_size"):
@@ -143,6 +145,11 @@ class SpeechDataset:
             f"data.row_steps = {self.config.row_steps}: {MAX_ATTEMPTS} samples in a row are longer, or end before "
             "their text is read; give longer rows, or a design that reads text faster"
         )
+
+    @property
+    def hours(self) -> float:
+        """Of all utterances, whether they are learned or only lend their voice."""
+        return sum(line.n_frames for line in self.tokens.lines) / self.tokens.info.frame_rate / 3600
 
     def sample(self, target: int, rng: np.random.Generator) -> Sample | None:
         """The recording number `target` with a random reference; None if the design reads text too slowly for it."""

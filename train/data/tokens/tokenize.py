@@ -1,11 +1,10 @@
-"""`python -m train.data.tokens.tokenize SOURCE OUT`: recordings as token shards, encoded once so that no run has to.
+"""`python -m train.data.tokens.tokenize SOURCE --out OUT`: recordings as token shards, encoded once for all runs.
 
 A killed run goes on after its last whole shard when it is started again.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -17,17 +16,16 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from codec.audio.io import AudioError
-from codec.model import MissingEncoderError
-from codec.settings import DEFAULT
+from codec.settings import DEFAULT, coerce, require
 from codec.tokenizer import Tokenizer, load
-from eval.metrics.base import MissingBackendError
+from eval.command import command, tells_mistakes
 from eval.progress import progress
 from eval.testsets import Utterance
 from train.data.audio.activity import frame_activity, load_detector
@@ -45,7 +43,7 @@ from train.data.tokens.shards import (
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-ACTIVITIES = ("silero", "none")
+Activity = Literal["silero", "none"]
 MIN_SPEED, MAX_SPEED = 0.5, 2.0
 _N_THREADS = 8  # that read and look for speech while the codec encodes
 _WINDOW = 8  # batches' worth of recordings, among which those of similar length are encoded together
@@ -57,22 +55,19 @@ class TokenizeConfig:
 
     codec: str = DEFAULT  # anything that `codec.load` takes
     speeds: tuple[float, ...] = (1.0,)  # each recording is encoded at each of them
-    activity: str = "silero"  # "none": every frame counts as speech
+    activity: Activity = "silero"  # "none": every frame counts as speech
     shard_frames: int = 250_000  # at most, at all speeds, by the durations in the manifest
     batch_seconds: float = 60.0  # of audio, padding included
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        coerce(self)
         if not self.speeds or len(set(self.speeds)) < len(self.speeds):
             raise ValueError(f"speeds = {list(self.speeds)}: expected one or more, all different")
         if not all(MIN_SPEED <= speed <= MAX_SPEED for speed in self.speeds):
             raise ValueError(f"speeds = {list(self.speeds)}: expected {MIN_SPEED:g} to {MAX_SPEED:g}")
-        if self.activity not in ACTIVITIES:
-            raise ValueError(f"activity = {self.activity!r}: expected one of {', '.join(ACTIVITIES)}")
-        if self.shard_frames < 1:
-            raise ValueError(f"shard_frames = {self.shard_frames}: expected at least 1")
-        if not 0 < self.batch_seconds < float("inf"):
-            raise ValueError(f"batch_seconds = {self.batch_seconds}: expected seconds above 0")
+        require(self.shard_frames >= 1, "shard_frames", self.shard_frames, "at least 1")
+        require(self.batch_seconds > 0, "batch_seconds", self.batch_seconds, "seconds above 0")
 
     def planned_s(self, utterance: Utterance) -> float:
         """Seconds at all speeds together, by the manifest."""
@@ -88,7 +83,7 @@ def write_tokens(source: str | Path, out: Path, config: TokenizeConfig) -> tuple
     Raises:
         ValueError: nothing in `source`, no such codec, or `out` was made from another source, codec or settings.
         MissingEncoderError: the codec has no encoder.
-        MissingBackendError: the package that finds speech is not installed.
+        MissingDependencyError: the package that finds speech is not installed.
     """
     if config.activity == "silero":
         load_detector()
@@ -218,24 +213,20 @@ def _map_ahead(function: Callable[[In], Out], windows: Iterable[list[In]]) -> It
         yield from map(list, ahead)
 
 
+@tells_mistakes
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m train.data.tokens.tokenize", description=__doc__)
+    told = {"out": "folder for the shards", "device": "where the codec runs"}
+    parser = command("train.data.tokens.tokenize", __doc__, **told)
     parser.add_argument("source", help="manifest, folder or tar shard")
-    parser.add_argument("out", type=Path, help="folder for the shards")
     parser.add_argument("--codec", default=DEFAULT, help="checkpoint folder, hub id or preset")
-    parser.add_argument("--device", default="cpu", help="where the codec runs")
     parser.add_argument("--batch-seconds", type=float, default=60.0, help="audio encoded at once")
     parser.add_argument("--shard-frames", type=int, default=250_000, help="size of a shard at most")
     parser.add_argument("--speeds", type=float, nargs="+", default=[1.0], help="speeds to encode each recording at")
-    parser.add_argument("--activity", default="silero", choices=ACTIVITIES, help="what finds speech")
+    parser.add_argument("--activity", default="silero", choices=get_args(Activity), help="what finds speech")
     args = vars(parser.parse_args())
     source, out = args.pop("source"), args.pop("out")
-    try:
-        config = TokenizeConfig(**args | {"speeds": tuple(args["speeds"])})
-        n_encoded, n_left_out = write_tokens(source, out, config)
-    except (ValueError, OSError, MissingEncoderError, MissingBackendError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    config = TokenizeConfig(**args)
+    n_encoded, n_left_out = write_tokens(source, out, config)
     print(f"{n_encoded} recordings encoded in {out}, {n_left_out} left out")
     return 0 if n_encoded else 1
 

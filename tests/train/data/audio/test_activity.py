@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.metrics.base import MissingBackendError
+from codec.extras import MissingDependencyError
 from train.data.audio.activity import frame_activity, load_detector
 
 pytest.importorskip("silero_vad")
@@ -79,7 +79,7 @@ def test_loading_leaves_the_threads_of_torch_alone(monkeypatch):
 @pytest.mark.parametrize("package", ["silero_vad", "onnxruntime"])
 def test_a_missing_package_is_named(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingBackendError, match="pip install"):
+    with pytest.raises(MissingDependencyError, match="pip install"):
         load_detector.__wrapped__()
 
 

@@ -157,7 +157,7 @@ def test_what_fails_is_named_and_the_rest_goes_on(tmp_path, whisper):
     soundfile.write(tmp_path / "data/short.wav", voice(np.full(100, 200)), RATE)
     soundfile.write(tmp_path / "data/long.wav", voice(np.full(7 * RATE, 200)), RATE)
     soundfile.write(tmp_path / "data/nan.wav", np.full(RATE, np.nan), RATE, subtype="FLOAT")
-    n_whole, failures = write_companions([tmp_path / "data"], tmp_path / "out", whisper, jobs=2)
+    n_whole, failures = write_companions([tmp_path / "data"], tmp_path / "out", whisper, workers=2)
     assert n_whole == 2
     listed = (tmp_path / "out/failures.txt").read_text().splitlines()
     assert listed == failures
@@ -188,7 +188,7 @@ def test_cached_loss_is_the_live_one(tmp_path, whisper):
 
 
 def test_bad_values_are_named(tmp_path):
-    for name in ("jobs", "batch_size"):
+    for name in ("workers", "batch_size"):
         with pytest.raises(ValueError, match=f"{name} = 0"):
             write_companions([DATA], tmp_path, **{name: 0})
 
@@ -213,5 +213,5 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert main() == 0
     assert "3 recordings have companions in" in capsys.readouterr().out
     monkeypatch.setattr(sys, "argv", ["companions", str(tmp_path / "none.jsonl"), "--out", str(tmp_path)])
-    assert main() == 1
+    assert main() == 2
     assert "no such manifest" in capsys.readouterr().err

@@ -98,14 +98,14 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 
 
 def test_an_epoch_sees_every_pair_once(folder, speech):
-    dataset = PreferenceDataset(PairSet(folder), speech, 0)
+    dataset = PreferenceDataset(PairSet(folder), speech, speech.sequence, speech.tokenizer, 0)
     lengths = [len(dataset[i].loser.text) for i in range(6)]
     assert sorted(lengths[:3]) == sorted(set(lengths))
     assert lengths[3:] == lengths[:3]
 
 
 def test_a_batch_says_whose_frames_it_has(folder, speech):
-    dataset = PreferenceDataset(PairSet(folder), speech, 0)
+    dataset = PreferenceDataset(PairSet(folder), speech, speech.sequence, speech.tokenizer, 0)
     items = [dataset[i] for i in range(3)]
     batch = dataset.collate(items)
     assert batch.n_pairs == 3
@@ -124,7 +124,7 @@ def test_a_batch_says_whose_frames_it_has(folder, speech):
 
 
 def test_a_batch_moves_as_a_whole(folder, speech):
-    dataset = PreferenceDataset(PairSet(folder), speech, 0)
+    dataset = PreferenceDataset(PairSet(folder), speech, speech.sequence, speech.tokenizer, 0)
     moved = dataset.collate([dataset[0]]).to("meta")
     assert moved.speeches.is_meta
     assert moved.speech.text.is_meta
@@ -132,7 +132,7 @@ def test_a_batch_moves_as_a_whole(folder, speech):
 
 
 def test_pairs_of_another_design_are_refused(folder, speech):
-    dataset = PreferenceDataset(PairSet(folder), speech, 0)
-    speech.sequence = SequenceConfig("interleaved", n_text=1, n_frames=20)
+    slow = SequenceConfig("interleaved", n_text=1, n_frames=20)
+    dataset = PreferenceDataset(PairSet(folder), speech, slow, speech.tokenizer, 0)
     with pytest.raises(ValueError, match="a speech ends before its text is read"):
         dataset[0]

@@ -27,7 +27,7 @@ WEIGHTS = {"speaker_sim": 0.0, "dnsmos_ovrl": 0.0}
 REFERENCE_S = (0.3, 0.4)
 
 
-ERRORS = Metric("asr", (Column("cer", "CER", False),), lambda pair: [round(float(abs(pair.output).mean()), 3)])
+ERRORS = Metric((Column("cer", "CER", False),), lambda pair: [round(float(abs(pair.output).mean()), 3)])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,7 +102,7 @@ def test_words_are_compared_with_words_where_the_model_reads_phonemes(monkeypatc
         heard.append(pair.text)
         return ERRORS.measure(pair)
 
-    errors = Metric("asr", ERRORS.columns, measure)
+    errors = Metric(ERRORS.columns, measure)
     maker.measures = {name: replace(measure, metric=errors) for name, measure in maker.measures.items()}
     list(maker.pairs([1], tqdm(disable=True)))
     assert set(heard) == {"three four five"}
@@ -220,12 +220,12 @@ def test_the_command(tmp_path, monkeypatch, capsys, folders):
         "0.3",
         "0.4",
     ]
-    monkeypatch.setattr(sys, "argv", ["preferences", str(model), str(tokens), str(tmp_path / "out"), *options])
+    monkeypatch.setattr(sys, "argv", ["preferences", str(model), str(tokens), "--out", str(tmp_path / "out"), *options])
     assert main() == 0
     assert "pairs of 4 texts" in capsys.readouterr().out
     index = json.loads((tmp_path / "out/index.json").read_text())
     assert index["n_candidates"] == 3
     assert index["measures"]["cer"] == ["1", 2.0]
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--seed", "1"])
-    assert main() == 1
+    assert main() == 2
     assert "error: " in capsys.readouterr().err

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.metrics.base import Column, Metric, Spoken
+from eval.metrics.base import Column, Metric, SynthesisPair
 from eval.metrics.registry import make_metric
 from train.data.pairs.ranking import LOUDNESS, Measure, choose, level_spread, make_measures
 
@@ -80,8 +80,8 @@ def test_the_choice_keeps_its_promises(rows):
 
 def test_a_measure_is_one_column_of_its_metric():
     columns = (Column("wer", "WER", False), Column("cer", "CER", False))
-    metric = Metric("asr", columns, lambda pair: [0.5, float(pair.output.mean())])
-    speech = Spoken(torch.ones(10), torch.full((4,), 0.25), 24_000, "one two", "en")
+    metric = Metric(columns, lambda pair: [0.5, float(pair.output.mean())])
+    speech = SynthesisPair(torch.ones(10), torch.full((4,), 0.25), 24_000, "one two", "en")
     assert Measure(metric, columns[1], 1.0).score(speech) == 0.25
 
 
@@ -90,19 +90,19 @@ def test_what_a_metric_cannot_judge_has_no_score():
         raise ValueError("too short")
 
     column = Column("cer", "CER", False)
-    assert Measure(Metric("asr", (column,), measure), column, 1.0).score(Spoken(torch.ones(1), torch.ones(1))) is None
+    assert Measure(Metric((column,), measure), column, 1.0).score(SynthesisPair(torch.ones(1), torch.ones(1))) is None
 
 
 def test_measures_are_found_by_name():
     for package in ("pocketsphinx", "resemblyzer", "speechmos", "onnxruntime"):
         pytest.importorskip(package)
     measures = make_measures({"loudness": 0.5}, "", "")
-    found = {name: (m.metric.name, m.column.key, m.weight) for name, m in measures.items()}
+    found = {name: (m.column.key, m.weight) for name, m in measures.items()}
     assert found == {
-        "cer": ("asr", "cer", 2.0),
-        "speaker_sim": ("speaker", "speaker_sim", 1.0),
-        "loudness": ("loudness", "loudness", 0.5),
-        "dnsmos_ovrl": ("dnsmos", "dnsmos_ovrl", 1.0),
+        "cer": ("cer", 2.0),
+        "speaker_sim": ("speaker_sim", 1.0),
+        "loudness": ("loudness", 0.5),
+        "dnsmos_ovrl": ("dnsmos_ovrl", 1.0),
     }
 
 
@@ -144,7 +144,7 @@ def test_loudness_is_to_be_as_steady_as_the_voice():
     wavering = steady * torch.linspace(0.2, 1, 48_000)
     measure = Measure(LOUDNESS, LOUDNESS.columns[0], 1.0)
     for voice, other in ((steady, wavering), (wavering, steady)):
-        own, others = (measure.score(Spoken(voice, speech)) for speech in (voice, other))
+        own, others = (measure.score(SynthesisPair(voice, speech)) for speech in (voice, other))
         assert own == 0 < 2 < others
-    assert measure.score(Spoken(steady, torch.zeros(48_000))) is None
-    assert measure.score(Spoken(steady, torch.ones(100))) is None
+    assert measure.score(SynthesisPair(steady, torch.zeros(48_000))) is None
+    assert measure.score(SynthesisPair(steady, torch.ones(100))) is None

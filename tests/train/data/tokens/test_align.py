@@ -119,7 +119,7 @@ def test_codecs_are_not_mixed(folder, tmp_path):
 
 def test_a_missing_folder_is_an_error_of_the_command(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["align", str(tmp_path / "none")])
-    assert align.main() == 1
+    assert align.main() == 2
     assert "no index.json" in capsys.readouterr().err
 
 

@@ -203,10 +203,10 @@ def test_bad_settings_are_named(name, value):
 
 def test_the_command(tmp_path, monkeypatch, capsys, codec, source):
     options = ["--codec", codec, "--activity", "none", "--speeds", "1", "1.1", "--batch-seconds", "5"]
-    monkeypatch.setattr(sys, "argv", ["tokenize", str(source), str(tmp_path / "out"), *options])
+    monkeypatch.setattr(sys, "argv", ["tokenize", str(source), "--out", str(tmp_path / "out"), *options])
     assert main() == 0
     assert "9 recordings encoded" in capsys.readouterr().out
     assert len(TokenSet(tmp_path / "out")) == 18
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--shard-frames", "7"])
-    assert main() == 1
+    assert main() == 2
     assert "error:" in capsys.readouterr().err

@@ -1,0 +1,54 @@
+"""What the commands of `eval` and `train` share: the same names for the same things, and how a mistake ends.
+
+What a command reads is named in order, and what it writes by `--out`; the rest are options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+from codec.extras import MissingDependencyError
+from codec.model import MissingEncoderError
+
+P = ParamSpec("P")
+SHARED: dict[str, dict[str, Any]] = {
+    "out": {"type": Path, "required": True},
+    "device": {"default": "cpu"},
+    "seed": {"type": int, "default": 0},
+    "workers": {"type": int, "default": 0},  # processes; 0: this one
+}
+
+
+def command(module: str, about: str | None, **shared: str) -> argparse.ArgumentParser:
+    """The parser of `python -m MODULE`.
+
+    Args:
+        module: its dotted name.
+        about: what it does.
+        shared: help of those of `SHARED` that it takes.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, told in shared.items():
+        parser.add_argument(f"--{name}", help=told, **SHARED[name])
+    return parser
+
+
+def tells_mistakes(main: Callable[P, int]) -> Callable[P, int]:
+    """A command whose exit status is 2 after a mistake, which it tells in a line on stderr."""
+
+    @wraps(main)
+    def told(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return main(*args, **kwargs)
+        except (ValueError, OSError, MissingDependencyError, MissingEncoderError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+
+    return told

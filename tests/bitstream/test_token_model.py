@@ -1,0 +1,107 @@
+"""Entropy coding: no code changes, whatever computes the model, and layers come off the end."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codec.bitstream import BitstreamError, Header, Reader, TokenModel, Writer
+from codec.bitstream.coding import EntropyCoding
+
+SIZES, ENDS = (64, 5, 5, 5, 5), (1, 3, 5)
+HEADER = Header(SIZES, 1000, 100, frames_per_packet=8, layer_ends=ENDS)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "token_model.safetensors"
+    TokenModel(SIZES, ENDS, width=32, past=2, embedding=4).save(path)
+    return TokenModel.load(path)
+
+
+def make_codes(n_frames, seed=0):
+    return np.random.default_rng(seed).integers(0, np.array(SIZES)[:, None], (len(SIZES), n_frames))
+
+
+@given(st.integers(1, 8), st.integers(0, 10))
+def test_codes_come_back_from_any_number_of_layers(model, n_frames, seed):
+    coding, codes = EntropyCoding(HEADER, model), make_codes(n_frames, seed)
+    layers = coding.encode(codes)
+    assert len(layers) == len(ENDS)
+    for n_layers, end in enumerate(ENDS, 1):
+        np.testing.assert_array_equal(coding.decode(layers[:n_layers], n_frames), codes[:end])
+
+
+def test_a_stream_by_a_model(model):
+    header = Header(SIZES, 1000, 100, frames_per_packet=8, layer_ends=ENDS, token_model=model.fingerprint())
+    codes, file = make_codes(20), io.BytesIO()
+    writer = Writer(file, header, model)
+    writer.write(codes)
+    writer.close(1999)
+    file.seek(0)
+    reader = Reader(file, model)
+    assert reader.header == header
+    np.testing.assert_array_equal(np.concatenate([item.codes for item in reader], axis=1), codes)
+    with pytest.raises(BitstreamError, match=f"coded with token model {model.fingerprint()}, given is none"):
+        list(Reader(io.BytesIO(file.getvalue())))
+
+
+def test_sums_are_exact_in_any_order_and_library(model):
+    """One thread, many, float64, and ONNX Runtime agree to the bit, at the width that is shipped."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(1)
+    layer = TokenModel((1024, *[21] * 8), (1, 9), width=256).layers[1].requires_grad_(False)
+    for weight in layer.parameters():
+        weight.copy_((weight * 4).round().clamp(-127, 127))
+    x = torch.randint(-127, 128, (64, layer.first.shape[1])).float()
+    expected = layer(x)
+    assert expected.std() > 10, "not all clipped"
+    n_threads = torch.get_num_threads()
+    for n in (1, 2):
+        torch.set_num_threads(n)
+        assert torch.equal(layer(x), expected)
+    torch.set_num_threads(n_threads)
+    assert torch.equal(layer.double()(x.double()).float(), expected)
+    file = io.BytesIO()
+    program = torch.onnx.export(layer.float(), (x,), dynamo=True, verbose=False)
+    program.save(file)
+    session = onnxruntime.InferenceSession(file.getvalue())
+    (got,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    np.testing.assert_array_equal(got, expected.numpy())
+
+
+def test_what_is_coded_by_two_threads_decodes_by_one(model):
+    codes, n_threads = make_codes(8), torch.get_num_threads()
+    torch.set_num_threads(2)
+    layers = EntropyCoding(HEADER, model).encode(codes)
+    torch.set_num_threads(1)
+    np.testing.assert_array_equal(EntropyCoding(HEADER, model).decode(layers, 8), codes)
+    torch.set_num_threads(n_threads)
+
+
+def test_saved_and_loaded_it_is_the_same(model, tmp_path):
+    model.save(tmp_path / "again.safetensors")
+    again = TokenModel.load(tmp_path / "again.safetensors")
+    assert again.fingerprint() == model.fingerprint()
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    for name in ("bad", "missing"):
+        with pytest.raises(BitstreamError, match=rf"{name}\.safetensors: not a token model, or a damaged one"):
+            TokenModel.load(tmp_path / f"{name}.safetensors")
+
+
+def test_models_of_other_codebooks_are_refused(model):
+    with pytest.raises(BitstreamError, match=r"for codebooks \(64, 5, 5, 5, 5\) in layers"):
+        EntropyCoding(Header((64, 5, 5), 1000, 100), model)
+    with pytest.raises(ValueError, match=r"layer_ends = \(2, 5\): codebooks 0 to 1 have sizes"):
+        TokenModel(SIZES, (2, 5))
+
+
+def test_sums_that_might_not_be_exact_are_refused():
+    model = TokenModel((2**9, 2), (1, 2), width=4, past=2**8, embedding=8)
+    model.layers[0].first.data.fill_(127)
+    with pytest.raises(ValueError, match=r"layers\.0\.first: its sums are not exact"):
+        model.integers()

@@ -1,0 +1,142 @@
+"""Streams in ONNX Runtime give what those in PyTorch give, and files that are none of theirs are refused."""
+
+import importlib
+import random
+import sys
+
+import pytest
+import torch
+from tiny import make_codec
+from typer.testing import CliRunner
+
+import codec
+from codec.checkpoint.store import CheckpointError
+from codec.cli import app
+from codec.export import DECODER_STEP, OPSET, export_steps
+from codec.model import Codec, MissingEncoderError
+from codec.stream import DecoderStream, EncoderStream
+
+helper = pytest.importorskip("onnx.helper", reason="needs the extra onnx")
+onnx = pytest.importorskip("codec.onnx", reason="needs the extra onnx", exc_type=ImportError)
+BATCH_SIZE = 3
+
+
+@pytest.fixture(scope="module", params=["tiny", "source filter"])
+def pair(request, tmp_path_factory):
+    """A codec, and its streams as files."""
+    folder = tmp_path_factory.mktemp("steps") / "onnx"
+    if request.param == "tiny":
+        result = CliRunner().invoke(app, ["export-onnx", "--step", "--model", "tiny", "--out", str(folder)])
+        assert result.exit_code == 0, result.output
+        with pytest.warns(match="untrained"):
+            model = codec.load("tiny").model
+    else:
+        model = make_codec("source filter")
+        export_steps(model, folder, "0123456789abcdef")
+    return model, onnx.OnnxStreams(folder)
+
+
+def act(rng, encoder, decoder):
+    """Push into the streams, some of which end or are reset; every choice comes from `rng`."""
+    hop, n_q = encoder.config.hop_length, encoder.config.num_codebooks
+    sizes = [rng.choice([0, 1, hop - 1, hop, rng.randrange(4 * hop)]) for _ in range(BATCH_SIZE)]
+    generator = torch.Generator().manual_seed(rng.randrange(2**32))
+    chunks = [0.3 * torch.randn(size, generator=generator) for size in sizes]
+    yield encoder.push(chunks)
+    codes = torch.stack(
+        [torch.randint(size, (BATCH_SIZE, 2), generator=generator) for size in encoder.config.codebook_sizes], 1
+    )
+    tokens = codec.Tokens(codes, hop * torch.tensor(rng.choices([0, 1, 2], k=BATCH_SIZE)), 24_000, hop)
+    yield decoder.push(tokens.prefix(rng.randint(1, n_q)))
+    stream = rng.choice([None, *range(BATCH_SIZE)])
+    match rng.choice(["flush", "reset", "go on", "go on"]):
+        case "flush":
+            yield encoder.flush(stream)
+            yield decoder.flush(stream)
+        case "reset":
+            encoder.reset(stream)
+            decoder.reset(stream)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_mix_of_streams(pair, seed):
+    model, streams = pair
+    wanted = EncoderStream(model, BATCH_SIZE), DecoderStream(model, BATCH_SIZE)
+    found = streams.encoder_stream(BATCH_SIZE), streams.decoder_stream(BATCH_SIZE)
+    rngs = random.Random(seed), random.Random(seed)
+    n_codes = n_other = 0
+    for _ in range(8):
+        for a, b in zip(act(rngs[0], *wanted), act(rngs[1], *found), strict=True):
+            if isinstance(a, list):
+                for x, y in zip(a, b, strict=True):
+                    torch.testing.assert_close(y, x, atol=1e-4, rtol=0)
+            else:
+                assert torch.equal(a.n_samples, b.n_samples)
+                n_codes, n_other = n_codes + a.codes.numel(), n_other + int((a.codes != b.codes).sum())
+    assert n_codes > 100
+    assert n_other <= (0 if model.config.front == "patches" else 0.01 * n_codes)  # logarithms magnify rounding
+
+
+def test_old_streams(pair):
+    """A single stream, silent at first, and longer than anything it remembers."""
+    model, streams = pair
+    encoder, decoder = streams.encoder_stream(), streams.decoder_stream()
+    x = 0.3 * torch.randn(25 * model.config.hop_length, generator=torch.Generator().manual_seed(0))
+    x[: len(x) // 5] = 0
+    tokens = encoder.push(x)
+    wanted = EncoderStream(model).push(x)
+    assert (tokens.codes != wanted.codes).double().mean() <= 0.01
+    torch.testing.assert_close(decoder.push(wanted)[0], DecoderStream(model).push(wanted)[0], atol=1e-4, rtol=0)
+
+
+def test_tokens_are_of_the_codec(pair):
+    model, streams = pair
+    assert streams.encode_step.config == streams.decode_step.config == model.config
+    assert len(streams.encoder_stream().push(torch.zeros(5)).fingerprint) == 16
+
+
+def test_bad_pushes(pair):
+    decoder = pair[1].decoder_stream(2)
+    with pytest.raises(ValueError, match="one per stream"):
+        decoder.push(torch.zeros(1, 9, 1, dtype=torch.long))
+    with pytest.raises(ValueError, match="codebook 1"):
+        decoder.push(torch.full((2, 9, 1), 21))
+
+
+def test_bad_folders(tmp_path):
+    with pytest.raises(CheckpointError, match=r"holds no decoder_step.onnx; codec export-onnx --step"):
+        onnx.OnnxStreams(tmp_path)
+    (tmp_path / DECODER_STEP).write_bytes(b"no protocol buffer")
+    streams = onnx.OnnxStreams(tmp_path)
+    with pytest.raises(CheckpointError, match=r"decoder_step.onnx: ONNX Runtime cannot load it .* export it again"):
+        streams.decoder_stream()
+    with pytest.raises(MissingEncoderError):
+        streams.encoder_stream()
+
+
+def test_other_graphs_are_no_steps(tmp_path):
+    x, y = (helper.make_tensor_value_info(name, 1, [1]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    (tmp_path / DECODER_STEP).write_bytes(model.SerializeToString())
+    with pytest.raises(CheckpointError, match=r"decoder_step.onnx: not the step of a stream"):
+        onnx.OnnxStreams(tmp_path).decoder_stream()
+
+
+def test_a_first_chunk_of_several_frames_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="proj_kernel_size = 7: streams begin with 4 frames at once"):
+        export_steps(make_codec("50 Hz"), tmp_path / "onnx")
+    assert not (tmp_path / "onnx").exists()
+
+
+def test_decoder_only(tmp_path):
+    model = Codec(codec.preset("tiny", decoder_layers=(0, 0, 0, 0)), with_encoder=False)
+    export_steps(model, tmp_path / "onnx")
+    assert [path.name for path in (tmp_path / "onnx").iterdir()] == [DECODER_STEP]
+
+
+def test_missing_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "codec.onnx")
+    with pytest.raises(ImportError, match=r"pip install 'codec37\[onnx\]'"):
+        importlib.import_module("codec.onnx")

@@ -1,0 +1,15 @@
+"""Manifests: a JSON object a line, see `eval.testsets`."""
+
+from pathlib import Path
+
+from eval.testsets import Utterance, read_lines
+
+FORM = "a .jsonl manifest"
+
+
+def accepts(path: Path) -> bool:
+    return path.suffix == ".jsonl"
+
+
+def read(path: Path) -> list[Utterance]:
+    return read_lines(path)

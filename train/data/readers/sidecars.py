@@ -1,0 +1,57 @@
+"""Audio files by their names, with labels from files beside them: `a.flac`, `a.txt` or `a.lab`, `a.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from codec.files import AUDIO_SUFFIXES, FOREIGN_SUFFIXES
+from eval.testsets import Utterance, labels
+from train.data.media import list_files, read_bytes
+
+_UNREAD = "unread"  # field of a recording: which sidecar, and why not
+
+
+def labelled(source: Path) -> list[Utterance]:
+    """The recordings of a folder or shard; what cannot be read of their labels is warned of."""
+    names = list_files(source)
+    known = set(names)
+    lines = {name: read_sidecars(name, known) for name in names if is_audio(name)}
+    warn_of_unread(lines.values())
+    return [Utterance(name, **labels(line)) for name, line in lines.items()]
+
+
+def is_audio(address: str) -> bool:
+    """Whether it is to be opened: what is no audio file by its content, or none that is read, is then named."""
+    return os.path.splitext(address)[1].lower() in (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES)
+
+
+def read_sidecars(address: str, known: set[str]) -> dict[str, Any]:
+    """The labels of a recording; those of a sidecar that cannot be read are missing, and the field `unread` says so."""
+    stem = os.path.splitext(address)[0]
+    fields: dict[str, Any] = {}
+    unread: dict[str, str] = {}
+    for suffix in (".lab", ".txt", ".json"):
+        if (sidecar := stem + suffix) not in known:
+            continue
+        content = bytes(read_bytes(sidecar))
+        try:
+            fields |= json.loads(content) if suffix == ".json" else {"text": content.decode("utf-8-sig").strip()}
+        except (ValueError, TypeError) as error:  # not JSON, not UTF-8, or no object
+            unread[_UNREAD] = f"{sidecar}: {error}; save it as UTF-8, or delete it"
+    return labels(fields) | unread
+
+
+def warn_of_unread(lines: Iterable[dict[str, Any]]) -> None:
+    """Warn once of all lines whose sidecar could not be read."""
+    unread = [line[_UNREAD] for line in lines if _UNREAD in line]
+    if unread:
+        warnings.warn(
+            f"{len(unread)} recordings are taken without their transcript, which cannot be read, the first being "
+            f"{unread[0]}",
+            stacklevel=3,
+        )

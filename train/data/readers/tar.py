@@ -1,0 +1,16 @@
+"""Single tar shards, uncompressed: audio files, with labels in files beside them."""
+
+from pathlib import Path
+
+from eval.testsets import Utterance
+from train.data.readers.sidecars import labelled
+
+FORM = "a .tar shard"
+
+
+def accepts(path: Path) -> bool:
+    return path.suffix == ".tar" and path.is_file()
+
+
+def read(path: Path) -> list[Utterance]:
+    return labelled(path)

@@ -1,0 +1,97 @@
+"""The settings of a run, typed by its task, and the nested plain values that they are recorded as."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from codec.config import CodecConfig
+from codec.settings import coerce, read, require
+from codec.tts.config import TTSConfig
+from train.data.audio.made import MadeDataConfig
+from train.data.pairs.dataset import PreferenceDataConfig
+from train.data.tokens.sequences import SpeechDataConfig
+from train.losses.config import CodecLossConfig, DPOLossConfig, TTSLossConfig
+from train.settings.config import LoggerConfig, OptimConfig, TrainerConfig
+
+START = ("init", "init_encoder")  # stand in the group `model` of plain values
+
+
+@dataclass(kw_only=True)
+class RunConfig:
+    """What every run has; each task adds its `model`, `data` and `loss`.
+
+    Raises:
+        ValueError: a field is out of range; the message names it.
+    """
+
+    task: str
+    seed: int = 0  # of everything random
+    run_dir: str
+    resume: Literal["auto", "force"] = "auto"
+    init: str  # weights to start from
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+
+    def __post_init__(self) -> None:
+        coerce(self)
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+
+    def plain(self) -> dict[str, Any]:
+        """As `read_run` takes them: what JSON and YAML can hold."""
+        settings = json.loads(json.dumps(asdict(self)))
+        start = {name: settings.pop(name) for name in START if name in settings}
+        return settings | {"model": start | settings.get("model", {})}
+
+
+@dataclass(kw_only=True)
+class CodecRun(RunConfig):
+    """Training of a codec."""
+
+    task: str = "codec"
+    init: str = "transform"
+    init_encoder: str = ""
+    model: CodecConfig
+    data: MadeDataConfig
+    loss: CodecLossConfig = field(default_factory=CodecLossConfig)
+
+
+@dataclass(kw_only=True)
+class TTSRun(RunConfig):
+    """Training of a voice model."""
+
+    task: str = "tts"
+    init: str = "random"
+    model: TTSConfig
+    data: SpeechDataConfig
+    loss: TTSLossConfig = field(default_factory=TTSLossConfig)
+
+
+@dataclass(kw_only=True)
+class DPORun(RunConfig):
+    """Preference training of a voice model, the one of `init`."""
+
+    task: str = "dpo"
+    data: PreferenceDataConfig
+    loss: DPOLossConfig = field(default_factory=DPOLossConfig)
+
+
+AnyRun = CodecRun | TTSRun | DPORun
+RUNS: dict[str, Any] = {"codec": CodecRun, "tts": TTSRun, "dpo": DPORun}
+
+
+def read_run(settings: Mapping[str, Any]) -> AnyRun:
+    """The run with these plain values.
+
+    Raises:
+        ValueError: there is no such task, or a setting is unknown, missing or invalid; the message names it.
+    """
+    task = settings.get("task")
+    require(task in RUNS, "task", task, f"one of {', '.join(RUNS)}")
+    model = dict(settings.get("model", {}))
+    start = {name: model.pop(name) for name in START if name in model}
+    others = {name: value for name, value in settings.items() if name != "model"}
+    return read(RUNS[str(task)], others | start | ({"model": model} if model else {}))
