@@ -19,15 +19,7 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(silu(gate) * up)
-
-
-def silu(x: Tensor) -> Tensor:
-    """x * sigmoid(x). On a CPU by tanh: PyTorch's sigmoid there is several times slower; not so in graphs."""
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
-        return F.silu(x)
-    half = 0.5 * x
-    return torch.addcmul(half, half, torch.tanh(half))
+        return self.down(F.silu(gate) * up)
 
 
 class LayerScale(nn.Module):
