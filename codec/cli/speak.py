@@ -83,6 +83,7 @@ def speak(
         target = _target(out, play)
         from codec import tts  # here, as the other commands do without its packages
         from codec.tts.shipped import named, voice_for
+        from codec.tts.speech import FRAMES_AT_ONCE
 
         sampling = _changed(tts.Sampling(seed=seed), temperature=temperature)
         head = _changed(sampling.head, cfg_scale=cfg_scale, temperature=acoustic_temperature)
@@ -97,7 +98,9 @@ def speak(
     try:
         speaker = known or network.voice(path, note)
         with show_warnings():
-            packets = network.stream(_arriving() if text == PIPE else text, speaker, sampling, language)
+            said = _arriving() if text == PIPE else text
+            waits = play or target == PIPE
+            packets = network.stream(said, speaker, sampling, language, 1 if waits else FRAMES_AT_ONCE)
             if shipped:
                 typer.echo(f"voice: {shipped}, {shipped.licence}", err=True)
             if target != out:

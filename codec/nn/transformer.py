@@ -45,7 +45,8 @@ class Block(nn.Module):
     """x + attention(norm(x)), then x + feed_forward(norm(x)), each branch scaled when `layer_scale` is given.
 
     The attention is handed in, and with it what it needs: `attention(x, *context)` returns its
-    output and its new state, and `Block` passes both on. Training may set `dropout.p`, of both branches.
+    output and its new state, and `Block` passes both on. Where it gives only the first steps, so does
+    the block. Training may set `dropout`, of both branches.
     """
 
     def __init__(
@@ -56,11 +57,15 @@ class Block(nn.Module):
         self.attention = attention
         self.feed_forward_norm = nn.RMSNorm(dim, norm_eps)
         self.feed_forward = SwiGLU(dim, hidden_dim)
-        self.attention_scale = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
-        self.feed_forward_scale = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
-        self.dropout = nn.Dropout(0.0)
+        self.attention_scale = None if layer_scale is None else LayerScale(dim, layer_scale)
+        self.feed_forward_scale = None if layer_scale is None else LayerScale(dim, layer_scale)
+        self.dropout = 0.0
 
     def forward(self, x: Tensor, *context: Any) -> tuple[Tensor, Any]:
         y, state = self.attention(self.attention_norm(x), *context)
-        x = x + self.dropout(self.attention_scale(y))
-        return x + self.dropout(self.feed_forward_scale(self.feed_forward(self.feed_forward_norm(x)))), state
+        x = self._add(x[:, : y.shape[1]], y, self.attention_scale)
+        return self._add(x, self.feed_forward(self.feed_forward_norm(x)), self.feed_forward_scale), state
+
+    def _add(self, x: Tensor, y: Tensor, scale: LayerScale | None) -> Tensor:
+        y = y if scale is None else scale(y)
+        return x + F.dropout(y, self.dropout, self.training)

@@ -17,26 +17,26 @@ class State(NamedTuple):
     """What a backbone remembers of B streams; of fixed shape, so that a compiled step fits every step."""
 
     length: Tensor  # [B] int64, steps of each stream so far
-    kv: Tensor  # [n_layers, 2, B, Hkv, capacity, head_dim], keys and values by position
+    kv: Tensor  # [n_layers, B, capacity, 2 * Hkv, head_dim], keys and values by position
 
     @property
     def capacity(self) -> int:
         """Steps that a stream can have."""
-        return self.kv.shape[4]
+        return self.kv.shape[2]
 
 
 def grow(kv: Tensor, capacity: int) -> Tensor:
     """The `kv` of a state with room for `capacity` steps, no fewer than now."""
-    return F.pad(kv, (0, 0, 0, capacity - kv.shape[4]))
+    return F.pad(kv, (0, 0, 0, 0, 0, capacity - kv.shape[2]))
 
 
 class Context(NamedTuple):
     """What all layers of one pass share."""
 
-    cos: Tensor  # [B, T, 1, head_dim / 2] float32, of the rotary angles
-    sin: Tensor  # likewise
-    positions: Tensor  # [B, T] int64, in each stream
-    mask: Tensor  # [B, 1, T, S] bool, which keys each step sees
+    cos: Tensor  # [B, T, 1, head_dim] float32, of the rotary angles, ...
+    sin: Tensor  # ... likewise, negative in even channels
+    mask: Tensor  # [B, 1, groups * T, S] bool, which keys each step sees
+    places: Tensor | None  # [B * T] int64, in a state's B * capacity steps; None without a state
 
 
 class CausalAttention(nn.Module):
@@ -50,21 +50,19 @@ class CausalAttention(nn.Module):
         self.out = nn.Linear(c.n_heads * c.head_dim, c.dim, bias=False)
 
     def forward(self, x: Tensor, context: Context, cache: Tensor | None = None) -> tuple[Tensor, None]:
-        """`cache` `[2, B, Hkv, capacity, head_dim]` takes up the keys and values of `x`, in place."""
-        qkv = rearrange(self.qkv(x), "b t (h d) -> b t h d", d=self.head_dim)
-        q, k, v = qkv.split((self.n_heads, self.n_kv_heads, self.n_kv_heads), dim=2)
-        q, k = rotate(q, context.cos, context.sin), rotate(k, context.cos, context.sin)
-        if cache is None:
-            k, v = k.transpose(1, 2), v.transpose(1, 2)  # [B, Hkv, T, d]
-        else:
-            rows = torch.arange(len(x), device=x.device)[:, None]
-            cache[0, rows, :, context.positions] = k
-            cache[1, rows, :, context.positions] = v
-            k, v = cache
+        """`cache` `[B, capacity, 2 * Hkv, head_dim]` takes up the keys and values of `x`, in place."""
+        qkv = self.qkv(x).unflatten(2, (-1, self.head_dim))
+        qk, v = qkv.split((self.n_heads + self.n_kv_heads, self.n_kv_heads), dim=2)
+        q, k = rotate(qk, context.cos, context.sin).split((self.n_heads, self.n_kv_heads), dim=2)
+        kv = torch.cat([k, v], dim=2)
+        if cache is not None:
+            cache.flatten(0, 1).index_copy_(0, context.places, kv.flatten(0, 1))
+            kv = cache
+        k, v = kv.transpose(1, 2).chunk(2, dim=1)  # [B, Hkv, S, d]
         # The queries that share a key head stand below each other, so that no key is copied.
         groups = self.n_heads // self.n_kv_heads
         q = rearrange(q, "b t (h g) d -> b h (g t) d", g=groups)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=context.mask.repeat(1, 1, groups, 1))
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=context.mask)
         return self.out(rearrange(y, "b h (g t) d -> b t (h g d)", g=groups)), None
 
 
@@ -88,7 +86,7 @@ class Backbone(nn.Module):
     def init_state(self, batch_size: int, capacity: int) -> State:
         """Fresh streams that can have `capacity` steps, on the model's device and in its dtype."""
         c, like = self.config, self.norm.weight
-        kv = like.new_zeros(c.n_layers, 2, batch_size, c.n_kv_heads, capacity, c.head_dim)
+        kv = like.new_zeros(c.n_layers, batch_size, capacity, 2 * c.n_kv_heads, c.head_dim)
         return State(torch.zeros(batch_size, dtype=torch.int64, device=like.device), kv)
 
     def forward(self, x: Tensor, positions: Tensor | None = None) -> Tensor:
@@ -121,7 +119,12 @@ class Backbone(nn.Module):
         c = self.config
         powers = torch.arange(0, c.head_dim, 2, device=x.device, dtype=torch.float32) / c.head_dim
         angles = positions[:, :, None, None] * self.rope_theta**-powers  # [B, T, 1, d / 2]
-        context = Context(angles.cos(), angles.sin(), positions, mask[:, None])
+        cos, sin = angles.cos().repeat_interleave(2, -1), torch.stack([-angles.sin(), angles.sin()], -1).flatten(-2)
+        mask = mask[:, None].repeat(1, 1, c.n_heads // c.n_kv_heads, 1)
+        places = None
+        if kv is not None:
+            places = (positions + kv.shape[2] * torch.arange(len(x), device=x.device)[:, None]).flatten()
+        context = Context(cos, sin, mask, places)
         for i, layer in enumerate(self.layers):
             x, _ = layer(x, context, None if kv is None else kv[i])
         return self.norm(x)
@@ -129,5 +132,5 @@ class Backbone(nn.Module):
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn each adjacent pair of channels of `[B, T, H, d]` by its angle, in float32; the type of `x` stays."""
-    a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(-2).to(x.dtype)
+    swapped = x.float().unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+    return torch.addcmul(x * cos, swapped, sin).to(x.dtype)

@@ -70,6 +70,11 @@ class SequenceConfig:
         """Text ids that are read at once, at most."""
         return 1 + self.ahead + self.behind if self.design == "aligned" else 1
 
+    @property
+    def hears_itself(self) -> bool:
+        """Whether frames depend on those before them."""
+        return self.hears or self.design != "aligned"
+
 
 @dataclass
 class TTSConfig:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from codec.tokens.layout import END
@@ -58,28 +59,50 @@ class Stream:
         return min(self.sampling.max_frames, SLACK_FRAMES + math.ceil(self.sampling.frames_per_id * self.n_text))
 
 
+class Draft(NamedTuple):
+    """A frame whose acoustic codes have not been drawn."""
+
+    h: Tensor  # [D], hidden state
+    semantic: int  # token
+    noise: Tensor  # of the acoustic head
+
+
+class Frames(NamedTuple):
+    """What a request says next."""
+
+    codes: Tensor  # [K, n] int64
+    is_last: bool  # whether the audio ends with them
+
+
 @dataclass(frozen=True)
 class Prefix:
     """A voice as the backbone remembers it, to begin requests with: computed once, used by many."""
 
-    kv: Tensor  # [n_layers, 2, 1, Hkv, T, head_dim]
+    kv: Tensor  # [n_layers, 1, T, 2 * Hkv, head_dim]
 
 
 class FrameLoop:
-    """Up to `n_slots` requests at a time; each `advance` gives every one of them its next frame.
+    """Up to `n_slots` requests at a time; each `advance` gives every one of them its next frames.
 
     A request's frames depend on its own settings and seed, not on its neighbours. A slot is free again
     once its request has ended.
+
+    Where the model does not hear its frames (`SequenceConfig.hears`), the acoustic head need not have drawn one for the
+    next to follow, and draws many at once in little more time than one.
 
     Args:
         model: the network, shared with other loops; all state is kept here.
         special: the text tokenizer's markers.
         n_slots: how many requests fit.
         mode: how single steps are run, see `codec.tts.accelerate`.
+        n_ahead: frames of a request in one `advance`, at most, where they are not heard; else 1.
     """
 
-    def __init__(self, model: TTSModel, special: SpecialIds, n_slots: int = 1, mode: Mode = "eager") -> None:
+    def __init__(
+        self, model: TTSModel, special: SpecialIds, n_slots: int = 1, mode: Mode = "eager", n_ahead: int = 1
+    ) -> None:
         self.model, self.special = model, special
+        self.n_ahead = 1 if model.config.sequence.hears_itself else n_ahead
         self.streams: list[Stream | None] = [None] * n_slots
         self.lengths = [0] * n_slots  # steps of each slot's stream so far
         self.kv = model.init_state(n_slots, CAPACITY).kv
@@ -125,38 +148,30 @@ class FrameLoop:
         stream = Stream(sampling, generator, end_frame(self.model.config.num_codebooks))
         stream.steps = speech(self.model.config.sequence, self.special, stream.count(ids), stream.moves)
         self.streams[slot] = stream
-        self.lengths[slot] = prefix.kv.shape[4]
+        self.lengths[slot] = prefix.kv.shape[2]
         self._make_room(0)
-        self.kv[:, :, slot, :, : self.lengths[slot]] = prefix.kv[:, :, 0]
+        self.kv[:, slot, : self.lengths[slot]] = prefix.kv[:, 0]
 
     @torch.no_grad()
-    def advance(self) -> dict[int, Tensor | None]:
-        """The next frame of every request: its codes `[K]` int64 by slot, or None where the audio has ended.
+    def advance(self) -> dict[int, Frames]:
+        """The next frames of every request, by slot; none of one whose audio has ended before them.
 
         Warns when a request is cut at its limit, see `Sampling`.
         """
-        active = {slot: stream for slot, stream in enumerate(self.streams) if stream is not None}
-        chunks = {slot: stream.chunk() for slot, stream in active.items()}
-        if not chunks:
-            return {}
-        h, logits = self._hidden(chunks)
-        frames = self._draw(h, logits, active, {slot: chunk[-1].may_end for slot, chunk in chunks.items()})
-        self._move(h, active)
-        results: dict[int, Tensor | None] = {}
-        for (slot, stream), frame in zip(active.items(), frames, strict=True):
-            stream.frame = frame
-            stream.semantic.append(int(frame[0]))
-            ended = stream.semantic[-1] == END
-            results[slot] = None if ended else frame - self.model.layout.n_special
-            if not ended and len(stream.semantic) > stream.limit:
-                warnings.warn(
-                    f"speech did not end by itself: cut after {stream.limit} frames for {stream.n_text} text ids "
-                    "(Sampling.max_frames, frames_per_id); try another seed or a lower temperature",
-                    stacklevel=2,
-                )
-                results[slot] = None
-            if results[slot] is None:
-                self.stop(slot)
+        streams = {slot: stream for slot, stream in enumerate(self.streams) if stream is not None}
+        drafts: dict[int, list[Draft]] = {slot: [] for slot in streams}
+        for _ in range(self.n_ahead):
+            for slot, draft in self._draft().items():
+                if self._goes_on(slot):
+                    drafts[slot].append(draft)
+                else:
+                    self.stop(slot)
+        frames = self._fill([(d, streams[slot].sampling.head) for slot, ds in drafts.items() for d in ds])
+        results = {}
+        for (slot, stream), part in zip(streams.items(), frames.split([*map(len, drafts.values())]), strict=True):
+            if len(part):
+                stream.frame = part[-1]
+            results[slot] = Frames((part - self.model.layout.n_special).T, self.streams[slot] is None)
         return results
 
     def stop(self, slot: int) -> None:
@@ -178,41 +193,75 @@ class FrameLoop:
                 if step.hears:
                     frames[slot, place] = stream.frame
         self._make_room(n_steps)
-        tensors = [t.to(self.model.device) for t in (text, frames, torch.tensor(self.lengths), lengths)]
+        heard = [frames] if (frames != NONE).any() else []
+        tensors = [t.to(self.model.device) for t in (text, torch.tensor(self.lengths), lengths, *heard)]
         self.lengths = [have + n for have, n in zip(self.lengths, lengths.tolist(), strict=True)]
         if n_steps > 1:  # of any length: not worth a compilation
             return _read(self.model, self.kv, *tensors)
         return self._read(tensors, self.kv, key=self.kv.data_ptr())
 
-    def _draw(self, h: Tensor, logits: Tensor, streams: dict[int, Stream], may_end: dict[int, bool]) -> Tensor:
-        """Frames `[n, K]` on the CPU of the n streams, for the hidden states `[B, D]` of all slots."""
-        slots = torch.tensor(list(streams))
+    def _draft(self) -> dict[int, Draft]:
+        """The next frame of every request, without its acoustic codes; its text goes on after it."""
+        active = {slot: stream for slot, stream in enumerate(self.streams) if stream is not None}
+        if not active:
+            return {}
+        chunks = {slot: stream.chunk() for slot, stream in active.items()}
+        h, logits = self._hidden(chunks)
+        slots = torch.tensor(list(active), device=h.device)
+        h = h[slots]
         semantic = draw_semantic(
-            logits[slots.to(logits.device)],
-            [s.sampling for s in streams.values()],
-            [may_end[slot] and len(s.semantic) >= s.sampling.min_frames for slot, s in streams.items()],
-            [s.semantic for s in streams.values()],
-            torch.stack([torch.rand(2, generator=s.generator, dtype=torch.float32) for s in streams.values()]),
-        )
-        everywhere = torch.full((len(h),), END, device=h.device)
-        everywhere[slots.to(h.device)] = semantic.to(h.device)
-        h = self.model.condition(h, everywhere)
-        codes = torch.empty(len(self.streams), self.model.config.acoustic_dim, dtype=torch.int64)
+            logits[slots],
+            [s.sampling for s in active.values()],
+            [chunks[slot][-1].may_end and len(s.semantic) >= s.sampling.min_frames for slot, s in active.items()],
+            [s.semantic for s in active.values()],
+            torch.stack([torch.rand(2, generator=s.generator, dtype=torch.float32) for s in active.values()]),
+        ).tolist()
+        noise = [self.model.acoustic_head.draw(s.sampling.head, s.generator) for s in active.values()]
+        self._move(h, active)
+        for stream, token in zip(active.values(), semantic, strict=True):
+            stream.semantic.append(token)
+        return dict(zip(active, map(Draft, h, semantic, noise), strict=True))
+
+    def _goes_on(self, slot: int) -> bool:
+        """Whether the last draft of a request is a frame of it, not its end."""
+        stream = self.streams[slot]
+        assert stream is not None
+        if stream.semantic[-1] == END:
+            return False
+        if len(stream.semantic) > stream.limit:
+            warnings.warn(
+                f"speech did not end by itself: cut after {stream.limit} frames for {stream.n_text} text ids "
+                "(Sampling.max_frames, frames_per_id); try another seed or a lower temperature",
+                stacklevel=3,
+            )
+            return False
+        return True
+
+    def _fill(self, drafts: list[tuple[Draft, HeadSampling]]) -> Tensor:
+        """Draw the acoustic codes of n drafts: frames `[n, K]` on the CPU."""
+        c = self.model.config
+        if not drafts:
+            return torch.empty(0, c.num_codebooks, dtype=torch.int64)
+        semantic = torch.tensor([draft.semantic for draft, _ in drafts])
+        h = torch.stack([draft.h for draft, _ in drafts])
+        h = self.model.condition(h, semantic.to(h.device))
+        codes = torch.empty(len(drafts), c.acoustic_dim, dtype=torch.int64)
         groups: dict[HeadSampling, list[int]] = {}
-        for slot, s in streams.items():
-            groups.setdefault(s.sampling.head, []).append(slot)
+        for place, (_, sampling) in enumerate(drafts):
+            groups.setdefault(sampling, []).append(place)
         for sampling, members in groups.items():
-            drawn = {slot: self.model.acoustic_head.draw(sampling, streams[slot].generator) for slot in members}
-            nothing = torch.zeros_like(drawn[members[0]])
-            noise = torch.stack([drawn.get(slot, nothing) for slot in range(len(self.streams))])
-            codes[members] = self._sample([h, noise.to(h.device)], sampling, key=sampling)[members].cpu()
-        return self.model.frame(semantic.cpu(), codes[slots])
+            tensors = [h[members], torch.stack([drafts[place][0].noise for place in members]).to(h.device)]
+            if self._sample.mode != "eager":  # made for one shape
+                fill = len(self.streams) * self.n_ahead - len(members)
+                tensors = [F.pad(t, (0, 0) * (t.ndim - 1) + (0, fill)) for t in tensors]
+            codes[members] = self._sample(tensors, sampling, key=sampling)[: len(members)].cpu()
+        return self.model.frame(semantic, codes)
 
     def _move(self, h: Tensor, streams: dict[int, Stream]) -> None:
-        """Go on in the texts of the streams, for the hidden states `[B, D]` of all slots, if the design needs it."""
+        """Go on in the texts of the n streams, for their hidden states `[n, D]`, if the design needs it."""
         if self.model.move_head is None:
             return
-        logits = self.model.move_head(h[torch.tensor(list(streams), device=h.device)]).float()
+        logits = self.model.move_head(h).float()
         uniforms = torch.stack([torch.rand(1, generator=s.generator, dtype=torch.float32) for s in streams.values()])
         moves = draw_moves(logits, [s.sampling for s in streams.values()], uniforms)
         for s, move in zip(streams.values(), moves.tolist(), strict=True):
@@ -226,10 +275,10 @@ class FrameLoop:
 
     def _make_room(self, n_steps: int) -> None:
         """See that every stream can take `n_steps` more."""
-        capacity = self.kv.shape[4]
+        capacity = self.kv.shape[2]
         while capacity < max(self.lengths) + n_steps:
             capacity *= 2
-        if capacity > self.kv.shape[4]:
+        if capacity > self.kv.shape[2]:
             self.kv = grow(self.kv, capacity)
 
 
@@ -263,19 +312,18 @@ def speak(loop: FrameLoop, requests: Iterable[Request]) -> list[Candidate]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "speech did not end")  # that is a candidate like others
             frames = loop.advance()
-        for slot, frame in frames.items():
+        for slot, (new, is_last) in frames.items():
             number, stream, codes = talking[slot]
-            if frame is not None:
-                codes.append(frame)
-                continue
-            assert stream is not None
-            ended, moves = stream.semantic[-1] == END, stream.moves[: len(codes)]
-            spoken[number] = Candidate(torch.stack(codes, dim=1), ended, moves)
-            del talking[slot]
+            codes.append(new)
+            if is_last:
+                assert stream is not None
+                said = torch.cat(codes, dim=1)
+                spoken[number] = Candidate(said, stream.semantic[-1] == END, stream.moves[: said.shape[1]])
+                del talking[slot]
 
 
 def _read(
-    model: TTSModel, kv: Tensor, text: Tensor, frames: Tensor, starts: Tensor, lengths: Tensor
+    model: TTSModel, kv: Tensor, text: Tensor, starts: Tensor, lengths: Tensor, frames: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Read `lengths` `[B]` steps after `starts` `[B]`: the last hidden states `[B, D]` and their semantic logits."""
     h, _ = model.backbone.step(model.embed(text, frames), State(starts, kv), lengths)

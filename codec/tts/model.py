@@ -80,10 +80,12 @@ class TTSModel(nn.Module):
     def device(self) -> torch.device:
         return self.audio_embedding.weight.device
 
-    def embed(self, text: Tensor, frames: Tensor) -> Tensor:
+    def embed(self, text: Tensor, frames: Tensor | None) -> Tensor:
         """Text ids `[B, T, W]` and tokens `[B, T, K]`, NONE where absent -> their summed embeddings `[B, T, D]`."""
         places = self.config.vocab_size * torch.arange(text.shape[-1], device=text.device)
         x = (self.text_embedding(text.clamp(min=0) + places) * (text != NONE)[..., None]).sum(2)
+        if frames is None:
+            return x
         rows = frames.clamp(min=0) + torch.tensor(self.layout.offsets, device=frames.device)
         heard = (frames[..., 0] != NONE)[..., None]
         sums = F.embedding_bag(rows.flatten(0, 1), self.audio_embedding.weight, mode="sum")
@@ -103,10 +105,9 @@ class TTSModel(nn.Module):
 
     def semantic_logits(self, h: Tensor) -> Tensor:
         """Hidden states `[N, D]` -> logits `[N, padded]` float32 of the semantic token, -inf where there is none."""
+        n_tokens = self.config.semantic_codebook_size + self.layout.n_special
         logits = self.semantic_head(h).float()
-        absent = torch.ones(logits.shape[1], dtype=torch.bool, device=h.device)
-        absent[END : self.config.semantic_codebook_size + self.layout.n_special] = False
-        return logits.masked_fill(absent, -torch.inf)
+        return F.pad(logits[:, END:n_tokens], (END, logits.shape[1] - n_tokens), value=-torch.inf)
 
     def condition(self, h: Tensor, semantic: Tensor) -> Tensor:
         """What the acoustic head reads, `[N, D]`, of hidden states `[N, D]` and the semantic tokens `[N]` beside it.

@@ -75,18 +75,21 @@ def draw_semantic(
     logits[:, END : END + 1].masked_fill_(held, -torch.inf)
     temperature = column(float(s.temperature) for s in samplings)
     probs = (logits / temperature.clamp(min=1e-3)).softmax(1)
-    probs, tokens = probs.sort(dim=1, descending=True, stable=True)
-    before = probs.cumsum(1) - probs
-    top_k = column(s.top_k or logits.shape[1] for s in samplings)
-    kept = (before < column(s.top_p for s in samplings)) & (torch.arange(logits.shape[1], device=device) < top_k)
-    token = _pick(probs * kept, tokens, uniforms[:, :1])
+    top_k = [s.top_k or logits.shape[1] for s in samplings]
+    top, tokens = probs.topk(min(max(top_k), logits.shape[1]), dim=1)
+    before = top.cumsum(1) - top
+    rank = torch.arange(top.shape[1], device=device)
+    kept = (before < column(s.top_p for s in samplings)) & (rank < column(top_k))
+    token = _pick(top * kept, tokens, uniforms[:, :1])
     recent = torch.full((len(past), REPETITION_WINDOW), -1)
     for row, tail in zip(recent, past, strict=True):
         if last := list(tail[-REPETITION_WINDOW:]):
             row[: len(last)] = torch.tensor(last)
     share = (recent.to(device) == token).sum(1, keepdim=True) / REPETITION_WINDOW
     stuck = share > column(s.repetition_share for s in samplings)
-    token = torch.where(stuck, _pick(probs, tokens, uniforms[:, 1:]), token)
+    if stuck.any():
+        probs, tokens = probs.sort(dim=1, descending=True, stable=True)
+        token = torch.where(stuck, _pick(probs, tokens, uniforms[:, 1:]), token)
     return torch.where(temperature == 0, logits.argmax(1, keepdim=True), token)[:, 0]
 
 

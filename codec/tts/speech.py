@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -32,6 +32,7 @@ from codec.tts.voices import Voice, VoiceError, make_voice
 OWN_CODEC = "codec"  # folder beside a model's weights
 CONTEXT_FRAMES = 25  # of what was said last, which the next sequence hears after the voice
 MAX_SLOTS = 16  # requests that are spoken side by side
+FRAMES_AT_ONCE = 32  # of all requests together, where nobody waits for the first
 SETTLING_FRAMES = 8  # of silence, after which the codec's codes of it no longer change
 MAX_PREFIXES = 16  # voices that are remembered as the backbone read them
 
@@ -52,7 +53,7 @@ class _Request:
     voice: Voice
     sampling: Sampling
     spoke: bool = False  # whether there was anything to say
-    heard: list[Tensor] = field(default_factory=list)  # codes [K] of its last frames
+    heard: Tensor | None = None  # codes [K, n] of its last frames
     was_cut: bool = False
     n_silent: int = 0  # frames before the next sequence
 
@@ -81,7 +82,7 @@ class TTS:
             )
         self.model, self.text_tokenizer, self.codec, self.mode = model.eval(), text_tokenizer, codec, mode
         self._prefixes: dict[str, Prefix] = {}
-        self._silent: Tensor | None = None  # codes [K] of a frame, once they are needed
+        self._silent: Tensor | None = None  # codes [K, 1] of a frame, once they are needed
 
     @property
     def sample_rate(self) -> int:
@@ -109,7 +110,8 @@ class TTS:
 
     def speak(self, text: str, voice: Voice, sampling: Sampling | None = None, language: str = "en") -> Tensor:
         """A text, of any length, as a waveform `[L]` float32; arguments and errors as of `stream`."""
-        return torch.cat([torch.zeros(0, dtype=torch.float32), *self.stream(text, voice, sampling, language)])
+        packets = self.stream(text, voice, sampling, language, FRAMES_AT_ONCE)
+        return torch.cat([torch.zeros(0, dtype=torch.float32), *packets])
 
     def speak_batch(
         self,
@@ -134,15 +136,18 @@ class TTS:
         languages = ["en"] * len(texts) if languages is None else languages
         settings = zip(texts, voices, samplings, languages, strict=True)
         requests = [self._request(*one) for one in settings]
-        frames: list[list[Tensor]] = [[] for _ in requests]
-        for number, codes in self._frames(requests):
+        frames = [[torch.zeros(self.model.config.num_codebooks, 0, dtype=torch.int64)] for _ in requests]
+        for number, codes in self._frames(requests, FRAMES_AT_ONCE):
             frames[number].append(codes)
-        nothing = torch.zeros(self.model.config.num_codebooks, 0, dtype=torch.int64)
-        stacked = [torch.stack(f, dim=1) if f else nothing for f in frames]
-        return [Speech(c, request.was_cut) for c, request in zip(stacked, requests, strict=True)]
+        return [Speech(torch.cat(f, dim=1), r.was_cut) for f, r in zip(frames, requests, strict=True)]
 
     def stream(
-        self, text: str | Iterable[str], voice: Voice, sampling: Sampling | None = None, language: str = "en"
+        self,
+        text: str | Iterable[str],
+        voice: Voice,
+        sampling: Sampling | None = None,
+        language: str = "en",
+        packet_frames: int = 1,
     ) -> Iterator[Tensor]:
         """Speak while the audio is made: packets of one frame, 80 ms, the first after one frame's work.
 
@@ -153,16 +158,17 @@ class TTS:
             voice: who speaks.
             sampling: how frames are drawn; the same seed gives the same speech.
             language: of the text, a BCP-47 tag, of those that the model learned (`TTSConfig.languages`).
+            packet_frames: frames of a packet, at most; a model that does not hear itself makes many in the time of few.
 
         Returns:
-            An iterator over waveforms `[hop_length]` float32. Long text is spoken sentence by sentence, each hearing
-            the end of the one before; memory does not grow with it.
+            An iterator over waveforms `[n * hop_length]` float32. Long text is spoken sentence by sentence, each
+            hearing the end of the one before; memory does not grow with it.
 
         Raises:
             TextError: nothing to say, or no text. ValueError: a language that is not known or that the model does not
                 read, or a voice of another codec. MissingDependencyError: what reads phonemes is not installed.
         """
-        return self._packets(self._request(text, voice, sampling or Sampling(), language))
+        return self._packets(self._request(text, voice, sampling or Sampling(), language), packet_frames)
 
     def _request(self, text: str | Iterable[str], voice: Voice, sampling: Sampling, language: str) -> _Request:
         config = self.model.config
@@ -180,10 +186,10 @@ class TTS:
         ids = ids_of(pieces, language, self.text_tokenizer, config.phonemes)
         return _Request(iter(ids), voice, sampling)
 
-    def _packets(self, request: _Request) -> Iterator[Tensor]:
+    def _packets(self, request: _Request, packet_frames: int) -> Iterator[Tensor]:
         decoder = self.codec.decoder_stream()
-        for _, codes in self._frames([request]):
-            packet = decoder.push(codes[None, :, None])[0]
+        for _, codes in self._frames([request], packet_frames):
+            packet = decoder.push(codes[None])[0]
             if len(packet):
                 yield packet
         if not request.spoke:
@@ -192,9 +198,10 @@ class TTS:
         if len(rest):
             yield rest
 
-    def _frames(self, requests: Sequence[_Request]) -> Iterator[tuple[int, Tensor]]:
-        """Codes `[K]` of all requests as they are made, each with the number of its request."""
-        loop = FrameLoop(self.model, self.text_tokenizer.special, min(len(requests), MAX_SLOTS), self.mode)
+    def _frames(self, requests: Sequence[_Request], n_frames: int) -> Iterator[tuple[int, Tensor]]:
+        """Codes `[K, n]` of all requests as they are made, `n_frames` at once, each with the number of its request."""
+        n_slots = min(len(requests), MAX_SLOTS)
+        loop = FrameLoop(self.model, self.text_tokenizer.special, n_slots, self.mode, max(1, n_frames // n_slots))
         waiting, running = deque(range(len(requests))), dict[int, int]()
         while True:
             for slot in loop.free:
@@ -209,11 +216,12 @@ class TTS:
             if not running:
                 return
             streams = list(loop.streams)
-            for slot, codes in loop.advance().items():
+            for slot, (codes, is_last) in loop.advance().items():
                 request, stream = requests[running[slot]], streams[slot]
-                request.was_cut |= codes is None and stream is not None and stream.semantic[-1] != END
-                if codes is not None:
-                    request.heard = [*request.heard[-CONTEXT_FRAMES + 1 :], codes]
+                request.was_cut |= is_last and stream is not None and stream.semantic[-1] != END
+                if codes.shape[1]:
+                    heard = codes if request.heard is None else torch.cat([request.heard, codes], dim=1)
+                    request.heard = heard[:, -CONTEXT_FRAMES:]
                     yield running[slot], codes
 
     def _begin(self, loop: FrameLoop, slot: int, request: _Request) -> bool:
@@ -224,8 +232,8 @@ class TTS:
             ids = next(request.sequences, None)
         if ids is None:
             return False
-        if request.heard:
-            prefix = loop.prefix(request.voice.codes, torch.stack(request.heard, dim=1))
+        if request.heard is not None:
+            prefix = loop.prefix(request.voice.codes, request.heard)
             request.sampling = replace(request.sampling, seed=request.sampling.seed + 1)
         else:
             prefix = self._prefix(loop, request.voice)
@@ -234,13 +242,13 @@ class TTS:
         return True
 
     def _silence(self, request: _Request) -> list[Tensor]:
-        """Codes `[K]` of the silent frames that the text asks for; none where the codec cannot encode them."""
+        """Codes `[K, 1]` of the silent frames that the text asks for; none where the codec cannot encode them."""
         n_silent, request.n_silent = request.n_silent, 0
         if not n_silent or not self.codec.model.has_encoder:
             return []
         if self._silent is None:
             quiet = torch.zeros(SETTLING_FRAMES * self.codec.config.hop_length, dtype=torch.float32)
-            self._silent = self.codec.encode(quiet, self.sample_rate).codes[0, :, -1].cpu()
+            self._silent = self.codec.encode(quiet, self.sample_rate).codes[0, :, -1:].cpu()
         return [self._silent] * n_silent
 
     def _prefix(self, loop: FrameLoop, voice: Voice) -> Prefix:

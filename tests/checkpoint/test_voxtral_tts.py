@@ -86,7 +86,7 @@ def test_the_first_frames_are_those_of_the_prompt(release):
     voice = torch.randint(0, 21, (9, 5))
     loop = FrameLoop(model, tokenizer.special)
     loop.start(0, loop.prefix(voice), tokenizer.encode("the"), GREEDY)
-    frames = [loop.advance()[0] for _ in range(3)]
+    frames = [loop.advance()[0].codes[:, 0] for _ in range(3)]
     heard = [*(voice.T + 2), torch.tensor([1] + [0] * 8)]
     ids = [1, 25, *[NONE] * len(heard), 36, *tokenizer.encode("the"), 35, 25]
     for n in range(3):

@@ -29,10 +29,9 @@ def run(loop, slots=(0,)):
     """Codes `[K, T]` of each slot, until all are free."""
     frames = {slot: [] for slot in slots}
     while len(loop.free) < len(loop.streams):
-        for slot, codes in loop.advance().items():
-            if codes is not None:
-                frames[slot].append(codes)
-    return [torch.stack(f, dim=1) for f in frames.values()]
+        for slot, (codes, _) in loop.advance().items():
+            frames[slot].append(codes)
+    return [torch.cat(f, dim=1) for f in frames.values()]
 
 
 @pytest.mark.parametrize("design", DESIGNS)
@@ -87,6 +86,32 @@ def test_what_is_not_heard_changes_nothing(make_model, text_tokenizer, voice_cod
         one, other = speak(0.0), speak(2.0)
         assert not torch.equal(one[1:], other[1:])
         assert torch.equal(one[0], other[0]) != hears
+
+
+@pytest.mark.parametrize("n_ahead", [5, 100])
+def test_frames_that_are_not_heard_are_the_same_many_at_once(make_model, text_tokenizer, voice_codes, n_ahead):
+    model, ids = make_model("aligned", reads=True), text_tokenizer.encode("the lazy dog")
+    model.config.sequence.hears = False
+
+    def speak(n_ahead):
+        loop = FrameLoop(model, text_tokenizer.special, 3, n_ahead=n_ahead)
+        for slot, n_frames in enumerate((3, 9, 14)):
+            head = HeadSampling(temperature=slot % 2)
+            loop.start(slot, loop.prefix(voice_codes), ids, Sampling(max_frames=n_frames, seed=slot, head=head))
+        return run(loop, (0, 1, 2))
+
+    for one_by_one, at_once in zip(speak(1), speak(n_ahead), strict=True):
+        assert torch.equal(one_by_one, at_once)
+
+
+def test_frames_come_as_many_at_once_as_can_be_known(make_model, text_tokenizer, voice_codes):
+    model = make_model("aligned")
+    for hears, sizes in ((True, [(1, False), (1, False)]), (False, [(8, False), (4, True)])):
+        model.config.sequence.hears = hears
+        loop = FrameLoop(model, text_tokenizer.special, n_ahead=8)
+        loop.start(0, loop.prefix(voice_codes), text_tokenizer.encode("fox"), GREEDY)
+        parts = [loop.advance()[0] for _ in range(2)]
+        assert [(part.codes.shape[1], part.is_last) for part in parts] == sizes
 
 
 def test_a_request_can_join_later_and_slots_are_used_again(make_model, text_tokenizer, voice_codes):
@@ -147,7 +172,7 @@ def test_room_grows_with_the_speech(make_model, text_tokenizer, voice_codes):
     roomy.kv = model.init_state(1, 4 * CAPACITY).kv
     roomy.start(0, roomy.prefix(voice_codes), ids, long)
     assert torch.equal(run(loop)[0], run(roomy)[0])
-    assert loop.kv.shape[4] == 2 * CAPACITY
+    assert loop.kv.shape[2] == 2 * CAPACITY
 
 
 def test_nothing_to_do_is_no_work(make_model, text_tokenizer):

@@ -107,7 +107,7 @@ class TTSTask:
         self.model.text_embedding.requires_grad_(not loss.freeze_text)
         for module in self.model.modules():
             if isinstance(module, Block):
-                module.dropout.p = loss.dropout
+                module.dropout = loss.dropout
         if tokens.info.codebook_sizes != config.codebook_sizes:
             raise ValueError(
                 f"{tokens.folder}: tokens of codebooks {tokens.info.codebook_sizes}; the model is for "

@@ -68,7 +68,7 @@ class FullAttention(nn.Module):
         self.out = nn.Linear(c.n_heads * c.head_dim, c.dim, bias=False)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, past: Tensor | None = None
+        self, x: Tensor, mask: Tensor | None = None, past: Tensor | None = None, n_first: int | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """The output, and `past` with the positions of `x` appended.
 
@@ -76,17 +76,21 @@ class FullAttention(nn.Module):
             x: `[N, T, dim]`.
             mask: `[T, T]` bool, which positions each sees; None: all.
             past: `[2, N, Hkv, S, head_dim]`, keys and values of S positions seen as well; None: none, none returned.
+            n_first: how many positions, from the first, have an output; None: all.
         """
         qkv = rearrange(self.qkv(x), "n t (h d) -> n h t d", d=self.head_dim)
         q, k, v = qkv.split((self.n_heads, self.n_kv_heads, self.n_kv_heads), dim=1)
         if past is not None:
             past = torch.cat([past, torch.stack([k, v])], dim=3)
             k, v = past
-        if self.n_kv_heads != self.n_heads:
-            k, v = (y.repeat_interleave(self.n_heads // self.n_kv_heads, dim=1) for y in (k, v))
-        bias = None if mask is None else torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, -torch.inf)
+        # The queries that share a key head stand below each other, so that no key is copied.
+        groups = self.n_heads // self.n_kv_heads
+        q = rearrange(q[:, :, :n_first], "n (h g) t d -> n h (g t) d", g=groups)
+        bias = None
+        if mask is not None:
+            bias = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, -torch.inf).repeat(groups, 1)
         y = attend(q, k, v, bias)
-        return self.out(rearrange(y, "n h t d -> n t (h d)")), past
+        return self.out(rearrange(y, "n h (g t) d -> n t (h g d)", g=groups)), past
 
 
 def make_layers(config: TransformerConfig) -> nn.ModuleList:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -41,10 +40,19 @@ class FlowHead(AcousticHead):
 
         Zeros in place of a hidden state give the unconditional velocity.
         """
-        time = self.time_projection(time_embedding(t, h.shape[1]).to(h.dtype))
-        y = torch.stack([self.input_projection(x.to(h.dtype)), time, self.hidden_projection(h)], dim=1)  # [N, 3, D]
-        for layer in self.layers:
+        return self._velocity(x, self._moments(t), self.hidden_projection(h))
+
+    def _moments(self, t: Tensor) -> Tensor:
+        """What the network reads of times `[N]`: `[N, dim]`."""
+        weight = self.time_projection.weight
+        return self.time_projection(time_embedding(t, weight.shape[1]).to(weight.dtype))
+
+    def _velocity(self, x: Tensor, moments: Tensor, hidden: Tensor) -> Tensor:
+        y = torch.stack([self.input_projection(x.to(hidden.dtype)), moments, hidden], dim=1)  # [N, 3, D]
+        *layers, last = self.layers
+        for layer in layers:
             y, _ = layer(y)
+        y, _ = last(y, None, None, 1)
         return self.output(self.norm(y[:, 0]))
 
     def loss(self, h: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -83,21 +91,24 @@ class FlowHead(AcousticHead):
         `cfg_scale` `[N]` overrides that of `sampling` row by row.
         """
         scale = torch.full((len(h),), sampling.cfg_scale, device=h.device) if cfg_scale is None else cfg_scale
-        times = torch.linspace(0, 1, sampling.n_steps + 1, device=h.device)
-        points = [noise]
-        for start, stop in pairwise(times):
-            x, dt = points[-1], stop - start
-            v = self._guided(x, start, h, scale)
-            if sampling.solver == "midpoint":
-                v = self._guided(x + v * dt / 2, start + dt / 2, h, scale)
+        hidden = self.hidden_projection(h)
+        hidden = torch.cat([hidden, torch.zeros_like(hidden)])  # with the hidden states, and without
+
+        def guided(x: Tensor, moment: Tensor) -> Tensor:
+            """scale * v(h) + (1 - scale) * v(0), both in one pass."""
+            v, v0 = self._velocity(torch.cat([x, x]), moment.expand_as(hidden), hidden).float().chunk(2)
+            return scale[:, None] * v + (1 - scale[:, None]) * v0
+
+        per_step = 2 if sampling.solver == "midpoint" else 1
+        times = torch.linspace(0, 1, per_step * sampling.n_steps + 1, device=h.device)
+        points, dt = [noise], 1 / sampling.n_steps
+        for first, *middle in self._moments(times[:-1]).split(per_step):
+            x = points[-1]
+            v = guided(x, first)
+            for moment in middle:
+                v = guided(x + v * dt / 2, moment)
             points.append(x + v * dt)
         return points
-
-    def _guided(self, x: Tensor, t: Tensor, h: Tensor, scale: Tensor) -> Tensor:
-        """scale * v(h) + (1 - scale) * v(0), both in one pass."""
-        both = torch.cat([h, torch.zeros_like(h)])
-        v, v0 = self.velocity(torch.cat([x, x]), t.expand(2 * len(h)), both).float().chunk(2)
-        return scale[:, None] * v + (1 - scale[:, None]) * v0
 
     def values(self, codes: Tensor) -> Tensor:
         """Codes to values in [-scale, scale], float32."""

@@ -73,12 +73,11 @@ def test_training_sees_what_speaking_reads(tokenizer, design):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         while not loop.free:
-            frame = loop.advance()[0]
-            spoken += [] if frame is None else [frame]
-    frames = torch.stack(spoken, dim=1)
+            spoken.append(loop.advance()[0].codes)
+    frames = torch.cat(spoken, dim=1)
     if design == "aligned":  # the sequence is whole only if the text is
-        moves[len(spoken) - 1] = len(tokenizer.encode(text))
-    sample = arrange(config.sequence, tokenizer, voice, text, frames, moves=moves[: len(spoken)])
+        moves[frames.shape[1] - 1] = len(tokenizer.encode(text))
+    sample = arrange(config.sequence, tokenizer, voice, text, frames, moves=moves[: frames.shape[1]])
     h = model.backbone(model.embed(sample.text[None], sample.frames[None]))[0, sample.where]
     logits = model.semantic_logits(h)
     logits[:, END] = -torch.inf  # held back by min_frames
