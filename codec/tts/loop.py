@@ -100,7 +100,7 @@ class SpeechLoop:
         self.frames = FrameLoop(model, special, n_slots, mode, n_ahead)
         self.waiting: deque[Request] = deque()
         self.running: dict[int, Request] = {}  # by slot
-        self._nothing = torch.zeros(model.config.num_codebooks, 0, dtype=torch.int64)
+        self.nothing = torch.zeros(model.config.num_codebooks, 0, dtype=torch.int64)
 
     def submit(self, request: Request) -> None:
         """Speak a request as soon as there is a slot."""
@@ -150,7 +150,7 @@ class SpeechLoop:
                 if n_silent and self.memory.silent is not None:
                     yield from [Part(slot, request, self.memory.silent)] * n_silent
                 return
-            yield Part(slot, request, self._nothing)
+            yield Part(slot, request, self.nothing)
 
     def _begin(self, slot: int, request: Request) -> bool:
         """Start the request's next sequence, if there is one."""
