@@ -70,6 +70,8 @@ class Limits:
 class Handle(AsyncIterator[Tensor]):
     """A request on its way: iterate over its packets `[n]` float32, in one event loop.
 
+    Its packets may be of any number of samples; `n_text` ids were read, `n_samples` are made so far.
+
     Raises, from the iteration:
         DeadlineError: it took too long. SpeechError: it failed. BusyError: the engine was closed.
     """

@@ -1,0 +1,63 @@
+"""Who asks: API keys, a client's name for the queue, an id of each request, and a line in the log."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+
+from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from codec.serve.errors import ApiError, body
+
+PROTECTED = "/v1/"  # paths that need a key
+
+log = logging.getLogger(__name__)
+
+
+class Access:
+    """ASGI middleware around the routes.
+
+    Args:
+        app: them.
+        keys: of which each request must bring one as `Authorization: Bearer KEY`, if there are any.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Sequence[str] = ()) -> None:
+        self.app, self.keys = app, [key.encode() for key in keys]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start, status, request_id = time.monotonic(), 500, uuid.uuid4().hex
+        key = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ").encode()
+        address = scope["client"][0] if scope["client"] else ""
+        scope.setdefault("state", {})["client"] = key.decode() if self.keys else address
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        try:
+            if scope["path"].startswith(PROTECTED) and not self._is_known(key):
+                refusal = ApiError("API key: missing or unknown; send it as Authorization: Bearer KEY", 401)
+                await JSONResponse(body(refusal), refusal.status)(scope, receive, note)
+            else:
+                await self.app(scope, receive, note)
+        finally:
+            line = {"request_id": request_id, "method": scope["method"], "path": scope["path"], "status": status}
+            log.info(json.dumps(line | {"seconds": round(time.monotonic() - start, 3)}))
+
+    def _is_known(self, key: bytes) -> bool:
+        """In constant time, whichever key it is."""
+        matches = [hmac.compare_digest(key, known) for known in self.keys]
+        return not self.keys or any(matches)
