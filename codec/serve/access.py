@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codec.serve.errors import ApiError, body
 
+MAX_BYTES = 32 * 2**20  # of a request's body
 PROTECTED = "/v1/"  # paths that need a key
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Access:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start, status, request_id = time.monotonic(), 500, uuid.uuid4().hex
+        start, status, n_read, request_id = time.monotonic(), 500, 0, uuid.uuid4().hex
         key = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ").encode()
         address = scope["client"][0] if scope["client"] else ""
         scope.setdefault("state", {})["client"] = key.decode() if self.keys else address
@@ -47,12 +48,23 @@ class Access:
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
+        async def bounded() -> Message:
+            nonlocal n_read
+            message = await receive()
+            n_read += len(message.get("body", b""))
+            if n_read > MAX_BYTES:  # though nobody said how many there are
+                raise ApiError(f"body: more than {MAX_BYTES} bytes; send less", 413)
+            return message
+
         try:
             if scope["path"].startswith(PROTECTED) and not self._is_known(key):
                 refusal = ApiError("API key: missing or unknown; send it as Authorization: Bearer KEY", 401)
                 await JSONResponse(body(refusal), refusal.status)(scope, receive, note)
+            elif int(Headers(scope=scope).get("content-length", "0")) > MAX_BYTES:
+                refusal = ApiError(f"body: more than {MAX_BYTES} bytes; send less", 413)
+                await JSONResponse(body(refusal), refusal.status)(scope, receive, note)
             else:
-                await self.app(scope, receive, note)
+                await self.app(scope, bounded, note)
         finally:
             line = {"request_id": request_id, "method": scope["method"], "path": scope["path"], "status": status}
             log.info(json.dumps(line | {"seconds": round(time.monotonic() - start, 3)}))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
 
-from codec.serve import errors, speech, voices
+from codec.serve import codes, errors, speech, voices
 from codec.serve.access import Access
 from codec.serve.engine import Engine
 from codec.serve.voices import VoiceStore
@@ -30,9 +31,10 @@ def make_app(engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str
 
     app = FastAPI(title="codec37", lifespan=lifespan)
     app.state.engine, app.state.voices, app.state.model_name = engine, store, model_name
+    app.state.codec_turn = asyncio.Lock()  # recordings are encoded and decoded one by one, beside the engine
     errors.install(app)
     app.add_middleware(Access, keys=keys)
-    for part in (speech, voices):
+    for part in (speech, voices, codes):
         app.include_router(part.router)
 
     @app.get("/healthz")

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import threading
 import time
 import wave
 from concurrent.futures import ThreadPoolExecutor
@@ -13,41 +12,10 @@ import numpy as np
 import openai
 import pytest
 import soundfile
-import uvicorn
 
-from codec.serve.app import make_app
-from codec.serve.engine import Engine, Limits
-from codec.serve.voices import VoiceStore
 from codec.tts import Sampling
 
 TEXT = "One two."
-KEY = "a-key"
-
-
-@pytest.fixture(scope="module")
-def engine(tts):
-    return Engine(tts, Limits(n_slots=2, max_waiting=1, buffer_seconds=1.0))
-
-
-@pytest.fixture(scope="module")
-def url(engine, tts, voice, tmp_path_factory):
-    """Where the server listens; `ada` is a voice in its folder."""
-    folder = tmp_path_factory.mktemp("voices")
-    voice.save(folder / "ada.safetensors")
-    app = make_app(engine, VoiceStore(tts, folder), "tiny", (KEY,))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture(scope="module")
-def client(url):
-    return openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0)
 
 
 @pytest.fixture(scope="module")
@@ -133,32 +101,29 @@ def test_instructions_are_ignored_with_a_warning(client):
     assert len(response.headers["x-request-id"]) == 32
 
 
-def test_a_full_queue_says_when_to_come_back_and_those_who_leave_make_room(client, engine, url):
+def test_a_full_queue_says_when_to_come_back_and_those_who_leave_make_room(engine, http):
     body = {"model": "tiny", "voice": "ada", "input": 160 * "One two three four five. ", "response_format": "pcm"}
     short = body | {"input": "One."}
 
-    def ask(http):
+    def ask():
         return http.post("/v1/audio/speech", json=short, timeout=60)
 
-    with (
-        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}) as http,
-        ThreadPoolExecutor() as pool,
-    ):
+    with ThreadPoolExecutor() as pool:
         with http.stream("POST", "/v1/audio/speech", json=body), http.stream("POST", "/v1/audio/speech", json=body):
-            waiting = pool.submit(ask, http)
+            waiting = pool.submit(ask)
             while not engine.n_waiting:
                 time.sleep(0.01)
-            refused = ask(http)
+            refused = ask()
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.json()["error"]["type"] == "rate_limit_error"
         assert waiting.result().status_code == 200
 
 
-def test_models_and_voices_are_listed(client, url):
+def test_models_and_voices_are_listed(client, http):
     assert [model.id for model in client.models.list()] == ["tiny"]
     assert client.models.retrieve("tiny").id == "tiny"
-    listed = httpx.get(f"{url}/v1/audio/voices", headers={"Authorization": f"Bearer {KEY}"}).json()["data"]
+    listed = http.get("/v1/audio/voices").json()["data"]
     assert {"id": "ada", "object": "audio.voice", "language": None, "consent": "a random number generator"} in listed
 
 
