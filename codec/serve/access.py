@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import json
 import logging
 import time
 import uuid
@@ -14,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codec.serve.errors import ApiError, body
+from codec.serve.metrics import Metrics
 
 MAX_BYTES = 32 * 2**20  # of a request's body
 PROTECTED = "/v1/"  # paths that need a key
@@ -27,10 +27,11 @@ class Access:
     Args:
         app: them.
         keys: of which each request must bring one as `Authorization: Bearer KEY`, if there are any.
+        metrics: count the requests.
     """
 
-    def __init__(self, app: ASGIApp, keys: Sequence[str] = ()) -> None:
-        self.app, self.keys = app, [key.encode() for key in keys]
+    def __init__(self, app: ASGIApp, keys: Sequence[str], metrics: Metrics) -> None:
+        self.app, self.metrics, self.keys = app, metrics, [key.encode() for key in keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,8 +67,10 @@ class Access:
             else:
                 await self.app(scope, bounded, note)
         finally:
-            line = {"request_id": request_id, "method": scope["method"], "path": scope["path"], "status": status}
-            log.info(json.dumps(line | {"seconds": round(time.monotonic() - start, 3)}))
+            route = getattr(scope.get("route"), "path", "")  # whatever is asked for, there are few of them
+            self.metrics.requests.labels(route, status).inc()
+            fields = {"request_id": request_id, "method": scope["method"], "path": scope["path"], "status": status}
+            log.info("request", extra={"fields": fields | {"seconds": round(time.monotonic() - start, 3)}})
 
     def _is_known(self, key: bytes) -> bool:
         """In constant time, whichever key it is."""

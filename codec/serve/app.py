@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from codec.serve import codes, errors, speech, voices
 from codec.serve.access import Access
 from codec.serve.engine import Engine
+from codec.serve.metrics import Metrics
 from codec.serve.voices import VoiceStore
 
 
@@ -31,9 +33,10 @@ def make_app(engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str
 
     app = FastAPI(title="codec37", lifespan=lifespan)
     app.state.engine, app.state.voices, app.state.model_name = engine, store, model_name
+    app.state.metrics = metrics = Metrics(engine)
     app.state.codec_turn = asyncio.Lock()  # recordings are encoded and decoded one by one, beside the engine
     errors.install(app)
-    app.add_middleware(Access, keys=keys)
+    app.add_middleware(Access, keys=keys, metrics=metrics)
     for part in (speech, voices, codes):
         app.include_router(part.router)
 
@@ -47,5 +50,10 @@ def make_app(engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str
         """Whether speech is taken; 503 once it no longer is."""
         response.status_code = 200 if engine.is_open else 503
         return {"status": "ready" if engine.is_open else "closing"}
+
+    @app.get("/metrics")
+    def show_metrics() -> Response:
+        """Counts for Prometheus."""
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     return app

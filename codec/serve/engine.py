@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import torch
@@ -287,7 +287,7 @@ class Engine:
         packets += [(request, waveforms[slot]) for slot, request in self._loop.running.items()]
         return packets, ended
 
-    def _decode(self, codes: list[Tensor]) -> Iterable[Tensor]:
+    def _decode(self, codes: list[Tensor]) -> list[Tensor]:
         """Codes `[K, n_i]` of each slot to waveforms `[n_i * hop_length]`, none or more."""
         c = self.tts.codec.config
         n_samples = torch.tensor([n.shape[1] * c.hop_length for n in codes])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from codec.serve.engine import Engine, Handle
 from codec.serve.errors import ApiError, as_api_error, body
 from codec.serve.formats import MEDIA_TYPES, Encoder, make_encoder
+from codec.serve.metrics import Metrics
 from codec.serve.voices import VoiceStore
 from codec.tts.sampling import Sampling
 from codec.tts.voices import Voice, provenance_comment
@@ -51,15 +53,17 @@ async def speak(wanted: SpeechRequest, request: Request) -> StreamingResponse:
     """Speak a text."""
     state = request.app.state
     _check(wanted, state.model_name)
+    start = time.monotonic()
     handle, voice = await asyncio.to_thread(_submit, wanted, state.engine, state.voices, request.state.client)
     try:
         first = await anext(handle, None)  # what fails before it has a status of its own
     except BaseException:
         handle.cancel()
         raise
+    state.metrics.first_audio.observe(time.monotonic() - start)
     tts = state.engine.tts
     encoder = make_encoder(wanted.response_format, tts.sample_rate, provenance_comment(voice))
-    blocks, kind = _encoded(handle, first, encoder), MEDIA_TYPES[wanted.response_format]
+    blocks, kind = _encoded(handle, first, encoder, state.metrics), MEDIA_TYPES[wanted.response_format]
     if wanted.stream_format == "sse":
         blocks, kind = _events(blocks, handle, tts.codec.config.hop_length), "text/event-stream"
     headers = {"Warning": IGNORED} if wanted.instructions else {}
@@ -99,7 +103,7 @@ def _submit(wanted: SpeechRequest, engine: Engine, voices: VoiceStore, client: s
     return engine.submit(spoken, client), speaker.voice
 
 
-async def _encoded(handle: Handle, first: Tensor | None, encoder: Encoder) -> AsyncIterator[bytes]:
+async def _encoded(handle: Handle, first: Tensor | None, encoder: Encoder, metrics: Metrics) -> AsyncIterator[bytes]:
     """Blocks of audio as they are made; the request leaves the engine with its reader."""
     try:
         if first is not None:
@@ -110,6 +114,7 @@ async def _encoded(handle: Handle, first: Tensor | None, encoder: Encoder) -> As
         yield encoder.close()
     finally:
         handle.cancel()
+        metrics.count(handle)
 
 
 async def _events(blocks: AsyncIterator[bytes], handle: Handle, hop_length: int) -> AsyncIterator[bytes]:
