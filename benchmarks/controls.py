@@ -85,7 +85,7 @@ def versions(model: Codec, x: Tensor) -> dict[str, Tensor]:
 
 
 def controls(model: Codec, z: Tensor) -> Controls:
-    _, made = model.decoder.trace(z, sounds=False)
+    _, made = model.decoder.reconstruct(z, with_waveform=False)
     assert made is not None
     return made
 

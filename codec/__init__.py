@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     from codec.lazy import lazy
 
-    # As above. Imported when first asked for, as torch takes seconds.
+    # As above, imported on first access, as torch takes seconds.
     __getattr__, __dir__ = lazy(
         globals(),
         {

@@ -1,4 +1,4 @@
-"""What must stay in float32 in mixed-precision training."""
+"""Full precision within mixed-precision training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """The context of calculations with `x` that autocast leaves alone."""
+    """Context without autocast, for calculations with `x`."""
     device = x.device.type
-    is_mixed = not x.is_meta and torch.is_autocast_enabled(device)  # which knows no meta tensors
+    is_mixed = not x.is_meta and torch.is_autocast_enabled(device)  # autocast does not support meta tensors
     return torch.autocast(device, enabled=False) if is_mixed else nullcontext()

@@ -1,4 +1,4 @@
-"""What a codec is made of: one validated dataclass, its named presets, and its JSON form."""
+"""Configuration of a codec: a validated dataclass, named presets, and its JSON form."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any, Literal
 from codec.quant import AnyQuantizerConfig, SplitConfig
 from codec.settings import change, coerce, read, require, used_fields
 
-# The first version's fields, for good: those of `CodecConfig` that came later are not named here, see `used_fields`.
+# Fields of the first version, never to be changed; later fields of `CodecConfig` are not listed, see `used_fields`.
 FIRST_FIELDS = (
     "sample_rate", "patch_size", "proj_kernel_size", "dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim",
     "strides", "kernel_sizes", "windows", "encoder_layers", "decoder_layers",
     "norm_eps", "qk_norm_eps", "layer_scale_init", "proj_weight_norm",
 )  # fmt: skip
-# The others of the first version, whose quantizer had levels beside a semantic codebook, and where they are now.
+# Other fields of the first version, whose only quantizer was `split` with `fsq`, and their place now.
 FIRST_QUANTIZER_FIELDS = {
     "semantic_codebook_size": "quantizer.semantic.codebook_size",
     "semantic_dim": "quantizer.semantic.dim",
@@ -46,7 +46,7 @@ class CodecConfig:
     """Architecture and quantizer; the defaults are the full Voxtral codec.
 
     Per-stage tuples are in encoder order (from the waveform inwards); the decoder mirrors
-    `strides`, `kernel_sizes` and `windows`. Everything that follows from these fields is a property.
+    `strides`, `kernel_sizes` and `windows`. Derived numbers are properties.
 
     Raises:
         ValueError: a field is out of range or contradicts another; the message names it.
@@ -60,20 +60,20 @@ class CodecConfig:
     n_heads: int = 8  # of attention
     n_kv_heads: int = 8  # heads of keys and values
     head_dim: int = 128  # width of a head
-    strides: tuple[int, ...] = (2, 2, 2, 1)  # steps that each stage makes one of; their product is patches per frame
+    strides: tuple[int, ...] = (2, 2, 2, 1)  # of each stage, in steps; their product is patches per frame
     kernel_sizes: tuple[int, ...] = (4, 4, 4, 3)  # steps, of the convolutions that change the rate
     windows: tuple[int, ...] = (16, 8, 4, 2)  # past steps each position sees besides itself
     encoder_layers: tuple[int, ...] = (2, 2, 2, 2)  # transformer blocks of each stage
     decoder_layers: tuple[int, ...] = (2, 2, 2, 2)  # transformer blocks of each stage, in decoder order
     norm_eps: float = 1e-2  # added to mean squares by RMSNorm ...
     qk_norm_eps: float = 1e-6  # ... and by that of queries and keys
-    layer_scale_init: float = 0.01  # of what a branch adds to its block, before training
-    proj_weight_norm: bool = True  # how the released layout stores the two projections
-    front: Literal["patches", "spectrum"] = "patches"  # what the encoder sees of the waveform
-    head: Literal["patches", "source_filter"] = "patches"  # what makes the waveform of the decoder's output
+    layer_scale_init: float = 0.01  # initial LayerScale of the branches of blocks
+    proj_weight_norm: bool = True  # whether the released layout stores the outer convolutions with weight norm
+    front: Literal["patches", "spectrum"] = "patches"  # input of the encoder
+    head: Literal["patches", "source_filter"] = "patches"  # from decoder output to waveform
     envelope_bands: int = 64  # head source_filter: bands of the spectral envelope ...
     periodicity_bands: int = 12  # ... and of the mixture of pulses and noise
-    quantizer: AnyQuantizerConfig = field(default_factory=SplitConfig)  # one of several, by its `kind`
+    quantizer: AnyQuantizerConfig = field(default_factory=SplitConfig)  # selected by `kind`
 
     def __post_init__(self) -> None:
         coerce(self)
@@ -133,7 +133,7 @@ class CodecConfig:
 
     @property
     def lead_frames(self) -> int:
-        """Frames a stream must hold before its first output: what reflect padding looks ahead at the start."""
+        """Frames that a stream needs before its first output: the look-ahead of reflect padding at the start."""
         return math.ceil(self.proj_kernel_size / self.patches_per_frame)
 
     def bitrate(self, n_q: int | None = None) -> float:
@@ -150,7 +150,7 @@ class CodecConfig:
         return json.dumps(dataclasses.asdict(self), indent=2)
 
     def identity(self) -> str:
-        """What fingerprints are made of: JSON of the `used_fields`, those of the quantizer by their path."""
+        """JSON for fingerprints: the `used_fields`, those of the quantizer by path."""
         fields = used_fields(self, FIRST_FIELDS)
         fields.pop("quantizer", None)
         quantizer = dict(_used(self.quantizer, "quantizer"))
@@ -175,7 +175,7 @@ class CodecConfig:
 
 
 def _used(config: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Kinds, and settings that differ from the default of their kind, by path."""
+    """Kinds, and settings that differ from the defaults of their kind, by path."""
     default = type(config)()
     for name in (each.name for each in dataclasses.fields(config)):
         value = getattr(config, name)
@@ -186,7 +186,7 @@ def _used(config: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _from_first(fields: Any) -> Any:
-    """Fields as of now from those of the first version; others are returned as they are."""
+    """Convert fields of the first version to current ones; others are unchanged."""
     if not isinstance(fields, dict) or "quantizer" in fields:
         return fields
     moved: dict[str, Any] = {name: value for name, value in fields.items() if name not in FIRST_QUANTIZER_FIELDS}
@@ -232,10 +232,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def preset(name: str, **changes: Any) -> CodecConfig:
-    """The named configuration, with `changes` applied: `preset("small", windows=(32, 16, 8, 4))`.
+    """Named configuration with `changes`: `preset("small", windows=(32, 16, 8, 4))`.
 
-    Those of the quantizer are applied in depth: `preset("small", quantizer={"acoustic": {"levels": 8}})`. Another
-    kind of quantizer, `quantizer={"kind": "residual_vq"}`, keeps of the preset's settings those that it has too.
+    Changes of the quantizer are nested: `preset("small", quantizer={"acoustic": {"levels": 8}})`. Another kind,
+    `quantizer={"kind": "residual_vq"}`, keeps the settings of the preset that it shares.
 
     Raises:
         ValueError: no such preset, or the changed configuration is invalid.

@@ -1,4 +1,4 @@
-"""The decoder: latents to waveform, the encoder's mirror image."""
+"""The decoder: latents to waveform, mirroring the encoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from codec.nn.state import Span, State
 class Decoder(nn.Module):
     """Convolution -> stages of (transformer, transposed convolution) -> convolution -> patches -> waveform.
 
-    With the head `source_filter`, what the last convolution gives are controls, from which the head makes the patches.
+    With the head `source_filter`, the last convolution outputs controls, from which the head makes the patches.
     """
 
     def __init__(self, config: CodecConfig) -> None:
@@ -38,7 +38,7 @@ class Decoder(nn.Module):
         self.stack.add(CausalConv1d(config.dim, out_dim, config.proj_kernel_size, padding=PROJ_PADDING))
 
     def init_state(self, batch_size: int) -> State:
-        """The state of `batch_size` fresh streams."""
+        """Initial state of `batch_size` streams."""
         state = self.stack.init_state(batch_size)
         return state if self.head is None else [*state, *edge_tails(batch_size, state[0].device, self.pitch, self.head)]
 
@@ -47,8 +47,8 @@ class Decoder(nn.Module):
 
         Args:
             z: latents `[B, T, D]`.
-            state: of `init_state` or of the previous chunk.
-            length: `[B]` int64, real frames of the chunk, for streams that end in it; None: all.
+            state: from `init_state` or the previous chunk.
+            length: `[B]` int64, frames without padding, for streams that end in this chunk; None: all.
 
         Returns:
             Waveform `[B, T * hop_length]`, not limited to [-1, 1], and the state.
@@ -56,24 +56,24 @@ class Decoder(nn.Module):
         if self.head is None:
             x, state = self.stack(z, state, length)
             return rearrange(x, "b t p -> b (t p)"), state
-        x, log_f0, new_state = self._drive(z, state, length)
+        x, log_f0, new_state = self._head_inputs(z, state, length)
         y, tail = self.head(x, log_f0, state[-1], Span(state[0] * self.patches_per_frame, None))
         return rearrange(y, "b t p -> b (t p)"), [*new_state, tail]
 
-    def trace(self, z: Tensor, sounds: bool) -> tuple[Tensor | None, Controls | None]:
-        """Whole latents `[B, T, D]` to the waveform `[B, T * hop_length]` and the controls it is made from.
+    def reconstruct(self, z: Tensor, with_waveform: bool) -> tuple[Tensor | None, Controls | None]:
+        """Decode whole latents `[B, T, D]` to the waveform `[B, T * hop_length]` and its controls.
 
-        A head source_filter makes no waveform unless it `sounds`; other decoders have no controls.
+        The head source_filter makes a waveform only `with_waveform`; other heads have no controls.
         """
         state = self.init_state(len(z))
         if self.head is None:
             return self.forward(z, state)[0], None
-        x, log_f0, _ = self._drive(z, state, None)
-        y = self.head(x, log_f0, state[-1], Span(state[0], None))[0] if sounds else None
+        x, log_f0, _ = self._head_inputs(z, state, None)
+        y = self.head(x, log_f0, state[-1], Span(state[0], None))[0] if with_waveform else None
         return None if y is None else rearrange(y, "b t p -> b (t p)"), self.head.controls(x, log_f0)
 
-    def _drive(self, z: Tensor, state: State, length: Tensor | None) -> tuple[Tensor, Tensor, State]:
-        """What drives a head, `[B, T, in_dim]` and the pitch `[B, T]`, and the state without the head's."""
+    def _head_inputs(self, z: Tensor, state: State, length: Tensor | None) -> tuple[Tensor, Tensor, State]:
+        """Inputs of the head: controls `[B, T, in_dim]` and pitch `[B, T]`; and the new state without the head's."""
         x, new_state = self.stack(z, state[:-2], length)
         log_f0, tail = self.pitch(z, state[-2], Span(state[0], None))
         return x, log_f0, [*new_state, tail]

@@ -31,7 +31,7 @@ class Encoder(nn.Module):
                 self.stack.add(CausalConv1d(config.dim, out_dim, kernel_size, stride), down=stride)
 
     def init_state(self, batch_size: int) -> State:
-        """The state of `batch_size` fresh streams."""
+        """Initial state of `batch_size` streams."""
         state = self.stack.init_state(batch_size)
         return state if self.front is None else [*state, *edge_tails(batch_size, state[0].device, self.front)]
 
@@ -40,11 +40,11 @@ class Encoder(nn.Module):
 
         Args:
             waveform: `[B, T * hop_length]` float, zeros after the end of a stream.
-            state: of `init_state` or of the previous chunk.
-            length: `[B]` int64, real samples of the chunk, for streams that end in it; None: all.
+            state: from `init_state` or the previous chunk.
+            length: `[B]` int64, samples without padding, for streams that end in this chunk; None: all.
 
         Returns:
-            Latents `[B, T, D]`, of which those of frames with no real sample mean nothing, and the state.
+            Latents `[B, T, D]`, undefined in frames of padding only, and the state.
         """
         x = rearrange(waveform, "b (t p) -> b t p", p=self.patch_size)
         n_patches = None if length is None else (length + self.patch_size - 1) // self.patch_size

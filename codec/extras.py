@@ -1,4 +1,4 @@
-"""What is optional and may not be there: packages, programs, weights."""
+"""Optional dependencies: packages, programs, weights."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from contextlib import contextmanager
 
 
 class MissingDependencyError(ImportError):
-    """A package, a program or weights are not there; the message says what needs them and how to get them."""
+    """A missing package, program or file of weights; the message says what needs it and how to get it."""
 
 
 @contextmanager
 def needs(package: str, what: str, extra: str = "") -> Iterator[None]:
-    """Around the imports of an optional package.
+    """Context for the import of an optional package.
 
     Args:
-        package: as pip knows it; several with spaces between them.
-        what: needs it, as "playing".
-        extra: of this library that has it.
+        package: name for pip; several are separated by spaces.
+        what: what needs it, as "playing".
+        extra: extra of this library that includes it.
 
     Raises:
-        MissingDependencyError: it is not installed, or does not work.
+        MissingDependencyError: it is not installed or broken.
     """
     try:
         yield

@@ -1,33 +1,35 @@
-"""Files and folders: found in depth, and written whole or not at all."""
+"""Recursive search for files, and atomic writing of files and folders."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-# Of files that folders are searched for: those that are read, and those that are named as what cannot be.
+# Suffixes of audio files: supported ones, and ones that need ffmpeg.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".oga", ".w64")
 FOREIGN_SUFFIXES = (".3gp", ".aac", ".amr", ".m4a", ".mka", ".mkv", ".mov", ".mp4", ".webm", ".wma")
 STREAM_SUFFIX, TOKENS_SUFFIX = ".c37", ".tokens"  # see `codec.bitstream` and `Tokens.save`
-ESCAPE = "backslashreplace"  # for errors in text files: what a file's name has that is no UTF-8, as JSON escapes it
-_PREFIX = ".new-"  # short, as the names of users may be as long as a file system allows
+ESCAPE = "backslashreplace"  # error handler of text files, for file names that are not UTF-8
+_PREFIX = ".new-"  # short, as names may reach the limit of the file system
 _MAX_SUFFIX = 32
 
 
 def find_files(folder: Path, suffixes: tuple[str, ...] = ()) -> list[Path]:
-    """Sorted paths of the files of some suffixes, or of all, in a folder, in depth.
+    """List the files in a folder recursively, sorted; only those with some suffixes, if given.
 
-    Also behind symbolic links; what a link repeats is left out.
+    Follows symbolic links; repeated folders are left out.
     """
     files: list[Path] = []
     seen: set[str] = set()
     starts = [folder]
-    while starts:  # what is there in itself comes before what is linked to
+    while starts:  # real folders before linked ones
         links = []
         for start in starts:
             for place, folders, names in os.walk(start, onerror=_warn):
@@ -43,18 +45,16 @@ def find_files(folder: Path, suffixes: tuple[str, ...] = ()) -> list[Path]:
 
 
 def find_recordings(folder: Path) -> list[Path]:
-    """The recordings of `find_files`; how many others take ffmpeg to read is said in a warning."""
+    """List the recordings in a folder; a warning counts audio files that need ffmpeg."""
     found = find_files(folder, (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES))
     if foreign := [path for path in found if path.suffix.lower() in FOREIGN_SUFFIXES]:
-        warnings.warn(
-            f"{len(foreign)} files are left out, which take ffmpeg to read, the first being {foreign[0]}", stacklevel=3
-        )
+        warnings.warn(f"{len(foreign)} files that need ffmpeg are left out; the first: {foreign[0]}", stacklevel=3)
     return [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES]
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, of its suffix, synced and renamed to it on success, removed on failure."""
+    """Yield a temporary path with the suffix of `path`; renames it to `path` on success, deletes it on failure."""
     suffix = path.suffix if len(path.suffix) <= _MAX_SUFFIX else ""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=suffix)
     os.close(handle)
@@ -71,7 +71,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder that takes the place of `folder` on success and is removed on failure."""
+    """Yield a temporary folder; it replaces `folder` on success and is deleted on failure."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_PREFIX))
     old = new.with_name(new.name + "-old")
@@ -92,8 +92,14 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Write one line of JSON per row; file names that are not UTF-8 are escaped."""
+    with atomic_file(path) as new, new.open("w", encoding="utf-8", errors=ESCAPE) as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
 def _warn(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):  # it went while its folder was searched
+    if not isinstance(error, FileNotFoundError):  # deleted meanwhile
         warnings.warn(f"{error.filename}: cannot be searched ({error.strerror})", stacklevel=3)
 
 

@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first asked for (PEP 562)."""
+"""Lazy imports of the names of a package (PEP 562)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 def lazy(package: dict[str, Any], homes: dict[str, list[str]]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a package.
+    """Make `__getattr__` and `__dir__` of a package.
 
     Args:
         package: its `globals()`.
-        homes: by module of the package, the names that come from it. Modules need not be named to be attributes.
+        homes: names to import, by module of the package. Modules are attributes in any case.
     """
     home_of = {name: module for module, names in homes.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""The codec as tensors in, tensors out. `codec.tokenizer` wraps it for files, lengths and sample rates."""
+"""The codec as a network on tensors; `codec.tokenizer` adds files, lengths and sample rates."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from codec.nn.source_filter import Controls
 from codec.nn.stack import CausalStack
 from codec.quant.base import Quantized, Quantizer
 
-CHUNK_FRAMES = 256  # frames, over the whole batch, that pass the network at once: bounds memory
+CHUNK_FRAMES = 256  # frames of a chunk, over the whole batch: bounds memory
 
 
 class MissingEncoderError(RuntimeError):
-    """The weights hold no encoder, so there is nothing to encode with."""
+    """The codec has no encoder."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -32,7 +32,7 @@ class MissingEncoderError(RuntimeError):
 
 @dataclass
 class CodecOutput:
-    """A training pass: the reconstruction, and the latents on both sides of the quantizer."""
+    """Output of a training pass: the reconstruction, and latents before and after the quantizer."""
 
     waveform: Tensor | None  # [B, L]
     latents: Tensor  # [B, T, D]
@@ -45,7 +45,7 @@ class Codec(nn.Module):
 
     Args:
         config: the architecture.
-        with_encoder: False leaves the encoder out, as the released weights do.
+        with_encoder: False omits the encoder, like the released weights.
     """
 
     def __init__(self, config: CodecConfig, with_encoder: bool = True) -> None:
@@ -80,14 +80,14 @@ class Codec(nn.Module):
         return next(self.decoder.parameters()).dtype
 
     def cast(self, dtype: torch.dtype) -> Codec:
-        """Give encoder and decoder weights this type, in place; the quantizer, front and head stay float32."""
+        """Cast encoder and decoder weights, in place; the quantizer, front and head stay float32."""
         for part in (self._encoder, self.decoder):
             if part is not None:
                 part.stack.to(dtype)
         return self
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Codec:
-        """Change types as `cast` does, whoever asks: `half()`, `double()`, `to(torch.bfloat16)`."""
+        """Apply the rule of `cast` to `half()`, `double()`, `to(torch.bfloat16)` as well."""
 
         def move(tensor: Tensor) -> Tensor:
             new = fn(tensor)
@@ -100,7 +100,7 @@ class Codec(nn.Module):
         return self
 
     def latents(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Waveforms `[B, L]` -> latents `[B, ceil(L / hop_length), D]`, arguments as of `encode`."""
+        """Waveforms `[B, L]` -> latents `[B, ceil(L / hop_length), D]`, see `encode`."""
         n_frames = -(-waveform.shape[1] // self.config.hop_length)
         return self._run(self.encoder, waveform, self.config.hop_length, lengths)[:, :n_frames]
 
@@ -109,11 +109,11 @@ class Codec(nn.Module):
 
         Args:
             waveform: `[B, L]` float, mono at `config.sample_rate`, zeros after the end of an item.
-            lengths: `[B]` int64, samples of each item; None: all have L.
+            lengths: `[B]` int64, samples of each item; None: L.
 
         Returns:
-            Codes `[B, K, ceil(L / hop_length)]` int64. Those of an item's own ceil(length / hop_length)
-            frames are the same as if it were alone; the rest mean nothing.
+            Codes `[B, K, ceil(L / hop_length)]` int64. The first ceil(length / hop_length) frames of an item do not
+            depend on the batch; the others are undefined.
 
         Raises:
             MissingEncoderError: there is no encoder.
@@ -127,7 +127,7 @@ class Codec(nn.Module):
 
         Args:
             codes: `[B, n_q, T]` integer, of the first n_q >= 1 codebooks.
-            lengths: `[B]` int64, frames of each item; None: all have T.
+            lengths: `[B]` int64, frames of each item; None: T.
 
         Returns:
             `[B, T * hop_length]`, not limited to [-1, 1], in the decoder's dtype.
@@ -135,24 +135,26 @@ class Codec(nn.Module):
         return self.synthesize(self.quantizer.decode(codes), lengths)
 
     def synthesize(self, z: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Latents `[B, T, D]` -> waveforms `[B, T * hop_length]`; `lengths` as of `decode`."""
+        """Latents `[B, T, D]` -> waveforms `[B, T * hop_length]`; `lengths` as in `decode`."""
         return self._run(self.decoder, z, 1, lengths)[:, : z.shape[1] * self.config.hop_length]
 
-    def forward(self, waveform: Tensor, generator: torch.Generator | None = None, sounds: bool = True) -> CodecOutput:
+    def forward(
+        self, waveform: Tensor, generator: torch.Generator | None = None, with_waveform: bool = True
+    ) -> CodecOutput:
         """One training pass over `[B, L]`, L a multiple of `config.hop_length`.
 
         Args:
             waveform: `[B, L]` float.
-            generator: draws the quantizers' choices; on the same device.
-            sounds: whether the waveform is needed; without, a head source_filter only gives its controls.
+            generator: of the quantizer's random choices; on the same device.
+            with_waveform: False skips the waveform of a head source_filter and returns only its controls.
         """
         latents, _ = self.encoder(waveform, self.encoder.init_state(len(waveform)))
         quantized = self.quantizer(latents, generator)
-        output, controls = self.decoder.trace(quantized.z, sounds)
+        output, controls = self.decoder.reconstruct(quantized.z, with_waveform)
         return CodecOutput(output, latents, quantized, controls)
 
     def _run(self, part: Encoder | Decoder, x: Tensor, unit: int, lengths: Tensor | None) -> Tensor:
-        """Pass `x` `[B, L, ...]`, `unit` rows to a frame, through `part` in chunks, filled up to whole frames."""
+        """Run `part` on `x` `[B, L, ...]`, `unit` rows per frame, in chunks, padded to whole frames."""
         batch_size, n_rows = x.shape[:2]
         lead = self.config.lead_frames
         size = max(-(-n_rows // unit), lead) * unit

@@ -1,4 +1,4 @@
-"""Settings: dataclasses that check themselves, made of the plain values of JSON, YAML and Python."""
+"""Settings: validated dataclasses, read from the plain values of JSON, YAML and Python."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-DEFAULT = "default"  # names the checkpoint that comes with the package
+DEFAULT = "default"  # name of the packaged checkpoint
 _hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null", ...: "..."}
 
 
 def require(condition: bool, name: str, value: object, expected: str) -> None:
-    """The check of a setting; raises ValueError that names it."""
+    """Check a setting; raises a ValueError that names it."""
     if not condition:
         raise ValueError(f"{name} = {value!r}: expected {expected}")
 
 
 def used_fields(config: Any, first: Collection[str]) -> dict[str, Any]:
-    """The fields of a config that identify it: those in `first`, and later ones that differ from their default.
+    """Fields that identify a config: those in `first`, and others that differ from their default.
 
-    So a new field leaves older configs' identities as they were. Its default must not change afterwards.
+    So a new field does not change the identity of older configs. Its default must never change.
     """
     defaults = dataclasses.asdict(type(config)())
     fields = dataclasses.asdict(config)
@@ -32,17 +32,17 @@ def used_fields(config: Any, first: Collection[str]) -> dict[str, Any]:
 
 
 def read(cls: Any, fields: Any, where: str = "") -> Any:
-    """A dataclass, or one of several by `kind`, of a mapping of plain values; absent fields take their defaults.
+    """Make a dataclass, or one of several by `kind`, from a mapping of plain values; absent fields take their defaults.
 
-    Values are checked by the dataclass, which calls `coerce`.
+    The dataclass checks the values, by `coerce`.
 
     Raises:
-        ValueError: no mapping, unknown or missing fields, or invalid values; the message begins with the path of the
-            field from `where` on.
+        ValueError: no mapping, unknown or missing fields, or invalid values; the message starts with the path of the
+            field, from `where`.
     """
     if not isinstance(fields, Mapping):
         raise ValueError(f"{where or 'settings'} = {fields!r}: expected settings by name")
-    cls = of_kind(cls, fields, where)
+    cls = select_kind(cls, fields, where)
     known = {field.name: field for field in dataclasses.fields(cls)}
     for name in fields:
         if name not in known:
@@ -59,26 +59,26 @@ def read(cls: Any, fields: Any, where: str = "") -> Any:
 
 
 def coerce(config: Any) -> None:
-    """Give the fields of a dataclass, in place, the types of their hints: the first line of its `__post_init__`.
+    """Convert the fields of a dataclass, in place, to the types of their hints; call it first in `__post_init__`.
 
-    Lists become tuples or the other way round, and mappings dataclasses: of several, as in `A | B`, the one whose
-    `kind` is in the mapping, the first if there is none. A whole number may stand for a float, and stays one.
+    Converts between lists and tuples, and mappings to dataclasses: of a union `A | B`, the one whose `kind` is in the
+    mapping, else the first. An integer is accepted as a float and stays an integer.
 
     Raises:
-        ValueError: a value cannot be of its type, or is not valid; the message names the field.
+        ValueError: a value of the wrong type, or an invalid one; the message names the field.
     """
     hints = _hints(type(config))
     for field in dataclasses.fields(config):
         value = _coerced(hints[field.name], getattr(config, field.name), field.name)
-        object.__setattr__(config, field.name, value)  # it may be frozen
+        object.__setattr__(config, field.name, value)  # for frozen dataclasses
 
 
 def change(cls: Any, fields: Mapping[str, Any], changes: Mapping[str, Any], where: str = "") -> dict[str, Any]:
-    """Settings of a dataclass, or of one of several by `kind`, with changes to them, in depth.
+    """Apply nested changes to the settings of a dataclass, or of one of several by `kind`.
 
-    Where another `kind` is chosen, what only others have a field for goes, unless it is among the changes.
+    If the `kind` changes, settings that only other kinds have are dropped, unless they are among the changes.
     """
-    chosen = of_kind(cls, {**fields, **changes}, where)
+    chosen = select_kind(cls, {**fields, **changes}, where)
     hints = _hints(chosen)
     left_over = {name for option in _options(cls) for name in _hints(option)} - hints.keys() - changes.keys()
     changed: dict[str, Any] = {}
@@ -91,11 +91,11 @@ def change(cls: Any, fields: Mapping[str, Any], changes: Mapping[str, Any], wher
     return changed
 
 
-def of_kind(cls: Any, fields: Mapping[str, Any], where: str) -> Any:
-    """`cls` itself, or of several dataclasses the one whose `kind` is that of a mapping.
+def select_kind(cls: Any, fields: Mapping[str, Any], where: str) -> Any:
+    """Select the dataclass of a union by `kind` in a mapping; a single dataclass is returned as it is.
 
     Raises:
-        ValueError: there is no such kind; the message names those that are.
+        ValueError: no such kind; the message lists them.
     """
     if len(_options(cls)) == 1:
         return cls

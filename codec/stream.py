@@ -190,7 +190,7 @@ class DecoderStream(_Streams):
         """
         c = self.config
         if not isinstance(tokens, Tokens):
-            tokens = Tokens.of_codes(tokens, c.sample_rate, c.hop_length)
+            tokens = Tokens.from_codes(tokens, c.sample_rate, c.hop_length)
         if len(tokens) != self.batch_size:
             raise ValueError(f"tokens: {len(tokens)} items; expected {self.batch_size}, one per stream")
         check_codes(tokens.codes, c.codebook_sizes)

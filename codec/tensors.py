@@ -1,4 +1,4 @@
-"""Safetensors files, whole or not at all, and of the same bytes for the same content."""
+"""Safetensors files: atomic, and byte-identical for the same content."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _SIZE = struct.Struct("<Q")  # bytes of the header, at the start of the file
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Save tensors and texts, both by name."""
+    """Save tensors and metadata, by name."""
     with atomic_file(path) as new:
         save_file({name: t.contiguous() for name, t in tensors.items()}, new, {"format": "pt", **metadata})
         _sort_metadata(new)
 
 
 def _sort_metadata(path: Path) -> None:
-    """The library writes tensors in one order, but texts in another one from process to process."""
+    """Sort the metadata, whose order the library changes from process to process."""
     with path.open("r+b") as file:
         (size,) = _SIZE.unpack(file.read(_SIZE.size))
         header = json.loads(file.read(size))

@@ -1,4 +1,4 @@
-"""The speech tokenizer: audio of any kind to `Tokens`, and `Tokens` to waveforms."""
+"""The speech tokenizer: audio to `Tokens`, and `Tokens` to waveforms."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from codec.stream import DecoderStream, EncoderStream
 from codec.tokens.layout import IdLayout
 from codec.tokens.tokens import Tokens, check_codes, pad_codes
 
-ALIKE = 0.75  # items at least this share as long as the longest are padded to it; less costs more than another pass
+MIN_LENGTH_RATIO = 0.75  # shortest over longest item of a batch; below, padding costs more than another batch
 
 
 class Tokenizer:
-    """A codec with audio files, sample rates and lengths taken care of.
+    """A codec for audio files and arrays of any sample rate and length.
 
-    Pickled, as for worker processes, it is the name of the folder that it was loaded from, while its weights are those
-    in there; else it is the weights.
+    A pickle, as for worker processes, holds only the checkpoint folder if the weights are those of the folder, else the
+    weights.
 
     Args:
         model: the codec; used in eval mode.
-        fingerprint: its identity, stamped on tokens; computed from the weights unless given.
-        source: the checkpoint folder that `load` made it from, if any.
+        fingerprint: stored in tokens; computed from the weights unless given.
+        source: checkpoint folder that it was loaded from, if any.
     """
 
     def __init__(self, model: Codec, fingerprint: str | None = None, source: str = "") -> None:
@@ -50,7 +50,7 @@ class Tokenizer:
             self.fingerprint = fingerprint
 
     def __getstate__(self) -> dict[str, Any]:
-        if not self._is_as_loaded():
+        if not self._matches_source():
             return self.__dict__
         return {
             "source": self._source,
@@ -61,15 +61,15 @@ class Tokenizer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "source" in state:
-            state = _load_again(**state).__dict__
+            state = _reload(**state).__dict__
         self.__dict__.update(state)
 
-    def _is_as_loaded(self) -> bool:
-        """Whether loading the source once more would give the same model."""
+    def _matches_source(self) -> bool:
+        """Whether the weights are still those of the source folder."""
         if not self._source or any(p.requires_grad for p in self.model.parameters()):
             return False
         try:
-            again = _load_again(self._source, self.fingerprint, "cpu", self.model.dtype).model.state_dict()
+            again = _reload(self._source, self.fingerprint, "cpu", self.model.dtype).model.state_dict()
         except CheckpointError:
             return False
         ours = self.model.state_dict()
@@ -77,15 +77,15 @@ class Tokenizer:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the config and weights. Tokens decode only with the codec that has theirs."""
+        """16 hex digits of the config and weights. Tokens decode only with the codec of the same fingerprint."""
         return store.fingerprint(self.config, self.model.state_dict())
 
     @cached_property
     def token_model(self) -> TokenModel | None:
-        """What streams are entropy-coded with; None if the checkpoint folder has none.
+        """Model for entropy coding of streams; None if the checkpoint folder has none.
 
         Raises:
-            BitstreamError: it is damaged.
+            BitstreamError: a damaged file.
         """
         path = Path(self._source) / TOKEN_MODEL
         return TokenModel.load(path) if self._source and path.is_file() else None
@@ -96,7 +96,7 @@ class Tokenizer:
 
     @property
     def id_layout(self) -> IdLayout:
-        """Ids for a language model over all codebooks, as in the released model."""
+        """Layout of ids for a language model, as in the released model."""
         return IdLayout(self.config.codebook_sizes)
 
     @overload
@@ -116,23 +116,23 @@ class Tokenizer:
         sample_rate: float | None = None,
         on_error: Literal["raise", "skip"] = "raise",
     ) -> Tokens | tuple[Tokens, dict[int, str]]:
-        """Encode one recording or a list of recordings of any lengths; those of similar length are encoded together.
+        """Encode a recording or a list of recordings of any lengths; batches those of similar length.
 
         Args:
             audio: a path, or a file open for reading bytes; or samples `[L]` or `[channels, L]` (float, int16 or
                 int32; channels are averaged); or (samples, sample_rate); or an item of a column of the package
                 `datasets`; or a list of these.
-            sample_rate: of bare samples, in Hz. All others have their own.
-            on_error: of unusable recordings: "raise", or "skip", which leaves their items without frames.
+            sample_rate: of bare samples, in Hz.
+            on_error: for unusable recordings: "raise", or "skip", which gives items without frames.
 
         Returns:
-            Tokens, an item for each recording, in the order given and equal to what it gives alone. No gradient
-            passes; one does through `model`. With "skip" also the reasons, by the positions of what was skipped.
+            Tokens, an item per recording, in order; an item does not depend on the others. Without gradients; use
+            `model` for those. With "skip" also the reasons, by position of the skipped recordings.
 
         Raises:
             AudioError: unusable audio. MissingEncoderError: the checkpoint has no encoder.
         """
-        self.model.encoder  # noqa: B018  raises before files are read
+        self.model.encoder  # noqa: B018  raises if it is missing
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error = {on_error!r}: expected raise or skip")
         if isinstance(audio, Iterator) and not hasattr(audio, "read"):
@@ -153,11 +153,11 @@ class Tokenizer:
         return tokens if on_error == "raise" else (tokens, skipped)
 
     def _encode(self, waveforms: dict[int, Tensor], n_items: int) -> Tokens:
-        """Waveforms `[L_i]` by position, of `n_items`, as tokens; the others have no frames."""
+        """Encode waveforms `[L_i]` by position among `n_items`; other items have no frames."""
         c, device = self.config, self.model.device
         rows = [torch.zeros(c.num_codebooks, 0, dtype=torch.int64, device=device)] * n_items
         n_samples = torch.zeros(n_items, dtype=torch.int64)
-        for group in _alike({i: len(w) for i, w in waveforms.items()}):
+        for group in _group_by_length({i: len(w) for i, w in waveforms.items()}):
             lengths = torch.tensor([len(waveforms[i]) for i in group])
             n_samples[group] = lengths
             batch = pad_sequence([waveforms[i] for i in group], batch_first=True).to(device)
@@ -171,24 +171,24 @@ class Tokenizer:
         """Decode tokens, or codes `[B, n_q, T]`, of any number of codebooks.
 
         Returns:
-            One waveform `[L_i]` float32 for each item, cut to its own length; not limited to [-1, 1]. No gradient
-            passes; one does through `model`.
+            A waveform `[L_i]` float32 per item, cut to its length; not limited to [-1, 1]. Without gradients; use
+            `model` for those.
 
         Raises:
-            ValueError: codes out of range, or made by another codec.
+            ValueError: codes out of range, or of another codec.
         """
         c = self.config
         if not isinstance(tokens, Tokens):
-            tokens = Tokens.of_codes(tokens, c.sample_rate, c.hop_length)
+            tokens = Tokens.from_codes(tokens, c.sample_rate, c.hop_length)
         if tokens.fingerprint not in ("", self.fingerprint):
             raise ValueError(
                 f"tokens: made by codec {tokens.fingerprint}, this one is {self.fingerprint}; load that codec, or "
-                "drop the fingerprint (dataclasses.replace(tokens, fingerprint='')) if you know that they fit"
+                "drop the fingerprint (dataclasses.replace(tokens, fingerprint='')) if you know that they match"
             )
         check_codes(tokens.codes, c.codebook_sizes)
         device = self.model.device
         waveforms = [torch.zeros(0, dtype=torch.float32, device=device)] * len(tokens)
-        for group in _alike({i: n for i, n in enumerate(tokens.lengths.tolist()) if n}):
+        for group in _group_by_length({i: n for i, n in enumerate(tokens.lengths.tolist()) if n}):
             lengths = tokens.lengths[group]
             codes = tokens.codes[group, :, : int(lengths.max())].to(device)
             decoded = self.model.decode(codes, None if len(group) == 1 else lengths.to(device)).float()
@@ -197,15 +197,15 @@ class Tokenizer:
         return waveforms
 
     def encoder_stream(self, batch_size: int = 1) -> EncoderStream:
-        """New streams from samples to tokens."""
+        """Start streams from samples to tokens."""
         return EncoderStream(self.model, batch_size, self.fingerprint)
 
     def decoder_stream(self, batch_size: int = 1) -> DecoderStream:
-        """New streams from tokens to samples."""
+        """Start streams from tokens to samples."""
         return DecoderStream(self.model, batch_size)
 
     def save(self, folder: str | Path) -> None:
-        """Write a checkpoint folder that `codec.load` reads; whole or not at all."""
+        """Write a checkpoint folder for `codec.load`."""
         store.save_checkpoint(folder, self.config, self.model.state_dict())
 
     def export_voxtral(self, folder: str | Path) -> None:
@@ -224,16 +224,16 @@ def load(
     """Load a tokenizer.
 
     Args:
-        name: "default" for the trained codec that comes with this package, a checkpoint folder (ours, or
-            the released Voxtral layout), a hub id, or a preset of `codec.config`. A preset has random
-            weights, always the same, and warns that it is untrained.
-        device: where to put it.
+        name: "default" for the packaged trained codec, a checkpoint folder (of this library or in the released
+            Voxtral layout), a hub id, or a preset of `codec.config`. A preset has fixed random weights and warns
+            that it is untrained.
+        device: of the model.
         dtype: of the encoder's and decoder's weights; the quantizer is always float32. bfloat16 warns where the
             device only emulates it.
 
     Raises:
-        CheckpointError: not found, damaged, or tensors that do not fit the config.
-        ValueError: `dtype` is no floating type.
+        CheckpointError: not found, damaged, or tensors that do not match the config.
+        ValueError: `dtype` is not a floating type.
     """
     if not dtype.is_floating_point:
         raise ValueError(f"dtype = {dtype}: expected a floating type")
@@ -250,7 +250,7 @@ def load(
             model, fingerprint = _load_folder(folder)
             source = str(folder.absolute())
     tokenizer = Tokenizer(model.requires_grad_(False), fingerprint, source)
-    _ = tokenizer.fingerprint  # before rounding to `dtype`, which keeps the codec's identity
+    _ = tokenizer.fingerprint  # computed before the weights are cast
     model.cast(dtype).to(device)
     by_columns(model)
     return tokenizer
@@ -258,7 +258,7 @@ def load(
 
 @contextmanager
 def float32_by_default() -> Iterator[None]:
-    """In it, new tensors are float32, whatever `torch.set_default_dtype` was told."""
+    """Context in which new tensors are float32, for any default of torch."""
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
@@ -267,11 +267,11 @@ def float32_by_default() -> Iterator[None]:
         torch.set_default_dtype(dtype)
 
 
-def _load_again(source: str, fingerprint: str, device: str | torch.device, dtype: torch.dtype) -> Tokenizer:
-    """`load`, for the codec that it gave before.
+def _reload(source: str, fingerprint: str, device: str | torch.device, dtype: torch.dtype) -> Tokenizer:
+    """Load a codec again.
 
     Raises:
-        CheckpointError: as `load`, or it is another one now.
+        CheckpointError: as `load`, or the folder has another codec now.
     """
     tokenizer = load(source, device, dtype)
     if tokenizer.fingerprint != fingerprint:
@@ -279,11 +279,11 @@ def _load_again(source: str, fingerprint: str, device: str | torch.device, dtype
     return tokenizer
 
 
-def _alike(lengths: dict[int, int]) -> list[list[int]]:
-    """The keys in groups, from the longest to the shortest, each with lengths of at least `ALIKE` of its longest."""
+def _group_by_length(lengths: dict[int, int]) -> list[list[int]]:
+    """Group keys by similar length, longest first; lengths are at least `MIN_LENGTH_RATIO` of a group's longest."""
     groups: list[list[int]] = []
     for i in sorted(lengths, key=lambda i: -lengths[i]):
-        if groups and lengths[i] >= ALIKE * lengths[groups[-1][0]]:
+        if groups and lengths[i] >= MIN_LENGTH_RATIO * lengths[groups[-1][0]]:
             groups[-1].append(i)
         else:
             groups.append([i])

@@ -1,7 +1,7 @@
-"""`python -m train experiment=codec_small data.train=manifest.jsonl`: from composed settings to a training run.
+"""`python -m train experiment=codec_small data.train=manifest.jsonl`: compose the settings of a run and train it.
 
-It exits with 0 once the run is complete, with 143 or 130 after SIGTERM or Ctrl-C, when the last step is saved and the
-same command goes on, and with 1 after an error.
+Exit status: 0 if the run is complete, 1 after an error, 143 after SIGTERM and 130 after Ctrl-C. A signal saves the last
+step; the same command resumes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import nullcontext
 
 from train.settings import help
 
-if __name__ == "__main__" and {"-h", "--help"} & set(sys.argv):  # before torch is imported, which takes seconds
+if __name__ == "__main__" and {"-h", "--help"} & set(sys.argv):  # before the slow import of torch
     print(help.text())
     sys.exit()
 
@@ -31,11 +31,11 @@ from codec.checkpoint.store import CheckpointError
 from codec.extras import MissingDependencyError
 from train.data.sources import summary
 from train.dist import World, init_world
-from train.folder import check_same, lock, record
+from train.folder import check_same_settings, lock, record_start
 from train.log import Logger, RunLogger
 from train.loop import Trainer, TrainingError
 from train.memory import keep_freed_memory
-from train.settings.compose import typed
+from train.settings.compose import to_run
 from train.settings.run import AnyRun
 from train.settings.suggest import CONF, advice
 from train.tasks.codec import CodecTask
@@ -46,11 +46,11 @@ TASKS: dict[str, Any] = {"codec": CodecTask, "tts": TTSTask, "dpo": DPOTask}
 
 
 def train(run: AnyRun) -> int:
-    """Train as the settings say; returns 0 if the run is complete, else the number of the signal that stopped it.
+    """Train a run; returns 0 if it is complete, else the number of the signal that stopped it.
 
     Raises:
-        ValueError: settings, data or folders that cannot be used.
-        TrainingError: training cannot go on.
+        ValueError: unusable settings, data or folders.
+        TrainingError: training cannot continue.
     """
     folder = Path(run.run_dir)
     torch.set_flush_denormal(True)
@@ -58,19 +58,19 @@ def train(run: AnyRun) -> int:
     world = init_world(run.trainer.device)
     with lock(folder) if world.is_main else nullcontext():
         if world.is_main:
-            check_same(folder, run)
+            check_same_settings(folder, run)
         return _train(run, folder, world)
 
 
 def _train(run: AnyRun, folder: Path, world: World) -> int:
-    task = TASKS[run.task].of(run)
+    task = TASKS[run.task].from_run(run)
     trainer = Trainer(task, run.trainer, run.optim, run.seed, folder, world)
     log = Logger()
     if world.is_main:
         data = summary(task.dataset)
-        record(folder, run, precision=trainer.precision.name, data=data)
+        record_start(folder, run, precision=trainer.precision.name, data=data)
         log = RunLogger(folder, run.logger, run.plain(), trainer.progress.step, run.trainer.steps)
-        log.say(f"data: {data}")
+        log.info(f"data: {data}")
     try:
         return trainer.fit(log)
     finally:
@@ -80,7 +80,7 @@ def _train(run: AnyRun, folder: Path, world: World) -> int:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(config: DictConfig) -> None:
     try:
-        number = train(typed(config, HydraConfig.get().overrides.task))
+        number = train(to_run(config, HydraConfig.get().overrides.task))
     except (MissingDependencyError, ValueError, CheckpointError, TrainingError) as error:
         sys.exit(f"error: {error}")
     if number:
@@ -88,8 +88,8 @@ def main(config: DictConfig) -> None:
 
 
 def start() -> None:
-    """The command line, with our words for what Hydra does not take."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would say itself what is wrong, with advice that adds what is misspelt
+    """Run the command line; errors of Hydra become one line with a hint."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints the error itself and advises to add a misspelt name
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:

@@ -1,7 +1,7 @@
-"""All that a run needs to go on as if it had never stopped, in safetensors and JSON.
+"""Checkpoints for exact resume, in safetensors and JSON.
 
-A checkpoint holds plain, whole tensors, however the run is spread over processes, and the SHA-256 of its files.
-Random numbers need no state: every batch seeds its own generator from the run's seed and its number.
+A checkpoint holds whole tensors, for any number of processes, and the SHA-256 of its files. No state of random
+generators is needed: every batch seeds its own generator from the seed of the run and the batch number.
 """
 
 from __future__ import annotations
@@ -22,43 +22,43 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
-from codec.checkpoint.store import RUN, CheckpointError
+from codec.checkpoint.store import RUN_FOLDERS, CheckpointError
 from codec.files import atomic_folder
 from codec.tensors import write_tensors
 
 TENSORS, PROGRESS, CHECKSUMS = "tensors.safetensors", "progress.json", "sha256.json"
 CHECKPOINTS = "checkpoints"  # in the folder of a run
-_WRITTEN = (f"{CHECKPOINTS}/step_*/*", *(f"{name}/*" for name in RUN))
+_WRITTEN = (f"{CHECKPOINTS}/step_*/*", *(f"{name}/*" for name in RUN_FOLDERS))
 _BLOCK = 2**24  # bytes
 
 
 @dataclass
 class Progress:
-    """Where a run stands."""
+    """Position of a run."""
 
-    step: int = 0  # steps taken, or skipped for bad gradients
+    step: int = 0  # steps taken, or skipped because of bad gradients
     batch: int = 0  # batches read: the position in the data
     n_bad_steps: int = 0
     n_rollbacks: int = 0
     best: float = float("-inf")  # best value so far of the validation metric
-    best_metric: str = ""  # of this name; "" where there is none yet, or it was not written down
+    best_metric: str = ""  # its name; "" if there is none yet, or in old checkpoints
     n_averaged: int = 0
-    seconds: float = 0.0  # of training, validation included
+    seconds: float = 0.0  # of training, with validation
 
 
 def full_state(network: nn.Module) -> dict[str, Tensor]:
-    """A copy of a network's state dict, whole tensors on the CPU; with `fsdp`, to be called on every rank."""
+    """Copy a network's state dict to whole tensors on the CPU; with `fsdp`, call it on every rank."""
     state = get_model_state_dict(network, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
     return {name: t.clone() for name, t in state.items() if isinstance(t, Tensor)}
 
 
 def load_state(network: nn.Module, state: dict[str, Tensor]) -> None:
-    if state:  # torch takes an empty one for a rank that waits for the others
+    if state:  # torch would take an empty one for a rank that waits for the others
         set_model_state_dict(network, dict(state), options=StateDictOptions(full_state_dict=True))
 
 
 def optimizer_state(network: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
-    """A copy of what the optimizer keeps, by parameter and kind; its settings come from the run's."""
+    """Copy the optimizer's tensors, by `parameter:kind`; its settings come from the run."""
     return {
         f"{name}:{kind}": (value.full_tensor() if isinstance(value, DTensor) else value).cpu().clone()
         for name, p in network.named_parameters()
@@ -79,18 +79,18 @@ def load_optimizer_state(network: nn.Module, optimizer: Optimizer, state: dict[s
 
 
 def save(folder: Path, progress: Progress, parts: dict[str, dict[str, Tensor]], keep: int) -> None:
-    """Write checkpoint `folder/step_N` whole or not at all, then delete all but the newest `keep`.
+    """Write checkpoint `folder/step_N` atomically, then delete all but the newest `keep`.
 
-    Those of later steps go too: the run has turned away from them, or they are damaged.
+    Checkpoints of later steps are deleted, too: the run was rolled back, or they are damaged.
 
     Args:
-        folder: the run's checkpoints.
-        progress: where the run stands.
+        folder: of the run's checkpoints.
+        progress: position of the run.
         parts: tensors by part and name.
-        keep: how many to leave.
+        keep: number of checkpoints to keep.
 
     Raises:
-        CheckpointError: the disk is full or the folder cannot be written; older checkpoints remain.
+        CheckpointError: the disk is full or the folder is not writable; older checkpoints remain.
     """
     tensors = {f"{part}/{name}": t for part, state in parts.items() for name, t in state.items()}
     target = folder / f"step_{progress.step:08d}"
@@ -109,7 +109,7 @@ def save(folder: Path, progress: Progress, parts: dict[str, dict[str, Tensor]], 
 
 
 def load(folder: Path) -> tuple[Progress, dict[str, dict[str, Tensor]]]:
-    """Progress, and tensors by part and name, of one checkpoint.
+    """Read one checkpoint: its progress, and tensors by part and name.
 
     Raises:
         CheckpointError: damaged files.
@@ -128,33 +128,33 @@ def load(folder: Path) -> tuple[Progress, dict[str, dict[str, Tensor]]]:
 
 
 def read_progress(folder: Path) -> Progress:
-    """Where the run stood at a checkpoint.
+    """Read the progress stored in a checkpoint.
 
     Raises:
-        OSError, ValueError, TypeError: as of a file that is damaged.
+        OSError, ValueError, TypeError: the file is damaged.
     """
     return Progress(**json.loads((folder / PROGRESS).read_text()))
 
 
 def load_newest(folder: Path) -> tuple[Path, Progress, dict[str, dict[str, Tensor]]]:
-    """The newest checkpoint in `folder` that can be read, and as of `load` what is in it; warns of damaged ones.
+    """Read the newest intact checkpoint in `folder`: its path, and the result of `load`; warns of damaged ones.
 
     Raises:
-        CheckpointError: all of them are damaged, or there is none.
+        CheckpointError: there is none.
     """
     for path in reversed(checkpoints(folder)):
         try:
             return path, *load(path)
         except CheckpointError as error:
-            warnings.warn(f"{error}; it is DAMAGED, the run goes on from the checkpoint before it", stacklevel=2)
+            warnings.warn(f"{error}; it is DAMAGED, the run resumes from the checkpoint before it", stacklevel=2)
     raise CheckpointError(f"{folder}: no checkpoint can be read; choose another run_dir, or delete this one")
 
 
 def check_sums(folder: Path) -> None:
-    """Compare the files of a checkpoint with the sums that were written beside them, if there are any.
+    """Compare the files of a checkpoint with its checksums, if it has any.
 
     Raises:
-        CheckpointError: one of them has changed or is missing.
+        CheckpointError: a file has changed or is missing.
     """
     try:
         sums = json.loads((folder / CHECKSUMS).read_text()) if (folder / CHECKSUMS).exists() else {}
@@ -162,19 +162,19 @@ def check_sums(folder: Path) -> None:
     except (OSError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{folder}: cannot be read ({error})") from error
     if changed:
-        raise CheckpointError(f"{folder}: {', '.join(changed)} changed after saving: the checksum is another one")
+        raise CheckpointError(f"{folder}: {', '.join(changed)} changed after saving: wrong checksum")
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a run, oldest first."""
+    """List the checkpoints of a run, oldest first."""
     return sorted(p for p in folder.glob("step_*") if p.is_dir())
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, unless it is there, and see that it can be written.
+    """Make a folder unless it exists, and check that it is writable.
 
     Raises:
-        CheckpointError: it cannot.
+        CheckpointError: it is not.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -185,32 +185,32 @@ def make_folder(folder: Path) -> None:
         raise CheckpointError(f"{folder}: cannot be written ({error}); choose another run_dir") from error
 
 
-def check_room(run: Path, networks: Iterable[nn.Module], keep: int) -> None:
-    """See that the disk has room for what a run will have written, beside what it has written already.
+def check_disk_space(run: Path, networks: Iterable[nn.Module], keep: int) -> None:
+    """Check that the disk has space for what the run will still write.
 
-    That is `keep` checkpoints of weights, their averages and two moments, the weights alone as `best/` and `last/`,
-    and one more of either, as the old one goes once the new one is there.
+    That is `keep` checkpoints (weights, their averages, two moments), `best/` and `last/` (weights), and one more of
+    each, as the old one is deleted after the new one is written.
 
     Raises:
         CheckpointError: it has not.
     """
     n_bytes = sum(t.numel() * t.element_size() for network in networks for t in network.state_dict().values())
     one_more = (4 + 1) * n_bytes
-    needed = max(one_more, (4 * keep + 2) * n_bytes + one_more - _size_of(run))
+    needed = max(one_more, (4 * keep + 2) * n_bytes + one_more - _checkpoint_bytes(run))
     free = shutil.disk_usage(run).free
     if free < needed:
         raise CheckpointError(
-            f"{run}: {_shown(free)} are free and checkpoints need {_shown(needed)}; "
+            f"{run}: {_format_size(free)} are free, checkpoints need {_format_size(needed)}; "
             "free some space, choose another run_dir or lower trainer.keep_last"
         )
 
 
-def _size_of(run: Path) -> int:
-    """Bytes of the checkpoints that are there."""
+def _checkpoint_bytes(run: Path) -> int:
+    """Size of the existing checkpoints in bytes."""
     return sum(file.stat().st_size for pattern in _WRITTEN for file in run.glob(pattern))
 
 
-def _shown(n_bytes: float) -> str:
+def _format_size(n_bytes: float) -> str:
     for unit in ("bytes", "kB", "MB"):
         if n_bytes < 1000:
             return f"{n_bytes:.0f} {unit}"

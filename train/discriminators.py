@@ -1,4 +1,4 @@
-"""Discriminators that tell speech from its reconstruction: by complex spectra, whole or in bands, and by periods."""
+"""Discriminators of speech and reconstructions: on complex spectra, whole or in bands, and on periods."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from train.losses.config import DiscriminatorConfig
 from train.losses.reconstruction import complex_stft
 
 Maps = list[list[Tensor]]  # per discriminator, the activations of every layer; the last are the logits
-BANDS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)  # edges of those of DAC, as shares of half the sample rate
+BANDS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)  # edges as in DAC, as shares of half the sample rate
 MAX_PERIOD_CHANNELS = 1024
 
 
@@ -42,7 +42,7 @@ class STFTDiscriminator(nn.Module):
 
 
 class BandDiscriminator(nn.Module):
-    """2-D convolutions over each band of a complex spectrogram, and one over what they give (DAC, section 3.4)."""
+    """2-D convolutions over each band of a complex spectrogram, and over their joined outputs (DAC, section 3.4)."""
 
     window: Tensor
 
@@ -70,7 +70,7 @@ class BandDiscriminator(nn.Module):
 
 
 class PeriodDiscriminator(nn.Module):
-    """2-D convolutions along the samples that lie `period` apart, beside each other (HiFi-GAN, section 2.3)."""
+    """2-D convolutions over the waveform folded to rows of `period` samples (HiFi-GAN, section 2.3)."""
 
     def __init__(self, period: int, channels: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class PeriodDiscriminator(nn.Module):
 
 
 class Discriminators(nn.Module):
-    """All that a config asks for: by spectra, then by periods, then by bands."""
+    """The discriminators of a config: on spectra, then periods, then bands."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
@@ -101,17 +101,17 @@ class Discriminators(nn.Module):
         self.discriminators = nn.ModuleList(kind(size, config.channels) for kind, sizes in kinds for size in sizes)
 
     def forward(self, waveform: Tensor, chosen: Sequence[int] | None = None) -> Maps:
-        """Waveforms `[B, L]` -> the activations of each discriminator, or of those with the numbers in `chosen`."""
+        """Waveforms `[B, L]` -> activations of each discriminator, or of the `chosen` ones, by number."""
         chosen = range(len(self.discriminators)) if chosen is None else chosen
         maps = [self.discriminators[i](waveform) for i in chosen]
-        # Connected to every parameter: DDP waits for all gradients.
+        # DDP needs gradients of all parameters.
         idle = [p for i, d in enumerate(self.discriminators) if i not in chosen for p in d.parameters()]
         maps[0][-1] = maps[0][-1] + sum(0 * p.sum() for p in idle)
         return maps
 
 
 def split_maps(maps: Maps) -> tuple[Maps, Maps]:
-    """The activations of the two halves of a batch."""
+    """Split the activations of a batch into its two halves."""
     halves = [[tuple(x.chunk(2)) for x in scale] for scale in maps]
     return [[a for a, _ in scale] for scale in halves], [[b for _, b in scale] for scale in halves]
 
@@ -122,7 +122,7 @@ def _window(size: int) -> Tensor:
 
 
 def _activations(layers: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
-    """What each layer gives, one after the other."""
+    """Outputs of all layers, applied in order."""
     maps = []
     for layer in layers:
         x = F.leaky_relu(layer(x), 0.2)

@@ -1,7 +1,7 @@
-"""One process or many: devices, wrapping, and what processes exchange.
+"""Distributed training: devices, wrapping of networks, and reductions over processes.
 
-Started by `torchrun`, every process trains on its share of each batch. `ddp` keeps all weights in
-every process; `fsdp` cuts those of the largest network into shares.
+Started by `torchrun`, every process trains on its share of each batch. `ddp` keeps all weights in every process, `fsdp`
+shards those of the main network.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from codec.nn.transformer import Block
 
 @dataclass
 class World:
-    """This process among all of them."""
+    """This process among all processes."""
 
     rank: int
     size: int
@@ -34,10 +34,10 @@ class World:
 
 
 def init_world(device: str) -> World:
-    """Join the processes that `torchrun` started; without it, be the only one.
+    """Join the process group of `torchrun`, if it started this process.
 
     Raises:
-        ValueError: the device does not exist here.
+        ValueError: no such device.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -45,7 +45,7 @@ def init_world(device: str) -> World:
         raise ValueError(f"trainer.device = {device!r}: no GPU is visible; use cpu or auto")
     try:
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # as torch says that it does not know, or have, a device
+    except (RuntimeError, AssertionError) as error:  # how torch reports an unknown or missing device
         reason = str(error).splitlines()[0]
         raise ValueError(f"trainer.device = {device!r}: {reason}; use auto, cpu, cuda or cuda:NUMBER") from error
     size = int(os.environ.get("WORLD_SIZE", "1"))
@@ -60,16 +60,16 @@ def init_world(device: str) -> World:
 
 @dataclass(frozen=True)
 class Precision:
-    """What a training calculates in."""
+    """Numeric precision of a training."""
 
     name: str  # float32 or bfloat16
-    note: str  # for people: which was taken and why, or what is wrong with it
+    note: str  # message about the choice
 
 
 def choose_precision(setting: str, world: World) -> Precision:
-    """The setting, or for "auto" bfloat16 where every process has a device that calculates in it, else float32."""
+    """Choose the precision; "auto" is bfloat16 if the devices of all processes support it, else float32."""
     reason = emulates_bfloat16(world.device)
-    slow = largest_of(int(bool(reason)), world.device)
+    slow = max_over_ranks(int(bool(reason)), world.device)
     reason = reason or "another process's device may be slow in bfloat16"
     if setting == "auto" and slow:
         return Precision("float32", f"precision: float32: {reason}")
@@ -80,9 +80,9 @@ def choose_precision(setting: str, world: World) -> Precision:
 
 
 def parallelize(networks: dict[str, nn.Module], main: str, mode: str, world: World) -> dict[str, Callable[..., Any]]:
-    """What to call in place of each network so that its gradients are those of the whole batch.
+    """Wrap networks so that gradients are those of the whole batch; returns what to call in place of each.
 
-    With `fsdp`, the main network is cut up in place, block by block; the others are small.
+    With `fsdp`, the main network is sharded in place, block by block; the others are small.
     """
     if world.size == 1:
         return dict(networks)
@@ -103,13 +103,13 @@ def parallelize(networks: dict[str, nn.Module], main: str, mode: str, world: Wor
     return parallel
 
 
-def share() -> tuple[int, int]:
-    """This process's rank, and how many there are."""
+def rank_and_size() -> tuple[int, int]:
+    """Rank of this process, and number of processes."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 def gather_batch(x: Tensor) -> Tensor:
-    """`[B, ...]` of every process, in order of rank, as one batch."""
+    """Concatenate `[B, ...]` of all processes, in order of rank."""
     if not dist.is_initialized():
         return x
     parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
@@ -117,8 +117,8 @@ def gather_batch(x: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def largest_of(value: int, device: torch.device) -> int:
-    """The largest of the values that the processes have."""
+def max_over_ranks(value: int, device: torch.device) -> int:
+    """Maximum over all processes."""
     if not dist.is_initialized():
         return value
     x = torch.tensor(value, device=device)
@@ -126,8 +126,8 @@ def largest_of(value: int, device: torch.device) -> int:
     return int(x)
 
 
-def mean_of(values: dict[str, float], device: torch.device) -> dict[str, float]:
-    """Means over all processes of values that each has under the same names."""
+def mean_over_ranks(values: dict[str, float], device: torch.device) -> dict[str, float]:
+    """Means over all processes of values with the same names."""
     if not dist.is_initialized() or not values:
         return values
     x = torch.tensor(list(values.values()), dtype=torch.float64, device=device)

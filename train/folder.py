@@ -1,4 +1,4 @@
-"""The folder of a run: its name, one training at a time in it, and the settings that all of its starts share."""
+"""Folder of a run: its default name, its lock, and the settings that all its starts share."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from train.checkpoint import CHECKPOINTS, checkpoints, make_folder
 from train.settings.run import RunConfig, read_run
 
 CONFIG, STARTS, LOCK = "config.yaml", "starts.jsonl", "lock"
-# How long and where a run trains, and what it tells: all that may differ between its starts.
-FREE = (
+# Settings that may differ between the starts of a run: length, place and logging of the training.
+MAY_DIFFER = (
     "run_dir", "resume", "logger", "data.num_workers", "trainer.steps", "trainer.minutes", "trainer.device",
     "trainer.compile", "trainer.parallel", "trainer.log_every", "trainer.validate_every", "trainer.save_every",
     "trainer.keep_last", "trainer.max_bad_steps",
@@ -31,16 +31,16 @@ MAX_NAME = 80  # characters
 
 
 def default_name(experiment: str | None, overrides: Sequence[str]) -> str:
-    """A name for a run: its experiment, then what else was chosen on the command line, then a hash of that.
+    """Name a run by its experiment, the other settings of the command line, and a hash of them.
 
-    The same settings have the same name, in any order, whatever those in `FREE` are.
+    The name does not depend on their order, nor on settings in `MAY_DIFFER`.
 
     Args:
         experiment: of `conf/experiment`, if any.
         overrides: such as `loss=adversarial` and `experiment=codec_small`.
     """
     name = experiment or "train"
-    chosen = sorted(o for o in overrides if not _is_in(_key(o), (*FREE, "experiment")))
+    chosen = sorted(o for o in overrides if not _is_in(_key(o), (*MAY_DIFFER, "experiment")))
     if not chosen:
         return name
     digest = hashlib.sha256("\n".join(chosen).encode()).hexdigest()[:6]
@@ -50,21 +50,21 @@ def default_name(experiment: str | None, overrides: Sequence[str]) -> str:
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Have a run's folder alone, made if need be; the lock goes with the process, however that ends.
+    """Make and lock the folder of a run; the lock ends with the process.
 
     Raises:
-        ValueError: another training has it.
-        CheckpointError: it cannot be written.
+        ValueError: another training holds the lock.
+        CheckpointError: the folder is not writable.
     """
     make_folder(folder)
     with (folder / LOCK).open("a+") as file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock, not passed on to data workers
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock, not inherited by data workers
         except (BlockingIOError, PermissionError) as error:
             file.seek(0)
             raise ValueError(
-                f"{folder}: another training is at work here ({file.read() or 'not known which'}); wait for it, stop "
-                "it, or choose another run_dir"
+                f"{folder}: another training runs here ({file.read() or 'unknown'}); wait for it, stop it, or "
+                "choose another run_dir"
             ) from error
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}")
@@ -72,38 +72,38 @@ def lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def check_same(folder: Path, run: RunConfig) -> None:
-    """See that the run in `folder`, if there is one to go on with, has these settings, but for those in `FREE`.
+def check_same_settings(folder: Path, run: RunConfig) -> None:
+    """Check that a run to resume in `folder` has the same settings, except those in `MAY_DIFFER`.
 
     Raises:
-        ValueError: it has others; the message lists them.
+        ValueError: settings differ; the message lists them.
     """
     if run.resume == "force" or not checkpoints(folder / CHECKPOINTS):
         return
-    if differing := differences(folder, run, FREE):
+    if differing := differences(folder, run, MAY_DIFFER):
         raise ValueError(
-            f"{folder} holds a run with other settings: {'; '.join(differing)}. Choose another run_dir, or go on with "
-            "it under the new settings by resume=force"
+            f"{folder} holds a run with other settings: {'; '.join(differing)}. Choose another run_dir, or resume it "
+            "with the new settings by resume=force"
         )
 
 
 def differences(folder: Path, run: RunConfig, free: Collection[str]) -> list[str]:
-    """The settings but those in `free` that a run has otherwise than the one recorded in `folder`, if there is one.
+    """List the settings of a run that differ from those recorded in `folder`, except those in `free`.
 
-    What the recorded run did not know yet is at its default there.
+    Settings that the recorded run did not have yet count as defaults.
 
     Raises:
-        ValueError: it has settings that there are no more.
+        ValueError: the recorded run has settings that no longer exist.
     """
     path = folder / CONFIG
     if not path.exists():
         return []
     recorded: Any = OmegaConf.to_container(OmegaConf.load(path))
     try:
-        before, now = _flat(read_run(recorded).plain()), _flat(run.plain())
+        before, now = _flatten(read_run(recorded).plain()), _flatten(run.plain())
     except ValueError as error:
         raise ValueError(
-            f"{path}: {error}; it is of another version: choose another folder, or resume=force"
+            f"{path}: {error}; written by another version: choose another folder, or resume=force"
         ) from error
     return [
         f"{name} = {before.get(name, 'unset')}, now {now.get(name, 'unset')}"
@@ -112,19 +112,21 @@ def differences(folder: Path, run: RunConfig, free: Collection[str]) -> list[str
     ]
 
 
-def record(folder: Path, run: RunConfig, **found: str) -> None:
-    """Leave in a run's folder what this start was made with, and what it found, such as the precision `auto` chose."""
+def record_start(folder: Path, run: RunConfig, **facts: str) -> None:
+    """Record the settings and environment of a start, and facts such as the precision that `auto` chose."""
     with atomic_file(folder / CONFIG) as new:
         new.write_text(OmegaConf.to_yaml(run.plain()))
     with (folder / STARTS).open("a") as file:
-        file.write(json.dumps(environment() | found) + "\n")
+        file.write(json.dumps(environment() | facts) + "\n")
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """The leaves of nested dictionaries by their dotted names."""
+def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Flatten nested dictionaries to dotted names."""
     if not isinstance(tree, dict):
         return {prefix: tree}
-    return {k: v for key, value in tree.items() for k, v in _flat(value, f"{prefix}.{key}" if prefix else key).items()}
+    return {
+        k: v for key, value in tree.items() for k, v in _flatten(value, f"{prefix}.{key}" if prefix else key).items()
+    }
 
 
 def _is_in(name: str, groups: Collection[str]) -> bool:
@@ -136,5 +138,5 @@ def _key(override: str) -> str:
 
 
 def _word(value: str) -> str:
-    """A value, if it is a path its last name, in characters that are no trouble in names of folders."""
+    """A value, or the last part of a path, in characters that are safe in folder names."""
     return re.sub(r"[^\w.+-]+", "_", value.rstrip("/").rpartition("/")[2]).strip("_")

@@ -1,4 +1,4 @@
-"""Where a run's numbers, sounds and pictures go: the terminal, `metrics.jsonl`, wandb, and files to look at."""
+"""Logging of metrics, audio and pictures: to the terminal, `metrics.jsonl`, wandb, and files."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from train.tasks.base import Validation
 
 
 class Logger:
-    """What the loop tells; this one, for all processes but the first, keeps silent."""
+    """Interface of loggers; this one, for all processes but the first, does nothing."""
 
     def advance(self) -> None:
-        """One more step is done."""
+        """Advance the progress bar by a step."""
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
-        """Numbers of one step, under names like `loss/stft`."""
+        """Log metrics of a step, with names like `loss/stft`."""
 
     def log_validation(self, step: int, validation: Validation) -> None:
-        """Numbers, clips and pictures."""
+        """Log metrics, clips and pictures of a validation."""
 
-    def say(self, message: str) -> None:
-        """A line for people."""
+    def info(self, message: str) -> None:
+        """Print a message."""
 
     def close(self) -> None:
-        """Nothing follows."""
+        """Close files; nothing may be logged afterwards."""
 
 
 class RunLogger(Logger):
-    """Log to a run folder, and to wandb where asked for; sounds and pictures of the last validation go to `samples/`.
+    """Log to a run folder and, if configured, to wandb; clips and pictures of the last validation go to `samples/`.
 
     Args:
         folder: of the run.
-        config: what to log to.
-        settings: the resolved configuration of the run, to be stored.
-        step: where the run starts or goes on; later lines of an earlier start are dropped.
-        n_steps: where it ends.
+        config: of the loggers.
+        settings: of the run, for wandb.
+        step: first step; lines of later steps from an earlier start are dropped.
+        n_steps: last step.
     """
 
     def __init__(self, folder: Path, config: LoggerConfig, settings: dict[str, Any], step: int, n_steps: int) -> None:
         self.folder = folder
-        every = 0.1 if sys.stderr.isatty() else 30.0  # seconds; a log file wants few lines
+        every = 0.1 if sys.stderr.isatty() else 30.0  # seconds; fewer lines in a log file
         self.bar = tqdm(total=n_steps, initial=step, unit="step", disable=not config.progress, mininterval=every)
         self.path = folder / "metrics.jsonl"
         _drop_lines_after(self.path, step)
@@ -76,7 +76,7 @@ class RunLogger(Logger):
     def log_validation(self, step: int, validation: Validation) -> None:
         metrics = {f"valid/{name}": value for name, value in validation.metrics.items()}
         self.log(step, metrics)
-        self.say(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in validation.metrics.items()))
+        self.info(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in validation.metrics.items()))
         samples = self.folder / "samples"
         samples.mkdir(exist_ok=True)
         for name, waveform in validation.audio.items():
@@ -91,7 +91,7 @@ class RunLogger(Logger):
             media |= {f"spectrogram/{n}": wandb.Image(str(samples / f"{n}.png")) for n in validation.pictures}
             self.wandb.log(media, step=step)
 
-    def say(self, message: str) -> None:
+    def info(self, message: str) -> None:
         tqdm.write(message, file=sys.stderr)
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ class RunLogger(Logger):
 
 
 def _run_id(folder: Path) -> str:
-    """The same id at every start of a run, kept in its folder."""
+    """Id of a run, the same at every start; stored in its folder."""
     path = folder / "wandb_id"
     if not path.exists():
         path.write_text(secrets.token_hex(4))
@@ -110,7 +110,7 @@ def _run_id(folder: Path) -> str:
 
 
 def _drop_lines_after(path: Path, step: int) -> None:
-    """Forget what a run logged between its last checkpoint and its end: it will be logged again."""
+    """Remove lines logged after the last checkpoint: these steps are logged again."""
     if not path.exists():
         return
     lines = path.read_text().splitlines()

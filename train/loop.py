@@ -1,4 +1,4 @@
-"""The order of events in training, for every task: steps, checkpoints, validation, and what goes wrong."""
+"""The training loop of all tasks: steps, checkpoints, validation, and recovery from bad gradients."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from codec.checkpoint.store import RUN, check_tensors
+from codec.checkpoint.store import RUN_FOLDERS, check_tensors
 from codec.files import atomic_folder
 from train import checkpoint
 from train.checkpoint import Progress
-from train.dist import World, barrier, choose_precision, largest_of, mean_of, parallelize
+from train.dist import World, barrier, choose_precision, max_over_ranks, mean_over_ranks, parallelize
 from train.init.freeze import freeze
 from train.log import Logger
 from train.optim import WeightAverage, learning_rate, make_optimizer
@@ -29,30 +29,30 @@ from train.settings.config import OptimConfig, TrainerConfig
 from train.tasks.base import Task
 
 MAX_ROLLBACKS = 3
-BEST, LAST = RUN
-TRAINING = "training.json"  # in both: the step they are of, and what the best was judged by
+BEST, LAST = RUN_FOLDERS
+TRAINING = "training.json"  # in both: their step, and the validation metrics of the best
 NONE = "none"  # as `trainer.best`
 REMEDY = "lower optim.lr or optim.clip_norm, or train in float32, in another run_dir"
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on; the message says why and what to change."""
+    """Training cannot continue; the message says why and what to change."""
 
 
 class Trainer:
-    """Train a task in a run folder, going on from its last checkpoint if there is one.
+    """Train a task in a run folder; resumes from its last checkpoint.
 
     Args:
         task: what to train.
-        config: how long and on what.
-        optim: how weights move.
-        seed: of everything random.
-        folder: the run's.
+        config: settings of the loop.
+        optim: settings of the optimizers.
+        seed: of all random choices.
+        folder: of the run.
         world: this process among all.
 
     Raises:
-        ValueError: `config.freeze`, `config.best` or `optim.lr_scale` names what the task does not have.
-        CheckpointError: the folder or its checkpoints cannot be used.
+        ValueError: `config.freeze`, `config.best` or `optim.lr_scale` has a name that the task does not have.
+        CheckpointError: the folder or its checkpoints are unusable.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class Trainer:
         self.task, self.config, self.optim, self.seed = task, config, optim, seed
         self.precision = choose_precision(config.precision, world)
         self.folder, self.checkpoints, self.world = folder, folder / checkpoint.CHECKPOINTS, world
-        _check_names("trainer.best", [config.best], [*task.judges, NONE])
+        _check_names("trainer.best", [config.best], [*task.best_metrics, NONE])
         _check_names("optim.lr_scale", optim.lr_scale, task.networks)
         freeze(task.networks[task.main], config.freeze)
         checkpoint.make_folder(self.checkpoints)
-        checkpoint.check_room(folder, task.networks.values(), config.keep_last)
+        checkpoint.check_disk_space(folder, task.networks.values(), config.keep_last)
         for network in task.networks.values():
             network.to(world.device).train()
         task.parallel = parallelize(task.networks, task.main, config.parallel, world)
@@ -78,28 +78,28 @@ class Trainer:
         if config.compile:
             task.compile()
         self.progress, self.saved_step = Progress(), -1
-        self.stop = 0  # the signal that asked for it
+        self.stop = 0  # number of the signal to stop
         if checkpoint.checkpoints(self.checkpoints):
             self.load()
 
     def fit(self, log: Logger) -> int:
-        """Train to the last step, or until SIGTERM or SIGINT; either way the last step is saved.
+        """Train to the last step, or until SIGTERM or SIGINT; saves the last step.
 
         Returns:
             0 if the run is complete, else the number of the signal that stopped it.
 
         Raises:
-            TrainingError: gradients stay bad however often the run goes back, or weights are not finite.
+            TrainingError: gradients are bad again after several roll-backs, or weights are not finite.
             CheckpointError: the disk is full.
         """
         if self._passed() >= 1:
             self._check_steps()
-            log.say(
-                f"{self.folder} is complete at step {self.progress.step}, its weights are in {LAST}/; to go on, give "
-                "more trainer.steps or trainer.minutes, to start anew, another run_dir"
+            log.info(
+                f"{self.folder} is complete at step {self.progress.step}, its weights are in {LAST}/; to continue, "
+                "give more trainer.steps or trainer.minutes; to start again, another run_dir"
             )
             return 0
-        log.say(self.precision.note)
+        log.info(self.precision.note)
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
             self._fit(log)
@@ -109,7 +109,7 @@ class Trainer:
         if self._passed() >= 1:
             self._check_steps()
             return 0
-        log.say(f"stopped at step {self.progress.step} of {self.config.steps}; the same command goes on from here")
+        log.info(f"stopped at step {self.progress.step} of {self.config.steps}; the same command resumes from here")
         return self.stop
 
     def _fit(self, log: Logger) -> None:
@@ -127,7 +127,7 @@ class Trainer:
             p.seconds = time.perf_counter() - before
             if metrics is None:
                 p.n_bad_steps, n_bad = p.n_bad_steps + 1, n_bad + 1
-                log.say(f"step {p.step}: NaN or infinite gradients; skipped, {p.n_bad_steps} so far")
+                log.info(f"step {p.step}: NaN or infinite gradients; skipped, {p.n_bad_steps} so far")
                 if n_bad >= c.max_bad_steps:
                     p = self._roll_back(log)
                     n_bad, n_summed = 0, 0
@@ -139,7 +139,7 @@ class Trainer:
                     sums[name] += value
                 log.advance()
             if p.step % c.log_every == 0 and n_summed:
-                means = mean_of({name: float(x) / n_summed for name, x in sums.items()}, self.world.device)
+                means = mean_over_ranks({name: float(x) / n_summed for name, x in sums.items()}, self.world.device)
                 means |= {"lr": lr, "time/step": (time.perf_counter() - since) / n_summed, "bad_steps": p.n_bad_steps}
                 log.log(p.step, means)
                 sums.clear()
@@ -158,20 +158,20 @@ class Trainer:
             raise TrainingError(f"{p.n_bad_steps} of {p.step} steps had NaN or infinite gradients; {REMEDY}")
 
     def _passed(self) -> float:
-        """The share of the run that is over, the same on all ranks; see `TrainerConfig.passed`."""
+        """Share of the run that is done, the same on all ranks; see `TrainerConfig.passed`."""
         seconds = self.progress.seconds
         if self.config.minutes:
-            seconds = mean_of({"seconds": seconds}, self.world.device)["seconds"]
+            seconds = mean_over_ranks({"seconds": seconds}, self.world.device)["seconds"]
         return self.config.passed(self.progress.step, seconds)
 
     def _stopped(self) -> int:
-        """The signal that asked any rank to stop, if one did."""
-        if number := largest_of(self.stop, self.world.device):  # a signal may come while they are compared
+        """Number of a signal to stop that any rank received, else 0."""
+        if number := max_over_ranks(self.stop, self.world.device):  # one may arrive meanwhile
             self.stop = number
         return self.stop
 
     def _step(self, batches: Any, lr: float) -> dict[str, Any] | None:
-        """One step over `accumulate` batches; None if its gradients were not finite and it was skipped."""
+        """Take a step over `accumulate` batches; None if gradients were not finite and it was skipped."""
         c, p, task = self.config, self.progress, self.task
         metrics: dict[str, Any] = defaultdict(float)
         for i in range(c.accumulate):
@@ -203,7 +203,7 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
         if not good:
             return None
-        # The same numbers on every rank: all of them make the same change to what learns without gradients.
+        # The same random numbers on every rank, so that codebooks stay the same.
         metrics |= task.after_step(p.step, self._generator(None))
         if self.average is not None:
             self.average.update()
@@ -215,8 +215,8 @@ class Trainer:
         return torch.autocast(self.world.device.type, torch.bfloat16)
 
     def validate(self, log: Logger) -> None:
-        """Validate with the averaged weights, and keep them under `best/` if they are the best so far."""
-        p, judge = self.progress, self.config.best
+        """Validate with the averaged weights, and export them to `best/` if they are the best so far."""
+        p, metric = self.progress, self.config.best
         main = self.task.networks[self.task.main]
         with self.average.applied() if self.average is not None else nullcontext():
             main.eval()
@@ -225,19 +225,19 @@ class Trainer:
             state = checkpoint.full_state(main)
         if self.world.is_main:
             log.log_validation(p.step, validation)
-            if judge != NONE and judge not in validation.metrics:
-                log.say(f"step {p.step}: validation gave no {judge} to judge by (is data.valid given?): no {BEST}/")
-            value = validation.metrics.get(judge, -math.inf)
-            if value > (p.best if p.best_metric in ("", judge) else -math.inf):
-                p.best, p.best_metric = value, judge
-                self._export(BEST, state, {"step": p.step, "judged_by": judge, "metrics": validation.metrics})
+            if metric != NONE and metric not in validation.metrics:
+                log.info(f"step {p.step}: validation has no {metric} (is data.valid given?): no {BEST}/")
+            value = validation.metrics.get(metric, -math.inf)
+            if value > (p.best if p.best_metric in ("", metric) else -math.inf):
+                p.best, p.best_metric = value, metric
+                self._export(BEST, state, {"step": p.step, "judged_by": metric, "metrics": validation.metrics})
         barrier()
 
     def save(self) -> None:
-        """Write `last/`, then a checkpoint to go on from.
+        """Write `last/`, then a checkpoint to resume from.
 
         Raises:
-            TrainingError: a weight is NaN or infinite; what was saved before stays.
+            TrainingError: a weight is NaN or infinite; earlier checkpoints stay.
             CheckpointError: the disk is full.
         """
         parts: dict[str, dict[str, Tensor]] = {}
@@ -262,21 +262,21 @@ class Trainer:
             for name, t in state.items():
                 if not part.startswith("optimizer.") and not torch.isfinite(t).all():
                     raise TrainingError(
-                        f"step {self.progress.step}: {part} has weights that are NaN or infinite, first {name}; they "
-                        f"are not saved: {REMEDY}"
+                        f"step {self.progress.step}: {part} has NaN or infinite weights, first {name}; not saved: "
+                        f"{REMEDY}"
                     )
 
     def _export(self, name: str, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Write the main network's `state` to a folder of this name that users load, and beside it what it is."""
+        """Write the main network's `state` to a folder for users, with `facts` about it."""
         with atomic_folder(self.folder / name) as new:
             self.task.export(new, state)
             (new / TRAINING).write_text(json.dumps(facts, indent=1))
 
     def load(self) -> None:
-        """Take up networks, optimizers, averages and the position in the data from the newest checkpoint.
+        """Restore networks, optimizers, averages and the position in the data from the newest checkpoint.
 
         Raises:
-            CheckpointError: none can be read, or it is of other networks.
+            CheckpointError: none is intact, or it has other networks.
         """
         folder, self.progress, parts = checkpoint.load_newest(self.checkpoints)
         self.saved_step = self.progress.step
@@ -290,7 +290,7 @@ class Trainer:
             if name in self.optimizers:
                 checkpoint.load_optimizer_state(network, self.optimizers[name], parts[f"optimizer.{name}"])
         for key, p in self.task.networks[self.task.main].named_parameters():
-            if not p.requires_grad:  # it may have learned until now: its average is at once what it stays at
+            if not p.requires_grad:  # newly frozen: its average becomes its value
                 self.optimizers[self.task.main].state.pop(p, None)
                 if self.average is not None:
                     self.average.tensors[key].copy_(p.detach())
@@ -299,25 +299,24 @@ class Trainer:
         p = self.progress
         if p.n_rollbacks >= MAX_ROLLBACKS:
             raise TrainingError(
-                f"step {p.step}: gradients are NaN or infinite again after {MAX_ROLLBACKS} returns to a checkpoint; "
-                f"{REMEDY}"
+                f"step {p.step}: gradients are NaN or infinite again after {MAX_ROLLBACKS} roll-backs; {REMEDY}"
             )
         barrier()
         self.load()
         kept, self.progress = p, self.progress
-        self.progress.batch, self.progress.n_bad_steps = kept.batch, kept.n_bad_steps  # other data than last time
+        self.progress.batch, self.progress.n_bad_steps = kept.batch, kept.n_bad_steps  # so that other data follow
         self.progress.n_rollbacks = kept.n_rollbacks + 1
-        log.say(f"{self.config.max_bad_steps} bad steps in a row: back to step {self.progress.step}, with other data")
+        log.info(f"{self.config.max_bad_steps} bad steps in a row: back to step {self.progress.step}, with other data")
         return self.progress
 
     def _generator(self, rank: int | None) -> torch.Generator:
-        """Random numbers for the current batch: a function of the seed, the batch's number, and the rank if given."""
+        """Random generator of the current batch, seeded by the run's seed, the batch number, and the rank if given."""
         key = (self.seed, self.progress.batch) if rank is None else (self.seed, self.progress.batch, rank)
         seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
         return torch.Generator(self.world.device).manual_seed(seed)
 
     def _on_signal(self, number: int, _: Any) -> None:
-        if self.stop:  # asked twice
+        if self.stop:  # a second signal
             raise KeyboardInterrupt
         self.stop = number
 

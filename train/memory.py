@@ -1,4 +1,4 @@
-"""Memory that a step frees is kept for the next one."""
+"""Setting of glibc's malloc: keep freed memory for the next step."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc's malloc to keep what is freed, for this process.
+    """Let glibc's malloc keep freed memory in this process; does nothing without glibc.
 
-    By default it gives every tensor of some size back to the system, which hands out fresh pages for the next one: on a
-    CPU that takes longer than the arithmetic. Without glibc nothing happens.
+    By default it returns large tensors to the system, which maps new pages for the next ones: on a CPU, that takes
+    longer than the arithmetic.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -13,7 +13,7 @@ from train.settings.config import OptimConfig
 
 
 def make_optimizer(network: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW over a network's parameters, with decay of weights that have two or more dimensions."""
+    """Make AdamW for a network, with weight decay of parameters with two or more dimensions."""
     parameters = [p for p in network.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
@@ -23,7 +23,7 @@ def make_optimizer(network: nn.Module, config: OptimConfig) -> torch.optim.AdamW
 
 
 def learning_rate(step: int, passed: float, config: OptimConfig) -> float:
-    """The learning rate of a step 0, 1, ..., when a share `passed` in [0, 1] of the run is over; see `OptimConfig`."""
+    """Learning rate of a step from 0, after a share `passed` in [0, 1] of the run; see `OptimConfig`."""
     warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
     fallen = max(0.0, passed - (1 - config.decay_share)) / config.decay_share if config.decay_share else 0.0
     fall = config.final_lr + (1 - config.final_lr) * (1 + math.cos(math.pi * fallen)) / 2
@@ -33,8 +33,7 @@ def learning_rate(step: int, passed: float, config: OptimConfig) -> float:
 class WeightAverage:
     """An exponential moving average of a network's parameters; buffers are copied.
 
-    The decay grows from 0 as (1 + n) / (10 + n) up to its configured value, so that the first
-    weights are soon forgotten.
+    The decay grows as (1 + n) / (10 + n) up to its configured value, so that initial weights are soon forgotten.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -54,7 +53,7 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The network with the averaged weights, for as long as the context lasts."""
+        """Use the averaged weights in the network within the context."""
         kept = {name: t.detach().clone() for name, t in self.network.state_dict().items()}
         self._write(self.tensors)
         try:

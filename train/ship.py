@@ -1,4 +1,4 @@
-"""`python -m train.ship RUN --out OUT`: a run's best model as a small checkpoint folder with a model card."""
+"""`python -m train.ship RUN --out OUT`: export a run's best model in float16 with a model card."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ CARD = """# Model card
 
 ## Training
 
-{steps} steps, the last of them with {batch}; seed {seed}; commit `{commit}`:
+{steps} steps, at last with {batch}; seed {seed}; commit `{commit}`:
 
 ```
 {command}
 ```
 
-It started from `model.init={init}`.
+Initial weights: `model.init={init}`.
 
 ## Data
 
@@ -51,7 +51,7 @@ It started from `model.init={init}`.
 
 
 def save_half(source: Path, out: Path, task: str) -> tuple[Any, int, str]:
-    """Write the checkpoint folder `source` to `out` in float16: its config, how many parameters, the new fingerprint.
+    """Write the checkpoint `source` to `out` in float16; returns config, number of parameters and new fingerprint.
 
     Raises:
         CheckpointError: `source` is missing or damaged.
@@ -67,7 +67,7 @@ def save_half(source: Path, out: Path, task: str) -> tuple[Any, int, str]:
 
 
 def ship(run: Path, out: Path, description: str, data: str, results: str) -> None:
-    """Write `run`'s best weights to `out` in float16, with a model card from what the run recorded.
+    """Write the best weights of `run` to `out` in float16, with a model card from its records.
 
     Raises:
         CheckpointError: the run has no best weights or no checkpoint.
@@ -87,8 +87,8 @@ def ship(run: Path, out: Path, description: str, data: str, results: str) -> Non
         facts=_codec_facts(config) if task == "codec" else _tts_facts(config),
         batch=f"{size} clips of {settings.data.crop_s:g} s" if task == "codec" else f"{size} packed rows",
         steps=progress.step, seed=settings.seed, commit=start["commit"][:12],
-        command="python -m train " + " ".join(map(_without_folders, start["command"][1:])),
-        init=_shown(settings.model.init), data=data, results=results,
+        command="python -m train " + " ".join(map(_strip_setting, start["command"][1:])),
+        init=_strip_folders(settings.model.init), data=data, results=results,
     )  # fmt: skip
     with atomic_file(out / "README.md") as new:
         new.write_text(card)
@@ -101,19 +101,19 @@ def _codec_facts(c: CodecConfig) -> str:
 def _tts_facts(c: TTSConfig) -> str:
     return (
         f"a backbone of {c.backbone.n_layers} layers and a {c.head} head of {c.head_transformer.n_layers}, "
-        f"{c.backbone.dim} wide, {c.vocab_size} text ids, design {c.sequence.design}; it speaks through the codec "
+        f"{c.backbone.dim} wide, {c.vocab_size} text ids, design {c.sequence.design}; it uses the codec "
         f"`{c.codec}` (`{c.codec_fingerprint}`)"
     )
 
 
-def _without_folders(setting: str) -> str:
-    """`data.train=/where/it/was/train.jsonl` as `data.train=train.jsonl`: where things were is nobody's business."""
+def _strip_setting(setting: str) -> str:
+    """Shorten `data.train=/some/folder/train.jsonl` to `data.train=train.jsonl`, to keep local paths private."""
     name, _, value = setting.partition("=")
-    return f"{name}={_shown(value)}" if value else setting
+    return f"{name}={_strip_folders(value)}" if value else setting
 
 
-def _shown(value: str | None) -> str:
-    """A value whose paths are without their folders."""
+def _strip_folders(value: str | None) -> str:
+    """Strip the folders of paths in a value."""
     return re.sub(r"(?<![\w.])/[^,:{}\[\]]+", lambda path: Path(path[0]).name, str(value))
 
 
@@ -121,8 +121,8 @@ def _shown(value: str | None) -> str:
 def main() -> int:
     parser = command("train.ship", __doc__, out="checkpoint folder to write")
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("--description", type=Path, required=True, help="text file: what the model is and is not")
-    parser.add_argument("--data", type=Path, required=True, help="text file: what it was trained on, with licences")
+    parser.add_argument("--description", type=Path, required=True, help="text file: description of the model")
+    parser.add_argument("--data", type=Path, required=True, help="text file: training data with licences")
     parser.add_argument("--results", type=Path, required=True, help="text file: e.g. table.md of `python -m eval`")
     args = parser.parse_args()
     ship(args.run, args.out, *(path.read_text().strip() for path in (args.description, args.data, args.results)))

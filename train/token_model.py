@@ -1,7 +1,7 @@
-"""`python -m train.token_model TOKENS --valid TOKENS --out FILE`: the model that streams of a codec are coded with.
+"""`python -m train.token_model TOKENS --valid TOKENS --out FILE`: train the entropy model of streams.
 
-TOKENS are folders of `python -m train.data.tokens.tokenize`. FILE is `token_model.safetensors` in the codec's
-checkpoint folder, where encoding and decoding look for it. It is written as often as validation finds it better.
+TOKENS are folders of `python -m train.data.tokens.tokenize`. FILE should be `token_model.safetensors` in the codec's
+checkpoint folder, where encoder and decoder look for it. It is written whenever validation improves.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ from eval.progress import progress
 from eval.tables import table
 from train.data.tokens.shards import TokenSet
 
-N_FRAMES = 512  # of a step
+N_FRAMES = 512  # per step
 VALIDATE_EVERY = 250  # steps
 WARMUP_STEPS = 50
 
 
 @dataclass(frozen=True)
 class TokenModelConfig:
-    """How a token model is trained."""
+    """Settings of the training of a token model."""
 
     steps: int = 4000
-    lr: float = 2e-3  # of weights of about 1; it falls to 0 along a half cosine
+    lr: float = 2e-3  # peak, relative to ONE; falls to 0 along a half cosine
     width: int = 256  # of the hidden layers
-    past: int = 3  # frames that are read
-    embedding: int = 16  # width of a code as it is read
+    past: int = 3  # input frames
+    embedding: int = 16  # width of the embedding of a code
     seed: int = 0
 
 
 def fit(train: TokenSet, valid: TokenSet, out: Path, config: TokenModelConfig) -> list[float]:
-    """Train a model and write the best one; returns its bits a frame of each layer, on `valid`.
+    """Train a model and write the best one; returns its bits per frame for each layer, on `valid`.
 
     Raises:
-        ValueError: the folders hold tokens of different codecs.
+        ValueError: tokens of different codecs.
     """
     if train.info.fingerprint != valid.info.fingerprint:
         raise ValueError(f"{valid.folder}: codec {valid.info.fingerprint}; {train.folder}: {train.info.fingerprint}")
     torch.manual_seed(config.seed)
     sizes = train.info.codebook_sizes
     model = TokenModel(sizes, default_layer_ends(len(sizes)), config.width, config.past, config.embedding)
-    learned, judged = (_frames(tokens, model) for tokens in (train, valid))
+    train_frames, valid_frames = (_frames(tokens, model) for tokens in (train, valid))
     optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99))
     best = [math.inf]
     with progress(total=config.steps, desc="token model", unit="step") as bar:
@@ -59,19 +59,19 @@ def fit(train: TokenSet, valid: TokenSet, out: Path, config: TokenModelConfig) -
             rise, fall = min(1.0, step / WARMUP_STEPS), (1 + math.cos(math.pi * step / config.steps)) / 2
             for group in optimizer.param_groups:
                 group["lr"] = config.lr * ONE * rise * fall
-            first = int(torch.randint(max(1, learned.shape[1] - N_FRAMES), ()))
+            first = int(torch.randint(max(1, train_frames.shape[1] - N_FRAMES), ()))
             optimizer.zero_grad()
-            torch.stack(bits(model, learned[:, first : first + N_FRAMES + config.past])).sum().backward()
+            torch.stack(bits(model, train_frames[:, first : first + N_FRAMES + config.past])).sum().backward()
             optimizer.step()
             if step % VALIDATE_EVERY == VALIDATE_EVERY - 1:
-                best = _keep_better(model, judged, best, out)
+                best = _keep_better(model, valid_frames, best, out)
                 bar.set_postfix(bits=f"{sum(best):.2f}")
             bar.update()
-    return _keep_better(model, judged, best, out)
+    return _keep_better(model, valid_frames, best, out)
 
 
 def bits(model: TokenModel, frames: Tensor) -> list[Tensor]:
-    """What a frame of `[K, past + T]` takes on average, by layer; frames of `nothing` are context only."""
+    """Mean bits per frame of `[K, past + T]` by layer; frames of `padding` are only context."""
     real = frames[0, model.past :] < model.codebook_sizes[0]
     found = []
     for layer, end in enumerate(model.layer_ends):
@@ -83,7 +83,7 @@ def bits(model: TokenModel, frames: Tensor) -> list[Tensor]:
 
 
 def entropies(frames: Tensor, model: TokenModel) -> list[float]:
-    """Bits a frame of each layer, were each codebook's codes told by how frequent they are."""
+    """Bits per frame of each layer by the entropies of its codebooks."""
     real = frames[:, frames[0] < model.codebook_sizes[0]]
     each = [-(p := row.bincount().float() / len(row))[p > 0].log2().mul(p[p > 0]).sum().item() for row in real]
     starts = (0, *model.layer_ends)
@@ -100,19 +100,19 @@ def _keep_better(model: TokenModel, frames: Tensor, best: list[float], out: Path
 
 
 def _frames(tokens: TokenSet, model: TokenModel) -> Tensor:
-    """All utterances one after the other, each after `nothing`: `[K, T]` int64."""
-    parts = [part for utterance in tokens for part in (model.nothing(), utterance.codes.long())]
+    """Concatenate all utterances, each after `padding`: `[K, T]` int64."""
+    parts = [part for utterance in tokens for part in (model.padding(), utterance.codes.long())]
     return torch.cat(parts, dim=1)
 
 
 @tells_mistakes
 def main() -> int:
     d = TokenModelConfig()
-    parser = command("train.token_model", __doc__, out="file to write", seed="of weights and order")
-    parser.add_argument("tokens", type=Path, help="folder of train.data.tokens.tokenize to learn from")
-    parser.add_argument("--valid", type=Path, required=True, help="another one, to judge by")
-    parser.add_argument("--steps", type=int, default=d.steps, help="of training")
-    parser.add_argument("--width", type=int, default=d.width, help="of the hidden layers")
+    parser = command("train.token_model", __doc__, out="file to write", seed="seed of weights and order")
+    parser.add_argument("tokens", type=Path, help="folder of train.data.tokens.tokenize to train on")
+    parser.add_argument("--valid", type=Path, required=True, help="another one to validate on")
+    parser.add_argument("--steps", type=int, default=d.steps, help="training steps")
+    parser.add_argument("--width", type=int, default=d.width, help="width of the hidden layers")
     args = parser.parse_args()
     config = TokenModelConfig(steps=args.steps, width=args.width, seed=args.seed)
     train, valid = TokenSet(args.tokens), TokenSet(args.valid)
@@ -122,7 +122,7 @@ def main() -> int:
 
 
 def summary(model: TokenModel, frames: Tensor, found: Sequence[float]) -> str:
-    """Bits a frame by layer, at the fixed rate, by frequency, and by the model."""
+    """Table of bits per frame by layer: at the fixed rate, by frequency, and by the model."""
     starts = (0, *model.layer_ends)
     fixed = [sum(map(math.log2, model.codebook_sizes[a:b])) for a, b in zip(starts, model.layer_ends, strict=False)]
     rows = [

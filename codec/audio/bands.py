@@ -1,4 +1,4 @@
-"""Bands evenly spaced on the mel scale, and envelopes given by one value for each of them."""
+"""Bands evenly spaced on the mel scale, and spectral envelopes with one value per band."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ def band_middles(n_bands: int, sample_rate: int) -> Matrix:
 def band_weights(n_bands: int, n_fft: int, sample_rate: int) -> Matrix:
     """Weighted means of FFT bins in overlapping triangles, `[n_fft / 2 + 1, n_bands]`; columns sum to 1.
 
-    The outermost bands go on to 0 and to half the sample rate. Where a band is narrower than a bin, its mean is read
-    between bins.
+    The outermost bands extend to 0 and to half the sample rate. Bands narrower than a bin interpolate between bins.
     """
-    fine = 16  # points to a bin, so that narrow bands have some
+    fine = 16  # points per bin, for narrow bands
     n_bins = n_fft // 2 + 1
     position = np.arange((n_bins - 1) * fine + 1) / fine  # in bins
     bands = envelope_basis(band_middles(n_bands, sample_rate), position * sample_rate / n_fft)
@@ -35,16 +34,16 @@ def band_weights(n_bands: int, n_fft: int, sample_rate: int) -> Matrix:
 
 
 def envelope_basis(middles: Matrix, frequencies: Matrix) -> Matrix:
-    """Straight lines on the mel scale between one value a band: values at `middles` to those at `frequencies`, in Hz.
+    """Matrix of linear interpolation on the mel scale, from values at `middles` to `frequencies`, in Hz.
 
-    Returns `[len(frequencies), len(middles)]`; beyond the outermost bands their value holds.
+    Returns `[len(frequencies), len(middles)]`; values are constant beyond the outermost bands.
     """
     at, known = _mel(frequencies), _mel(middles)
     return np.stack([np.interp(at, known, row) for row in np.eye(len(middles))], axis=1)
 
 
 def minimum_phase(log_magnitude: Matrix) -> Matrix:
-    """The phases of causal, minimum-phase filters, `[n_fft / 2 + 1, ...]` radians, linear in their log magnitudes.
+    """Phases in radians of minimum-phase filters with log magnitudes `[n_fft / 2 + 1, ...]`, in which they are linear.
 
     By folding the cepstrum (Oppenheim and Schafer, Discrete-Time Signal Processing, section 12.4).
     """

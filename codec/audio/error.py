@@ -1,5 +1,5 @@
-"""What is raised for audio that cannot be used."""
+"""The error for unusable audio."""
 
 
 class AudioError(ValueError):
-    """Audio that cannot be used; the message names the file or argument and what to do."""
+    """Unusable audio; the message names the file or argument and the remedy."""

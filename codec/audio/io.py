@@ -1,4 +1,4 @@
-"""Audio at the boundary: files and arrays of any rate, type and channel count to mono float32, and back."""
+"""Reading and writing of audio: files and arrays of any rate, type and channel count to mono float32, and back."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from codec.files import atomic_file
 
 Samples = NDArray | Tensor
 Audio = str | Path | BinaryIO | Samples | tuple[Samples, float] | Mapping[str, Any]
-MAX_CHANNELS = 64  # more than this is an array given as [samples, channels]
+MAX_CHANNELS = 64  # an array with more rows is probably [samples, channels]
 _BLOCK = 2**16  # samples; libsndfile crashes on a minute or more of Ogg Vorbis at once
 _FULL_SCALE = {torch.int16: 2.0**15, torch.int32: 2.0**31}
 _KINDS = "a path, an open file, an array or tensor, (samples, sample_rate), or a dict of the package datasets"
 
 
 def read_audio(audio: Audio, sample_rate: float | None, target_rate: int, name: str = "audio") -> Tensor:
-    """Any audio as mono float32 samples `[L]` at `target_rate`.
+    """Read audio as mono float32 samples `[L]` at `target_rate`.
 
     Args:
         audio: a path, or a file open for reading bytes; or samples `[L]` or `[channels, L]`: float in about [-1, 1],
             int16 or int32; or a pair of samples and their rate; or an item of a column of the package `datasets`.
-        sample_rate: of bare samples, in Hz; all others have their own.
+        sample_rate: of bare samples, in Hz.
         target_rate: in Hz.
-        name: what to call it in errors; a path is called by its own name.
+        name: for errors, unless it is a path.
 
     Raises:
         AudioError: empty, not finite, unreadable, truncated, of an unusable type or shape, or
@@ -64,16 +64,15 @@ def read_audio(audio: Audio, sample_rate: float | None, target_rate: int, name: 
 
 
 def is_pair(audio: object) -> bool:
-    """Whether this is one recording, as samples and their rate, and not several."""
+    """Whether this is one recording as (samples, sample_rate), not several recordings."""
     return isinstance(audio, tuple) and len(audio) == 2 and isinstance(audio[1], Real) and np.ndim(audio[0]) > 0
 
 
 def to_mono(samples: Audio, name: str = "audio") -> Tensor:
-    """Samples `[L]` or `[channels, L]` as the mean over channels `[L]` float32, checked to be those of a recording.
+    """Convert samples `[L]` or `[channels, L]` to their mean over channels `[L]` float32, and check them.
 
     Raises:
-        AudioError: no array or tensor, wrong type or shape, NaN or infinite samples, or integers that were turned into
-            floats.
+        AudioError: no array or tensor, wrong type or shape, NaN or infinite samples, or unscaled integers as floats.
     """
     x = _to_tensor(samples, name)
     if x.dtype in _FULL_SCALE:
@@ -85,8 +84,7 @@ def to_mono(samples: Audio, name: str = "audio") -> Tensor:
         raise AudioError(f"{name}: shape {shape}; expected [samples] or [channels, samples], a list for a batch")
     if x.ndim == 2 and len(x) > 2:
         warnings.warn(
-            f"{name}: {len(x)} rows are taken for the channels of one recording, and averaged; a batch is a list of "
-            "recordings",
+            f"{name}: {len(x)} rows are averaged as channels of one recording; give a batch as a list of recordings",
             stacklevel=3,
         )
     x = x.float()
@@ -99,16 +97,16 @@ def to_mono(samples: Audio, name: str = "audio") -> Tensor:
 
 
 def write_audio(path: str | Path, waveform: Tensor, sample_rate: int, comment: str = "") -> None:
-    """Write mono samples `[L]`, limited to [-1, 1], in the format of `path`'s suffix; whole or not at all.
+    """Write mono samples `[L]`, limited to [-1, 1], in the format of `path`'s suffix.
 
     Args:
-        path: where to.
+        path: of the file.
         waveform: the samples.
         sample_rate: in Hz.
         comment: for the metadata of the file, if any; a .wav file holds about 2,000 bytes.
 
     Raises:
-        AudioError: the suffix is no format that soundfile writes, or the format does not hold the comment.
+        AudioError: the suffix is not a format of soundfile, or the format cannot hold the comment.
     """
     path = Path(path)
     format = path.suffix[1:].upper()
@@ -117,17 +115,17 @@ def write_audio(path: str | Path, waveform: Tensor, sample_rate: int, comment: s
     with atomic_file(path) as new:
         with soundfile.SoundFile(native_path(new), "w", sample_rate, channels=1, format=format) as file:
             if comment:
-                with suppress(soundfile.SoundFileError):  # formats without comments refuse, others drop long ones
+                with suppress(soundfile.SoundFileError):  # formats without comments raise, others drop long ones
                     file.comment = comment
             for block in waveform.float().clamp(-1, 1).split(_BLOCK):
                 file.write(block.numpy(force=True))
         if comment and read_comment(new) != comment:
             size = len(comment.encode())
-            raise AudioError(f"{path}: the format does not hold a comment of {size} bytes; use .flac, or shorten it")
+            raise AudioError(f"{path}: the format cannot hold a comment of {size} bytes; use .flac or shorten it")
 
 
 def read_comment(path: str | Path) -> str:
-    """What `write_audio` left in the metadata of a file; "" if there is nothing.
+    """Read the comment in the metadata of a file; "" if there is none.
 
     Raises:
         AudioError: unreadable as audio.
@@ -140,20 +138,20 @@ def read_comment(path: str | Path) -> str:
 
 
 def unpack(audio: Audio, sample_rate: float | None) -> tuple[Any, Any]:
-    """What holds the samples of a recording, a path, an open file or an array, and their rate as far as it is known."""
+    """Split audio into its source (a path, an open file or an array) and its sample rate, if known."""
     if isinstance(audio, tuple) and is_pair(audio):
         return audio
     if not isinstance(audio, Mapping):
         return audio, sample_rate
     if audio.get("array") is not None and audio.get("sampling_rate") is not None:
         return np.asarray(audio["array"]), audio["sampling_rate"]
-    if audio.get("bytes") is not None:  # not decoded
+    if audio.get("bytes") is not None:  # an undecoded file
         return io.BytesIO(audio["bytes"]), None
     return audio.get("path", audio), None
 
 
 def read_content(file: BinaryIO, name: str) -> bytes:
-    """All bytes of an open file.
+    """Read all bytes of an open file.
 
     Raises:
         AudioError: it is open for text; the message has the name.
@@ -165,7 +163,7 @@ def read_content(file: BinaryIO, name: str) -> bytes:
 
 
 def _read_file(file: str | Path | BinaryIO, name: str) -> tuple[Tensor, int]:
-    """Samples `[L]` and their rate."""
+    """Read samples `[L]` and their rate."""
     if isinstance(file, str | os.PathLike):
         opened = open_sound(file)
     else:
@@ -175,7 +173,7 @@ def _read_file(file: str | Path | BinaryIO, name: str) -> tuple[Tensor, int]:
 
 
 def _to_tensor(samples: Audio, name: str) -> Tensor:
-    """The same values; torch knows neither other byte orders nor negative strides, and warns of read-only memory."""
+    """Convert to a tensor; copies foreign byte orders, negative strides and read-only memory, which torch rejects."""
     if isinstance(samples, Tensor):
         return samples
     if not isinstance(samples, np.ndarray | np.generic):

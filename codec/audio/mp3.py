@@ -1,11 +1,10 @@
-"""MP3 files as long as they are: libsndfile goes by the first frame, and estimates where that says nothing.
+"""MP3 files with their exact length, which libsndfile takes from the first frame or estimates.
 
-The first frame may say how many there are and how much silence the encoder put at both ends (an information header:
-Xing, Info or VBRI). Files that were cut from a stream have none, and in files that were joined it is wrong. Here frames
-are counted, and such files get a header that is right. The samples are then as many as with ffmpeg.
+The first frame may have an information header (Xing, Info or VBRI) with the number of frames and the silence that the
+encoder added at both ends. Files cut from a stream have none, and in concatenated files it is wrong. Here frames are
+counted, and such files get a correct header. The number of samples then equals that of ffmpeg.
 
-What is no frame at either end, tags above all, is left out: libsndfile's decoder prints what it makes of it, without
-the name of the file.
+Other bytes at either end, mostly tags, are removed: libsndfile's decoder prints messages about them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from codec.audio.error import AudioError
-from codec.audio.pieces import Layout, Piece, as_it_is
+from codec.audio.pieces import Layout, Piece, whole_file
 
 # kbit/s by index, of layer III: in MPEG 1, and in MPEG 2 and 2.5
 _BITRATES = (
@@ -24,10 +23,10 @@ _BITRATES = (
     (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 )
 _RATES = (44_100, 48_000, 32_000)  # Hz by index, in MPEG 1; half of it in MPEG 2, a quarter in MPEG 2.5
-_DIVISORS = {0b11: 1, 0b10: 2, 0b00: 4}  # by the bits that tell the version
+_DIVISORS = {0b11: 1, 0b10: 2, 0b00: 4}  # by the bits of the version
 _SYNC = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]|ID3")  # of a frame of layer III, or a tag
-_MAX_JUNK = 4096  # bytes before the first frame, tags not counted: more than a frame
-_HEADER_BYTES = 96  # that an information header needs at most
+_MAX_JUNK = 4096  # bytes before the first frame besides tags: more than a frame
+_HEADER_BYTES = 96  # largest size of an information header
 _DECODER_DELAY = 529  # samples, in libsndfile
 
 
@@ -35,7 +34,7 @@ class _Frame(NamedTuple):
     start: int  # in bytes
     stop: int
     rate: int  # Hz
-    info: int  # where an information header would be
+    info: int  # position of an information header, if any
 
     def has_info(self, content: memoryview) -> bool:
         return content[self.info : self.info + 4] in (b"Xing", b"Info") or self.is_vbri(content)
@@ -47,30 +46,30 @@ class _Frame(NamedTuple):
 class _Info(NamedTuple):
     n_frames: int | None  # after its own
     n_bytes: int | None  # from its own frame on
-    encoder: bytes  # with the silence at both ends; up to 36 bytes
+    encoder: bytes  # includes the silence at both ends; up to 36 bytes
 
 
 def layout(content: memoryview) -> Layout:
-    """All frames, after a header that counts them.
+    """Lay out all frames after a header with their number.
 
     Raises:
         AudioError: frames are missing, or have different sample rates.
     """
     first = next(_frames(content), None)
     if first is None or first.start > _skip_tags(content, 0) + _MAX_JUNK:
-        return as_it_is(content)  # layer I or II, or no MP3: libsndfile says
+        return whole_file(content)  # layer I or II, or not MP3: libsndfile reports it
     info = _read_info(content, first) if first.has_info(content) else _Info(None, None, b"")
     if info.n_frames and info.n_bytes and _is_end(content, first.start + info.n_bytes):
         return _frames_alone(content, first.start, first.start + info.n_bytes)
     frames = list(_frames(content))
     for frame in frames:
         if frame.rate != first.rate:
-            raise AudioError(f"joined of parts of {first.rate} and {frame.rate} Hz; convert each, and join them then")
+            raise AudioError(f"joined from parts of {first.rate} and {frame.rate} Hz; convert each before joining")
     end = frames[-1].stop
     is_cut = end > len(content)
     frames = [frame for frame in frames[: len(frames) - is_cut] if not frame.has_info(content)]
     known = info.n_frames or 0
-    if known > len(frames) and (is_cut or known > len(frames) + 1):  # some encoders count the frame of the header
+    if known > len(frames) and (is_cut or known > len(frames) + 1):  # some encoders count the frame of the header, too
         raise AudioError(f"the file is truncated: {len(frames)} of {known} frames are there; copy it again")
     if not frames:
         raise AudioError("empty; give at least one sample")
@@ -81,16 +80,16 @@ def layout(content: memoryview) -> Layout:
 
 
 def _frames_alone(content: memoryview, start: int, stop: int) -> Layout:
-    """The bytes from the first frame to the last, as they are."""
-    return as_it_is(content) if (start, stop) == (0, len(content)) else Layout([[range(start, stop)]])
+    """Lay out the bytes from the first frame to the last, unchanged."""
+    return whole_file(content) if (start, stop) == (0, len(content)) else Layout([[range(start, stop)]])
 
 
 def _frames(content: memoryview) -> Iterator[_Frame]:
-    """Every frame, tags and other bytes between them passed over; the last one may be cut."""
+    """Iterate over all frames, skipping tags and other bytes; the last one may be cut."""
     position, rate = 0, None
     while position < len(content):
         frame = _frame(content, position)
-        # Right after a frame, another one is expected; elsewhere, what looks like one must be followed by another.
+        # Right after a frame, one header is enough; elsewhere, a second frame must follow.
         if frame and (frame.rate == rate or _is_followed(content, frame)):
             yield frame
             position, rate = frame.stop, frame.rate
@@ -102,7 +101,7 @@ def _frames(content: memoryview) -> Iterator[_Frame]:
 
 
 def _frame(content: memoryview, start: int) -> _Frame | None:
-    """The frame of layer III that begins here, if one does."""
+    """Parse the frame of layer III that starts here, if any."""
     header = content[start : start + 4]
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0b11100110 != 0b11100010:
         return None
@@ -117,13 +116,13 @@ def _frame(content: memoryview, start: int) -> _Frame | None:
 
 
 def _is_followed(content: memoryview, frame: _Frame) -> bool:
-    """Whether after this frame comes another of its rate, or the end of the file."""
+    """Whether another frame of the same rate follows, or the end of the file."""
     after = _frame(content, _skip_tags(content, frame.stop))
     return after.rate == frame.rate if after else _is_end(content, frame.stop)
 
 
 def _is_end(content: memoryview, position: int) -> bool:
-    """Whether there is nothing but tags from here to the end of a file, which has to be there."""
+    """Whether only tags follow up to the end of the file, which must be complete."""
     position = _skip_tags(content, position)
     return position <= len(content) and not content[position:].tobytes().strip(b"\0")
 
@@ -135,7 +134,7 @@ def _skip_tags(content: memoryview, position: int) -> int:
 
 
 def _tag_size(content: memoryview, position: int) -> int:
-    """Bytes of the ID3 or APE tag that begins here; 0 if none does."""
+    """Size in bytes of the ID3 or APE tag that starts here; 0 if none."""
     head = bytes(content[position : position + 32])
     if head[:3] == b"ID3" and len(head) >= 10:
         size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
@@ -144,7 +143,7 @@ def _tag_size(content: memoryview, position: int) -> int:
         return 128
     if head[:8] == b"APETAGEX" and len(head) == 32:
         size, _, flags = struct.unpack_from("<III", head, 12)
-        return 32 + (size if flags & 1 << 29 else 0)  # the footer comes after what it counts
+        return 32 + (size if flags & 1 << 29 else 0)  # the size does not include the header
     return 0
 
 
@@ -164,7 +163,7 @@ def _read_info(content: memoryview, frame: _Frame) -> _Info:
 
 
 def _pieces(content: memoryview, frames: list[_Frame]) -> list[Piece]:
-    """The frames. The first ones of a stream that was cut may need data of frames that are gone: they are silent."""
+    """Pieces of all frames. The first ones of a cut stream may need data of missing frames: they become silent."""
     pieces: list[Piece] = []
     n_silent = n_bytes = 0  # bytes of data that later frames may need
     for frame in frames:
@@ -175,7 +174,7 @@ def _pieces(content: memoryview, frames: list[_Frame]) -> list[Piece]:
         if needed <= n_bytes:
             break
         header[1] |= 1  # no checksum
-        there = (n_bytes << (7 if is_mpeg1 else 8)).to_bytes(2, "big")  # passed on to the frames that need them
+        there = (n_bytes << (7 if is_mpeg1 else 8)).to_bytes(2, "big")  # kept for the frames that need them
         pieces += [bytes(header) + there + bytes(frame.info - frame.start - 6), range(frame.info, frame.stop)]
         n_bytes += frame.stop - frame.info - n_checksum
         n_silent += 1
@@ -187,10 +186,10 @@ def _pieces(content: memoryview, frames: list[_Frame]) -> list[Piece]:
 
 
 def _write_info(content: memoryview, like: _Frame, n_frames: int, encoder: bytes) -> bytes:
-    """A frame without sound, with an information header for the `n_frames` that follow.
+    """Make a silent frame with an information header for the `n_frames` that follow.
 
-    What the encoder says of silence at the start is kept. At the end there is none to leave out: what was said of it
-    would hold for the first of several parts.
+    Keeps the encoder's delay at the start; the padding at the end becomes 0, as it would be that of the first of
+    several parts.
     """
     first, second, third, fourth = content[like.start : like.start + 4]
     headers = (bytes([first, second | 1, bitrate << 4 | third & 0b1100, fourth]) for bitrate in range(1, 15))
@@ -198,7 +197,7 @@ def _write_info(content: memoryview, like: _Frame, n_frames: int, encoder: bytes
     header, frame = next((header, frame) for header, frame in sizes if frame.stop >= _HEADER_BYTES)
     silence = b""
     if len(encoder) < 24:
-        # libsndfile cuts off the delay of a decoder where there is a header, others do not: it gets silence to cut off.
+        # With a header, libsndfile cuts off a decoder delay, unlike others: give it silence to cut off.
         silence = header.ljust(frame.stop, b"\0")
         n_frames += 1
         delay = (1152 if second & 8 else 576) - _DECODER_DELAY

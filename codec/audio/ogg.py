@@ -1,4 +1,4 @@
-"""Ogg files of several links, one after the other (RFC 3533, section 4): libsndfile reads the first one only."""
+"""Chained Ogg files (RFC 3533, section 4), of which libsndfile reads only the first link."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _LAST_BYTES = 2**17  # a page has less than 64 KiB
 
 
 def layout(content: memoryview) -> Layout:
-    """Each link is a part.
+    """Split a file into its links.
 
     Raises:
-        AudioError: a link has no end, so something is missing. libsndfile reads up to there and keeps silent.
+        AudioError: a link is truncated, which libsndfile does not report.
     """
     starts: list[int] = []
     end = -1
     for page in _FIRST_PAGE.finditer(content):
-        if page.start() != end:  # streams that are heard together begin with pages one after the other
+        if page.start() != end:  # first pages of multiplexed streams follow each other
             starts.append(page.start())
         end = _page_end(content, page.start())
     links = [range(*bounds) for bounds in zip(starts, [*starts[1:], len(content)], strict=True)]
@@ -34,7 +34,7 @@ def layout(content: memoryview) -> Layout:
 
 
 def _page_end(content: memoryview, start: int) -> int:
-    """Where the page ends, or would end if it were not cut."""
+    """End of a page, even if it is cut."""
     header = content[start : start + _HEADER]
     if len(header) < _HEADER:
         return len(content) + 1
@@ -44,7 +44,7 @@ def _page_end(content: memoryview, start: int) -> int:
 
 
 def _is_complete(content: memoryview, link: range) -> bool:
-    """Whether the last page is whole and marked as the end of its stream."""
+    """Whether the last page is complete and marked as the end of its stream."""
     tail = max(link.start, link.stop - _LAST_BYTES)
     found = [page.start() for page in _PAGE.finditer(content[tail : link.stop])]
     if not found:

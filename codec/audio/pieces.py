@@ -1,4 +1,4 @@
-"""Files that are put together from pieces of another one, without a copy of it."""
+"""Virtual files assembled from pieces of another file, without a copy."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-Piece = bytes | range  # bytes as they are, or which ones of the file
+Piece = bytes | range  # literal bytes, or a range of the file
 
 
 class Layout(NamedTuple):
-    """How a file is to be read: as files one after the other, each put together from pieces."""
+    """How to read a file: as consecutive parts, each assembled from pieces."""
 
     parts: Sequence[Sequence[Piece]]
-    note: str = ""  # what a user should know about it
+    note: str = ""  # warning for the user
 
 
-def as_it_is(content: memoryview) -> Layout:
-    """The whole file."""
+def whole_file(content: memoryview) -> Layout:
+    """Layout of an unchanged file."""
     return Layout([[range(len(content))]])
 
 
 class Pieces(io.RawIOBase):
-    """The pieces of `content`, one after the other, as a file of their own."""
+    """A file object over the concatenated pieces of `content`."""
 
     def __init__(self, content: memoryview, pieces: Sequence[Piece]):
         self._buffers = [content[p.start : p.stop] if isinstance(p, range) else memoryview(p) for p in pieces]

@@ -1,4 +1,4 @@
-"""The sound device of this computer, through the sounddevice package."""
+"""Playback, by the sounddevice package."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def player(sample_rate: int) -> Iterator[Callable[[Tensor], None]]:
-    """A function that plays mono samples `[L]`, each call's after those of the last; leaving waits for the end.
+    """Yield a function that queues mono samples `[L]` for playback; leaving the context waits for the end.
 
-    Samples that come later than they are due leave a gap.
+    Late samples cause a gap.
 
     Raises:
-        MissingDependencyError: sounddevice or PortAudio is not installed. OSError: a device is missing, or fails.
+        MissingDependencyError: sounddevice or PortAudio is not installed. OSError: no device, or it fails.
     """
     try:
         with needs("sounddevice", "playing", "play"):

@@ -1,7 +1,7 @@
-"""WAV files whose header is wrong about sizes: a file is truncated only if samples are missing.
+"""WAV files with wrong sizes in the header: a file counts as truncated only if samples are missing.
 
-What a header says of the size of the file, or of chunks beside the samples, does not matter to those. libsndfile goes
-by it, finds nothing where a recorder was killed before it wrote the sizes, and takes what is left of a cut file.
+Wrong sizes of the file, or of chunks beside the samples, are ignored. libsndfile relies on them: it finds no samples if
+a recorder was killed before it wrote the sizes, and accepts truncated files.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import struct
 from typing import NamedTuple
 
 from codec.audio.error import AudioError
-from codec.audio.pieces import Layout, as_it_is
+from codec.audio.pieces import Layout, whole_file
 
 KINDS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 _UNKNOWN = 0xFFFFFFFF
-_OPEN_END = 0x7FFF0000  # bytes; writers to a pipe say about 2 or 4 GiB and mean: until the end
+_OPEN_END = 0x7FFF0000  # bytes; writers to a pipe give about 2 or 4 GiB for an unknown size
 _NAME = re.compile(rb"[ -~]{4}")  # of a chunk
 
 
 def layout(content: memoryview) -> Layout:
-    """The samples that are there, under a header that says so.
+    """Lay out the samples, with a corrected header.
 
     Raises:
         AudioError: samples are missing.
@@ -28,7 +28,7 @@ def layout(content: memoryview) -> Layout:
     order = ">" if content[:4] == b"RIFX" else "<"
     chunks, is_regular = _chunks(content, order)
     if "fmt " not in chunks or "data" not in chunks:
-        return as_it_is(content)  # libsndfile says what is wrong
+        return whole_file(content)  # libsndfile reports the error
     start, size = chunks["data"]
     there = len(content) - start
     if "ds64" in chunks and size == _UNKNOWN:
@@ -39,14 +39,14 @@ def layout(content: memoryview) -> Layout:
     if size > there:
         if size - there > start:
             raise AudioError(f"the file is truncated: {there} of {size} bytes of samples are there; copy it again")
-        # A writer that counted its header in, or some of it: no copy breaks off so near to the end.
-        note = f"the header says {size} bytes of samples; read to the end of the file, which are {there}"
+        # The writer included the header in the size: truncation would hardly be this short.
+        note = f"the header gives {size} bytes of samples; read to the end of the file, {there} bytes"
         size = there
     elif not size and there and not _are_chunks(content, start, order):
-        note = f"the header was never finished; read to the end of the file, {there} bytes of samples"
+        note = f"the header is unfinished; read to the end of the file, {there} bytes of samples"
         size, is_regular = there, False
     elif _has_more(content[start + size :]):
-        note = f"{there - size} bytes behind the {size} bytes of samples that the header knows of are not read"
+        note = f"{there - size} bytes after the {size} bytes of samples in the header are not read"
     if is_regular:
         return Layout([[range(len(content))]], note)
     form = bytes(content[chunks["fmt "].start :][: chunks["fmt "].size])
@@ -57,12 +57,12 @@ def layout(content: memoryview) -> Layout:
 
 
 class _Chunk(NamedTuple):
-    start: int  # of what is in it
-    size: int  # as its header says
+    start: int  # of its content
+    size: int  # in its header
 
 
 def _chunks(content: memoryview, order: str) -> tuple[dict[str, _Chunk], bool]:
-    """The chunks up to the samples, and whether each begins where the one before it says that it ends."""
+    """Find the chunks up to the samples, and whether all sizes between them are correct."""
     chunks: dict[str, _Chunk] = {}
     position = 12
     while position + 8 <= len(content):
@@ -80,7 +80,7 @@ def _chunks(content: memoryview, order: str) -> tuple[dict[str, _Chunk], bool]:
 
 
 def _are_chunks(content: memoryview, position: int, order: str) -> bool:
-    """Whether there are chunks from here to the end, and not samples."""
+    """Whether chunks follow up to the end, rather than samples."""
     while position + 8 <= len(content):
         name, size = struct.unpack_from(order + "4sI", content, position)
         if not _NAME.fullmatch(name):
@@ -90,6 +90,6 @@ def _are_chunks(content: memoryview, position: int, order: str) -> bool:
 
 
 def _has_more(rest: memoryview) -> bool:
-    """Whether more than chunks, tags and padding follow the samples."""
+    """Whether something other than chunks, tags and padding follows the samples."""
     is_known = re.match(rb"[\0-\xff]?[ -~]{4}|ID3|TAG", rest, re.DOTALL)
     return not is_known and re.search(rb"[^\0]", rest) is not None

@@ -1,4 +1,4 @@
-"""The one reader of recordings, for encoding and for training: to their real end, or not at all."""
+"""The reader of recordings, for encoding and training: reads to the actual end or raises."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from torch import Tensor
 
 from codec.audio import flac, mp3, ogg, riff
 from codec.audio.error import AudioError
-from codec.audio.pieces import Layout, Pieces, as_it_is
+from codec.audio.pieces import Layout, Pieces, whole_file
 
-MAX_LEVEL = 32.0  # 30 dB above full scale: no recording, but integers that were turned into floats
-CANCELLED = 1e-4  # share of the power, -40 dB, that is left of channels of opposite polarity
-RATES = 100, 10_000_000  # Hz; beyond these it is no sample rate, and resampling would take for ever
+MAX_LEVEL = 32.0  # 30 dB above full scale: unscaled integers, not a recording
+CANCELLED = 1e-4  # power of the mean of channels over their own, -40 dB: opposite polarity
+RATES = 100, 10_000_000  # Hz; range of plausible sample rates
 _UNKNOWN_LENGTH = 2**63 - 1  # in libsndfile
 _PATHS_REMEMBERED = 2**14
-# What libsndfile says of samples that are fewer than their header says, in formats that are not looked into here.
+# Message of libsndfile about missing samples, in formats that are not parsed here.
 _CUT = re.compile(r"^\s*(SSND|Data Size|riff)\b.*\(should be", re.MULTILINE)
-_FOREIGN = {  # what libsndfile does not read, by how it begins
+_FOREIGN = {  # formats that libsndfile cannot read, by their first bytes
     rb"....ftyp": "an MP4 container (.m4a, .mp4, .mov)",
     rb"\x1aE\xdf\xa3": "a Matroska container (.webm, .mkv)",
     rb"RIFF....AVI ": "an AVI container",
@@ -49,10 +49,10 @@ class Sound:
         self.is_float = any(part.subtype in ("FLOAT", "DOUBLE") for part in parts)  # samples may be NaN or infinite
 
     def read(self, start: int = 0, length: int | None = None) -> NDArray[np.float32]:
-        """Samples `[length]` from `start` on; all that follow unless given.
+        """Read samples `[length]` from `start` on; all unless given.
 
         Raises:
-            AudioError: they are not all there, not finite, or no samples of a recording.
+            AudioError: samples are missing, not finite or out of range.
         """
         stop = self.n_samples if length is None else start + length
         pieces, first = [np.zeros(0, np.float32)], 0
@@ -68,17 +68,15 @@ class Sound:
 
 @contextmanager
 def open_sound(source: str | os.PathLike[str] | memoryview, name: str | None = None) -> Iterator[Sound]:
-    """A recording in a file, or in the bytes of one.
-
-    What its header says wrongly, though all samples can be read, is said in a warning.
+    """Open a recording from a file or its bytes; warns of wrong headers.
 
     Args:
         source: a path, or bytes.
-        name: what to call it in messages; a path unless given.
+        name: for messages; the path unless given.
 
     Raises:
-        AudioError: missing, unreadable, empty or truncated; the message has the name. So have the errors of
-            `Sound.read` inside the `with`.
+        AudioError: missing, unreadable, empty or truncated; the message has the name, as does that of a `Sound.read`
+            inside the `with`.
     """
     name = str(source) if name is None else name
     try:
@@ -88,35 +86,35 @@ def open_sound(source: str | os.PathLike[str] | memoryview, name: str | None = N
             _check(parts, sound)
             yield sound
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-        reason = getattr(error, "error_string", error)  # of libsndfile, without what was opened
-        raise AudioError(f"{name}: cannot be read as audio ({reason}); it is damaged or no audio file") from error
+        reason = getattr(error, "error_string", error)  # of libsndfile, without the name
+        raise AudioError(f"{name}: cannot be read as audio ({reason}); it is damaged or not an audio file") from error
     except AudioError as error:
         raise AudioError(f"{name}: {error}") from error
 
 
 def check_rate(sample_rate: object) -> float:
-    """A sample rate, if it may be one.
+    """Check a sample rate.
 
     Raises:
-        AudioError: no number, or no rate of a recording.
+        AudioError: not a number, or out of range.
     """
     is_number = isinstance(sample_rate, Real) and not isinstance(sample_rate, bool)
     low, high = RATES
-    if not is_number or not low <= float(sample_rate) <= high:  # type: ignore[arg-type]  # NaN is not in between
+    if not is_number or not low <= float(sample_rate) <= high:  # type: ignore[arg-type]  # NaN fails
         raise AudioError(f"sample_rate = {sample_rate!r}: expected a number of Hz from {low} to {high}, such as 16000")
     return sample_rate  # type: ignore[return-value]
 
 
 def check_samples(samples: Tensor, start: int = 0) -> None:
-    """See whether float samples `[L]`, of which the first is number `start`, may be those of a recording.
+    """Check float samples `[L]`; `start` is the number of the first.
 
     Raises:
-        AudioError: NaN, infinite, or integers that were turned into floats.
+        AudioError: NaN, infinite, or unscaled integers.
     """
     if not len(samples):
         return
     peak = float(samples.abs().max())
-    if peak <= MAX_LEVEL:  # NaN is not
+    if peak <= MAX_LEVEL:  # NaN fails
         return
     bad = (~torch.isfinite(samples)).nonzero()
     if len(bad):
@@ -125,30 +123,30 @@ def check_samples(samples: Tensor, start: int = 0) -> None:
 
 
 def mix_down(channels: Tensor) -> Tensor:
-    """Channels `[C, L]` as their mean `[L]`, or as the first one where they cancel each other: of opposite polarity."""
+    """Mix channels `[C, L]` to their mean `[L]`; takes the first one if opposite polarities cancel."""
     if len(channels) == 1:
         return channels[0]
     mono = channels.mean(0)
     loudness = channels.square().mean()
     if bool(mono.square().mean() < CANCELLED * loudness):
-        warnings.warn("channels of opposite polarity, which cancel each other: the first one is taken", stacklevel=2)
+        warnings.warn("channels of opposite polarity cancel each other: the first one is used", stacklevel=2)
         return channels[0]
     return mono
 
 
 def native_path(path: str | os.PathLike[str]) -> str | bytes:
-    """A path as soundfile takes it, whatever characters are in it: a name need not be UTF-8."""
+    """Convert a path for soundfile; names need not be UTF-8."""
     return str(path) if os.name == "nt" else os.fsencode(path)
 
 
 def map_file(path: Path) -> memoryview:
-    """The bytes of a file, which are read when they are used."""
+    """Map the bytes of a file into memory."""
     with path.open("rb") as file:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _files(source: str | os.PathLike[str] | memoryview, name: str) -> list[str | bytes | Pieces]:
-    """What to open for a recording, in the words of soundfile."""
+    """List what soundfile should open for a recording."""
     if isinstance(source, memoryview):
         layout, content = _layout(source), source
     else:
@@ -166,7 +164,7 @@ def _files(source: str | os.PathLike[str] | memoryview, name: str) -> list[str |
     return [Pieces(content, pieces) for pieces in layout.parts]
 
 
-@lru_cache(_PATHS_REMEMBERED)  # crops are taken from the same files again and again
+@lru_cache(_PATHS_REMEMBERED)  # training reads the same files repeatedly
 def _layout_of(path: Path, size: int, modified: int) -> Layout:
     return _layout(map_file(path) if size else memoryview(b""))
 
@@ -177,16 +175,16 @@ def _layout(content: memoryview) -> Layout:
     head = bytes(content[:16])
     for start, kind in _FOREIGN.items():
         if re.match(start, head, re.DOTALL):
-            raise AudioError(f"{kind}, which takes ffmpeg to read; convert it first: ffmpeg -i INPUT OUTPUT.flac")
+            raise AudioError(f"{kind} needs ffmpeg; convert it first: ffmpeg -i INPUT OUTPUT.flac")
     if head[:4] in riff.KINDS and head[8:12] == b"WAVE":
         return riff.layout(content)
     if head[:4] == b"OggS":
         return ogg.layout(content)
     if head[:4] == b"fLaC":
         return flac.layout(content)
-    if re.match(rb"ID3|(?![ -~]{4})", head):  # an MP3 may begin within a frame, which has no name as other formats have
+    if re.match(rb"ID3|(?![ -~]{4})", head):  # an MP3 may start within a frame, other formats start with a name
         return mp3.layout(content)
-    return as_it_is(content)
+    return whole_file(content)
 
 
 def _check(parts: list[soundfile.SoundFile], sound: Sound) -> None:
@@ -197,7 +195,7 @@ def _check(parts: list[soundfile.SoundFile], sound: Sound) -> None:
             raise AudioError(f"the file is truncated: {part.frames} samples are there; copy it again")
         if part.samplerate != sound.sample_rate:
             rates = f"{sound.sample_rate} and {part.samplerate} Hz"
-            raise AudioError(f"joined of parts of {rates}; convert each, and join them then")
+            raise AudioError(f"joined from parts of {rates}; convert each before joining")
     check_rate(sound.sample_rate)
     if not sound.n_samples:
         raise AudioError("empty; give at least one sample")

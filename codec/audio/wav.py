@@ -1,4 +1,4 @@
-"""WAV for a pipe: a header that is sent before the samples exist."""
+"""WAV for pipes: a header for samples of unknown number."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     import torch
 
 PCM = np.dtype("<i2")  # samples in pipes
-_UNKNOWN = 0xFFFFFFFF  # the length that readers take for "until the end"
+_UNKNOWN = 0xFFFFFFFF  # length that means "until the end"
 
 
 def stream_header(sample_rate: int, comment: str = "") -> bytes:
-    """What precedes 16-bit mono samples, little-endian, of any number.
+    """Make the header for 16-bit little-endian mono samples of any number.
 
     Args:
         sample_rate: in Hz.
-        comment: for the metadata, if any, as `codec.audio.io.write_audio` leaves it in a file.
+        comment: for the metadata, if any, as in `codec.audio.io.write_audio`.
     """
     layout = struct.pack("<HHIIHH", 1, 1, sample_rate, 2 * sample_rate, 2, 16)  # PCM, mono, 2 bytes a sample
     header = struct.pack("<4sI4s", b"RIFF", _UNKNOWN, b"WAVE") + _chunk(b"fmt ", layout)

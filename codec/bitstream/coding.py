@@ -1,4 +1,4 @@
-"""Frames to the bytes of their layers, at a fixed rate or by how likely a model finds them."""
+"""Coding of frames to bytes by layer, at a fixed rate or with an entropy coder."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from codec.bitstream.radix import pack, unpack
 from codec.bitstream.token_model import FLOOR, UNITS, TokenModel
 
 WORD = np.dtype("<u4")  # of the range coder
-# By units below the likeliest: rounded, as an exponential's last bit depends on the machine.
+# By units below the most likely code; rounded, as the last bit of exp depends on the machine.
 LIKELIHOODS = (np.round(2**20 * np.exp(-np.arange(FLOOR + 1) / UNITS)) + 1).astype(np.float32)
 
 
 class Coding(Protocol):
-    """How frames become the bytes of a packet's layers."""
+    """Coding of frames to the bytes of a packet's layers."""
 
     def encode(self, codes: NDArray[np.integer]) -> tuple[bytes, ...]:
-        """Codes `[K, T]` as one string a layer."""
+        """Encode codes `[K, T]` to bytes for each layer."""
 
     def decode(self, layers: Sequence[bytes], n_frames: int) -> NDArray[np.int64]:
-        """Codes `[n_q, T]` of the first layers. Raises ValueError if they hold none."""
+        """Decode codes `[n_q, T]` from the first layers. Raises ValueError if the bytes are invalid."""
 
 
-def coding_of(header: Header, model: TokenModel | None) -> Coding:
-    """The coding that a stream says it has.
+def make_coding(header: Header, model: TokenModel | None) -> Coding:
+    """Make the coding of a stream.
 
     Raises:
-        BitstreamError: it was made with a token model, and this is none or another one.
-        ImportError: that takes the package constriction.
+        BitstreamError: the stream needs a token model, and `model` is None or another one.
+        ImportError: the package constriction is not installed.
     """
     if not header.token_model:
         return FixedRate(header)
     if model is None or model.fingerprint() != header.token_model:
         given = model.fingerprint() if model else "none"
-        raise BitstreamError(f"coded with token model {header.token_model}, given is {given}; it comes with the codec")
+        raise BitstreamError(f"coded with token model {header.token_model}, given is {given}; use that of the codec")
     return EntropyCoding(header, model)
 
 
 class FixedRate:
-    """Mixed radix: every frame takes the same number of bits."""
+    """Mixed radix: every frame has the same number of bits."""
 
     def __init__(self, header: Header) -> None:
         self.layers = header.layers
@@ -55,19 +55,18 @@ class FixedRate:
         return tuple(pack(codes[part], sizes) for part, sizes in self.layers)
 
     def decode(self, layers: Sequence[bytes], n_frames: int) -> NDArray[np.int64]:
-        came = zip(layers, self.layers, strict=False)
-        return np.concatenate([unpack(data, sizes, n_frames) for data, (_, sizes) in came])
+        received = zip(layers, self.layers, strict=False)
+        return np.concatenate([unpack(data, sizes, n_frames) for data, (_, sizes) in received])
 
 
 class EntropyCoding:
-    """Range coding by a token model, every packet for itself.
+    """Range coding with a token model, independent for each packet.
 
-    Layer after layer goes into one code, so that a layer costs no bits of its own; its bytes are those that the code
-    grows by.
+    Layers are coded one after the other in one code, so a layer has no overhead; its bytes are those added to the code.
     """
 
     def __init__(self, header: Header, model: TokenModel) -> None:
-        from constriction import stream  # an extra
+        from constriction import stream  # of an extra
 
         if (model.codebook_sizes, model.layer_ends) != (header.codebook_sizes, header.layer_ends):
             raise BitstreamError(
@@ -81,11 +80,11 @@ class EntropyCoding:
     @torch.no_grad()
     def encode(self, codes: NDArray[np.integer]) -> tuple[bytes, ...]:
         coder, ends = self._encoder(), [0]
-        frames = torch.cat([self.model.nothing(), torch.from_numpy(codes.astype(np.int64))], dim=1)
+        frames = torch.cat([self.model.padding(), torch.from_numpy(codes.astype(np.int64))], dim=1)
         for layer, (part, _) in enumerate(self.layers):
             for frame, units in zip(codes[part].T, self.model(frames, layer), strict=True):
                 coder.encode(frame.astype(np.int32), self._family, likelihoods(units))
-            ends.append(coder.num_words() + 1)  # a decoder reads two words ahead, of which one is counted
+            ends.append(coder.num_words() + 1)  # a decoder reads two words ahead; one is counted
         words = coder.get_compressed().astype(WORD)
         ends = [min(end, len(words)) for end in ends[:-1]] + [len(words)]
         return tuple(words[start:end].tobytes() for start, end in pairwise(ends))
@@ -94,7 +93,7 @@ class EntropyCoding:
     def decode(self, layers: Sequence[bytes], n_frames: int) -> NDArray[np.int64]:
         coder = self._decoder(np.frombuffer(b"".join(layers), WORD).astype(np.uint32))
         past = self.model.past
-        frames = torch.nn.functional.pad(self.model.nothing(), (0, n_frames))
+        frames = torch.nn.functional.pad(self.model.padding(), (0, n_frames))
         for layer, (part, _) in enumerate(self.layers[: len(layers)]):
             for t in range(n_frames):
                 (units,) = self.model(frames[:, t : t + past + 1], layer)
@@ -105,6 +104,6 @@ class EntropyCoding:
 
 
 def likelihoods(units: Tensor) -> NDArray[np.float32]:
-    """Log-likelihoods `[codebooks, size]` in `UNITS` as probabilities, but for their sum."""
+    """Convert log-likelihoods `[codebooks, size]` in `UNITS` to unnormalised probabilities."""
     below = (units.amax(1, keepdim=True) - units).clamp(max=FLOOR)
     return LIKELIHOODS[below.numpy().astype(np.int64)]

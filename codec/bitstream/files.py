@@ -1,4 +1,4 @@
-"""Tokens of one recording as a `.c37` file, and back."""
+"""Writing and reading of `.c37` files with the tokens of one recording."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def save(
     model: TokenModel | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write tokens of one recording, whole or not at all.
+    """Write tokens of one recording.
 
     Args:
-        path: where to.
+        path: of the file.
         tokens: of one recording, with all or the first codebooks.
-        codebook_sizes: of the codec, as its config has them.
-        model: entropy-codes all codebooks; without, or for the first ones only, the rate is fixed.
-        metadata: what else the file says of itself, as JSON.
+        codebook_sizes: of the codec.
+        model: for entropy coding; without it, or with fewer than all codebooks, the rate is fixed.
+        metadata: of the file, as JSON.
 
     Raises:
-        ValueError: several recordings, or codes that these codebooks do not have.
+        ValueError: several recordings, or codes out of range.
     """
     if len(tokens) != 1:
-        raise ValueError(f"tokens: {len(tokens)} recordings; a .c37 file holds one, save tokens[i] each")
+        raise ValueError(f"tokens: {len(tokens)} recordings; a .c37 file holds one, save each tokens[i]")
     n_q = tokens.codes.shape[1]
     model = model if n_q == len(codebook_sizes) else None
     header = Header(
@@ -60,9 +60,9 @@ def load(path: str | Path, model: TokenModel | None = None, on_loss: Literal["ra
     """Read what `save` wrote.
 
     Args:
-        path: where from.
-        model: that it was entropy-coded with, if it was.
-        on_loss: of frames that are damaged or missing: "raise", or "repeat" the frame before them, with a warning.
+        path: of the file.
+        model: for entropy-coded files.
+        on_loss: for damaged or missing frames: "raise", or "repeat" the frame before them, with a warning.
 
     Raises:
         BitstreamError: the file is missing, of another format, or damaged; the message names packet and time.
@@ -91,7 +91,7 @@ def load(path: str | Path, model: TokenModel | None = None, on_loss: Literal["ra
 
 
 def describe(path: str | Path) -> tuple[Header, int]:
-    """The header of a file, and its length in samples, without decoding anything.
+    """Read the header of a file and its length in samples, without decoding.
 
     Raises:
         BitstreamError: the file is missing, of another format, or cut.
@@ -107,6 +107,6 @@ def describe(path: str | Path) -> tuple[Header, int]:
 
 
 def _last(parts: list[np.ndarray]) -> np.ndarray:
-    """The last frame `[n_q, 1]` that came; code 0 of every codebook if none did."""
+    """Last received frame `[n_q, 1]`; code 0 of every codebook if there is none."""
     part = parts[-1]
     return part[:, -1:] if part.shape[1] else np.zeros((len(part), 1), np.int64)

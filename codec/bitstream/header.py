@@ -1,4 +1,4 @@
-"""The header of a stream: what its packets hold, and who made them."""
+"""The header of a stream: codebooks, rates, layers, and fingerprints of codec and token model."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from codec.settings import require
 
 MAGIC = b"\x89C37\r\n"
 VERSION = 1
-LAYER_ENDS = (1, 5, 13, 25)  # codebooks after which a layer ends by default, beside the last one
-_FIXED = struct.Struct("<6sB8s8sIHBB")  # magic, version, fingerprints, rate, hop, frames a packet, runs
+LAYER_ENDS = (1, 5, 13, 25)  # codebooks at which layers end by default, besides the last one
+_FIXED = struct.Struct("<6sB8s8sIHBB")  # magic, version, fingerprints, rate, hop, frames per packet, runs
 _RUN = struct.Struct("<BI")  # codebooks, size of each
 _CRC = struct.Struct("<I")
 
 
 class BitstreamError(ValueError):
-    """Not a stream of this format, or a damaged one; the message names what and where."""
+    """A damaged stream, or another format; the message says what and where."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a reader must know before the first packet.
+    """Contents of the header.
 
     Raises:
-        ValueError: a field that the format cannot hold; the message names it.
+        ValueError: a field out of the range of the format; the message names it.
     """
 
     codebook_sizes: tuple[int, ...]
     sample_rate: int  # Hz
     hop_length: int  # samples per frame
     fingerprint: str = ""  # of the codec: 16 hex digits; "" decodes with any
-    frames_per_packet: int = 50  # of all packets but the last: their number says where in time they are
+    frames_per_packet: int = 50  # of all packets but the last; gives the time of a packet by its number
     layer_ends: tuple[int, ...] = ()  # number of codebooks up to the end of each layer; () for `LAYER_ENDS`
-    metadata: Mapping[str, Any] = field(default_factory=dict)  # JSON: consent, synthetic, and what else is of use
-    token_model: str = ""  # fingerprint of the model that codes are entropy-coded with; "" for a fixed rate
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # JSON, such as consent and synthetic
+    token_model: str = ""  # fingerprint of the model for entropy coding; "" for a fixed rate
 
     def __post_init__(self) -> None:
         n_codebooks = len(self.codebook_sizes)
@@ -65,7 +65,7 @@ class Header:
 
     @property
     def layers(self) -> list[tuple[slice, tuple[int, ...]]]:
-        """The codebooks of each layer, and their sizes."""
+        """Codebooks of each layer, and their sizes."""
         slices = [slice(start, end) for start, end in pairwise((0, *self.layer_ends))]
         return [(part, self.codebook_sizes[part]) for part in slices]
 
@@ -81,14 +81,14 @@ class Header:
 
     @classmethod
     def read(cls, file: BinaryIO) -> Header:
-        """Read the header at the start of a stream, and no byte more.
+        """Read the header at the start of a stream, and no further byte.
 
         Raises:
-            BitstreamError: another format, another version, or damage.
+            BitstreamError: another format, an unknown version, or damage.
         """
-        read = _Checked(file, MAGIC)
+        read = _HeaderReader(file, MAGIC)
         if (magic := file.read(len(MAGIC))) != MAGIC:
-            raise BitstreamError(f"begins with {magic!r}; expected {MAGIC!r}, a .c37 file")
+            raise BitstreamError(f"starts with {magic!r}; expected {MAGIC!r}, a .c37 file")
         if (version := read(1)[0]) != VERSION:
             raise BitstreamError(f"version {version} of the format; this library reads {VERSION}")
         *names, rate, hop, frames, n_runs = _FIXED.unpack(read.data + read(_FIXED.size - len(read.data)))[2:]
@@ -104,12 +104,12 @@ class Header:
 
 
 def default_layer_ends(n_codebooks: int) -> tuple[int, ...]:
-    """Those of `LAYER_ENDS` that are in so many codebooks, and all of them."""
+    """Layer ends for `n_codebooks`: those of `LAYER_ENDS` below it, and itself."""
     return (*(end for end in LAYER_ENDS if end < n_codebooks), n_codebooks)
 
 
-class _Checked:
-    """Reads exactly as many bytes as asked for, and keeps them."""
+class _HeaderReader:
+    """Reads an exact number of bytes, and keeps them for the checksum."""
 
     def __init__(self, file: BinaryIO, data: bytes) -> None:
         self.file, self.data = file, data

@@ -1,4 +1,4 @@
-"""Packets: some frames in layers, each of which may be left out from the end on without decoding anything."""
+"""Packets: frames in layers; the last layers can be dropped without decoding."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 from codec.bitstream.header import BitstreamError
 
-SYNC = b"\xc3\x37"  # begins every packet, for readers to find the next one after damage
-MAX_SIZE = 2**24  # bytes of any packet
+SYNC = b"\xc3\x37"  # at the start of every packet, to find the next one after damage
+MAX_SIZE = 2**24  # bytes of a packet
 _CRC = struct.Struct("<I")
 
 
 class CutError(BitstreamError):
-    """The data end before the packet does."""
+    """Incomplete data of a packet."""
 
 
 @dataclass(frozen=True)
 class Packet:
-    """A packet as it is sent and stored; one of no frames is the end of the stream."""
+    """A packet; one without frames is the end of the stream."""
 
-    number: int  # from 0; a gap is a packet that was lost
-    n_frames: int  # as the header says, fewer only in the last packet; 0: the end
-    layers: tuple[bytes, ...]  # the semantic codebook first; those dropped on the way are missing at the end
+    number: int  # from 0; a gap means lost packets
+    n_frames: int  # as in the header, fewer only in the last packet; 0: the end
+    layers: tuple[bytes, ...]  # the semantic codebook first; dropped layers are missing at the end
 
     def to_bytes(self) -> bytes:
         sizes = b"".join(varint(len(layer)) for layer in self.layers)
@@ -33,14 +33,14 @@ class Packet:
 
     @classmethod
     def parse(cls, data: bytes, max_size: int = MAX_SIZE) -> tuple[Packet, int]:
-        """The packet that some data begin with, and its size; one of frames has at most `max_size` bytes.
+        """Parse the packet at the start of `data`; returns it and its size, at most `max_size` if it has frames.
 
         Raises:
-            CutError: the data end before it does.
-            BitstreamError: no packet begins there, or it is damaged.
+            CutError: incomplete data.
+            BitstreamError: no packet, or a damaged one.
         """
         if not data.startswith(SYNC[: len(data)]):
-            raise BitstreamError("no packet begins here")
+            raise BitstreamError("no packet starts here")
         number, at = read_varint(data, 2)
         if at + 2 > len(data):
             raise CutError("ends within a packet")
@@ -51,7 +51,7 @@ class Packet:
             sizes.append(size)
         end = at + sum(sizes)
         if end > (max_size if n_frames else MAX_SIZE):
-            raise BitstreamError(f"{end} bytes are more than a packet has")
+            raise BitstreamError(f"{end} bytes exceed the size of a packet")
         if end + _CRC.size > len(data):
             raise CutError("ends within a packet")
         if _CRC.unpack_from(data, end)[0] != zlib.crc32(data[:end]):
@@ -64,10 +64,10 @@ class Packet:
 
 
 def drop_layers(packet: bytes, n_layers: int) -> bytes:
-    """The same packet with its first `n_layers` layers: what a relay sends where the network is slow.
+    """Keep only the first `n_layers` layers of a packet, as a relay for a slow network does.
 
     Raises:
-        BitstreamError: no packet. ValueError: `n_layers` is not at least 1.
+        BitstreamError: not a packet. ValueError: `n_layers` is below 1.
     """
     if n_layers < 1:
         raise ValueError(f"n_layers = {n_layers}: expected at least 1")
@@ -76,7 +76,7 @@ def drop_layers(packet: bytes, n_layers: int) -> bytes:
 
 
 def varint(number: int) -> bytes:
-    """A number of at least 0, seven bits a byte from the lowest on, the top bit set in all bytes but the last."""
+    """Encode a number >= 0, seven bits per byte, lowest first; the top bit is set in all bytes but the last."""
     data = bytearray()
     while number > 127:
         data.append(number & 127 | 128)
@@ -85,10 +85,10 @@ def varint(number: int) -> bytes:
 
 
 def read_varint(data: bytes, start: int) -> tuple[int, int]:
-    """The number at `start`, and where it ends.
+    """Decode the number at `start`; returns it and its end.
 
     Raises:
-        CutError: the data end before it does. BitstreamError: it has more than 64 bits.
+        CutError: incomplete data. BitstreamError: more than 64 bits.
     """
     number = 0
     for i, byte in enumerate(data[start : start + 10]):

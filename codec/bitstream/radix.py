@@ -1,4 +1,4 @@
-"""Mixed radix: codes as the digits of one number, which takes the fewest bits that a fixed rate can."""
+"""Mixed radix: codes as the digits of one number, the smallest code of a fixed rate."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 
 def n_bytes(sizes: Sequence[int], n_frames: int) -> int:
-    """Bytes of `n_frames` frames of codebooks of these sizes."""
+    """Number of bytes of `n_frames` frames."""
     return (math.prod(sizes) ** n_frames - 1).bit_length() + 7 >> 3
 
 
 def pack(codes: NDArray[np.integer], sizes: Sequence[int]) -> bytes:
-    """Codes `[K, T]` in 0 .. size - 1 as a little-endian number; its lowest digit is codebook 0 of frame 0."""
+    """Pack codes `[K, T]` in 0 .. size - 1 to a little-endian number; its lowest digit is codebook 0 of frame 0."""
     number = 0
     for frame in codes.T[::-1].tolist():
         for code, size in zip(reversed(frame), reversed(sizes), strict=True):
@@ -24,10 +24,10 @@ def pack(codes: NDArray[np.integer], sizes: Sequence[int]) -> bytes:
 
 
 def unpack(data: bytes, sizes: Sequence[int], n_frames: int) -> NDArray[np.int64]:
-    """Codes `[K, n_frames]` of what `pack` wrote.
+    """Unpack codes `[K, n_frames]` written by `pack`.
 
     Raises:
-        ValueError: a number that no codes have.
+        ValueError: a number out of range.
     """
     number, codes = int.from_bytes(data, "little"), np.empty((n_frames, len(sizes)), np.int64)
     for frame in codes:

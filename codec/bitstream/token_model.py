@@ -1,10 +1,10 @@
-"""A small causal model of tokens: how likely each code is, given those before it. In integers, so the same everywhere.
+"""A small causal model of the probability of codes, in integers, so that results are the same on every machine.
 
-For each layer of a stream, a network reads the frames before, as far as that layer and those below it know them, and
-of the frame itself the layers below. So any number of layers decodes without the rest.
+For each layer of a stream, a network reads previous frames, without higher layers, and the lower layers of the current
+frame. So any number of layers decodes without the others.
 
-Weights and activations are integers in float32, small enough that every sum is exact: no order of summation, number
-of threads or library changes a bit of it.
+Weights and activations are integers in float32, small enough that every sum is exact, for any order of summation,
+number of threads or library.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from codec.bitstream.header import BitstreamError
 from codec.tensors import write_tensors
 
 TOKEN_MODEL = "token_model.safetensors"  # in a codec's checkpoint folder
-ONE = 128  # the integer that stands for a weight or activation of 1
-LIMIT = 127  # the largest of either, as int8
+ONE = 128  # integer for a weight or activation of 1
+LIMIT = 127  # largest weight or activation, as int8
 BIAS_LIMIT = 2**15 - 1  # as int16
-EXACT = 2**24  # up to here float32 has every integer
-UNITS = 16  # of log-likelihoods, to a nat
-FLOOR = 255  # units below the likeliest code at most, so that none is impossible
+EXACT = 2**24  # float32 represents all integers up to this
+UNITS = 16  # of log-likelihoods, per nat
+FLOOR = 255  # largest distance in units from the most likely code, so that all are possible
 
 
 class LayerModel(nn.Module):
@@ -42,10 +42,10 @@ class LayerModel(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_codes))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Integers `[T, inputs]` to log-likelihoods `[T, codes]` in `UNITS`, integers too."""
+        """Integers `[T, inputs]` to log-likelihoods `[T, codes]`, integers in `UNITS`."""
         for weight in (self.first, self.second):
-            x = _through(torch.floor, x @ _integers(weight).T / ONE).clamp(0, LIMIT)
-        return _through(torch.floor, x @ _integers(self.out).T / ONE) + _integers(self.bias, BIAS_LIMIT)
+            x = _straight_through(torch.floor, x @ _integers(weight).T / ONE).clamp(0, LIMIT)
+        return _straight_through(torch.floor, x @ _integers(self.out).T / ONE) + _integers(self.bias, BIAS_LIMIT)
 
 
 class TokenModel(nn.Module):
@@ -55,8 +55,8 @@ class TokenModel(nn.Module):
         codebook_sizes: of the codec.
         layer_ends: number of codebooks up to the end of each layer, as in the header of a stream.
         width: of the hidden layers.
-        past: frames before that are read.
-        embedding: width of a code as it is read.
+        past: number of previous frames to read.
+        embedding: width of the embedding of a code.
 
     Raises:
         ValueError: codebooks of different sizes in one layer.
@@ -77,7 +77,7 @@ class TokenModel(nn.Module):
                 raise ValueError(
                     f"layer_ends = {layer_ends}: codebooks {start} to {end - 1} have sizes {sizes}, not one"
                 )
-        # The last row stands for frames before the first.
+        # The last row is for frames before the first.
         self.embeddings = nn.ParameterList(torch.randn(size + 1, embedding) * 0.3 * ONE for size in codebook_sizes)
         self.layers = nn.ModuleList(
             LayerModel((past * end + start) * embedding, width, sum(codebook_sizes[start:end]))
@@ -88,8 +88,8 @@ class TokenModel(nn.Module):
         """Log-likelihoods of every code of a layer, integers `[T, codebooks, size]` in `UNITS`.
 
         Args:
-            frames: codes `[K, past + T]`: the frames to predict with those before them, `nothing` at the start.
-            layer: which one; codes that it may not know are not read.
+            frames: codes `[K, past + T]`: the frames to predict after `past` previous ones, `padding` at the start.
+            layer: number of the layer; its own and higher codes of the current frame are not read.
         """
         start, end = (0, *self.layer_ends)[layer : layer + 2]
         n_frames = frames.shape[1] - self.past
@@ -98,15 +98,15 @@ class TokenModel(nn.Module):
         read += [tables[k][frames[k, self.past :]] for k in range(start)]
         return self.layers[layer](torch.cat(read, dim=1)).unflatten(1, (end - start, -1))
 
-    def nothing(self) -> Tensor:
-        """What stands before the first frame, `[K, past]`."""
+    def padding(self) -> Tensor:
+        """Codes `[K, past]` of frames before the first."""
         return torch.tensor(self.codebook_sizes)[:, None].expand(-1, self.past)
 
     def integers(self) -> dict[str, Tensor]:
-        """All that the model is, int8 and int16.
+        """Weights as int8 and int16.
 
         Raises:
-            ValueError: weights with which sums are not exact.
+            ValueError: sums of the weights are not exact.
         """
         state = {}
         for name, value in self.state_dict().items():
@@ -117,7 +117,7 @@ class TokenModel(nn.Module):
         return state
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file, whole or not at all."""
+        """Write a safetensors file."""
         state = self.integers()
         sizes = {"codebook_sizes": self.codebook_sizes, "layer_ends": self.layer_ends, "past": (self.past,)}
         metadata = {name: ",".join(map(str, values)) for name, values in sizes.items()}
@@ -153,10 +153,10 @@ class TokenModel(nn.Module):
 
 
 def _integers(weight: Tensor, limit: int = LIMIT) -> Tensor:
-    """What stands for a parameter in the sums: itself, once it is not trained any more."""
-    return _through(torch.round, weight).clamp(-limit, limit) if weight.requires_grad else weight
+    """Rounded values of a parameter in training, the parameter itself otherwise."""
+    return _straight_through(torch.round, weight).clamp(-limit, limit) if weight.requires_grad else weight
 
 
-def _through(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """A rounding function, in training with the gradient of the identity."""
+def _straight_through(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a rounding function, in training with a straight-through gradient."""
     return x + (function(x) - x).detach() if x.requires_grad else function(x)

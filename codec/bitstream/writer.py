@@ -1,4 +1,4 @@
-"""Codes to a stream, packet by packet: files and pipes alike, as nothing is written twice."""
+"""Writing of streams, packet by packet, to files or pipes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.bitstream.coding import coding_of
+from codec.bitstream.coding import make_coding
 from codec.bitstream.header import Header
 from codec.bitstream.packet import Packet, varint
 from codec.bitstream.token_model import TokenModel
 
-END = struct.Struct("<I4s")  # bytes of the last packet, and what ends a file
+END = struct.Struct("<I4s")  # size of the end packet, and the mark at the end of a file
 TAIL = b"73C\n"
 
 
@@ -21,26 +21,26 @@ class Writer:
     """Write a stream to a file that is open for writing bytes.
 
     Args:
-        file: where to; it need not be seekable, and stays open.
+        file: to write to; need not be seekable, and stays open.
         header: written at once.
-        model: that the header names, if it does.
+        model: for entropy coding, that of the header.
 
     Raises:
-        BitstreamError: the header names another model.
+        BitstreamError: the header has another model.
     """
 
     def __init__(self, file: BinaryIO, header: Header, model: TokenModel | None = None) -> None:
-        self.file, self.header, self.coding = file, header, coding_of(header, model)
+        self.file, self.header, self.coding = file, header, make_coding(header, model)
         self._pending = np.empty((len(header.codebook_sizes), 0), np.int64)
         self._sizes: list[int] = []  # of the packets, in bytes
         self._n_frames = 0
         file.write(header.to_bytes())
 
     def write(self, codes: NDArray[np.integer]) -> None:
-        """Add frames `[K, T]`; those that fill a packet are written, the others wait for more.
+        """Add frames `[K, T]`; complete packets are written, other frames are buffered.
 
         Raises:
-            ValueError: another number of codebooks, or codes out of their range.
+            ValueError: wrong number of codebooks, or codes out of range.
         """
         sizes = np.array(self.header.codebook_sizes)[:, None]
         if codes.ndim != 2 or len(codes) != len(sizes):
@@ -55,10 +55,10 @@ class Writer:
             self._pending = self._pending[:, size:]
 
     def close(self, n_samples: int) -> None:
-        """Write what is pending and the end of the stream, with its exact length and an index to seek in.
+        """Write buffered frames and the end of the stream, with its exact length and an index for seeking.
 
         Raises:
-            ValueError: `n_samples` does not fit the number of frames.
+            ValueError: `n_samples` does not match the number of frames.
         """
         n_frames, hop = self._n_frames + self._pending.shape[1], self.header.hop_length
         if -(-n_samples // hop) != n_frames:

@@ -1,4 +1,4 @@
-"""A folder or the name of a hub repository to a local folder."""
+"""Local folders of checkpoints, downloaded from the hub if needed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from codec.checkpoint import store, voxtral
 from codec.checkpoint.store import CheckpointError
 from codec.settings import DEFAULT
 
-TIMEOUT_S = 10  # for the hub to answer
-_PACKAGED = Path(__file__).parent.parent / "weights"  # installed with the library
+TIMEOUT_S = 10  # for an answer of the hub
+_PACKAGED = Path(__file__).parent.parent / "weights"  # packaged checkpoint
 FILES = (store.CONFIG, store.WEIGHTS, voxtral.PARAMS, voxtral.WEIGHTS, "tokenizer.json", "tekken.json")
 
 
 def resolve(name: str | Path, packaged: Path = _PACKAGED, files: Sequence[str] = FILES) -> Path:
-    """The local folder of a checkpoint: the packaged one for "default", downloaded for a hub id like "owner/model".
+    """Find the folder of a checkpoint: the packaged one for "default", a download for a hub id "owner/model".
 
-    Of a hub repository only `files` are fetched, names or patterns.
+    Only `files` of a hub repository are downloaded, names or patterns.
 
     Raises:
-        CheckpointError: there is no such folder, and the hub has or gives no such repository.
+        CheckpointError: no such folder, and no such repository or no access to it.
     """
     folder = packaged if name == DEFAULT else Path(name)
     if folder.is_dir():
@@ -35,7 +35,7 @@ def resolve(name: str | Path, packaged: Path = _PACKAGED, files: Sequence[str] =
         return Path(snapshot_download(str(name), allow_patterns=list(files), local_files_only=is_offline))
     except LocalEntryNotFoundError as error:
         raise CheckpointError(
-            f"{name}: no such folder, and the hub cannot be reached; give a folder, or go online once to download it"
+            f"{name}: no such folder, and the hub cannot be reached; give a folder, or connect once to download it"
         ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).splitlines()[0]
@@ -43,10 +43,10 @@ def resolve(name: str | Path, packaged: Path = _PACKAGED, files: Sequence[str] =
 
 
 def _is_reachable(name: str) -> bool:
-    """Whether the hub answers at all, asked once: what downloads from it tries for the better part of a minute.
+    """Whether the hub answers; asks only once, as a download would retry for up to a minute.
 
     Raises:
-        HfHubHTTPError: it answers that there is no such repository.
+        HfHubHTTPError: no such repository.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -55,6 +55,6 @@ def _is_reachable(name: str) -> bool:
         HfApi().repo_info(name, timeout=TIMEOUT_S)
     except (HfHubHTTPError, HFValidationError):
         raise
-    except Exception:  # of httpx or requests, by the version of the hub's package; or it is told to be offline
+    except Exception:  # of httpx or requests, by version of the package, or in offline mode
         return False
     return True

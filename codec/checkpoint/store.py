@@ -1,4 +1,4 @@
-"""Our checkpoints: a folder with `config.json` and `model.safetensors`, written whole or not at all."""
+"""Checkpoints of this library: folders with `config.json` and `model.safetensors`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from codec.files import atomic_folder
 from codec.tensors import write_tensors
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-RUN = ("best", "last")  # checkpoint folders in the folder of a training run
+RUN_FOLDERS = ("best", "last")  # checkpoint folders in the folder of a training run
 
 
 class Config(Protocol):
-    """What describes a model, as JSON: all of it, and the part that tells it from others."""
+    """Configuration of a model as JSON: all of it, and the part that enters the fingerprint."""
 
     def to_json(self) -> str: ...
 
@@ -33,14 +33,14 @@ C = TypeVar("C", bound=Config)
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged, or does not fit its config; the message names the file."""
+    """A checkpoint is missing, damaged, or does not match its config; the message names the file."""
 
 
 def save_checkpoint(folder: str | Path, config: CodecConfig, state: dict[str, Tensor]) -> None:
     """Write a checkpoint; an existing one at `folder` is replaced only once the new one is on disk.
 
     Args:
-        folder: where to; its parent is created.
+        folder: of the checkpoint; its parent is created.
         config: the architecture.
         state: a `Codec`'s state dict.
     """
@@ -49,18 +49,18 @@ def save_checkpoint(folder: str | Path, config: CodecConfig, state: dict[str, Te
 
 
 def load_checkpoint(folder: str | Path) -> tuple[CodecConfig, dict[str, Tensor], str]:
-    """Config, tensors and verified fingerprint of a codec's checkpoint folder; raises as `read_checkpoint`."""
+    """Read config, tensors and verified fingerprint of a codec's checkpoint; raises as `read_checkpoint`."""
     return read_checkpoint(folder, CodecConfig)
 
 
 def write_checkpoint(folder: Path, config: Config, state: dict[str, Tensor]) -> None:
-    """Write `config.json` and `model.safetensors` into a folder that exists."""
+    """Write `config.json` and `model.safetensors` to an existing folder."""
     (folder / CONFIG).write_text(config.to_json())
     write_tensors(folder / WEIGHTS, state, {"fingerprint": fingerprint(config, state)})
 
 
 def read_checkpoint(folder: str | Path, kind: type[C]) -> tuple[C, dict[str, Tensor], str]:
-    """Config, tensors and verified fingerprint of a checkpoint folder.
+    """Read config, tensors and verified fingerprint of a checkpoint.
 
     Raises:
         CheckpointError: a file is missing, unreadable, invalid or does not match its checksum.
@@ -85,9 +85,9 @@ def read_checkpoint(folder: str | Path, kind: type[C]) -> tuple[C, dict[str, Ten
 
 
 def _advice(folder: Path) -> str:
-    """What to load instead of a folder that is no checkpoint."""
-    for place in (folder, *folder.absolute().parents[:2]):  # a training run, or one of the checkpoints it goes on from
-        if found := [str(place / name) for name in RUN if (place / name / CONFIG).is_file()]:
+    """Suggest what to load instead of a folder that is no checkpoint."""
+    for place in (folder, *folder.absolute().parents[:2]):  # a training run, or one of its training checkpoints
+        if found := [str(place / name) for name in RUN_FOLDERS if (place / name / CONFIG).is_file()]:
             return f"this is a folder of a training run: load {' or '.join(found)}"
     return f"a checkpoint folder holds {CONFIG} and {WEIGHTS}"
 
@@ -96,7 +96,7 @@ def check_tensors(where: str | Path, expected: dict[str, Tensor], state: dict[st
     """Compare names and shapes.
 
     Raises:
-        CheckpointError: listing what is missing, unexpected or misshapen.
+        CheckpointError: lists missing and unexpected tensors, and wrong shapes.
     """
     problems = [f"missing {name}" for name in expected if name not in state]
     problems += [f"unexpected {name}" for name in state if name not in expected]
@@ -106,13 +106,13 @@ def check_tensors(where: str | Path, expected: dict[str, Tensor], state: dict[st
             problems.append(f"{name} has shape {got}, expected {want}")
     if problems:
         shown = "; ".join(sorted(problems)[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise CheckpointError(f"{where}: the tensors do not fit the config: {shown}")
+        raise CheckpointError(f"{where}: the tensors do not match the config: {shown}")
 
 
 def fingerprint(config: Config, state: dict[str, Tensor]) -> str:
-    """16 hex digits that identify a model: SHA-256 over its config's identity and all of its tensors.
+    """16 hex digits that identify a model: SHA-256 of its config's identity and its tensors.
 
-    Of tensors, their names, types, shapes and bytes count.
+    Covers names, types, shapes and bytes of tensors.
     """
     digest = hashlib.sha256(config.identity().encode())
     for name in sorted(state):
@@ -123,10 +123,10 @@ def fingerprint(config: Config, state: dict[str, Tensor]) -> str:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file; on the CPU, tensors take up memory only once they are used.
+    """Read tensors and metadata of a safetensors file; tensors are memory-mapped.
 
     Raises:
-        CheckpointError: it cannot be read.
+        CheckpointError: unreadable file.
     """
     try:
         with safe_open(path, framework="pt") as file:

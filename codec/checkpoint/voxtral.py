@@ -1,4 +1,4 @@
-"""The released Voxtral layout (params.json + consolidated.safetensors) to our names and numbers, and back."""
+"""Conversion from and to the released Voxtral layout: params.json and consolidated.safetensors."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ _JOINED = {
 
 
 class _Layer(NamedTuple):
-    ours: str  # prefix of the names in our state dict
-    theirs: str  # prefix in the release, without PREFIX
+    ours: str  # prefix of names in our state dict
+    theirs: str  # prefix of names in the release, without PREFIX
     kind: str  # "conv", "transpose" or "block"
     stride: int = 1
     weight_norm: bool = True
 
 
 def is_released(folder: Path) -> bool:
-    """Whether a folder has the released layout, and not ours."""
+    """Whether a folder has the released layout rather than ours."""
     return (folder / PARAMS).is_file() and not (folder / CONFIG).is_file()
 
 
 def read_voxtral(folder: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
-    """Config and our state dict from a released folder; without `_encoder` entries where the file has none.
+    """Read config and our state dict from a released folder; without `_encoder` if the file has no encoder.
 
     Raises:
-        CheckpointError: a file or tensor is missing or does not fit, or a setting is not supported.
+        CheckpointError: a file or tensor is missing or has a wrong shape, or a setting is not supported.
     """
     config = config_from_params(read_json(folder / PARAMS))
     path = folder / WEIGHTS
@@ -68,11 +68,11 @@ def read_voxtral(folder: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
     except KeyError as error:
         raise CheckpointError(f"{path}: tensor {PREFIX}{error.args[0]} is missing; fetch the file again") from error
     except (RuntimeError, IndexError) as error:
-        raise CheckpointError(f"{path}: a tensor's shape does not fit {PARAMS} ({error})") from error
+        raise CheckpointError(f"{path}: the shape of a tensor does not match {PARAMS} ({error})") from error
 
 
 def write_voxtral(folder: Path, config: CodecConfig, state: dict[str, Tensor]) -> None:
-    """Write our state dict in the released layout, float32, whole or not at all."""
+    """Write our state dict in the released layout, as float32."""
     params = params_from_config(config)
     tensors = {PREFIX + name: tensor for name, tensor in to_released(state, config).items()}
     with atomic_folder(folder) as new:
@@ -81,7 +81,7 @@ def write_voxtral(folder: Path, config: CodecConfig, state: dict[str, Tensor]) -
 
 
 def from_released(theirs: dict[str, Tensor], config: CodecConfig) -> dict[str, Tensor]:
-    """Rename and reshape released tensors (without their prefix); raises KeyError for an absent one."""
+    """Rename and reshape released tensors (without their prefix); raises KeyError for a missing one."""
     ours = {f"quantizer.semantic.{name}": theirs[f"quantizer.semantic_codebook.{name}"] for name in _CODEBOOK}
     ours["quantizer.semantic.started"] = torch.tensor(True)
     has_encoder = any(name.startswith(("input_proj.", "encoder_blocks.")) for name in theirs)
@@ -125,7 +125,7 @@ def to_released(ours: dict[str, Tensor], config: CodecConfig) -> dict[str, Tenso
 def block_from_released(
     theirs: dict[str, Tensor], their_prefix: str, prefix: str, names: dict[str, str]
 ) -> dict[str, Tensor]:
-    """The tensors of one transformer block; `names` are those of what is only renamed, ours to theirs."""
+    """Convert the tensors of one transformer block; `names` maps those that are only renamed, ours to theirs."""
     ours = {prefix + our_name: theirs[their_prefix + their_name] for our_name, their_name in names.items()}
     for our_name, parts in _JOINED.items():
         ours[f"{prefix}{our_name}.weight"] = torch.cat([theirs[f"{their_prefix}{part}.weight"] for part in parts])
@@ -146,10 +146,10 @@ def block_to_released(
 
 
 def config_from_params(params: dict[str, Any]) -> CodecConfig:
-    """Our config from a parsed params.json; unknown keys are ignored.
+    """Convert a parsed params.json to our config; unknown keys are ignored.
 
     Raises:
-        CheckpointError: a key is missing or asks for something this codec cannot be.
+        CheckpointError: a missing key, or an unsupported value.
     """
     try:
         a = params["multimodal"]["audio_tokenizer_args"]
@@ -188,20 +188,20 @@ def config_from_params(params: dict[str, Any]) -> CodecConfig:
 
 
 def params_from_config(config: CodecConfig) -> dict[str, Any]:
-    """The codec's part of params.json.
+    """Convert our config to the codec's part of params.json.
 
     Raises:
-        ValueError: the release has no way to say this configuration.
+        ValueError: the released layout does not support the configuration.
     """
     for name in ("front", "head"):
         if (value := getattr(config, name)) != "patches":
-            raise ValueError(f"{name} = {value!r}: the released layout knows only 'patches'")
+            raise ValueError(f"{name} = {value!r}: the released layout supports only 'patches'")
     quantizer = config.quantizer
     if not isinstance(quantizer, SplitConfig) or not isinstance(quantizer.acoustic, FSQConfig):
-        raise ValueError(f"quantizer.kind = {quantizer.kind!r}: the released layout knows only 'split' with 'fsq'")
+        raise ValueError(f"quantizer.kind = {quantizer.kind!r}: the released layout supports only 'split' with 'fsq'")
     levels = quantizer.acoustic.codebook_sizes
     if len(set(levels)) > 1:
-        raise ValueError(f"quantizer.acoustic.levels = {levels}: the released layout knows one number for all")
+        raise ValueError(f"quantizer.acoustic.levels = {levels}: the released layout supports one number for all")
     args: dict[str, Any] = {
         "channels": 1,
         "sampling_rate": config.sample_rate,
@@ -230,12 +230,14 @@ def params_from_config(config: CodecConfig) -> dict[str, Any]:
         args[key] = getattr(config, key)
     params = {"model_type": "voxtral_tts", "multimodal": {"audio_tokenizer_args": args}}
     if config_from_params(params).windows != config.windows:
-        raise ValueError(f"windows = {config.windows}: the released layout knows only windows that follow the strides")
+        raise ValueError(
+            f"windows = {config.windows}: the released layout supports only windows that follow the strides"
+        )
     return params
 
 
 def _layers(config: CodecConfig, with_encoder: bool) -> Iterator[_Layer]:
-    """Every layer of our flat stacks beside the name its tensors have in the release."""
+    """List the layers of our stacks with the names of their tensors in the release."""
     kernel_sizes, strides = config.kernel_sizes, config.strides
     if with_encoder:
         index, block = 1, 0
@@ -262,7 +264,7 @@ def _layers(config: CodecConfig, with_encoder: bool) -> Iterator[_Layer]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A parsed JSON file; raises CheckpointError if it cannot be read."""
+    """Read a JSON file; raises CheckpointError if it is unreadable."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -270,18 +272,18 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def require(args: dict[str, Any], values: dict[str, Any]) -> None:
-    """Refuse settings, where there are any, of other values; raises ValueError naming the first."""
+    """Check that settings, if given, have these values; raises ValueError for the first other one."""
     for key, value in values.items():
         if args.get(key, value) != value:
             raise ValueError(f"{key} = {args[key]!r} is not supported, only {value!r}")
 
 
 def ints(text: str) -> tuple[int, ...]:
-    """A list of the release, which is a string; raises ValueError for anything else."""
+    """Parse a list of the release, a string; raises ValueError for anything else."""
     try:
         return tuple(int(part) for part in text.split(","))
     except (AttributeError, ValueError) as error:
-        raise ValueError(f"{text!r}: expected a string of integers with commas between") from error
+        raise ValueError(f"{text!r}: expected a string of comma-separated integers") from error
 
 
 def _text(values: tuple[int, ...]) -> str:

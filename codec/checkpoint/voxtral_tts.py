@@ -1,7 +1,7 @@
-"""The language model's part of the released layout: params.json and tensors to our names and numbers, and back.
+"""Conversion of the language model from and to the released Voxtral layout.
 
-Configs are here what their JSON says, so that nothing of `codec.tts` is imported. Rotary positions turn
-adjacent pairs of channels in the release as in our backbone; no row changes its place.
+Configs are plain JSON values here, so that `codec.tts` is not imported. Rotary positions rotate adjacent pairs of
+channels in the release as in our backbone, so rows keep their order.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _VARIANT = {
     "acoustic_scale": 1.0,
 }
 _STACKS = {"backbone.layers.": "layers.", "acoustic_head.layers.": "acoustic_transformer.layers."}
-# A head for text, which speech does not use, and a constant that some files hold.
+# A text head that speech does not use, and a constant in some files.
 _IGNORED = ("output.weight", "acoustic_transformer.time_embedding.inv_freq")
 _SHAPE = ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim")
 _CODEBOOKS = {
@@ -51,10 +51,10 @@ _IDS = {"audio_token_id": 24, "begin_audio_token_id": 25}  # of the released tok
 
 
 def read_config(folder: Path, kind: type[C]) -> C:
-    """The TTS config of a released folder, whose own codec is the one it speaks through.
+    """Read the TTS config of a released folder; its codec is that of the folder.
 
     Raises:
-        CheckpointError: params.json is missing or damaged, or asks for something that this model cannot be.
+        CheckpointError: a missing or damaged params.json, or an unsupported value.
     """
     fields = config_from_params(voxtral.read_json(folder / PARAMS))
     try:
@@ -64,14 +64,14 @@ def read_config(folder: Path, kind: type[C]) -> C:
 
 
 def read_state(folder: Path, like: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Our state dict from a released folder, in the types of the file.
+    """Read our state dict from a released folder, in the types of the file.
 
     Args:
-        folder: where `consolidated.safetensors` is.
+        folder: of `consolidated.safetensors`.
         like: the model's state dict, for its shapes; may be on the meta device.
 
     Raises:
-        CheckpointError: the file cannot be read, or tensors are missing, unexpected or misshapen.
+        CheckpointError: an unreadable file, missing or unexpected tensors, or wrong shapes.
     """
     path = folder / WEIGHTS
     tensors, _ = read_tensors(path)
@@ -83,17 +83,16 @@ def read_state(folder: Path, like: dict[str, Tensor]) -> dict[str, Tensor]:
 def write_voxtral_tts(
     folder: Path, config: Config, state: dict[str, Tensor], codec: CodecConfig, codec_state: dict[str, Tensor]
 ) -> None:
-    """Write `params.json` and `consolidated.safetensors` of a TTS and its codec into a folder that exists.
+    """Write `params.json` and `consolidated.safetensors` of a TTS and its codec to an existing folder.
 
     Raises:
-        ValueError: the release has no way to say these configurations, or they do not fit each other.
+        ValueError: the released layout does not support the configurations, or they do not match each other.
     """
     fields = json.loads(config.to_json())
     sizes = (fields["semantic_codebook_size"], *[fields["acoustic_levels"]] * fields["acoustic_dim"])
     if codec.codebook_sizes != sizes:
         raise ValueError(
-            f"codec: its codebooks have {codec.codebook_sizes} entries, not those of the TTS; give the one it speaks "
-            "through"
+            f"codec: its codebooks have {codec.codebook_sizes} entries, not those of the TTS; give the codec of the TTS"
         )
     params = params_from_config(fields, codec)
     tensors = {PREFIX + name: tensor for name, tensor in voxtral.to_released(codec_state, codec).items()}
@@ -102,7 +101,7 @@ def write_voxtral_tts(
 
 
 def from_released(theirs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename what there is of the released tensors; raises KeyError for half a block."""
+    """Rename the released tensors that are present; raises KeyError for an incomplete block."""
     ours = {our_name: theirs[their_name] for our_name, their_name in _NAMES.items() if their_name in theirs}
     for our_stack, their_stack in _STACKS.items():
         for i in count():
@@ -124,12 +123,12 @@ def to_released(ours: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def config_from_params(params: dict[str, Any]) -> dict[str, Any]:
-    """The fields of our config, as in its JSON, from a parsed params.json; unknown keys are ignored.
+    """Convert a parsed params.json to the fields of our config; unknown keys are ignored.
 
-    The number of solver steps is no part of it: that is a setting of each request.
+    The number of solver steps is not included: it is a setting of each request.
 
     Raises:
-        CheckpointError: a key is missing or asks for something that this model cannot be.
+        CheckpointError: a missing key, or an unsupported value.
     """
     try:
         audio = params["multimodal"]["audio_model_args"]
@@ -162,15 +161,15 @@ def config_from_params(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def params_from_config(fields: dict[str, Any], codec: CodecConfig) -> dict[str, Any]:
-    """The whole of params.json, from the fields of our config and the codec's config.
+    """Convert the fields of our config and the codec's config to params.json.
 
     Raises:
-        ValueError: the release has no way to say these configurations.
+        ValueError: the released layout does not support the configurations.
     """
     variants = fields | {"design": fields["sequence"]["design"]}
     for name, only in _VARIANT.items():
         if variants.get(name, only) != only:
-            raise ValueError(f"{name} = {variants[name]!r}: the released layout knows only {only!r}")
+            raise ValueError(f"{name} = {variants[name]!r}: the released layout supports only {only!r}")
     params = voxtral.params_from_config(codec)
     dim = fields["backbone"]["dim"]
     params["multimodal"] |= {

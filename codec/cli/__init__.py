@@ -42,5 +42,5 @@ def options(
 def main() -> None:
     """Entry point of the command."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are not UTF-8 are printed as they are
+        sys.stdout.reconfigure(errors="surrogateescape")  # to print file names that are not UTF-8
     app()

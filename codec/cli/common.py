@@ -1,6 +1,6 @@
-"""What several commands share: options, opening a codec, standard input and output, and how to fail.
+"""Shared parts of the commands: options, loading of models, standard input and output, errors.
 
-Here and in the commands, what needs torch is imported where it is used, so that help and refusals come at once.
+Modules that need torch are imported where they are used, so that help and usage errors come at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Precision = Annotated[str, typer.Option(help="float32, bfloat16 or float16")]
 
 
 def open_tokenizer(model: str, device: str, dtype: str) -> Tokenizer:
-    """Load a codec, or fail."""
+    """Load a codec, or exit with an error."""
     check_precision(dtype)
     from codec.tokenizer import load
 
@@ -41,7 +41,7 @@ def open_tokenizer(model: str, device: str, dtype: str) -> Tokenizer:
 
 
 def open_model(load: Callable[[str, str, torch.dtype], T], model: str, device: str, dtype: str) -> T:
-    """What `load` loads, or fail; warnings go to stderr."""
+    """Call `load`, or exit with an error; warnings go to stderr."""
     import torch
 
     torch.set_flush_denormal(True)
@@ -53,10 +53,10 @@ def open_model(load: Callable[[str, str, torch.dtype], T], model: str, device: s
 
 
 def read_tokens(path: Path, tokenizer: Tokenizer) -> Tokens:
-    """The tokens of a .tokens file, or of any other as a .c37 file, where losses are repaired and warned of.
+    """Read tokens from a .tokens file, or any other as a .c37 file, which repairs losses with a warning.
 
     Raises:
-        ValueError: there are none in it.
+        ValueError: not such a file.
     """
     if path.suffix == TOKENS_SUFFIX:
         from codec.tokens.tokens import Tokens
@@ -68,14 +68,14 @@ def read_tokens(path: Path, tokenizer: Tokenizer) -> Tokens:
 
 
 def check_precision(dtype: str) -> None:
-    """Fail unless it is one of `PRECISIONS`."""
+    """Exit with an error unless it is one of `PRECISIONS`."""
     if dtype not in PRECISIONS:
         fail(f"--dtype {dtype}: expected one of {', '.join(PRECISIONS)}")
 
 
 @contextmanager
 def show_warnings() -> Iterator[None]:
-    """Write warnings to stderr at the end, one to a line."""
+    """Write warnings to stderr at the end, one per line."""
     with warnings.catch_warnings(record=True) as caught:
         try:
             yield
@@ -85,19 +85,19 @@ def show_warnings() -> Iterator[None]:
 
 
 def read_stdin() -> Iterator[bytes]:
-    """Whatever has arrived, as soon as it arrives."""
+    """Read blocks as soon as they arrive."""
     stdin = cast(BufferedReader, sys.stdin.buffer)
     while block := stdin.read1(65536):
         yield block
 
 
 def write_stdout(block: bytes) -> None:
-    """Hand bytes to whoever reads, at once."""
+    """Write and flush bytes."""
     sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()
 
 
 def fail(error: object) -> NoReturn:
-    """Say what is wrong and exit with 2."""
+    """Print an error and exit with status 2."""
     typer.echo(f"error: {error}", err=True)
     raise typer.Exit(2)

@@ -1,4 +1,4 @@
-"""The commands encode, decode and roundtrip: files in, files out."""
+"""The commands encode, decode and roundtrip."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from codec.tokenizer import Tokenizer
     from codec.tokens.tokens import Tokens
 
-BATCH_SECONDS = 60.0  # of audio, padding counted, that are encoded together
-MARK = "decoded by codec "  # in the metadata of audio files, before the fingerprint: these may be written over
+BATCH_SECONDS = 60.0  # of audio per batch, with padding
+MARK = "decoded by codec "  # in the metadata of our audio files, which may be overwritten; the fingerprint follows
 
-Inputs = Annotated[list[str], typer.Argument(help="files, folders (searched in depth) or glob patterns")]
-Output = Annotated[Path | None, typer.Option("--out", "-o", help="folder for outputs; beside each input by default")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="redo outputs that exist")]
+Inputs = Annotated[list[str], typer.Argument(help="files, folders (searched recursively) or glob patterns")]
+Output = Annotated[Path | None, typer.Option("--out", "-o", help="output folder; default: beside each input")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="overwrite existing outputs")]
 NumQuantizers = Annotated[int | None, typer.Option("--n-q", help="codebooks to use: fewer is a lower bitrate")]
 
 
@@ -48,7 +48,7 @@ def encode(
     dtype: Precision = "float32",
     overwrite: Overwrite = False,
 ) -> None:
-    """Audio files to NAME.c37."""
+    """Encode audio files to NAME.c37."""
     jobs, failures = _jobs(inputs, AUDIO_SUFFIXES, out, STREAM_SUFFIX, overwrite)
     tokenizer = open_tokenizer(model, device, dtype)
     from codec.bitstream import save
@@ -70,9 +70,9 @@ def decode(
     dtype: Precision = "float32",
     overwrite: Overwrite = False,
 ) -> None:
-    """.c37 and .tokens files to NAME.wav; recordings of that name stay as they are.
+    """Decode .c37 and .tokens files to NAME.wav; existing recordings of that name are kept.
 
-    Where a .c37 file is damaged, the frame before is repeated, with a warning that names the time.
+    In damaged parts of a .c37 file, the frame before is repeated, with a warning that gives the time.
     """
     jobs, failures = _jobs(inputs, (STREAM_SUFFIX, TOKENS_SUFFIX), out, ".wav", overwrite)
     tokenizer = open_tokenizer(model, device, dtype)
@@ -94,7 +94,7 @@ def roundtrip(
     dtype: Precision = "float32",
     overwrite: Overwrite = False,
 ) -> None:
-    """Audio files through the codec and back, to NAME.codec.wav."""
+    """Encode and decode audio files to NAME.codec.wav."""
     jobs, failures = _jobs(inputs, AUDIO_SUFFIXES, out, ".codec.wav", overwrite)
     tokenizer = open_tokenizer(model, device, dtype)
 
@@ -109,14 +109,14 @@ def roundtrip(
 def _jobs(
     inputs: list[str], suffixes: tuple[str, ...], out: Path | None, suffix: str, overwrite: bool
 ) -> tuple[list[Job], list[str]]:
-    """What there is to do, without outputs that exist; and what cannot be done, in words."""
+    """List the jobs without existing outputs, and messages about impossible ones."""
     jobs, failures = _targets(inputs, suffixes, out, suffix)
     fresh, n_skipped = [], 0
     for job in jobs:
-        exists = os.path.exists(job.target)  # unlike that of Path, it takes names that are too long
+        exists = os.path.exists(job.target)  # unlike Path.exists, False for names that are too long
         if exists and suffix != STREAM_SUFFIX and not _is_ours(job.target):
             failures.append(
-                f"{job.source}: {job.target} exists and was not decoded by codec, so it stays; give a folder with --out"
+                f"{job.source}: {job.target} was not decoded by codec, so it is kept; give a folder with --out"
             )
         elif exists and not overwrite:
             n_skipped += 1
@@ -124,14 +124,14 @@ def _jobs(
             fresh.append(job)
     if n_skipped:
         total = f"{n_skipped} of {len(jobs)}"
-        typer.echo(f"skipped {total} files whose outputs exist (--overwrite redoes them)", err=True)
+        typer.echo(f"skipped {total} files with existing outputs (use --overwrite)", err=True)
     return fresh, failures
 
 
 def _targets(
     inputs: list[str], suffixes: tuple[str, ...], out: Path | None, suffix: str
 ) -> tuple[list[Job], list[str]]:
-    """Every input once, with a target of its own; inputs that differ by their suffix keep it in the target's name."""
+    """List each input once, with its own target; targets keep the input's suffix where needed."""
     sources = {source: relative for source, relative in _find(inputs, suffixes) if not source.name.endswith(suffix)}
     if not sources:
         fail(f"no files found in {' '.join(inputs)}: looked for {' '.join(suffixes)}")
@@ -145,7 +145,7 @@ def _targets(
             target = place.with_name(place.name + suffix)
         if target in jobs:
             both = f"{source} and {jobs[target].source} would both become {target}"
-            failures.append(f"{both}; the first is left out, give it another folder with --out")
+            failures.append(f"{both}; the first is left out; give another folder with --out")
         else:
             jobs[target] = Job(source, target)
     return list(jobs.values()), failures
@@ -167,7 +167,7 @@ def _write(path: Path, waveform: Tensor, tokenizer: Tokenizer) -> None:
 
 
 def _find(inputs: list[str], suffixes: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
-    """Every input file and its path below the folder or pattern that named it."""
+    """Find input files, with their paths relative to the folder or pattern."""
     for name in inputs:
         path = Path(name)
         if os.path.isdir(path):
@@ -181,7 +181,7 @@ def _find(inputs: list[str], suffixes: tuple[str, ...]) -> Iterator[tuple[Path, 
 
 
 def _batches(jobs: list[Job]) -> list[list[Job]]:
-    """Files of similar duration together, up to `BATCH_SECONDS`."""
+    """Batch files of similar duration, up to `BATCH_SECONDS`."""
     batches: list[list[Job]] = []
     for seconds, job in sorted((_duration(job.source), job) for job in jobs):
         if batches and seconds * (len(batches[-1]) + 1) <= BATCH_SECONDS:
@@ -196,15 +196,15 @@ def _duration(path: Path) -> float:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # encoding it says the same
+            warnings.simplefilter("ignore")  # encoding repeats it
             with open_sound(path) as sound:
                 return sound.n_samples / sound.sample_rate
     except AudioError:
-        return float("inf")  # a batch of its own; encoding it says what is wrong
+        return float("inf")  # its own batch; encoding reports the error
 
 
 def _run(batches: list[list[Job]], work: Callable[[list[Job]], None], failures: list[str]) -> NoReturn:
-    """Do all batches, the files of a failing one singly; name the files that fail, and exit with 1 if any did."""
+    """Run all batches, the files of a failed one singly; print failures, and exit with 1 if there are any."""
     n_failed = len(failures)
     for failure in failures:
         typer.echo(f"error: {failure}", err=True)

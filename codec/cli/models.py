@@ -21,7 +21,7 @@ Folder = Annotated[Path, typer.Option("--out", "-o", help="folder to write; repl
 
 
 def info(names: Annotated[list[str], typer.Argument(help="checkpoints, presets, .c37 or .tokens files")]) -> None:
-    """What a model or a tokens file is."""
+    """Describe models, .c37 and .tokens files."""
     failed = False
     for name in names:
         try:
@@ -36,9 +36,7 @@ def info(names: Annotated[list[str], typer.Argument(help="checkpoints, presets, 
 def to_onnx(
     out: Folder,
     model: Model = DEFAULT,
-    step: Annotated[
-        bool, typer.Option("--step", help="a frame of streams at a time, in place of whole inputs")
-    ] = False,
+    step: Annotated[bool, typer.Option("--step", help="export steps of streams, a frame at a time")] = False,
 ) -> None:
     """Write encoder.onnx (if the model has an encoder) and decoder.onnx; or encoder_step.onnx and decoder_step.onnx."""
     from codec.export import export_onnx, export_steps
@@ -75,7 +73,7 @@ def _model_facts(name: str) -> dict[str, object]:
     return {
         "model": f"{name} ({size}, {trained}, {'with' if model.has_encoder else 'without'} encoder)",
         "sample rate": f"{c.sample_rate} Hz",
-        "frame rate": f"{c.frame_rate:g} Hz ({c.hop_length} samples a frame)",
+        "frame rate": f"{c.frame_rate:g} Hz ({c.hop_length} samples per frame)",
         "quantizer": c.quantizer.kind,
         "codebooks": f"{c.num_codebooks}: {_books(c.quantizer)}",
         "bitrate": f"{c.bitrate() / 1000:.3f} kbit/s",
@@ -83,7 +81,7 @@ def _model_facts(name: str) -> dict[str, object]:
 
 
 def _books(quantizer: QuantizerConfig) -> str:
-    """Runs of equal codebooks, as "1 of 8192 entries, 36 of 21 levels"."""
+    """Format runs of equal codebooks, as "1 of 8192 entries, 36 of 21 levels"."""
     books = zip(quantizer.codebook_sizes, quantizer.ordinal, strict=True)
     runs = [(len(list(run)), size, ordinal) for (size, ordinal), run in groupby(books)]
     return ", ".join(f"{n} of {size} {'levels' if ordinal else 'entries'}" for n, size, ordinal in runs)
@@ -117,5 +115,5 @@ def _stream_facts(path: Path) -> dict[str, object]:
         "coding": f"by token model {header.token_model}" if header.token_model else "at a fixed rate",
     }
     if n_samples:
-        facts["bitrate"] = f"{8 * path.stat().st_size / seconds / 1000:.2f} kbit/s, all of the file"
+        facts["bitrate"] = f"{8 * path.stat().st_size / seconds / 1000:.2f} kbit/s, of the whole file"
     return facts | {f"metadata {name}": value for name, value in header.metadata.items()}

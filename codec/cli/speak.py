@@ -1,4 +1,4 @@
-"""The command speak: text to speech in a voice, to a file, to standard output while made, or aloud; and voices."""
+"""The commands speak (text to speech to a file, standard output or a sound device) and voices."""
 
 from __future__ import annotations
 
@@ -37,24 +37,26 @@ if TYPE_CHECKING:
 
 VOICE_SUFFIX = ".safetensors"
 PIPE = "-"  # in place of a text or a file
-SUFFIXES = (".wav", ".flac", ".ogg")  # of files that can say whose voice it is
-SPEECH = "speech.wav"  # what is written when no option says where to
+SUFFIXES = (".wav", ".flac", ".ogg")  # of formats with metadata about the voice
+SPEECH = "speech.wav"  # default output
 
-Text = Annotated[str, typer.Argument(help="what to say; - reads standard input and speaks as the text arrives")]
+Text = Annotated[str, typer.Argument(help="text to speak; - reads standard input and speaks as it arrives")]
 From = Annotated[
     str | None,
     typer.Option(
-        "--voice", "-v", help="recording of 3 to 30 s, voice file, or one of `codec voices`; by language if none"
+        "--voice", "-v", help="recording of 3 to 30 s, voice file, or one of `codec voices`; default: by language"
     ),
 ]
-Consent = Annotated[str, typer.Option(help="who agreed to the use of the recorded voice, and how; kept in the output")]
+Consent = Annotated[
+    str, typer.Option(help="who agreed to the use of the recorded voice, and how; stored in the output")
+]
 Output = Annotated[str | None, typer.Option("--out", "-o", help=f"file, or - for WAV to stdout; default: {SPEECH}")]
-Play = Annotated[bool, typer.Option("--play", help="play the speech while it is made")]
-Language = Annotated[str | None, typer.Option(help="of the text: en, de, nl-BE ...; of the shipped voice if none")]
-Seed = Annotated[int, typer.Option(help="the same one gives the same speech")]
-Temperature = Annotated[float | None, typer.Option(help="of the semantic tokens: 0 takes the likeliest", min=0)]
-AcousticTemperature = Annotated[float | None, typer.Option(help="of the acoustic codes: less is plainer", min=0)]
-CfgScale = Annotated[float | None, typer.Option(help="guidance of the acoustic codes: 1 is off")]
+Play = Annotated[bool, typer.Option("--play", help="play the speech while it is generated")]
+Language = Annotated[str | None, typer.Option(help="of the text: en, de, nl-BE ...; default: of the shipped voice")]
+Seed = Annotated[int, typer.Option(help="random seed")]
+Temperature = Annotated[float | None, typer.Option(help="temperature of semantic tokens; 0: greedy", min=0)]
+AcousticTemperature = Annotated[float | None, typer.Option(help="temperature of acoustic codes", min=0)]
+CfgScale = Annotated[float | None, typer.Option(help="guidance of acoustic codes; 1: off")]
 
 S = TypeVar("S")
 
@@ -74,13 +76,13 @@ def speak(
     device: Device = "cpu",
     dtype: Precision = "float32",
 ) -> None:
-    """Text to speech, in a shipped voice or that of a recording; the output says so, and who agreed."""
+    """Speak a text in a shipped voice or that of a recording; the output stores the consent."""
     check_precision(dtype)
     if re.fullmatch(r"--?[A-Za-z][\w-]*(=.*)?", text):
         fail(f"{text}: no such option; see codec speak --help")
     try:
         target = _target(out, play)
-        from codec import tts  # here, as the other commands do without its packages
+        from codec import tts  # here, as other commands do not need its packages
         from codec.tts.shipped import named, voice_for
         from codec.tts.speech import FRAMES_AT_ONCE
 
@@ -97,9 +99,9 @@ def speak(
     try:
         speaker = known or network.voice(path, note)
         with show_warnings():
-            said = _arriving() if text == PIPE else text
-            waits = play or target == PIPE
-            packets = network.stream(said, speaker, sampling, language, 1 if waits else FRAMES_AT_ONCE)
+            source = _stdin_text() if text == PIPE else text
+            is_live = play or target == PIPE
+            packets = network.stream(source, speaker, sampling, language, 1 if is_live else FRAMES_AT_ONCE)
             if shipped:
                 typer.echo(f"voice: {shipped}, {shipped.licence}", err=True)
             if target != out:
@@ -110,7 +112,7 @@ def speak(
 
 
 def voices() -> None:
-    """The voices that come with this package: name, language, licence, source."""
+    """List the shipped voices: name, language, licence, source."""
     try:
         from codec.tts import shipped_voices
     except MissingDependencyError as error:
@@ -120,19 +122,21 @@ def voices() -> None:
 
 
 def _target(out: str | None, play: bool) -> str | None:
-    """The file to write, or `PIPE`; None where the speech is only played.
+    """The file to write, or `PIPE`; None to play only.
 
     Raises:
-        ValueError: it cannot be written, or nobody said to replace what is there.
+        ValueError: not writable, or the default file exists and is not an output of this command.
     """
     if out is None and not play:
         if Path(SPEECH).exists() and not _is_spoken(SPEECH):
-            raise ValueError(f"{SPEECH} exists and is not of this command: give --out FILE, --out - or --play")
+            raise ValueError(
+                f"{SPEECH} exists and is not an output of this command: give --out FILE, --out - or --play"
+            )
         return SPEECH
     if out is None or out == PIPE:
         return out
     if Path(out).suffix.lower() not in SUFFIXES:
-        raise ValueError(f"--out {out}: expected a name in {', '.join(SUFFIXES)}; these hold the note about the voice")
+        raise ValueError(f"--out {out}: expected a name in {', '.join(SUFFIXES)}; these store the note about the voice")
     if not Path(out).parent.is_dir():
         raise ValueError(f"--out {out}: there is no folder {Path(out).parent}; create it first")
     return out
@@ -149,23 +153,23 @@ def _is_spoken(path: str) -> bool:
 
 
 def _reference(shipped: ShippedVoice | None, voice: str, consent: str) -> tuple[Path, str]:
-    """The recording or voice file of a voice, and who agreed to its use, unless the voice file says so."""
+    """Recording or voice file of a voice, and the consent, which a voice file already contains."""
     path = shipped.clip if shipped else Path(voice)
     is_recording = not shipped and path.suffix != VOICE_SUFFIX
     if is_recording and not consent.strip():
         raise ValueError(f"--consent: say who agreed to the use of the voice in {voice}, and how")
     if consent and not is_recording:
         name = shipped.name if shipped else voice
-        raise ValueError(f"--consent: {name} has the note that it was made with; leave the option out")
+        raise ValueError(f"--consent: {name} already has a note; leave the option out")
     return path, shipped.consent if shipped else consent
 
 
 def _changed(settings: S, **changes: float | None) -> S:
-    """Settings with those changes that are not None."""
+    """Apply the changes that are not None."""
     return replace(settings, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[type-var]
 
 
-def _arriving() -> Iterator[str]:
+def _stdin_text() -> Iterator[str]:
     try:
         yield from codecs.iterdecode(read_stdin(), "utf-8")
     except UnicodeDecodeError as error:
@@ -173,25 +177,25 @@ def _arriving() -> Iterator[str]:
 
 
 def _deliver(packets: Iterable[Tensor], sample_rate: int, out: str | None, play: bool, comment: str) -> None:
-    """Hand on packets `[L]` as they come, and write the file once all are there."""
-    made: list[Tensor] = []
-    takers: list[Callable[[Tensor], None]] = []
+    """Play or pipe packets `[L]` as they come, or write a file at the end."""
+    parts: list[Tensor] = []
+    sinks: list[Callable[[Tensor], None]] = []
     with ExitStack() as stack:
         if play:
-            takers.append(stack.enter_context(player(sample_rate)))
+            sinks.append(stack.enter_context(player(sample_rate)))
         if out == PIPE:
             write_stdout(stream_header(sample_rate, comment))
-            takers.append(lambda packet: write_stdout(pcm_bytes(packet)))
+            sinks.append(lambda packet: write_stdout(pcm_bytes(packet)))
         elif out is not None:
-            takers.append(made.append)
+            sinks.append(parts.append)
         bar = stack.enter_context(tqdm(bar_format="{n:.1f} s of speech in {elapsed}", disable=None))
         for packet in packets:
-            for take in takers:
-                take(packet)
+            for sink in sinks:
+                sink(packet)
             bar.update(len(packet) / sample_rate)
     if out not in (None, PIPE):
         import torch
 
         from codec.audio.io import write_audio
 
-        write_audio(out, torch.cat(made), sample_rate, comment)
+        write_audio(out, torch.cat(parts), sample_rate, comment)

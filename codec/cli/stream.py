@@ -1,4 +1,4 @@
-"""The command stream: samples in, codes out, or back, each as soon as it is there."""
+"""The command stream: samples to codes or back, on standard input and output."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ CODE = np.dtype("<u2")
 def stream(
     direction: Literal["encode", "decode"], model: Model = DEFAULT, device: Device = "cpu", dtype: Precision = "float32"
 ) -> None:
-    """16-bit mono PCM on stdin to codes on stdout, each frame as soon as it is complete, or back.
+    """Encode 16-bit mono PCM from stdin to codes on stdout, frame by frame, or decode.
 
-    PCM is at the model's sample rate; a frame is a uint16 for each codebook; all little-endian.
+    PCM has the model's sample rate; a frame is a uint16 per codebook; all little-endian.
     """
     tokenizer = open_tokenizer(model, device, dtype)
     blocks = _encoded(tokenizer) if direction == "encode" else _decoded(tokenizer)
@@ -57,11 +57,11 @@ def _decoded(tokenizer: Tokenizer) -> Iterator[bytes]:
         yield pcm_bytes(decoder.push(codes)[0])
     yield pcm_bytes(decoder.flush()[0])
     if len(rest):
-        raise ValueError(f"stdin: ends within a frame, {len(rest)} of {n_q} codes are there")
+        raise ValueError(f"stdin: ends within a frame, with {len(rest)} of {n_q} codes")
 
 
 def _values(kind: np.dtype) -> Iterator[np.ndarray]:
-    """The whole values on standard input, as they arrive."""
+    """Read values from standard input as they arrive."""
     rest = b""
     for block in read_stdin():
         block = rest + block

@@ -1,4 +1,4 @@
-"""Where bfloat16 is worth its rounding: on processors and GPUs that calculate in it."""
+"""Support of processors and GPUs for bfloat16."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import torch
 
 
 def emulates_bfloat16(device: torch.device | str) -> str:
-    """Why bfloat16 may be slower than float32 on a device, in words; "" where it is not.
+    """Reason why bfloat16 may be slower than float32 on a device; "" if it is not.
 
-    A processor without instructions for it converts every number to float32 and back.
+    A processor without such instructions converts every number to float32 and back.
     """
     kind = torch.device(device).type
     if kind == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return "" if native else f"{torch.cuda.get_device_name(device)} emulates bfloat16, it came with Ampere"
+        return "" if native else f"{torch.cuda.get_device_name(device)} emulates bfloat16, which needs Ampere or later"
     if kind != "cpu":
-        return f"bfloat16 is untried on {kind}"
-    query = getattr(torch.cpu, "get_capabilities", dict[str, bool])  # came after torch 2.6
+        return f"bfloat16 is untested on {kind}"
+    query = getattr(torch.cpu, "get_capabilities", dict[str, bool])  # missing in torch 2.6
     features = query()
     known = "avx512_bf16", "amx_bf16", "bf16"  # the last of ARM
     return "" if any(features.get(name) for name in known) else f"this processor has none of {', '.join(known)}"
 
 
 def warn_if_emulated(dtype: torch.dtype, device: torch.device | str) -> None:
-    """Warn of weights in bfloat16 where float32 may be faster."""
+    """Warn if bfloat16 may be slower than float32 on a device."""
     if dtype == torch.bfloat16 and (reason := emulates_bfloat16(device)):
         warnings.warn(f"bfloat16 may be slower than float32 here: {reason}", stacklevel=3)

@@ -1,8 +1,8 @@
-"""A head for the decoder: a voice from pulses and noise, filtered, in place of waveform patches.
+"""A decoder head that synthesizes speech by filtering pulses and noise, a source-filter model.
 
-For each patch the network gives the envelope of the spectrum and how periodic each band of it is; the codes give the
-pitch. What follows has no weights: pulses at that pitch, noise from a fixed table, and two filters, each interpolated
-from the patch before to this one. Phase comes from the oscillator and the filters, so no code has to carry it.
+For each patch the network predicts the spectral envelope and the periodicity of bands; the pitch is predicted from the
+codes. The synthesis has no weights: pulses at that pitch, noise from a fixed table, and two filters, interpolated from
+the previous patch to the current one. The phase comes from oscillator and filters, so codes need not carry it.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from codec.audio.bands import band_middles, envelope_basis, minimum_phase
 from codec.autocast import full_precision
 from codec.nn.state import Span
 
-FFT_S = 0.0425  # the window that filters work on, with a patch at its end; their responses may last for the rest of it
-NOISE_PATCHES = 512  # after which the noise repeats: 5 s
+FFT_S = 0.0425  # window of the filters, with a patch at its end; limits their responses
+NOISE_PATCHES = 512  # period of the noise, 5 s
 PITCH_HZ = (50.0, 600.0)
-PHASE_STEPS = 2**24  # to a cycle: whole numbers that float32 holds, whose sums do not depend on chunks
+PHASE_STEPS = 2**24  # per cycle: integers exact in float32, so sums do not depend on chunks
 
 
 class Controls(NamedTuple):
-    """What drives the synthesis, as it is at the end of each patch."""
+    """Inputs of the synthesis, at the end of each patch."""
 
-    gain: Tensor  # [B, T, n_bands] natural log of the amplitude density; white noise of variance 1 has 0
-    periodicity: Tensor  # [B, T, n_periodic] logit of the share of the power that is periodic
+    gain: Tensor  # [B, T, n_bands] natural log of the amplitude density, 0 for white noise of variance 1
+    periodicity: Tensor  # [B, T, n_periodic] logit of the periodic share of the power
     log_f0: Tensor  # [B, T] float64, octaves above 1 Hz
 
 
 class PitchReader(nn.Module):
-    """Latents `[B, T, D]` to the pitch `[B, T * n_patches]`, log2 of Hz: a linear layer, and a small network beside it.
+    """Latents `[B, T, D]` to the pitch `[B, T * n_patches]`, log2 of Hz: a linear layer plus a small network.
 
-    The phase of the voice is the sum of its pitch over the whole past: a rounding error that depended on the chunks of
-    a stream would grow with it. Latents after the quantizer have none, so the pitch comes from those of this frame
-    and the last alone, in float64.
+    The phase is the sum of the pitch over the whole past, so rounding errors that depend on the chunks of a stream
+    would accumulate. Quantized latents have no such errors: the pitch is computed from those of this frame and the last
+    alone, in float64.
     """
 
-    mean: Tensor  # scalar, of speech; set by a fresh start
+    mean: Tensor  # scalar, of speech; set by `train.init.transform`
 
     def __init__(self, dim: int, n_patches: int, hidden_dim: int = 64) -> None:
         super().__init__()
@@ -63,18 +63,18 @@ class PitchReader(nn.Module):
 
 
 class SourceFilter(nn.Module):
-    """Controls `[B, T, in_dim]`, standardised, and the pitch `[B, T]` to patches `[B, T, patch_size]`.
+    """Standardised controls `[B, T, in_dim]` and pitch `[B, T]` to patches `[B, T, patch_size]`.
 
-    Exact in streams: the state is the phase, the last pulses, pitch and controls. No gradient passes the oscillator:
-    pitch is learned from pitch. Always float32, the pitch float64.
+    Exact in streams: the state is the phase and the last pulses, pitch and controls. The oscillator passes no gradient;
+    pitch has its own loss. Always float32, the pitch float64.
     """
 
-    mean: Tensor  # [in_dim], of the controls of speech; set by a fresh start
+    mean: Tensor  # [in_dim], of the controls of speech; set by `train.init.transform`
     deviation: Tensor  # [in_dim]
     magnitude: Tensor  # [n_bands, F], of gains
     phase: Tensor  # [n_bands, F], of gains
     spread: Tensor  # [n_periodic, n_bands]
-    inverse: Tensor  # [F * 2, patch_size], of spectra to the patch at their end
+    inverse: Tensor  # [F * 2, patch_size], from spectra to the patch at their end
     noise: Tensor  # [NOISE_PATCHES, F, 2], spectra of the noise around each patch
 
     def __init__(self, patch_size: int, sample_rate: int, n_bands: int, n_periodic: int) -> None:
@@ -91,7 +91,7 @@ class SourceFilter(nn.Module):
         self._register("magnitude", envelope.T)
         self._register("phase", minimum_phase(envelope).T)
         wide = band_middles(n_periodic, sample_rate)
-        self._register("spread", envelope_basis(wide, middles).T)  # from its bands to those of the envelope
+        self._register("spread", envelope_basis(wide, middles).T)  # to the bands of the envelope
         parts = np.multiply.outer(np.eye(n_fft // 2 + 1), [1, 1j]).swapaxes(1, 2)  # [F, 2, F]
         self._register("inverse", np.fft.irfft(parts)[..., -patch_size:].reshape(-1, patch_size))
         noise = torch.from_numpy(_noise(NOISE_PATCHES * patch_size)).float()
@@ -104,7 +104,7 @@ class SourceFilter(nn.Module):
         self.register_buffer(name, torch.from_numpy(values).float().contiguous(), persistent=False)
 
     def controls(self, x: Tensor, log_f0: Tensor) -> Controls:
-        """Standardised controls `[B, T, in_dim]` and the pitch as quantities."""
+        """Scale standardised controls `[B, T, in_dim]` to physical units, with the pitch."""
         gain, periodicity = (x.float() * self.deviation + self.mean).split(self.sizes, dim=2)
         return Controls(gain, periodicity, log_f0)
 
@@ -125,22 +125,22 @@ class SourceFilter(nn.Module):
         return y, tail
 
     def _oscillate(self, log_f0: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
-        """Pulses `[B, T * P]` for pitches `[B, 1 + T]` from the phase `[B, 1]`, in steps, on; and the phase after them.
+        """Pulses `[B, T * P]` for pitches `[B, 1 + T]` and a start phase `[B, 1]` in steps; also the phase at the end.
 
-        A pulse train of power 1 for each Hz of band: all cosines that fit, summed in closed form, the last one fading
-        in.
+        A pulse train with power 1 per Hz of bandwidth: all harmonics in the band, summed in closed form; the highest
+        fades in.
         """
         size, rate = self.patch_size, self.sample_rate
         f0 = log_f0.exp2().clamp(*PITCH_HZ)
         f, step = f0[:, :-1, None].float(), f0.diff(dim=1)[..., None].float()  # [B, T, 1]; f rises by step in a patch
-        cycles = (f0[:, 1:] + f0[:, :-1]) * size / (2 * rate)  # ONNX files round factors to float32; these are whole
+        cycles = (f0[:, 1:] + f0[:, :-1]) * size / (2 * rate)  # integer factors, as ONNX files round factors to float32
         turned = (cycles * PHASE_STEPS).round().long().cumsum(1)
         starts = torch.cat([phase.long(), phase.long() + turned], dim=1) % PHASE_STEPS
         n = torch.arange(size, device=f.device, dtype=f.dtype)
         now = f + step * (n / size)  # [B, T, P] Hz
         at = starts[:, :-1, None].to(f.dtype) / PHASE_STEPS + (f + step * (n / (2 * size))) * (n / rate)  # cycles
         half = math.pi * (at - at.round())
-        half = torch.where(half.abs() < 1e-4, 1e-4, half)  # the quotient below is even and flat around 0
+        half = torch.where(half.abs() < 1e-4, 1e-4, half)  # the quotient below is flat around 0
         n_cosines = (0.98 * rate / 2) / now
         whole = n_cosines.floor()
         pulses = ((2 * whole + 1) * half).sin() / (2 * half.sin()) - 0.5
@@ -148,12 +148,12 @@ class SourceFilter(nn.Module):
         return (pulses * (4 * now / rate).sqrt()).flatten(1), starts[:, -1:].float()
 
     def _filter(self, gain: Tensor, periodicity: Tensor, pulses: Tensor, span: Span) -> Tensor:
-        """Patches `[B, T, P]` of both sources, through filters that change from those before to those of a patch."""
+        """Filter both sources to patches `[B, T, P]`; filters change from the previous patch to the current."""
         steps, size = gain.shape[1] - 1, self.patch_size
         voice = torch.view_as_real(torch.fft.rfft(pulses.unfold(1, self.n_past + size, size)))
         patches = span.seen[:, None] + torch.arange(steps, device=gain.device)
         sources = torch.stack([voice, self.noise[patches % NOISE_PATCHES]], dim=1)  # [B, 2, T, F, 2]
-        shares = F.softplus(torch.stack([-periodicity, periodicity], dim=1)) / -2  # logs, of the voice and the noise
+        shares = F.softplus(torch.stack([-periodicity, periodicity], dim=1)) / -2  # log amplitudes of voice and noise
         filters = self._response(gain[:, None] + shares)  # [B, 2, 1 + T, F, 2]
         ends = torch.stack([filters[:, :, :-1], filters[:, :, 1:]], dim=1)  # [B, 2, 2, T, F, 2], before and after
         before, after = self._patch(_product(sources[:, None], ends).sum(2)).unbind(1)
@@ -161,7 +161,7 @@ class SourceFilter(nn.Module):
 
     def _patch(self, spectra: Tensor) -> Tensor:
         """Spectra `[..., F, 2]` to the patch at the end of each, `[..., P]`."""
-        if torch.compiler.is_compiling():  # ONNX Runtime knows this transform only of late, and slowly
+        if torch.compiler.is_compiling():  # ONNX Runtime supports this transform only lately, and slowly
             return spectra.flatten(-2) @ self.inverse
         return torch.fft.irfft(torch.view_as_complex(spectra))[..., -self.patch_size :]
 
@@ -172,14 +172,14 @@ class SourceFilter(nn.Module):
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
-    """Of complex numbers `[..., 2]`."""
+    """Product of complex numbers `[..., 2]`."""
     return torch.stack(
         [a[..., 0] * b[..., 0] - a[..., 1] * b[..., 1], a[..., 0] * b[..., 1] + a[..., 1] * b[..., 0]], -1
     )
 
 
 def _noise(n: int) -> np.ndarray:
-    """`[n]` white, of variance 1, the same on every machine: hashed positions, uniform."""
+    """White noise `[n]` of variance 1, uniform, from hashes of positions: the same on every machine."""
     x = np.arange(1, n + 1, dtype=np.uint64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # splitmix64
         x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)

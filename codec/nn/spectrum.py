@@ -1,7 +1,6 @@
-"""A front for the encoder: what a vocal tract and vocal folds do shows in log spectra and autocorrelations.
+"""A spectral front end for the encoder: log mel spectra and autocorrelations, for vocal tract and vocal folds.
 
-Both know nothing of the phase of the voice, which no text tells and few bits cannot hold. Windows end with the patch
-that they describe, so nothing is waited for.
+Both omit the phase, which few bits cannot code. Windows end with their patch, so there is no latency.
 """
 
 from __future__ import annotations
@@ -14,23 +13,23 @@ from codec.audio.bands import band_weights
 from codec.autocast import full_precision
 from codec.nn.state import Span
 
-# Windows in seconds and bands: the long one tells formants apart, the short one says when something happened.
+# Windows in seconds and numbers of bands: a long one for frequency resolution, a short one for time resolution.
 WINDOWS = ((0.030, 64), (0.0107, 24))
 LAG_WINDOW_S = 0.0425
 LAG_RANGE_HZ, N_LAGS, N_LAG_BANDS = (60.0, 500.0), 64, 3
-LAG_EDGES_HZ = (1_000.0, 3_000.0, 8_000.0)  # where autocorrelations of the next band begin; the last ends
-POWER_FLOOR = 1e-9  # of samples in [-1, 1]: what 16 bits cannot hold
-SHORTEST_ACF = 0.1  # share of the window's own autocorrelation below which nothing is divided by it
+LAG_EDGES_HZ = (1_000.0, 3_000.0, 8_000.0)  # upper edges of the bands of autocorrelations
+POWER_FLOOR = 1e-9  # of samples in [-1, 1], below that of 16 bits
+SHORTEST_ACF = 0.1  # floor of the window's autocorrelation as a divisor
 
 
 class SpectrumFront(nn.Module):
-    """Patches `[B, T, P]` to features `[B, T, dim]`, with means and deviations that are part of the weights.
+    """Patches `[B, T, P]` to standardised features `[B, T, dim]`; means and deviations are part of the weights.
 
-    Log powers of mel bands, and normalised autocorrelations over a logarithmic axis of pitch, in three bands. No
-    learned weights; always float32.
+    Log powers of mel bands, and normalised autocorrelations at logarithmically spaced lags, in three bands. No learned
+    weights; always float32.
     """
 
-    mean: Tensor  # [dim], of speech; set by a fresh start
+    mean: Tensor  # [dim], of speech; set by `train.init.transform`
     deviation: Tensor  # [dim]
     floor: Tensor  # [1]
     lag_window: Tensor
@@ -46,7 +45,7 @@ class SpectrumFront(nn.Module):
             self._register(f"bands_{i}", band_weights(n_bands, _fft_size(size), sample_rate))
         self._register("lag_window", _unit_hann(lag_size))
         self._register("lags", _lag_matrix(lag_size, sample_rate))
-        self._register("floor", np.array([POWER_FLOOR]))  # a scalar this small is 0 to those who simplify ONNX graphs
+        self._register("floor", np.array([POWER_FLOOR]))  # a tensor, as ONNX simplifiers treat so small a scalar as 0
         self.dim = sum(n for _, n in WINDOWS) + N_LAG_BANDS * N_LAGS
         self.tail_shape = (max(*sizes, lag_size) - patch_size, 1)  # samples
         self.register_buffer("mean", torch.zeros(self.dim))
@@ -74,14 +73,14 @@ class SpectrumFront(nn.Module):
         return torch.cat([*parts, correlation.flatten(2)], dim=2)
 
     def _power(self, x: Tensor, window: Tensor) -> Tensor:
-        """Power spectra `[B, T, F]` of the windows that end with each patch."""
+        """Power spectra `[B, T, F]` of windows that end with each patch."""
         size, past = len(window), self.tail_shape[0]
         frames = x[:, past + self.patch_size - size :].unfold(1, size, self.patch_size)
         return torch.view_as_real(torch.fft.rfft(frames * window, _fft_size(size))).square().sum(-1)
 
 
 def _lag_matrix(size: int, sample_rate: int) -> np.ndarray:
-    """Power spectra to autocorrelations of each band at lag 0 and the others, `[F, bands * (1 + lags)]`."""
+    """Matrix `[F, bands * (1 + lags)]` from power spectra to autocorrelations of each band, at lag 0 and others."""
     n_fft = _fft_size(size)
     frequencies = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     pitch = np.geomspace(*LAG_RANGE_HZ, N_LAGS)

@@ -1,4 +1,4 @@
-"""A chain of causal layers at changing step rates, and the state that carries it from chunk to chunk."""
+"""A chain of causal layers with different step rates, and its streaming state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CausalStack(nn.Module):
         self.layers = nn.ModuleList()
         self.scales: list[tuple[int, int]] = []  # steps out, steps in, of each layer
         self.tail_shapes: list[tuple[int, int]] = []
-        self.memory = 0  # frames after which all tails are full
+        self.memory = 0  # frames until all tails are full
 
     def add(self, layer: CausalConv1d | CausalConvTranspose1d, up: int = 1, down: int = 1) -> None:
         self._append(layer, layer.tail_shape, (up, down))
@@ -46,7 +46,7 @@ class CausalStack(nn.Module):
         self.tail_shapes.append(tail_shape)
 
     def init_state(self, batch_size: int) -> State:
-        """The state of `batch_size` fresh streams, on the model's device and in its dtype."""
+        """Initial state of `batch_size` streams, on the model's device and in its dtype."""
         like = next(self.parameters())
         seen = torch.zeros(batch_size, dtype=torch.int64, device=like.device)
         return [seen, *(like.new_zeros(batch_size, *shape) for shape in self.tail_shapes)]
@@ -57,12 +57,12 @@ class CausalStack(nn.Module):
         Args:
             x: `[B, T * steps_per_frame, D]`.
             state: from `init_state` or the previous chunk.
-            length: `[B]` int64, input steps that are real; None when all are.
+            length: `[B]` int64, input steps without padding; None: all.
 
         Returns:
             The output `[B, T', D']` and the state after the chunk.
         """
-        seen, tails = state[0], state[1:]  # a list, which torch.compile can write to
+        seen, tails = state[0], state[1:]  # a list, for torch.compile
         n_frames = x.shape[1] // self.steps_per_frame
         span = Span(seen * self.steps_per_frame, length, is_steady(seen, length, self.memory))
         for i, (layer, scale) in enumerate(zip(self.layers, self.scales, strict=True)):
@@ -73,5 +73,5 @@ class CausalStack(nn.Module):
 
 
 def edge_tails(batch_size: int, device: torch.device, *layers: SpectrumFront | PitchReader | SourceFilter) -> State:
-    """Tails of the layers of a front or head, which stay float32, for `batch_size` fresh streams."""
+    """Initial float32 tails of the layers of a front end or head."""
     return [torch.zeros(batch_size, *layer.tail_shape, device=device, dtype=torch.float32) for layer in layers]

@@ -1,8 +1,8 @@
-"""What streaming layers remember, and where in its stream a chunk lies.
+"""State of streaming layers, and the position of a chunk in its stream.
 
-Every layer of the codec maps `(x, tail, span)` to `(y, tail)`, where `tail` is all it keeps of the
-past and has a fixed shape. A model's state is the flat list `[seen, tail, tail, ...]`. A fresh stream
-has `seen == 0`, which makes layers ignore its tail: resetting a stream is writing that zero.
+Every layer of the codec maps `(x, tail, span)` to `(y, tail)`; `tail` is all that it keeps of the past, with a fixed
+shape. The state of a model is the flat list `[seen, tail, tail, ...]`. In a new stream `seen == 0`, so layers ignore
+its tail: writing that zero resets a stream.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ State = list[Tensor]  # seen [B] int64 in frames, then one [B, n, D] tail per la
 
 
 class Span(NamedTuple):
-    """Where the steps of a chunk `[B, T, D]` stand in their streams."""
+    """Position of a chunk `[B, T, D]` in its streams."""
 
     seen: Tensor  # [B] int64, steps of the stream before this chunk
-    length: Tensor | None  # [B] int64, steps of the chunk that are real; None: all of them
-    steady: bool = False  # whether all tails are full of real steps and all steps are real: nothing is masked
+    length: Tensor | None  # [B] int64, steps of the chunk without padding; None: all
+    steady: bool = False  # whether all tails are full and there is no padding: no masks needed
 
     def scaled(self, up: int, down: int) -> Span:
-        """The same place after a layer that makes `up` steps out of every `down`."""
+        """Position after a layer that maps `down` steps to `up`."""
         if self.steady or up == down:
-            return self  # in a steady stream nobody asks for the place
+            return self  # the position is not used in steady streams
         length = None if self.length is None else (self.length * up + down - 1) // down
         return Span(self.seen * up // down, length)
 
     def past(self, tail: Tensor, before: Tensor | float = 0.0) -> Tensor:
-        """`tail` `[B, n, D]`, or `before` in streams that start with this chunk."""
+        """`tail` `[B, n, D]`, replaced by `before` in streams that start with this chunk."""
         return tail if self.steady else torch.where(self.fresh, before, tail)
 
     @property
@@ -39,7 +39,7 @@ class Span(NamedTuple):
         return (self.seen == 0)[:, None, None]
 
     def padding(self, x: Tensor) -> Tensor | None:
-        """[B, T, 1] bool: steps of `x` after the end of their stream; None when there are none."""
+        """[B, T, 1] bool: steps of `x` after the end of their stream; None if there are none."""
         if self.length is None:
             return None
         steps = torch.arange(x.shape[1], device=x.device)
@@ -47,9 +47,9 @@ class Span(NamedTuple):
 
 
 def is_steady(seen: Tensor, length: Tensor | None, n_frames: int) -> bool:
-    """Whether all streams are `n_frames` old and none ends; False where that is not known at once.
+    """Whether all streams are at least `n_frames` old and none ends; False if unknown.
 
-    Graphs that are traced hold for all streams, and a GPU would have to be waited for.
+    Traced graphs must hold for all streams, and on a GPU the check would synchronise.
     """
     if length is not None or seen.device.type != "cpu" or torch.compiler.is_compiling():
         return False
@@ -57,5 +57,5 @@ def is_steady(seen: Tensor, length: Tensor | None, n_frames: int) -> bool:
 
 
 def merge(old: State, new: State, active: Tensor) -> State:
-    """`new` for the streams marked in `active` `[B]` bool, `old` for the others."""
+    """Take `new` for the streams in `active` `[B]` bool, `old` for the others."""
     return [torch.where(active.view(-1, *[1] * (o.ndim - 1)), n, o) for o, n in zip(old, new, strict=True)]

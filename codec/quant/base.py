@@ -1,6 +1,6 @@
-"""What a quantizer does, and what its settings say of it: all that the rest of the library knows of one.
+"""Interface of quantizers and their settings.
 
-A quantizer is a file with two classes, as `codec.quant.fsq`, and a line in `codec.quant`.
+To add a quantizer, write a file with two classes, like `codec.quant.fsq`, and add it to `codec.quant`.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from torch import Tensor, nn
 from codec.quant.vq import VQ
 from codec.settings import coerce, require
 
-NO_CODE = -1  # of a codebook that is not in use
+NO_CODE = -1  # for a codebook that is not used
 
 
 @dataclass
 class Quantized:
-    """Quantized latents, as a training step needs them."""
+    """Output of a quantizer in training."""
 
     z: Tensor  # [B, T, D], with a straight-through gradient
     codes: Tensor  # [B, K, T] int64
-    penalties: dict[str, Tensor]  # by name, scalars that hold latents where they can be quantized
+    penalties: dict[str, Tensor]  # scalars by name, losses that keep latents in the range of the quantizer
     n_q: Tensor  # [B] int64, codebooks kept by nested dropout
 
 
 @dataclass
 class QuantizerConfig(ABC):
-    """The settings that all quantizers have, and what the others are asked for.
+    """Base class of the settings of quantizers.
 
     Raises:
         ValueError: a field is out of range or contradicts another; the message names it.
     """
 
     kind: str = field(default="", init=False)  # which quantizer
-    dropout: float = 0.0  # share of training samples that keep only the first n codebooks, of 1 to K - 1
+    dropout: float = 0.0  # share of training samples that keep only the first 1 to K - 1 codebooks
 
     def __post_init__(self) -> None:
         coerce(self)
@@ -49,12 +49,12 @@ class QuantizerConfig(ABC):
 
     @property
     def semantic_dim(self) -> int:
-        """Width of the semantic channels, which codebook 0 codes alone; 0 if no codebook is semantic."""
+        """Width of the semantic channels, coded by codebook 0 alone; 0 if there is none."""
         return 0
 
     @property
     def acoustic_dim(self) -> int:
-        """Width of the acoustic channels, which carry the sound; a fresh codec starts with its waveform in them."""
+        """Width of the acoustic channels."""
         return self.latent_dim - self.semantic_dim
 
     @property
@@ -65,22 +65,22 @@ class QuantizerConfig(ABC):
     @property
     @abstractmethod
     def ordinal(self) -> tuple[bool, ...]:
-        """Of each codebook, whether its codes are levels in order; else they are entries, with nothing between them."""
+        """For each codebook, whether its codes are ordered levels rather than entries."""
 
     @property
     @abstractmethod
     def penalties(self) -> tuple[str, ...]:
-        """Names of the penalties that training gives."""
+        """Names of the penalties in training."""
 
     @abstractmethod
     def make(self) -> Quantizer:
-        """The quantizer with these settings, randomly initialised."""
+        """Make the quantizer, randomly initialised."""
 
 
 class Quantizer(nn.Module, ABC):
     """Latents to codes of K codebooks and back; any prefix of the codebooks decodes.
 
-    In training, `start` places the codebooks of entries on latents, and `learn` moves them after each step.
+    In training, `start` initialises VQ codebooks from latents, and `learn` updates them after each step.
     """
 
     config: QuantizerConfig
@@ -93,19 +93,19 @@ class Quantizer(nn.Module, ABC):
     def decode(self, codes: Tensor) -> Tensor:
         """Codes `[B, n_q, T]` of the first n_q codebooks -> latents `[B, T, D]` float32.
 
-        Any frame may have `NO_CODE` in its last codebooks, but for the first, as if they were not there.
+        `NO_CODE` in the last codebooks of a frame, not in the first, means that they are not used.
         """
 
     @abstractmethod
     def quantize(self, z: Tensor, n_q: Tensor, generator: torch.Generator | None) -> Quantized:
         """Quantize latents `[B, T, D]`, keeping the first `n_q` `[B]` codebooks of each sample, 0 to K.
 
-        In training mode, samples may be treated otherwise than in use, as `generator` draws (on the device of `z`).
-        Nothing is changed here.
+        In training mode, samples may be quantized differently at random, by `generator` on the device of `z`. Does not
+        change the codebooks.
         """
 
     def forward(self, z: Tensor, generator: torch.Generator | None = None) -> Quantized:
-        """Quantize latents `[B, T, D]` for training; in eval mode everything is quantized and kept."""
+        """Quantize latents `[B, T, D]` for training; in eval mode with all codebooks."""
         n_codebooks = len(self.config.codebook_sizes)
         n_q = torch.full((len(z),), n_codebooks, device=z.device)
         if self.training:
@@ -114,29 +114,29 @@ class Quantizer(nn.Module, ABC):
         return self.quantize(z, n_q, generator)
 
     def start(self, z: Tensor, generator: torch.Generator | None = None) -> None:
-        """Place the codebooks of entries, if any, on latents `[B, T, D]`, many more than there are entries; also anew.
+        """Initialise VQ codebooks, if any, from latents `[B, T, D]`, many more than entries; may be called again.
 
-        With several processes, give all of them the latents of all, and generators of one seed: the codebooks stay
-        equal. The same holds for `learn`.
+        All processes need the same latents and generators with the same seed, so that codebooks stay equal, also in
+        `learn`.
         """
 
     def learn(self, z: Tensor, generator: torch.Generator | None = None) -> int:
-        """Move the codebooks of entries towards latents `[B, T, D]`; returns how many entries were replaced."""
+        """Update VQ codebooks by latents `[B, T, D]`; returns the number of replaced entries."""
         return 0
 
     @property
     def books(self) -> list[VQ]:
-        """The codebooks of entries, in order."""
+        """VQ codebooks, in order."""
         return [module for module in self.modules() if isinstance(module, VQ)]
 
     @property
     def started(self) -> bool:
-        """Whether all codebooks of entries are placed; until then latents pass them as they are."""
+        """Whether all VQ codebooks are initialised; until then latents are not quantized."""
         return all(bool(book.started) for book in self.books)
 
 
 def keep_first(n_q: Tensor, n: int) -> Tensor:
-    """`[B, n]` bool: which of n codebooks are among the first `n_q` `[B]`."""
+    """Mask `[B, n]` bool of the first `n_q` `[B]` of n codebooks."""
     return torch.arange(n, device=n_q.device) < n_q[:, None]
 
 

@@ -11,15 +11,15 @@ from torch import Tensor
 from codec.quant.base import NO_CODE, Quantized, Quantizer, QuantizerConfig, keep_first
 from codec.settings import require
 
-RANGE = 2.0  # of latents before tanh; the outermost of 21 levels begins at 1.8
+RANGE = 2.0  # of latents before tanh; the outermost of 21 levels starts at 1.8
 
 
 @dataclass
 class FSQConfig(QuantizerConfig):
-    """A codebook for each channel; its codes are levels."""
+    """A codebook of levels for each channel."""
 
     kind: str = field(default="fsq", init=False)
-    n_channels: int = 36  # codebooks, one for each
+    n_channels: int = 36  # one codebook each
     levels: int | tuple[int, ...] = 21  # one number, or one per channel
     round_prob: float = 0.5  # share of training samples rounded to levels ...
     noise_prob: float = 0.25  # ... and given uniform noise instead; the rest pass through
@@ -57,7 +57,7 @@ class FSQConfig(QuantizerConfig):
 class FSQ(Quantizer):
     """Round tanh(x) to `levels[i]` uniform levels over [-1, 1] in channel i. No parameters.
 
-    Channels without a code are 0, the middle of their range.
+    Channels without a code become 0, the middle of the range.
     """
 
     config: FSQConfig

@@ -1,4 +1,4 @@
-"""Residual vector quantization: every codebook codes what those before it left (SoundStream, section III-C)."""
+"""Residual vector quantization: each codebook codes the residual of those before (SoundStream, section III-C)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from codec.settings import require
 
 @dataclass
 class ResidualVQConfig(VQConfig, QuantizerConfig):
-    """`n_q` codebooks of entries, as in EnCodec and Mimi; with these settings 80 bits a frame."""
+    """`n_q` VQ codebooks, as in EnCodec and Mimi; the defaults give 80 bits per frame."""
 
     kind: str = field(default="residual_vq", init=False)
     n_q: int = 8  # codebooks
@@ -67,16 +67,16 @@ class ResidualVQ(Quantizer):
     def decode(self, codes: Tensor) -> Tensor:
         books, (batch_size, n_q, n_frames) = self.books, codes.shape
         z = books[0].embedding.new_zeros(batch_size, n_frames, self.config.latent_dim)
-        there = (codes != NO_CODE)[..., None]
+        is_used = (codes != NO_CODE)[..., None]
         codes = codes.clamp(min=0)
         for k in range(n_q):
-            z = z + books[k].decode(codes[:, k]) * there[:, k]
+            z = z + books[k].decode(codes[:, k]) * is_used[:, k]
         return z
 
     def quantize(self, z: Tensor, n_q: Tensor, generator: torch.Generator | None) -> Quantized:
-        """The penalty `commit` is the squared distance of each codebook's input to its entry, the mean over codebooks.
+        """The penalty `commit` is the squared distance of each codebook's input to its entry, averaged over codebooks.
 
-        Codebooks that a sample does not keep count 0.
+        Codebooks that a sample does not keep count as 0.
         """
         z = z.float()
         residual, entries, codes = z, torch.zeros_like(z), []

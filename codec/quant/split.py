@@ -16,7 +16,7 @@ from codec.settings import require
 
 @dataclass
 class SplitConfig(QuantizerConfig):
-    """A semantic codebook and an acoustic quantizer, each with channels of its own; the default is Voxtral's."""
+    """A semantic codebook and an acoustic quantizer on separate channels; the defaults are those of Voxtral."""
 
     kind: str = field(default="split", init=False)
     semantic: VQConfig = field(default_factory=VQConfig)
@@ -74,9 +74,9 @@ class SplitQuantizer(Quantizer):
         return torch.cat([self.semantic.decode(codes[:, 0]), self.acoustic.decode(codes[:, 1:])], dim=2)
 
     def quantize(self, z: Tensor, n_q: Tensor, generator: torch.Generator | None) -> Quantized:
-        """Penalties are the acoustic quantizer's and `commit`, in which the semantic squared distance has its part.
+        """Penalties are those of the acoustic quantizer, and `commit` with the semantic squared distance added.
 
-        Training draws for each sample whether the VQ applies. Until it has started, no sample passes it.
+        In training, the VQ applies to a random share of samples, and to none before it is initialised.
         """
         semantic, acoustic = self._split(z)
         codes = self.semantic.encode(semantic.detach())

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from codec.autocast import full_precision
 from codec.settings import coerce, require
 
-# Smallest usage a sum is divided by. The authors' serving code has 1e-5; one port uses 1e-8,
-# which moves rows that are hardly used by orders of magnitude.
+# Smallest usage to divide sums by. The authors' serving code has 1e-5; a port has 1e-8, which changes rarely used rows
+# by orders of magnitude.
 USAGE_FLOOR = 1e-5
 KMEANS_STEPS = 10
 
 
 @dataclass
 class VQConfig:
-    """A codebook of entries, and how it learns.
+    """Settings of a VQ codebook.
 
     Raises:
         ValueError: a field is out of range; the message names it.
@@ -28,9 +28,9 @@ class VQConfig:
 
     codebook_size: int = 8192  # entries
     dim: int = 256  # width of an entry
-    init: Literal["kmeans", "first_batch"] = "kmeans"  # how entries are placed on latents
+    init: Literal["kmeans", "first_batch"] = "kmeans"  # initialisation of entries from latents
     decay: float = 0.99  # of the running sums, per training step
-    revive_below: float = 0.03  # share of the mean usage under which an entry is replaced; 0 turns it off
+    revive_below: float = 0.03  # entries with less than this share of the mean usage are replaced; 0: never
     quantize_prob: float = 0.5  # share of training samples that are quantized; the rest pass through
 
     def __post_init__(self) -> None:
@@ -44,17 +44,17 @@ class VQConfig:
 
 @dataclass
 class CodebookStats:
-    """How codes spread over their codebooks."""
+    """Statistics of codes, by codebook."""
 
     usage: Tensor  # [K] share of entries that occur, 0 to 1
-    perplexity: Tensor  # [K] exp(entropy): the number of equally likely entries that would be as varied
+    perplexity: Tensor  # [K] exp(entropy): effective number of entries
 
 
 class VQ(nn.Module):
     """Nearest-neighbour codebook `[N, D]`, entry = embedding_sum / cluster_usage, learned without gradients.
 
-    Always float32, also under autocast. `start` places the entries on data; `update` moves them and replaces dead ones.
-    Neither does anything to a codebook that is `frozen`.
+    Always float32, also under autocast. `start` initialises entries from data; `update` moves them and replaces unused
+    ones. Neither changes a `frozen` codebook.
     """
 
     frozen = False
@@ -75,7 +75,7 @@ class VQ(nn.Module):
         self.refresh()
 
     def refresh(self) -> None:
-        """Derive the entries from the running sums."""
+        """Compute entries from the running sums."""
         self.embedding = self.embedding_sum / self.cluster_usage.clamp(min=USAGE_FLOOR)[:, None]
         self.half_norms = self.embedding.square().sum(1) / 2
 
@@ -85,12 +85,12 @@ class VQ(nn.Module):
 
     @property
     def perplexity(self) -> float:
-        """exp(entropy) of the running usage: how many equally likely entries would be as varied."""
+        """exp(entropy) of the running usage: effective number of entries."""
         p = self.cluster_usage / self.cluster_usage.sum()
         return float(torch.special.entr(p).sum().exp())
 
     def encode(self, x: Tensor) -> Tensor:
-        """Index `[...]` int64 of the entry nearest to each vector of `x` `[..., D]`; the first of equals."""
+        """Index `[...]` int64 of the nearest entry of each vector of `x` `[..., D]`; the first of ties."""
         with full_precision(x):
             return (self.half_norms - F.linear(x, self.embedding)).argmin(-1)
 
@@ -100,10 +100,9 @@ class VQ(nn.Module):
 
     @torch.no_grad()
     def start(self, x: Tensor, generator: torch.Generator | None = None) -> None:
-        """Place all entries on the vectors `x` `[M, D]`: random picks, then k-means where asked for.
+        """Initialise all entries from vectors `x` `[M, D]`: random picks, then k-means if configured.
 
-        A buffer of latents much larger than the codebook, taken once the encoder has settled, avoids
-        the collapse that one small batch leads to.
+        Use many more latents than entries, after some training of the encoder: a small batch leads to collapse.
         """
         if self.frozen:
             return
@@ -121,11 +120,11 @@ class VQ(nn.Module):
 
     @torch.no_grad()
     def update(self, x: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> int:
-        """Move the running sums towards vectors `x` `[M, D]` with codes `[M]`; returns how many were revived."""
+        """Update the running sums by vectors `x` `[M, D]` with codes `[M]`; returns the number of replaced entries."""
         if self.frozen:
             return 0
         counts, sums = self._assign(x, codes)
-        share = len(self.embedding) / len(x)  # makes what is rare, and so what is revived, the same at any batch size
+        share = len(self.embedding) / len(x)  # makes usage independent of the batch size
         self.cluster_usage.lerp_(counts * share, 1 - self.config.decay)
         self.embedding_sum.lerp_(sums * share, 1 - self.config.decay)
         dead = self.cluster_usage < self.config.revive_below
@@ -151,6 +150,6 @@ def codebook_stats(codes: Tensor, codebook_sizes: tuple[int, ...]) -> CodebookSt
 
 
 def _pick(x: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
-    """`n` random rows of `x`, without repetition as far as there are enough."""
+    """`n` random rows of `x`, without repetition if there are enough."""
     order = torch.cat([torch.randperm(len(x), generator=generator, device=x.device) for _ in range(-(-n // len(x)))])
     return x[order[:n]]

@@ -1,4 +1,4 @@
-"""Codes to the ids of a language model and back."""
+"""Conversion between codes and ids of a language model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class IdLayout:
     """One id space for all codebooks: id = offset of the codebook + `n_special` + code.
 
     The defaults are the released model's: two special codes at the start of each codebook, and
-    codebooks one after the other without gaps. With `shared=False` every codebook counts from 0.
+    codebooks without gaps between them. With `shared=False`, the ids of every codebook start at 0.
     """
 
     codebook_sizes: tuple[int, ...]
@@ -39,18 +39,18 @@ class IdLayout:
         return sum(sizes) if self.shared else max(sizes)
 
     def to_ids(self, codes: Tensor, lengths: Tensor | None = None, end: bool = False) -> Tensor:
-        """Ids of codes.
+        """Convert codes to ids.
 
         Args:
             codes: `[B, n_q, T]`.
-            lengths: `[B]` frames of each item; the frames after them become EMPTY. None: all have T.
-            end: add a frame (END, EMPTY, EMPTY, ...) after each item's last.
+            lengths: `[B]` frames of each item; later frames become EMPTY. None: T.
+            end: append a frame (END, EMPTY, EMPTY, ...) to each item.
 
         Returns:
             `[B, n_q, T]` int64, or T + 1 frames with `end`.
 
         Raises:
-            ValueError: codes out of range, or special codes asked for beyond `n_special`.
+            ValueError: codes out of range, or `n_special` too small.
         """
         codes = check_shape(codes, self.codebook_sizes)
         batch, n_q, n_frames = codes.shape
@@ -68,9 +68,9 @@ class IdLayout:
         return ids + self._offsets(n_q, codes)
 
     def from_ids(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes `[B, n_q, T]` and lengths `[B]` of ids `[B, n_q, T]`.
+        """Convert ids `[B, n_q, T]` to codes `[B, n_q, T]` and lengths `[B]`.
 
-        An item ends at its first frame whose semantic id is special; codes from there on are 0.
+        An item ends at its first special semantic id; codes after that are 0.
 
         Raises:
             ValueError: an id belongs to another codebook, or is special within an item.

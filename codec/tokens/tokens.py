@@ -1,4 +1,4 @@
-"""A batch of encoded utterances, with all that is needed to decode them to the right length."""
+"""A batch of encoded utterances, with lengths, rates and the fingerprint of the codec."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from codec.tensors import write_tensors
 class Tokens:
     """Codes of B utterances of different lengths.
 
-    Tensors or arrays of any integer type will do, and become int64.
+    Tensors or arrays of any integer type are converted to int64.
 
     Raises:
-        ValueError: shapes or types do not fit; the message names the field.
+        ValueError: wrong shapes or types; the message names the field.
     """
 
     codes: Tensor  # [B, K, T] int64, the semantic codebook first; zeros after the end of an item
     n_samples: Tensor  # [B] int64, samples of each item at `sample_rate`
     sample_rate: int  # Hz
     hop_length: int  # samples per frame
-    fingerprint: str = ""  # of the codec that made them; "" decodes with any
+    fingerprint: str = ""  # of the codec; "" decodes with any
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "codes", to_integers(self.codes))
@@ -50,11 +50,11 @@ class Tokens:
             raise ValueError(f"n_samples: {self.n_samples.tolist()}; expected integers of at least 0")
         longest, n_frames = int(self.n_samples.max()), self.codes.shape[2]
         if longest > n_frames * self.hop_length:
-            raise ValueError(f"n_samples: {longest} samples are more than {n_frames} frames hold")
+            raise ValueError(f"n_samples: {longest} samples exceed {n_frames} frames")
 
     @classmethod
-    def of_codes(cls, codes: Tensor | NDArray, sample_rate: int, hop_length: int) -> Tokens:
-        """Bare codes `[B, n_q, T]` as T whole frames of each item, for any codec."""
+    def from_codes(cls, codes: Tensor | NDArray, sample_rate: int, hop_length: int) -> Tokens:
+        """Make tokens of bare codes `[B, n_q, T]`, each item with T whole frames, for any codec."""
         codes = to_integers(codes)
         if codes.ndim != 3:
             raise ValueError(f"codes: shape {tuple(codes.shape)}; expected integers [B, n_q, T]")
@@ -65,18 +65,18 @@ class Tokens:
         return len(self.codes)
 
     def __getitem__(self, item: int) -> Tokens:
-        """One utterance, as a batch of one cut to its own length."""
+        """Utterance `item` as a batch of one, cut to its length."""
         item = range(len(self))[item]
         codes = self.codes[item : item + 1, :, : int(self.lengths[item])]
         return replace(self, codes=codes, n_samples=self.n_samples[item : item + 1])
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Tokens:
-        """The same on another device."""
+        """Copy to a device."""
         codes, n_samples = (x.to(device, non_blocking=non_blocking) for x in (self.codes, self.n_samples))
         return replace(self, codes=codes, n_samples=n_samples)
 
     def pin_memory(self) -> Tokens:
-        """The same in pinned memory; called by torch's DataLoader, so that `to` need not wait."""
+        """Copy to pinned memory; called by torch's DataLoader, so that `to` does not block."""
         return replace(self, codes=self.codes.pin_memory(), n_samples=self.n_samples.pin_memory())
 
     @property
@@ -94,7 +94,7 @@ class Tokens:
         return self.n_samples.double() / self.sample_rate
 
     def prefix(self, n_q: int) -> Tokens:
-        """The first `n_q` codebooks: a lower bitrate.
+        """Keep the first `n_q` codebooks, for a lower bitrate.
 
         Raises:
             ValueError: `n_q` is not in 1 .. K.
@@ -104,7 +104,7 @@ class Tokens:
         return replace(self, codes=self.codes[:, :n_q])
 
     def crop(self, start: float = 0.0, end: float | None = None) -> Tokens:
-        """The frames that overlap `start` to `end` seconds, of every item (fewer, or none, where it ends before).
+        """Keep the frames that overlap `start` to `end` seconds of every item; fewer or none if it ends before.
 
         Raises:
             ValueError: not 0 <= start <= end.
@@ -112,7 +112,7 @@ class Tokens:
         end = max(start, self.codes.shape[2] / self.frame_rate) if end is None else end
         if not 0 <= start <= end:
             raise ValueError(f"crop from {start} to {end} s: expected 0 <= start <= end")
-        slack = 1e-6  # so that a bound written as frame / frame_rate is that frame
+        slack = 1e-6  # so that a bound of frame / frame_rate is exact
         first = math.floor(start * self.frame_rate + slack)
         stop = math.ceil(end * self.frame_rate - slack)
         n_samples = (self.n_samples.clamp(max=stop * self.hop_length) - first * self.hop_length).clamp(min=0)
@@ -120,7 +120,7 @@ class Tokens:
 
     @classmethod
     def join(cls, parts: Sequence[Tokens]) -> Tokens:
-        """One after the other in time, item by item; a part's incomplete last frame is kept as a whole frame.
+        """Concatenate in time, item by item; an incomplete last frame of a part counts as a whole frame.
 
         Raises:
             ValueError: no parts, or parts of different batch sizes, codebook counts or codecs.
@@ -135,7 +135,7 @@ class Tokens:
 
     @classmethod
     def stack(cls, parts: Sequence[Tokens]) -> Tokens:
-        """Batches below each other as one batch: the `collate_fn` of a DataLoader over Tokens.
+        """Concatenate batches: the `collate_fn` of a DataLoader over Tokens.
 
         Raises:
             ValueError: no parts, or parts of different codebook counts or codecs.
@@ -145,7 +145,7 @@ class Tokens:
         return replace(parts[0], codes=pad_codes(rows), n_samples=torch.cat([p.n_samples for p in parts]))
 
     def save(self, path: str | Path) -> None:
-        """Write a safetensors file (codes as int16 where they fit), whole or not at all."""
+        """Write a safetensors file, with codes as int16 if they fit."""
         fits = not self.codes.numel() or int(self.codes.max()) < 2**15
         codes = self.codes.to(torch.int16 if fits else torch.int32)
         tensors = {"codes": codes.cpu(), "n_samples": self.n_samples.cpu()}
@@ -170,16 +170,16 @@ class Tokens:
 
 
 def to_integers(values: Tensor | NDArray, name: str = "codes") -> Tensor:
-    """A tensor or array of any integer type and byte order as int64.
+    """Convert a tensor or array of any integer type and byte order to int64.
 
     Raises:
-        ValueError: something else; the message names it.
+        ValueError: another type; the message names it.
     """
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         return torch.from_numpy(values.astype(np.int64))
     if not isinstance(values, Tensor):
         what = f"array of {values.dtype}" if isinstance(values, np.ndarray) else type(values).__name__
-        remedy = "torch.tensor makes one of a list of numbers, Tokens.stack a batch of a list of Tokens"
+        remedy = "use torch.tensor for a list of numbers, Tokens.stack for a list of Tokens"
         raise ValueError(f"{name}: {what}; expected a tensor or array of integers: {remedy}")
     if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
         raise ValueError(f"{name}: {values.dtype} {tuple(values.shape)}; expected integers")
@@ -187,13 +187,13 @@ def to_integers(values: Tensor | NDArray, name: str = "codes") -> Tensor:
 
 
 def pad_codes(rows: Sequence[Tensor]) -> Tensor:
-    """Codes `[K, t_i]` of different lengths as one `[B, K, max t_i]`, zeros after each end."""
+    """Stack codes `[K, t_i]` of different lengths to `[B, K, max t_i]`, padded with zeros."""
     longest = max(row.shape[1] for row in rows)
     return torch.stack([torch.nn.functional.pad(row, (0, longest - row.shape[1])) for row in rows])
 
 
 def check_codes(codes: Tensor | NDArray, codebook_sizes: Sequence[int]) -> Tensor:
-    """Codes `[B, n_q, T]` as int64, checked against the sizes of their codebooks.
+    """Check codes `[B, n_q, T]` against the sizes of their codebooks; returns int64.
 
     Raises:
         ValueError: not integers, an impossible number of codebooks, or a code out of range.
@@ -206,13 +206,13 @@ def check_codes(codes: Tensor | NDArray, codebook_sizes: Sequence[int]) -> Tenso
         item, book, frame = bad.nonzero()[0].tolist()
         raise ValueError(
             f"codes[{item}, {book}, {frame}] = {int(codes[item, book, frame])}: codebook {book} has codes 0 to "
-            f"{codebook_sizes[book] - 1}; shifted ids go through IdLayout.from_ids first"
+            f"{codebook_sizes[book] - 1}; convert ids by IdLayout.from_ids first"
         )
     return codes
 
 
 def check_shape(codes: Tensor | NDArray, codebook_sizes: Sequence[int]) -> Tensor:
-    """Codes or ids `[B, n_q, T]` as int64, checked for type and shape, not for their values.
+    """Check type and shape of codes or ids `[B, n_q, T]`, not their values; returns int64.
 
     Raises:
         ValueError: not integers, or an impossible number of codebooks.
@@ -231,4 +231,4 @@ def _check_same(parts: Sequence[Tokens], key: Callable[[Tokens], object]) -> Non
         raise ValueError("parts: empty; give at least one Tokens")
     for part in parts[1:]:
         if key(part) != key(parts[0]):
-            raise ValueError(f"parts do not go together: {key(parts[0])} and {key(part)}")
+            raise ValueError(f"parts do not match: {key(parts[0])} and {key(part)}")

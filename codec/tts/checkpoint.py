@@ -1,4 +1,4 @@
-"""TTS checkpoints: a folder with `config.json`, `model.safetensors` and a tokenizer, written whole or not at all."""
+"""TTS checkpoints: folders with `config.json`, `model.safetensors` and a tokenizer."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from codec.tts.text.tekken import TekkenTokenizer
 from codec.tts.text.tokenizer import BPETokenizer, TextTokenizer
 
 TOKENIZER, TEKKEN = TOKENIZERS = "tokenizer.json", "tekken.json"
-PACKAGED = Path(__file__).parent / "weights"  # of the default model, installed with the library
+PACKAGED = Path(__file__).parent / "weights"  # packaged default model
 
 
 def save_tts(folder: str | Path, config: TTSConfig, state: dict[str, Tensor], tokenizer: TextTokenizer) -> None:
     """Write a checkpoint; an existing one at `folder` is replaced only once the new one is on disk.
 
     Args:
-        folder: where to; its parent is created.
+        folder: of the checkpoint; its parent is created.
         config: the architecture.
         state: a `TTSModel`'s state dict.
         tokenizer: of the text.
@@ -36,21 +36,21 @@ def save_tts(folder: str | Path, config: TTSConfig, state: dict[str, Tensor], to
 
 
 def resolve_tts(name: str | Path) -> Path:
-    """The folder of a checkpoint that a name stands for; as `codec.checkpoint.hub.resolve`, for voice models."""
+    """Find the folder of a voice model; as `codec.checkpoint.hub.resolve`."""
     return resolve(name, PACKAGED)
 
 
 def load_tts(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> tuple[TTSModel, TextTokenizer]:
-    """The network, in eval mode, and the tokenizer of a checkpoint folder.
+    """Load the network, in eval mode, and the tokenizer of a checkpoint.
 
     Args:
-        folder: ours, or one of the released Voxtral layout: `params.json`, `consolidated.safetensors` and
-            `tekken.json`. Its authors take the likeliest semantic token and guide by 1.2:
+        folder: of this library, or in the released Voxtral layout: `params.json`, `consolidated.safetensors` and
+            `tekken.json`. Its authors use greedy semantic tokens and guidance 1.2:
             `Sampling(temperature=0, head=HeadSampling(cfg_scale=1.2, temperature=1))`.
-        dtype: of the weights; None: that of the file.
+        dtype: of the weights; None: as in the file.
 
     Raises:
-        CheckpointError: a file is missing, unreadable, or does not fit the others.
+        CheckpointError: a file is missing, unreadable, or does not match the others.
         MissingDependencyError: a released folder without the package mistral-common.
     """
     folder = Path(folder)
@@ -65,19 +65,19 @@ def load_tts(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> t
         state = voxtral_tts.read_state(folder, model.state_dict())
     check_tensors(folder, model.state_dict(), state)
     dtype = dtype or state["text_embedding.weight"].dtype
-    # One by one, as there may be no room for the network twice.
+    # One by one, to save memory.
     model.load_state_dict({name: state.pop(name).to(dtype) for name in list(state)}, assign=True)
     return model.eval(), _load_tokenizer(folder, config)
 
 
 def export_voxtral(folder: str | Path, model: TTSModel, tokenizer: TextTokenizer, codec: Tokenizer) -> None:
-    """Write a TTS and the codec it speaks through in the released Voxtral layout, in the types they have.
+    """Write a TTS and its codec in the released Voxtral layout, with unchanged dtypes.
 
     Raises:
-        ValueError: that layout cannot express this model, or the codec or the tokenizer does not fit it.
+        ValueError: the layout does not support the model, or codec or tokenizer do not match it.
     """
     if not isinstance(tokenizer, TekkenTokenizer):
-        raise ValueError(f"tokenizer: a {type(tokenizer).__name__}; the released layout holds only {TEKKEN}")
+        raise ValueError(f"tokenizer: a {type(tokenizer).__name__}; the released layout supports only {TEKKEN}")
     with atomic_folder(Path(folder)) as new:
         state, codec_state = model.state_dict(), codec.model.state_dict()
         voxtral_tts.write_voxtral_tts(new, model.config, state, codec.config, codec_state)
@@ -95,7 +95,7 @@ def _load_tokenizer(folder: Path, config: TTSConfig) -> TextTokenizer:
         raise CheckpointError(str(error)) from error
     if tokenizer.vocab_size > config.vocab_size:
         raise CheckpointError(
-            f"{folder}: the tokenizer has {tokenizer.vocab_size} ids, the network embeds {config.vocab_size}; they are "
+            f"{folder}: the tokenizer has {tokenizer.vocab_size} ids, the network has {config.vocab_size}; they are "
             "of different models"
         )
     return tokenizer

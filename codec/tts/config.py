@@ -1,4 +1,4 @@
-"""What a TTS model is made of: validated dataclasses, named presets, and their JSON form."""
+"""Configuration of a TTS model: validated dataclasses, named presets, and their JSON form."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from codec.tts.text.languages import LANGUAGES
 
 Design = Literal["prefix", "interleaved", "dual", "aligned"]
 DESIGNS = get_args(Design)
-PADDING = 128  # rows of the embedding table and the semantic head come in multiples of this, as in the release
+PADDING = 128  # rows of the embedding table and the semantic head are multiples of this, as in the release
 
-# The first versions' fields, for good: those that came later are not named here, see `used_fields`.
+# Fields of the first versions, never to be changed; later fields are not listed, see `used_fields`.
 FIRST_FIELDS = (
     "codec", "codec_fingerprint", "semantic_codebook_size", "acoustic_dim", "acoustic_levels",
     "vocab_size", "phonemes", "rope_theta", "backbone", "head", "head_transformer", "sequence",
 )  # fmt: skip
 FIRST_TRANSFORMER_FIELDS = ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "norm_eps")
 FIRST_SEQUENCE_FIELDS = ("design", "n_text", "n_frames", "delay")
-FIRST_ALIGNED_FIELDS = (*FIRST_SEQUENCE_FIELDS, "behind", "ahead", "max_move")  # of the design that came with them
+FIRST_ALIGNED_FIELDS = (*FIRST_SEQUENCE_FIELDS, "behind", "ahead", "max_move")  # of the design aligned
 
 
 @dataclass
@@ -47,16 +47,16 @@ class TransformerConfig:
 
 @dataclass
 class SequenceConfig:
-    """How text and frames share one sequence; see `codec.tts.sequence`."""
+    """Order of text and frames in one sequence; see `codec.tts.sequence`."""
 
-    design: Design = "prefix"  # where text and frames stand
-    n_text: int = 6  # interleaved: text ids in a block ...
-    n_frames: int = 6  # ... and the frames that follow them
-    delay: int = 4  # dual: frames that the audio lags behind the text
-    behind: int = 2  # aligned: text ids that are read before the one that is spoken ...
+    design: Design = "prefix"  # order of text and frames
+    n_text: int = 6  # interleaved: text ids of a block ...
+    n_frames: int = 6  # ... and frames after them
+    delay: int = 4  # dual: frames that audio lags behind text
+    behind: int = 2  # aligned: text ids read before the spoken one ...
     ahead: int = 5  # ... and after it
-    max_move: int = 4  # aligned: ids that the text goes on from one frame to the next, at most
-    hears: bool = True  # aligned: whether frames depend on those before them; without, errors do not add up
+    max_move: int = 4  # aligned: largest number of ids to move from frame to frame
+    hears: bool = True  # aligned: whether previous frames are an input; without, errors do not accumulate
 
     def __post_init__(self) -> None:
         coerce(self)
@@ -67,37 +67,37 @@ class SequenceConfig:
 
     @property
     def window(self) -> int:
-        """Text ids that are read at once, at most."""
+        """Largest number of text ids at one position."""
         return 1 + self.ahead + self.behind if self.design == "aligned" else 1
 
     @property
     def hears_itself(self) -> bool:
-        """Whether frames depend on those before them."""
+        """Whether previous frames are an input."""
         return self.hears or self.design != "aligned"
 
 
 @dataclass
 class TTSConfig:
-    """Backbone, head, vocabulary and the codec they speak through; the defaults are the preset `small`.
+    """Backbone, head, vocabulary and codec; the defaults are the preset `small`.
 
     Raises:
         ValueError: a field is out of range or contradicts another; the message names it.
     """
 
-    codec: str = "default"  # whose frames these are, as for `codec.load`
-    codec_fingerprint: str = ""  # of that codec; "" fits any of the right shape
+    codec: str = "default"  # name for `codec.load`
+    codec_fingerprint: str = ""  # of that codec; "" accepts any of the same shape
     semantic_codebook_size: int = 8192  # entries, as in the codec
     acoustic_dim: int = 36  # acoustic codebooks ...
     acoustic_levels: int = 21  # ... and codes of each, levels or entries
     vocab_size: int = 512  # of the text
-    phonemes: bool = False  # whether text is read as phonemes, which needs espeak-ng and phonemizer
-    languages: list[str] = field(default_factory=list)  # that it learned to read, as "en"; none: all that are known
-    max_voice_frames: int = 0  # of a voice, those at its start, that are read, as many as in training; 0: all
+    phonemes: bool = False  # whether it reads phonemes, which need espeak-ng and phonemizer
+    languages: list[str] = field(default_factory=list)  # of the training texts, as "en"; empty: all supported
+    max_voice_frames: int = 0  # frames of a voice that are read, from its start; 0: all
     rope_theta: float = 1e6  # base of the rotary positions
     backbone: TransformerConfig = field(default_factory=TransformerConfig)
-    head: str = "flow"  # what predicts the acoustic codes of a frame: flow, depth or maskgit
-    acoustic_reads_semantic: bool = False  # whether the head reads the semantic token too, not hidden states alone
-    acoustic_scale: float = 1.0  # flow: what values in [-1, 1] are multiplied by, best to a deviation of 1
+    head: str = "flow"  # acoustic head: flow, depth or maskgit
+    acoustic_reads_semantic: bool = False  # whether the head also reads the semantic token, besides the hidden state
+    acoustic_scale: float = 1.0  # flow: factor of values in [-1, 1]; best if their deviation becomes 1
     head_transformer: TransformerConfig = field(default_factory=lambda: TransformerConfig(n_layers=3))
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
 
@@ -126,9 +126,9 @@ class TTSConfig:
         return json.dumps(dataclasses.asdict(self), indent=2)
 
     def identity(self) -> str:
-        """What fingerprints are made of: JSON of the `used_fields`, those of the parts included."""
+        """JSON for fingerprints: the `used_fields`, also of nested configs."""
         fields = used_fields(self, FIRST_FIELDS)
-        fields.pop("languages", None)  # say what the weights are for, not what they are
+        fields.pop("languages", None)  # information about the weights only
         for name in ("backbone", "head_transformer"):
             fields[name] = used_fields(getattr(self, name), FIRST_TRANSFORMER_FIELDS)
         is_aligned = self.sequence.design == "aligned"
@@ -150,7 +150,7 @@ class TTSConfig:
 
 
 def padded(n: int) -> int:
-    """`n` rows, rounded up to a multiple of `PADDING`."""
+    """Round `n` rows up to a multiple of `PADDING`."""
     return -(-n // PADDING) * PADDING
 
 

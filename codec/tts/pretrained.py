@@ -1,8 +1,8 @@
-"""A backbone from a language model: any Llama or Mistral checkpoint as transformers writes it.
+"""Backbones from language models: Llama or Mistral checkpoints of transformers.
 
-Both are the same network but for the order of channels within a head of queries or keys. Rotary positions
-turn channels i and i + head_dim / 2 together there, and channels 2 i and 2 i + 1 here; so row i of a head
-becomes row 2 i, and row i + head_dim / 2 row 2 i + 1. Scores, and with them all else, stay the same.
+The networks differ only in the order of channels in the heads of queries and keys. Rotary positions rotate channels i
+and i + head_dim / 2 there, and channels 2 i and 2 i + 1 here; so row i of a head becomes row 2 i, and row
+i + head_dim / 2 row 2 i + 1. Scores stay the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from codec.tts.config import TransformerConfig, TTSConfig
 from codec.tts.model import TTSModel
 from codec.tts.text.tokenizer import SPECIAL_TOKENS, BPETokenizer, SpecialIds
 
-HF = "hf:"  # before the name of a language model, where others can stand as well
+HF = "hf:"  # prefix of the names of language models
 INDEX, TOKENIZER = "model.safetensors.index.json", "tokenizer.json"
 FILES = (CONFIG, TOKENIZER, INDEX, "model*.safetensors")
 _NAMES = {TEXT_EMBEDDING: "embed_tokens.weight", "norm.weight": "norm.weight"}  # the released layout's, transformers'
@@ -140,7 +140,7 @@ def _read_config(path: Path) -> tuple[TransformerConfig, float, int]:
         if args["model_type"] not in ("llama", "mistral"):
             raise ValueError(f"model_type = {args['model_type']!r} is not supported, only 'llama' and 'mistral'")
         require(args, {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False})
-        if args["model_type"] == "mistral":  # whose files have a window unless they say otherwise
+        if args["model_type"] == "mistral":  # has a window by default
             require({"sliding_window": 4096} | args, {"sliding_window": None})
         rope = args.get("rope_parameters") or {}
         for settings in (rope, args.get("rope_scaling") or {}):
@@ -163,24 +163,24 @@ def _read_config(path: Path) -> tuple[TransformerConfig, float, int]:
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors of the files that the index names, or of the only file."""
+    """Read all tensors of the files in the index, or of the only file."""
     index = folder / INDEX
     names = [WEIGHTS]
     if index.is_file():
         weight_map: Any = read_json(index).get("weight_map")
         if not isinstance(weight_map, dict):
-            raise CheckpointError(f"{index}: no weight_map in it; copy it again")
+            raise CheckpointError(f"{index}: no weight_map; copy it again")
         names = sorted(set(weight_map.values()))
     tensors: dict[str, Tensor] = {}
     for name in names:
         if not (folder / name).is_file():
-            raise CheckpointError(f"{folder / name}: not found; weights are read from safetensors files only")
+            raise CheckpointError(f"{folder / name}: not found; only safetensors files are supported")
         tensors |= read_tensors(folder / name)[0]
     return tensors
 
 
 def _their_name(released: str) -> str:
-    """What transformers calls a tensor of the released layout."""
+    """Name in transformers of a tensor of the released layout."""
     if released in _NAMES:
         return _NAMES[released]
     _, number, part = released.removesuffix(".weight").split(".", 2)

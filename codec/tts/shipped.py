@@ -1,4 +1,4 @@
-"""Voices that come with this package: short clips of speakers who gave them away, encoded by the codec in use."""
+"""Shipped voices: short, freely licensed clips of speakers, encoded by the codec in use."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from codec.audio.io import Audio
 from codec.tts.text.languages import primary_language, primary_tag
 from codec.tts.voices import MAX_SECONDS, MIN_SECONDS, VoiceError
 
-SPEAKERS = Path(__file__).parent / "speakers"  # NAME.flac of each, and what speakers.json says of it
+SPEAKERS = Path(__file__).parent / "speakers"  # NAME.flac of each, and speakers.json
 
 
 @dataclass(frozen=True)
 class ShippedVoice:
-    """A speaker to ask for by name."""
+    """A packaged clip of a speaker."""
 
     name: str
     language: str  # a BCP-47 tag
-    licence: str  # of the clip, by its SPDX name
+    licence: str  # of the clip, SPDX name
     source: str  # where the recordings were published
-    recording: str  # which of them the clip is from
-    text: str  # what the clip says
+    recording: str  # recording of the clip
+    text: str  # transcript of the clip
     consent: str  # who agreed to the use of the voice, and how
 
     @property
     def clip(self) -> Path:
-        """The recording to make the voice of."""
+        """Path of the recording."""
         return SPEAKERS / f"{self.name}.flac"
 
     def __str__(self) -> str:
@@ -37,36 +37,36 @@ class ShippedVoice:
 
 @cache
 def shipped_voices() -> tuple[ShippedVoice, ...]:
-    """All of them; the first one of a language is its default."""
+    """List the shipped voices; the first one of a language is its default."""
     content = json.loads((SPEAKERS / "speakers.json").read_text(encoding="utf-8"))
     return tuple(ShippedVoice(name, **fields) for name, fields in content.items())
 
 
 def voice_for(language: str) -> ShippedVoice:
-    """The voice to speak a language in when none is asked for.
+    """Default voice of a language.
 
     Raises:
-        VoiceError: no shipped voice speaks it. ValueError: the language is unknown.
+        VoiceError: no shipped voice for it. ValueError: an unknown language.
     """
-    wanted = primary_language(language)
+    primary = primary_language(language)
     for voice in shipped_voices():
-        if primary_tag(voice.language) == wanted:
+        if primary_tag(voice.language) == primary:
             return voice
-    raise VoiceError(f"language {language!r}: no shipped voice speaks it; take {_choices()}")
+    raise VoiceError(f"language {language!r}: no shipped voice for it; give {_choices()}")
 
 
 def named(audio: Audio) -> ShippedVoice | None:
-    """The shipped voice that a text names; None for samples, paths, and the name of an existing file, which wins.
+    """Find a shipped voice by name; None for samples, paths and names of existing files.
 
     Raises:
-        VoiceError: neither a file nor a name.
+        VoiceError: neither a file nor a shipped voice.
     """
     if not isinstance(audio, str) or Path(audio).is_file():
         return None
     for voice in shipped_voices():
         if voice.name == audio:
             return voice
-    raise VoiceError(f"voice {audio!r}: no such file, and no shipped voice; take {_choices()}")
+    raise VoiceError(f"voice {audio!r}: no such file or shipped voice; give {_choices()}")
 
 
 def _choices() -> str:

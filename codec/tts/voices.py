@@ -1,4 +1,4 @@
-"""Voices: seconds of one speaker as codes, with a record of where they come from and who agreed."""
+"""Voices: codes of some seconds of a speaker, with provenance and consent."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ from codec.tensors import write_tensors
 from codec.tokenizer import Tokenizer
 from codec.tokens.tokens import check_codes
 
-MIN_SECONDS, MAX_SECONDS = 3.0, 30.0  # of a reference, silence at its ends not counted
-MARGIN_SECONDS = 0.3  # of silence that is kept at each end
-WINDOW_SECONDS = 0.02  # over which the level is measured
-SILENT_RMS = 1e-3  # -60 dBFS: a recording that is quieter as a whole holds no voice
-SILENT_DB = -40.0  # a window is silent when it is that far below the loudest one
-MAX_CONSENT_BYTES = 1500  # as JSON: the comment of a .wav file must hold it
+MIN_SECONDS, MAX_SECONDS = 3.0, 30.0  # of a reference, without silence at its ends
+MARGIN_SECONDS = 0.3  # of silence to keep at each end
+WINDOW_SECONDS = 0.02  # of the short-time level
+SILENT_RMS = 1e-3  # -60 dBFS; a quieter recording counts as silent
+SILENT_DB = -40.0  # level of a silent window, relative to the loudest
+MAX_CONSENT_BYTES = 1500  # as JSON, to fit the comment of a .wav file
 NOTICE = "synthetic speech, made by codec37 in the voice of a reference recording"
 
 
 class VoiceError(AudioError):
-    """A reference or a voice file that cannot be used; the message says what to do."""
+    """An unusable reference or voice file; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a voice comes from.
+    """Origin of a voice.
 
     Raises:
-        VoiceError: a field cannot be what it should; the message names it.
+        VoiceError: an invalid field; the message names it.
     """
 
     source: str  # name of the reference's file, or "samples"
-    sha256: str  # of the file's bytes, or of the samples: mono float32, at the rate they were given in
-    created: str  # when the voice was made: ISO 8601, in UTC
+    sha256: str  # of the file's bytes, or of the samples: mono float32 at their own rate
+    created: str  # time of creation: ISO 8601, UTC
     consent: str  # who agreed to the use of the voice, and how
-    codec: str  # fingerprint of the codec whose codes they are
-    seconds: float  # of the reference, as it was used
+    codec: str  # fingerprint of the codec
+    seconds: float  # of the trimmed reference
 
     def __post_init__(self) -> None:
         _require(bool(self.source), "source", self.source, 'the name of a file, or "samples"')
@@ -63,10 +63,10 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Voice:
-    """A speaker to speak as.
+    """A voice for TTS.
 
     Raises:
-        VoiceError: `codes` are of a wrong type or shape, or negative.
+        VoiceError: `codes` have a wrong type or shape, or are negative.
     """
 
     codes: Tensor  # [K, T] int64, of the codec, unshifted
@@ -79,10 +79,10 @@ class Voice:
             raise VoiceError(f"codes: {codes.dtype} {tuple(codes.shape)}{lowest}; expected int64 [K, T] of 0 or more")
 
     def check(self, codebook_sizes: tuple[int, ...], fingerprint: str = "") -> None:
-        """See whether these are the codes of a codec; the fingerprint "" fits any of the right shape.
+        """Check that the codes are those of a codec; the fingerprint "" accepts any of the same shape.
 
         Raises:
-            VoiceError: another codec's, or not one code of each of its codebooks per frame.
+            VoiceError: codes of another codec, or with a wrong number of codebooks.
         """
         remake = "make the voice again from its recording, with the codec of this model"
         if fingerprint not in ("", self.provenance.codec):
@@ -97,7 +97,7 @@ class Voice:
             )
 
     def save(self, path: str | Path) -> None:
-        """Write a safetensors file, whole or not at all."""
+        """Write a safetensors file."""
         metadata = {name: str(value) for name, value in dataclasses.asdict(self.provenance).items()}
         write_tensors(Path(path), {"codes": self.codes.to(int32).cpu()}, metadata)
 
@@ -106,8 +106,7 @@ class Voice:
         """Read what `save` wrote.
 
         Raises:
-            VoiceError: the file is missing, damaged or holds something else, or says nothing of consent;
-                the message names it.
+            VoiceError: a missing or damaged file, another kind of file, or one without consent; the message names it.
         """
         try:
             with safe_open(path, framework="pt") as file:
@@ -122,20 +121,20 @@ class Voice:
 
 
 def make_voice(tokenizer: Tokenizer, audio: Audio, consent: str, sample_rate: float | None = None) -> Voice:
-    """A voice from a recording of one speaker, with the speaker's consent on record.
+    """Make a voice from a recording of one speaker, with a note of consent.
 
-    Silence at the ends is trimmed to `MARGIN_SECONDS`. What is spoken, and that it is speech at all, is
-    not checked: music, noise or several speakers give a voice too, one that speaks badly or not at all.
+    Silence at the ends is trimmed to `MARGIN_SECONDS`. Whether it is speech of one speaker is not checked: music, noise
+    or several speakers give a bad voice.
 
     Args:
-        tokenizer: the codec of the model that is to speak.
-        audio: `MIN_SECONDS` to `MAX_SECONDS`: a path, an open file, samples, or what else `read_audio` takes.
-        consent: who agreed to the use of the voice, and how; kept in the voice and in all that it speaks.
-        sample_rate: of bare samples, in Hz; all others have their own.
+        tokenizer: codec of the TTS model.
+        audio: `MIN_SECONDS` to `MAX_SECONDS`: a path, an open file, samples, or other input of `read_audio`.
+        consent: who agreed to the use of the voice, and how; stored in the voice and in its speech.
+        sample_rate: of bare samples, in Hz.
 
     Raises:
         VoiceError: no consent, or the recording is too short, too long or silent.
-        AudioError: it cannot be read. MissingEncoderError: the codec has no encoder.
+        AudioError: unreadable audio. MissingEncoderError: the codec has no encoder.
     """
     if not consent.strip():
         raise VoiceError(f"consent = {consent!r}: say who agreed to the use of this voice, and how")
@@ -144,7 +143,7 @@ def make_voice(tokenizer: Tokenizer, audio: Audio, consent: str, sample_rate: fl
     path = Path(source) if isinstance(source, str | Path) else None
     name = "samples" if path is None else str(path)
     if hasattr(source, "read"):
-        source = io.BytesIO(read_content(source, name))  # to be read twice
+        source = io.BytesIO(read_content(source, name))  # read twice
     waveform = _trimmed(read_audio(source, sample_rate, target, name), target, name)
     seconds = len(waveform) / target
     wanted = f"expected {MIN_SECONDS:g} to {MAX_SECONDS:g} s of one speaker"
@@ -152,7 +151,7 @@ def make_voice(tokenizer: Tokenizer, audio: Audio, consent: str, sample_rate: fl
         raise VoiceError(f"{name}: {seconds:.2f} s without the silence at its ends; {wanted}: take a longer recording")
     if seconds > MAX_SECONDS:
         how = "slice them" if path is None else f"for example ffmpeg -i {path} -ss 0 -t 20 reference.wav"
-        raise VoiceError(f"{name}: {seconds:.2f} s; {wanted}: cut out a stretch of clear speech, {how}")
+        raise VoiceError(f"{name}: {seconds:.2f} s; {wanted}: cut out a span of clear speech, {how}")
     provenance = Provenance(
         source="samples" if path is None else path.name,
         sha256=hashlib.sha256(_content(source)).hexdigest(),
@@ -165,7 +164,7 @@ def make_voice(tokenizer: Tokenizer, audio: Audio, consent: str, sample_rate: fl
 
 
 def provenance_comment(voice: Voice) -> str:
-    """The line of JSON for the metadata of an audio file that is spoken with a voice."""
+    """JSON for the metadata of an audio file spoken with a voice."""
     fields = {
         "notice": NOTICE,
         "created": _now(),
@@ -177,15 +176,15 @@ def provenance_comment(voice: Voice) -> str:
 
 
 def _content(source: Any) -> bytes:
-    """What identifies a recording: the bytes of its file, or its samples as mono float32."""
+    """Bytes that identify a recording: those of its file, or its samples as mono float32."""
     if isinstance(source, io.BytesIO):
         return source.getvalue()
     return Path(source).read_bytes() if isinstance(source, str | Path) else to_mono(source).numpy(force=True).tobytes()
 
 
 def _trimmed(waveform: Tensor, sample_rate: int, name: str) -> Tensor:
-    """`[L]` without the silence at its ends, but for a margin."""
-    centred = waveform - waveform.mean()  # an offset is no sound
+    """Trim silence at the ends of `[L]`, except for a margin."""
+    centred = waveform - waveform.mean()  # ignores an offset
     if float(centred.square().mean().sqrt()) < SILENT_RMS:
         level = f"{20 * math.log10(SILENT_RMS):.0f} dBFS"
         raise VoiceError(f"{name}: silent, or nearly so (below {level}); check the microphone, or turn it up")

@@ -16,11 +16,11 @@ from eval.results import SystemResult
 from eval.testsets import read_testset
 from train.ablate import training
 from train.ablate.__main__ import main, measure
-from train.ablate.cost import Cost, cost
+from train.ablate.cost import Cost, measure_cost
 from train.ablate.figure import study_figure
-from train.ablate.outcome import Point, markdown, outcome
+from train.ablate.result import Point, summarize, to_markdown
 from train.ablate.study import CONF, ROOT, Run, Study, plan, read_study
-from train.data.audio.made import MadeDataConfig
+from train.data.audio.synthetic import SyntheticDataConfig
 from train.settings.config import TrainerConfig
 from train.settings.run import CodecRun
 
@@ -70,7 +70,7 @@ def finished(tmp_path_factory):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     _, messages = process.communicate(timeout=60)
-    assert "the same command goes on from here" in messages
+    assert "the same command resumes from here" in messages
     assert "plain/3: training; its log is " in messages  # though this is no terminal
     assert process.returncode == 1
     assert not any(run.is_complete for run in plan(read_study(str(folder / "study.yaml")), folder / "out"))
@@ -153,7 +153,7 @@ def test_one_runner_at_a_time(finished, capsys):
     folder, _ = finished
     with training.lock(folder / "out"):
         assert main(arguments(folder)) == 2
-    assert "held by another study" in capsys.readouterr().err
+    assert "locked by another study" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_seeds_are_averaged_and_the_best_compared():
         b: {0: make_result(*(x + 0.5 for x in near)), 1: make_result(*(x + 0.5 for x in near[:6]))},
     }
     costs = dict.fromkeys(results, COST)
-    found = outcome([column], results, costs, {})
+    found = summarize([column], results, costs, {})
     assert (found.best, found.reference) == ("b", "b")  # lower is better
     first, second = found.rows
     assert (first.scores["mel"].mean, first.scores["mel"].spread) == pytest.approx((1.1 + 0.35, 0.2))
@@ -235,9 +235,9 @@ def test_seeds_are_averaged_and_the_best_compared():
     difference = first.minus_reference["mel"]
     assert difference.mean == pytest.approx(0.6)
     assert difference.p == difference.p_holm == 2 / 2**6  # only all signs alike are as far from 0
-    assert "| a | all | +0.600 [+0.600, +0.600], p = 0.0312, corrected 0.0312 |" in markdown(found)
-    with pytest.raises(ValueError, match="none is best"):
-        outcome([column], {a: {0: make_result()}}, costs, {})
+    assert "| a | all | +0.600 [+0.600, +0.600], p = 0.0312, corrected 0.0312 |" in to_markdown(found)
+    with pytest.raises(ValueError, match="none is the best"):
+        summarize([column], {a: {0: make_result()}}, costs, {})
 
 
 def grid(**offsets):
@@ -253,15 +253,15 @@ def grid(**offsets):
 def test_a_chosen_reference_at_every_number_of_codebooks():
     results = grid(ours=1.0, plain=2.0, coarse=3.0)
     costs = {point: replace(COST, kbit_per_s=0.2 * point.n_q) for point in results}
-    found = outcome([Column("mel", "mel", False, 3)], results, costs, {}, "plain")
+    found = summarize([Column("mel", "mel", False, 3)], results, costs, {}, "plain")
     assert (found.best, found.reference) == ("ours", "plain")
     differences = {(r.variant, r.n_q): r.minus_reference["mel"].mean for r in found.rows if r.minus_reference}
     expected = {("ours", 1): -1, ("ours", 9): -1 / 9, ("coarse", 1): 1, ("coarse", 9): 1 / 9}
     assert differences == pytest.approx(expected)
     p = 2 / 2**8
     assert {r.minus_reference["mel"].p_holm for r in found.rows if r.minus_reference} == {4 * p}  # of four comparisons
-    assert "| **ours** | 9 | -0.111 " in markdown(found)
-    assert "corrected for the 4 comparisons" in markdown(found)
+    assert "| **ours** | 9 | -0.111 " in to_markdown(found)
+    assert "with Holm's correction for the 4 comparisons" in to_markdown(found)
     (axes,) = study_figure(found).axes
     lines = {c.get_label(): c.lines[0].get_xydata().tolist() for c in axes.containers}
     assert lines.keys() == {"ours", "plain", "coarse"}
@@ -270,13 +270,13 @@ def test_a_chosen_reference_at_every_number_of_codebooks():
 
 def test_a_reference_that_failed_leaves_the_others():
     results = {point: result for point, result in grid(ours=1.0, plain=2.0).items() if point.variant != "plain"}
-    found = outcome([Column("mel", "mel", False)], results, dict.fromkeys(results, COST), {"plain/0": "no"}, "plain")
+    found = summarize([Column("mel", "mel", False)], results, dict.fromkeys(results, COST), {"plain/0": "no"}, "plain")
     assert not any(row.minus_reference for row in found.rows)
-    assert "- plain/0: no" in markdown(found)
+    assert "- plain/0: no" in to_markdown(found)
 
 
 def settings(model):
-    data = MadeDataConfig("unused", batch_size=6, crop_s=3.0)
+    data = SyntheticDataConfig("unused", batch_size=6, crop_s=3.0)
     return CodecRun(run_dir="", model=model, data=data, trainer=TrainerConfig(accumulate=2))
 
 
@@ -297,6 +297,6 @@ def test_codebooks_are_measured_of_one_training(tmp_path, tokenizer):
 
 def test_operations_are_those_of_the_matrix_products(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 10, "time/step": 6.0}\n')
-    spent = cost(preset("small"), [Run("a", 0, tmp_path, (), settings(preset("small")))])
+    spent = measure_cost(preset("small"), [Run("a", 0, tmp_path, (), settings(preset("small")))])
     assert 1.90e9 < spent.flops < 1.95e9  # without attention scores: 1.90
     assert (spent.steps, spent.audio_h, spent.minutes) == pytest.approx((10, 0.1, 1.0))

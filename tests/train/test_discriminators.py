@@ -74,10 +74,10 @@ def test_a_step_shows_some_of_all_kinds_a_crop():
     """Which ones is a matter of the step alone; the crop is the same of original and reconstruction."""
     config = DiscriminatorConfig((76,), 2, n_sampled=2, crop_s=0.1, periods=(2,), band_fft_sizes=(64,))
     loss = AdversarialLoss(Setup(preset("tiny"), CodecLossConfig(discriminator=config)))
-    assert loss.choose(3) == loss.choose(3)
-    assert {tuple(loss.choose(n)) for n in range(30)} == {(0, 1), (0, 2), (1, 2)}
+    assert loss.sample(3) == loss.sample(3)
+    assert {tuple(loss.sample(n)) for n in range(30)} == {(0, 1), (0, 2), (1, 2)}
     x = torch.arange(12_000.0).expand(3, -1)
-    a, b = loss.show(x, x, torch.Generator().manual_seed(0))
+    a, b = loss.crop(x, x, torch.Generator().manual_seed(0))
     assert a.shape == (3, 2400)
     assert torch.equal(a, b)
     assert torch.equal(a[0].diff(), torch.ones(2399))

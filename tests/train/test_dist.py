@@ -26,6 +26,6 @@ def test_precision_by_the_machine(monkeypatch, setting, reason, name, note):
 
 def test_one_slow_process_decides_for_all(monkeypatch):
     monkeypatch.setattr(dist, "emulates_bfloat16", lambda device: "")
-    monkeypatch.setattr(dist, "largest_of", lambda value, device: 1)
+    monkeypatch.setattr(dist, "max_over_ranks", lambda value, device: 1)
     found = choose_precision("auto", init_world("cpu"))
     assert found == Precision("float32", "precision: float32: another process's device may be slow in bfloat16")

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from codec.checkpoint.store import CheckpointError
-from train.folder import check_same, default_name, lock, record
+from train.folder import check_same_settings, default_name, lock, record_start
 from train.settings.compose import compose_run
 
 ROOT = Path(__file__).parents[2]
@@ -21,13 +21,13 @@ def changed(name, value):
 
 @pytest.fixture
 def run(tmp_path):
-    record(tmp_path, compose_run(SETTINGS), precision="float32")
+    record_start(tmp_path, compose_run(SETTINGS), precision="float32")
     (tmp_path / "checkpoints/step_00000001").mkdir(parents=True)
     return tmp_path
 
 
 def test_the_same_settings_go_on(run):
-    check_same(run, compose_run(SETTINGS))
+    check_same_settings(run, compose_run(SETTINGS))
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_the_same_settings_go_on(run):
 )
 def test_other_settings_are_refused_by_name(run, name, before, now):
     with pytest.raises(ValueError, match="other settings") as error:
-        check_same(run, changed(("+" if before == "unset" else "") + name, now))
+        check_same_settings(run, changed(("+" if before == "unset" else "") + name, now))
     assert f"{name} = {before}, now {now}" in str(error.value)
     assert "another run_dir" in str(error.value)
     assert "resume=force" in str(error.value)
     assert str(error.value).count(", now ") == 1
-    check_same(run, compose_run([*SETTINGS, "seed=1", "resume=force"]))
+    check_same_settings(run, compose_run([*SETTINGS, "seed=1", "resume=force"]))
 
 
 def test_a_run_from_before_a_setting_was_there_goes_on(run):
@@ -60,16 +60,16 @@ def test_a_run_from_before_a_setting_was_there_goes_on(run):
     assert recorded.model.windows == [16, 8, 4, 2]
     del recorded.optim.ema_decay, recorded.data.made_share, recorded.model.init_encoder, recorded.trainer.freeze
     (run / "config.yaml").write_text(OmegaConf.to_yaml(recorded))
-    check_same(run, changed("optim.ema_decay", 0.0))
+    check_same_settings(run, changed("optim.ema_decay", 0.0))
     with pytest.raises(ValueError, match=r"optim\.ema_decay = 0\.0, now 0\.99"):
-        check_same(run, compose_run(SETTINGS))
+        check_same_settings(run, compose_run(SETTINGS))
 
 
 def test_a_setting_that_is_no_more_is_named(run):
     recorded = OmegaConf.load(run / "config.yaml")
     (run / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.merge(recorded, {"optim": {"momentum": 0.9}})))
     with pytest.raises(ValueError, match=r"config\.yaml: optim\.momentum: no such setting; .*another version"):
-        check_same(run, compose_run(SETTINGS))
+        check_same_settings(run, compose_run(SETTINGS))
 
 
 @pytest.mark.parametrize(
@@ -86,13 +86,13 @@ def test_a_setting_that_is_no_more_is_named(run):
     ],
 )
 def test_what_may_differ_goes_on(run, name, value):
-    check_same(run, changed(name, value))
+    check_same_settings(run, changed(name, value))
 
 
 def test_a_start_that_trained_nothing_binds_nothing(tmp_path):
-    check_same(tmp_path, compose_run(SETTINGS))
-    record(tmp_path, compose_run(SETTINGS), precision="float32")
-    check_same(tmp_path, changed("data.train", "b.jsonl"))
+    check_same_settings(tmp_path, compose_run(SETTINGS))
+    record_start(tmp_path, compose_run(SETTINGS), precision="float32")
+    check_same_settings(tmp_path, changed("data.train", "b.jsonl"))
 
 
 def test_names_tell_variants_apart():

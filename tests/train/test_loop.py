@@ -24,7 +24,7 @@ class LineTask:
     """Fit y = 3 x - 1; batches listed in `bad` give infinite gradients."""
 
     main = "line"
-    judges = ("estoi",)
+    best_metrics = ("estoi",)
 
     def __init__(self, bad=(), batch_size=4, on_batch=None):
         torch.manual_seed(0)
@@ -211,7 +211,7 @@ def test_values_of_another_metric_are_not_compared(tmp_path):
     """A run that goes on, judged by another metric, has no best yet."""
     fit(make(tmp_path, steps=4, validate_every=4))
     task = LineTask()
-    task.judges = ("low",)
+    task.best_metrics = ("low",)
     task.validate = lambda: Validation({"low": -1e9})
     fit(make(tmp_path, task, steps=8, validate_every=8, best="low"))
     assert exported(tmp_path, "best")["judged_by"] == "low"
@@ -342,7 +342,7 @@ def big_task():
 
 def test_full_disk_is_told_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**7, 10**7, 10**6))
-    with pytest.raises(CheckpointError, match=r"1 MB are free and checkpoints need 6 MB; .*keep_last"):
+    with pytest.raises(CheckpointError, match=r"1 MB are free, checkpoints need 6 MB; .*keep_last"):
         make(tmp_path, big_task())
 
 

@@ -114,7 +114,7 @@ def test_a_signal_saves_what_can_be_loaded_and_is_no_success(tmp_path, number, s
     process.send_signal(number)
     _, messages = process.communicate(timeout=60)
     assert process.returncode == status, messages[-2000:]
-    assert "the same command goes on from here" in messages
+    assert "the same command resumes from here" in messages
     assert (sorted((tmp_path / "checkpoints").glob("step_*"))[-1] / "progress.json").exists()
     codec.load(tmp_path / "last")  # before the first validation
 

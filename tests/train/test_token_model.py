@@ -35,7 +35,7 @@ def test_what_is_regular_is_learned(tmp_path):
     fixed = torch.tensor(SIZES).float().log2().sum().item()
     assert sum(found) < 0.6 * fixed
     model = TokenModel.load(out)
-    frames = torch.cat([model.nothing(), valid[0].codes.long()], dim=1)
+    frames = torch.cat([model.padding(), valid[0].codes.long()], dim=1)
     assert sum(map(float, bits(model, frames))) < 0.6 * fixed
     assert abs(sum(entropies(frames, model)) - fixed) < 1
     again = fit(train, valid, tmp_path / "again.safetensors", config)

@@ -1,1 +1,1 @@
-"""Ablations: variants of one training, each with several seeds, and a table that says which is best."""
+"""Ablation studies: train variants with several seeds each, and compare them in a table."""

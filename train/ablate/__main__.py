@@ -1,11 +1,11 @@
-"""`python -m train.ablate STUDY --out OUT --test MANIFEST [overrides]`: train variants, measure all, name the best.
+"""`python -m train.ablate STUDY --out OUT --test MANIFEST [overrides]`: train variants, evaluate and compare them.
 
     python -m train.ablate acoustic --out runs/acoustic --test test.jsonl --jobs 2 data.train=train.jsonl
 
-OUT gets `study.yaml` (with the overrides, itself a study that can be run), a folder VARIANT/SEED for every training,
-`eval/` with all outputs and scores, `table.md`, `results.json`, and `figure.png`, `.svg` and `.pdf`. The same command
-goes on after an interruption: complete trainings are not repeated, nor is what was scored. With a budget in minutes, a
-training that was interrupted goes on for as long again; one in steps is exact.
+Writes to OUT: `study.yaml` (the study with the overrides, to run again), a folder VARIANT/SEED for each training,
+`eval/` with outputs and scores, `table.md`, `results.json`, and `figure.png`, `.svg` and `.pdf`. The same command
+resumes after an interruption and repeats neither complete trainings nor scores. A budget in steps resumes exactly, one
+in minutes does not.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from eval.results import SystemResult
 from eval.run import evaluate
 from eval.systems.ours import CodecSystem
 from eval.testsets import Utterance, read_testset
-from train.ablate.cost import cost
+from train.ablate.cost import measure_cost
 from train.ablate.figure import study_figure
-from train.ablate.outcome import Outcome, Point, markdown, outcome, write
+from train.ablate.result import Point, StudyResult, summarize, to_markdown, write_results
 from train.ablate.study import Run, Study, plan, read_study
 from train.ablate.training import lock, train_all
 
 
 @tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a study; 1 if a training or recording failed or it was stopped, 2 if the study cannot be begun."""
+    """Run a study; returns 1 if a training or recording failed or it was interrupted, 2 if it cannot start."""
     args = _arguments(argv)
     try:
         study = read_study(args.study)
@@ -55,23 +55,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not done:
                 print("error: every training failed", file=sys.stderr)
                 return 1
-            found = measure(study, done, utterances, args.out, args.jobs, failures)
-            write(args.out, found, asdict(study), environment())
-            save_figure(study_figure(found), args.out / "figure")
+            result = measure(study, done, utterances, args.out, args.jobs, failures)
+            write_results(args.out, result, asdict(study), environment())
+            save_figure(study_figure(result), args.out / "figure")
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print("interrupted; the same command resumes from here", file=sys.stderr)
         return 1
-    print(markdown(found), end="")
-    return int(bool(found.failures))
+    print(to_markdown(result), end="")
+    return int(bool(result.failures))
 
 
 def measure(
     study: Study, runs: Sequence[Run], utterances: Sequence[Utterance], out: Path, jobs: int, failures: dict[str, str]
-) -> Outcome:
-    """Evaluate complete runs on a test set and compare their variants; `failures` are of the runs that are not.
+) -> StudyResult:
+    """Evaluate complete runs on a test set and compare their variants; `failures` are those of the other runs.
 
     Raises:
-        ValueError: weights that cannot be read, or nothing to decide by.
+        ValueError: unreadable weights, or no value to compare by.
     """
     numbers: list[int | None] = [*study.n_q] or [None]
     tokenizers = [load(run.weights) for run in runs]
@@ -84,27 +84,27 @@ def measure(
         ours = [run for run in runs if run.variant == variant]
         for n in numbers:
             results[Point(variant, n)] = {run.seed: by_name[_name(run, n)] for run in ours}
-            costs[Point(variant, n)] = cost(ours[0].config.model, ours, n)
+            costs[Point(variant, n)] = measure_cost(ours[0].config.model, ours, n)
     unmeasured = {
         name: f"{len(result.failures)} recordings could not be measured; see {out / 'eval' / 'results.json'}"
         for name, result in by_name.items()
         if result.failures
     }
-    return outcome(evaluated.columns, results, costs, failures | unmeasured, study.reference)
+    return summarize(evaluated.columns, results, costs, failures | unmeasured, study.reference)
 
 
 def _name(run: Run, n_q: int | None) -> str:
-    """Of the system that a run's codec is with `n_q` codebooks."""
+    """Name of the system: a run's codec with `n_q` codebooks."""
     return run.name if n_q is None else f"{run.name}:{n_q}"
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = command("train.ablate", __doc__, out="folder for everything")
-    parser.add_argument("study", help="name of conf/ablation/NAME.yaml, or a file like these")
+    parser = command("train.ablate", __doc__, out="output folder")
+    parser.add_argument("study", help="NAME of conf/ablation/NAME.yaml, or a YAML file")
     parser.add_argument("overrides", nargs="*", help="settings of all variants, such as data.train=train.jsonl")
-    parser.add_argument("--test", type=Path, required=True, help="manifest or folder of recordings to measure on")
-    parser.add_argument("--ids", type=Path, help="file with an id a line: measure only these")
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time; and processes that score")
+    parser.add_argument("--test", type=Path, required=True, help="manifest or folder of test recordings")
+    parser.add_argument("--ids", type=Path, help="file with one id per line: evaluate only these recordings")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings that run at once, and scoring processes")
     args = parser.parse_intermixed_args(argv)
     if args.jobs < 1:
         parser.error(f"--jobs {args.jobs}: expected 1 or more")
@@ -112,5 +112,5 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the trainings are to stop with this process
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops the trainings, too
     sys.exit(main())

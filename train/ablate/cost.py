@@ -1,4 +1,4 @@
-"""What a variant costs: in use, by its architecture; in training, by what its runs recorded."""
+"""Cost of a variant: parameters and FLOP from its architecture, training cost from the logs of its runs."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from codec.config import CodecConfig
 from codec.model import Codec
 from train.ablate.study import Run
 
-FLOP_SECONDS = 16.0  # of audio: long enough for the start of a stream to weigh nothing
+FLOP_SECONDS = 16.0  # of audio: long enough to make the start of the stream negligible
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of using a codec, and of having trained it."""
+    """Cost of using and of training a codec."""
 
     parameters: int
-    flops: float  # per second of audio, to encode and decode it; a multiplication and an addition are two
+    flops: float  # to encode and decode a second of audio; a multiply-add counts as two
     frame_rate: float  # Hz
-    kbit_per_s: float  # of codes, nominal
-    steps: float  # means over the runs from here on
-    audio_h: float  # that training took in, padding and repetition included
-    minutes: float  # that its steps took, without start and validation
+    kbit_per_s: float  # nominal, of the codes
+    steps: float  # this and the next two: means over the runs
+    audio_h: float  # of training batches, padding and repetition included
+    minutes: float  # of training steps, without start and validation
 
 
-def cost(config: CodecConfig, runs: Sequence[Run], n_q: int | None = None) -> Cost:
-    """Of the variant that these complete runs trained, used with `n_q` codebooks or all."""
-    with torch.device("meta"):  # shapes are all that is counted
+def measure_cost(config: CodecConfig, runs: Sequence[Run], n_q: int | None = None) -> Cost:
+    """Measure the cost of a variant from its complete runs; `n_q`: codebooks in use, all if None."""
+    with torch.device("meta"):  # counts from shapes alone
         model = Codec(config).eval()
         n_frames = math.ceil(FLOP_SECONDS * config.frame_rate)
         waveform = torch.zeros(1, n_frames * config.hop_length)
@@ -52,7 +52,7 @@ def cost(config: CodecConfig, runs: Sequence[Run], n_q: int | None = None) -> Co
 
 
 def _training(run: Run) -> tuple[float, float, float]:
-    """Steps, hours of audio, and minutes of one run, over all its starts."""
+    """Steps, hours of audio and minutes of one run, over all its starts."""
     lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
     steps = lines[-1]["step"]
     data = run.config.data

@@ -1,4 +1,4 @@
-"""The figure of a study: every variant's scores beside each other, or over the bitrate if it has several."""
+"""Figure of a study: scores of the variants side by side, or over the bitrate if there are several."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from matplotlib.figure import Figure
 from eval.metrics.base import Column
 from eval.pictures import scale_rates
 from eval.tables import title
-from train.ablate.outcome import Outcome
+from train.ablate.result import StudyResult
 
 
-def study_figure(found: Outcome) -> Figure:
-    """A panel for each column: means with 95% intervals over recordings, and dots for the means of single seeds."""
-    over_rates = len({row.n_q for row in found.rows}) > 1
-    height = 4.0 if over_rates else 1.5 + 0.4 * len(found.rows)
-    figure = Figure(figsize=(4 * len(found.columns), height), layout="constrained")
+def study_figure(result: StudyResult) -> Figure:
+    """Plot a panel for each column: means with 95% intervals over recordings, and a dot for the mean of each seed."""
+    over_rates = len({row.n_q for row in result.rows}) > 1
+    height = 4.0 if over_rates else 1.5 + 0.4 * len(result.rows)
+    figure = Figure(figsize=(4 * len(result.columns), height), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(found.columns), squeeze=False, sharey=not over_rates)[0]
-    for axes, column in zip(panels, found.columns, strict=True):
-        (_over_rates if over_rates else _side_by_side)(axes, found, column)
+    panels = figure.subplots(1, len(result.columns), squeeze=False, sharey=not over_rates)[0]
+    for axes, column in zip(panels, result.columns, strict=True):
+        (_over_rates if over_rates else _side_by_side)(axes, result, column)
         axes.grid(alpha=0.3)
     if over_rates:
         panels[0].legend()
     return figure
 
 
-def _side_by_side(axes: Axes, found: Outcome, column: Column) -> None:
-    """A line of the panel for each variant, the first on top; an upright line at the reference."""
-    for y, row in enumerate(found.rows):
+def _side_by_side(axes: Axes, result: StudyResult, column: Column) -> None:
+    """Plot a row for each variant, the first on top, and a vertical line at the reference."""
+    for y, row in enumerate(result.rows):
         if not (score := row.scores.get(column.key)):
             continue
-        if row.variant == found.reference:
+        if row.variant == result.reference:
             axes.axvline(score.mean, color="gray", linestyle=":")
         bar = [[score.mean - score.low], [score.high - score.mean]]
         axes.errorbar([score.mean], [y], xerr=bar, marker="o", capsize=3, color="C0")
         axes.scatter(score.by_seed, [y + 0.2] * len(score.by_seed), s=10, color="C1")
-    axes.set_yticks(range(len(found.rows)), [row.variant for row in found.rows])
-    axes.set_ylim(len(found.rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(result.rows)), [row.variant for row in result.rows])
+    axes.set_ylim(len(result.rows) - 0.5, -0.5)
     axes.set(xlabel=_label(column))
 
 
-def _over_rates(axes: Axes, found: Outcome, column: Column) -> None:
-    """A curve for each variant."""
-    for i, variant in enumerate(dict.fromkeys(row.variant for row in found.rows)):
-        rows = [row for row in found.rows if row.variant == variant and column.key in row.scores]
+def _over_rates(axes: Axes, result: StudyResult, column: Column) -> None:
+    """Plot a curve for each variant."""
+    for i, variant in enumerate(dict.fromkeys(row.variant for row in result.rows)):
+        rows = [row for row in result.rows if row.variant == variant and column.key in row.scores]
         rows.sort(key=lambda row: row.cost.kbit_per_s)
         rates, scores = [row.cost.kbit_per_s for row in rows], [row.scores[column.key] for row in rows]
         bars = [[s.mean - s.low for s in scores], [s.high - s.mean for s in scores]]

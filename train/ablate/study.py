@@ -1,4 +1,4 @@
-"""A study: one training in several variants, as Hydra overrides on a common base, each with the same seeds."""
+"""Definition of a study: variants of one training as Hydra overrides of a common base, each with the same seeds."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from train.settings.suggest import CONF
 
 ROOT = CONF.parent
 BUDGET = ("steps", "minutes")  # of the trainer
-FREE = ("run_dir", "resume", "logger")  # what may differ from a run that is there
-FIXED = ("trainer.validate_every=0", "logger.progress=false")  # the study measures, once all is trained
+MAY_DIFFER = ("run_dir", "resume", "logger")  # settings that may differ from an existing run
+FIXED_OVERRIDES = ("trainer.validate_every=0", "logger.progress=false")  # the study evaluates after training
 NAME = re.compile(r"[\w.+-]*\w[\w.+-]*")
 
 
 @dataclass(frozen=True)
 class Study:
-    """What is compared.
+    """Variants to compare.
 
     Raises:
-        ValueError: a field is of the wrong type, or empty; the message names it.
+        ValueError: a field has the wrong type or is empty; the message names it.
     """
 
     base: list[str]  # overrides of `python -m train` that all variants share
-    variants: dict[str, list[str]]  # by name, which is a folder's: overrides that follow those of the base
+    variants: dict[str, list[str]]  # overrides after those of the base, by name; it names a folder
     seeds: list[int]
-    metrics: list[str]  # as in `eval.metrics.registry`; the first says which variant is best
-    reference: str = ""  # the variant that the others are held against; the best one if none
-    n_q: list[int] = field(default_factory=list)  # codebooks to measure every variant with; all of its own if none
+    metrics: list[str]  # as in `eval.metrics.registry`; the first selects the best variant
+    reference: str = ""  # variant to compare with; empty: the best
+    n_q: list[int] = field(default_factory=list)  # codebooks to evaluate each variant with; empty: all
 
     def __post_init__(self) -> None:
         coerce(self)
@@ -49,9 +49,7 @@ class Study:
         require(len(self.metrics) > 0, "metrics", self.metrics, "one or more")
         require(len(self.variants) > 1, "variants", self.variants, "two or more, each a name and its overrides")
         for name in self.variants:
-            require(
-                bool(NAME.fullmatch(name)), "variants", name, "names of letters, digits and _ . + - to call folders"
-            )
+            require(bool(NAME.fullmatch(name)), "variants", name, "names of letters, digits and _ . + -")
         known = self.reference in ("", *self.variants)
         require(known, "reference", self.reference, f"one of {', '.join(self.variants)}")
         good = len(set(self.n_q)) == len(self.n_q) and min(self.n_q, default=1) >= 1
@@ -66,7 +64,7 @@ class Run:
     seed: int
     folder: Path
     overrides: tuple[str, ...]  # of `python -m train`
-    config: CodecRun  # what they compose to
+    config: CodecRun  # composed from the overrides
 
     @property
     def name(self) -> str:
@@ -82,15 +80,15 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        """The checkpoint folder that a run leaves."""
+        """Checkpoint folder of the trained weights."""
         return self.folder / LAST
 
 
 def read_study(name: str) -> Study:
-    """The study in `conf/ablation/NAME.yaml`, or in the file `name`.
+    """Read the study `conf/ablation/NAME.yaml`, or the file `name`.
 
     Raises:
-        ValueError: there is none, or it is no study; the message names file and field.
+        ValueError: no such file, or an invalid study; the message names file and field.
     """
     path = CONF / "ablation" / f"{name}.yaml"
     if not path.is_file():
@@ -101,7 +99,7 @@ def read_study(name: str) -> Study:
     try:
         content = OmegaConf.to_container(OmegaConf.load(path))
     except (OSError, ValueError, OmegaConfBaseException) as error:
-        raise ValueError(f"{path}: no YAML: {error}") from error
+        raise ValueError(f"{path}: invalid YAML: {error}") from error
     try:
         return read(Study, content)
     except ValueError as error:
@@ -109,16 +107,16 @@ def read_study(name: str) -> Study:
 
 
 def plan(study: Study, out: Path) -> list[Run]:
-    """The trainings of a study in `out/VARIANT/SEED`, first seeds first; nothing is written.
+    """List the trainings of a study in `out/VARIANT/SEED`, all variants of the first seed first; writes nothing.
 
     Raises:
-        ValueError: a variant's overrides or settings are not valid, its data are not there, its budget is not
-            that of the others, or `out` holds a run with other settings; the message names the variant.
+        ValueError: invalid overrides, missing data, different budgets, or a run in `out` with other settings; the
+            message names the variant.
     """
     configs: dict[str, CodecRun] = {}
     for variant, overrides in study.variants.items():
         try:
-            config = compose_run([*study.base, *overrides, *FIXED])
+            config = compose_run([*study.base, *overrides, *FIXED_OVERRIDES])
             if not isinstance(config, CodecRun):
                 raise ValueError(f"task = {config.task!r}: studies compare codecs; leave it at codec")
             configs[variant] = config
@@ -136,8 +134,8 @@ def plan(study: Study, out: Path) -> list[Run]:
 
 def _make_run(study: Study, variant: str, seed: int, out: Path, config: CodecRun) -> Run:
     folder = (out / variant / str(seed)).absolute()
-    quoted = str(folder).replace('"', r"\"")  # for Hydra, to which a folder may look like a list
-    overrides = (*study.base, *study.variants[variant], *FIXED, f"seed={seed}", f'run_dir="{quoted}"')
+    quoted = str(folder).replace('"', r"\"")  # else Hydra may parse a path as a list
+    overrides = (*study.base, *study.variants[variant], *FIXED_OVERRIDES, f"seed={seed}", f'run_dir="{quoted}"')
     return Run(variant, seed, folder, overrides, replace(config, seed=seed, run_dir=str(folder)))
 
 
@@ -161,5 +159,5 @@ def _check_budget(configs: Mapping[str, CodecRun]) -> None:
 
 
 def _check_unchanged(run: Run) -> None:
-    if differing := differences(run.folder, run.config, FREE):
+    if differing := differences(run.folder, run.config, MAY_DIFFER):
         raise ValueError(f"{run.folder / CONFIG}: {'; '.join(differing)}; delete {run.folder} or choose another OUT")

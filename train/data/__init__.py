@@ -1,1 +1,1 @@
-"""Recordings on disk to batches in memory: manifests, random crops, augmentation, loading."""
+"""Training data: manifests, random crops, augmentation, token shards, loading."""

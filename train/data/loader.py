@@ -1,4 +1,4 @@
-"""Endless batches from any batch on, the same whatever the number of workers; and clips to validate on."""
+"""Endless batches from any start, the same for any number of workers; and validation clips."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from torch.utils.data import DataLoader
 
 from train.data.manifest import read_manifest
 from train.data.media import open_recording
-from train.data.sources import Endless
+from train.data.sources import EndlessDataset
 
 B = TypeVar("B", covariant=True)
 _PREFETCH = 4  # batches per worker
 _GRACE_S = 120
-_DEATH = re.compile("exited unexpectedly|killed by signal")  # in the words of torch
+_DEATH = re.compile("exited unexpectedly|killed by signal")  # in messages of torch
 
 
 def make_loader(
-    dataset: Endless[B],
+    dataset: EndlessDataset[B],
     batch_size: int,
     start_batch: int,
     rank: int = 0,
     world_size: int = 1,
     num_workers: int = 0,
 ) -> Generator[B, None, None]:
-    """This rank's share of batch `start_batch`, of the next, and so on without end.
+    """Iterate over this rank's share of the batches from number `start_batch` on, without end.
 
-    Batch n holds items `n * batch_size` to `(n + 1) * batch_size - 1`, cut into `world_size` equal runs.
-    Close the iterator, or drop it, to end its workers.
+    Batch n holds items `n * batch_size` to `(n + 1) * batch_size - 1`, split into `world_size` consecutive shares.
+    Closing or deleting the iterator ends its workers.
 
     Raises:
-        ValueError: `batch_size` cannot be shared equally, or `rank` or `start_batch` is out of range.
-        RuntimeError: from the iterator, when a worker died.
+        ValueError: `batch_size` is no multiple of `world_size`, or `rank` or `start_batch` is out of range.
+        RuntimeError: from the iterator, if a worker died.
     """
     check_shares(batch_size, world_size)
     if not 0 <= rank < world_size:
@@ -50,8 +50,8 @@ def make_loader(
     if start_batch < 0:
         raise ValueError(f"start_batch = {start_batch}: expected 0 or more")
     loader: DataLoader[Any] = DataLoader(
-        dataset,  # type: ignore[arg-type]  # has __getitem__, all that is used
-        batch_sampler=_Indices(batch_size, start_batch, rank, world_size),  # type: ignore[arg-type]
+        dataset,  # type: ignore[arg-type]  # only __getitem__ is used
+        batch_sampler=_BatchIndices(batch_size, start_batch, rank, world_size),  # type: ignore[arg-type]
         collate_fn=dataset.collate,
         num_workers=num_workers,
         prefetch_factor=_PREFETCH if num_workers else None,
@@ -59,15 +59,15 @@ def make_loader(
         pin_memory=torch.cuda.is_available(),
     )
     batches = _iterate(loader)
-    atexit.register(_close, weakref.ref(batches))  # ends the workers before multiprocessing waits for them
+    atexit.register(_close, weakref.ref(batches))  # before multiprocessing waits for the workers
     return batches
 
 
 def check_shares(batch_size: int, world_size: int) -> None:
-    """See that a batch can be shared equally.
+    """Check that the processes can share a batch equally.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: they cannot.
     """
     if batch_size < 1 or batch_size % world_size:
         raise ValueError(f"data.batch_size = {batch_size}: expected a multiple of the {world_size} processes")
@@ -76,14 +76,14 @@ def check_shares(batch_size: int, world_size: int) -> None:
 class ValidClip(NamedTuple):
     name: str
     waveform: Tensor  # [L]
-    text: str | None  # what is said, if the clip is the whole utterance
+    text: str | None  # transcript, if the clip is the whole utterance
 
 
 def valid_clips(source: str | Path, sample_rate: int, n: int, max_s: float) -> list[ValidClip]:
-    """Up to `n` utterances spread evenly over `source`, cut at `max_s` seconds.
+    """Read up to `n` utterances, spread evenly over `source` and cut at `max_s` seconds.
 
     Raises:
-        ValueError: nothing in `source`, or one of the files cannot be read.
+        ValueError: an empty `source`, or an unreadable file.
     """
     utterances = read_manifest(source)
     spread = np.linspace(0, len(utterances) - 1, min(n, len(utterances))).round().astype(int)
@@ -95,13 +95,13 @@ def valid_clips(source: str | Path, sample_rate: int, n: int, max_s: float) -> l
             waveform = torch.from_numpy(recording.read(0, length))
             text = text if length == recording.n_samples else None
         if not waveform.any():
-            warnings.warn(f"{path}: silent, so it says nothing as a clip to validate on", stacklevel=2)
+            warnings.warn(f"{path}: silent, useless as a validation clip", stacklevel=2)
         clips.append(ValidClip(f"{number:02d}_{Path(path).stem}", waveform, text))
     return clips
 
 
-class _Indices:
-    """The item numbers of each batch of one rank, without end."""
+class _BatchIndices:
+    """Item numbers of the batches of one rank, without end."""
 
     def __init__(self, batch_size: int, start_batch: int, rank: int, world_size: int):
         self.batch_size, self.start_batch = batch_size, start_batch
@@ -126,7 +126,7 @@ def _iterate(loader: DataLoader[Any]) -> Generator[Any, None, None]:
                 reason = str(error) or "its pipe closed"
                 raise RuntimeError(f"a data worker died ({reason}); out of memory? Lower num_workers") from error
     finally:
-        if loader.num_workers:  # dropping `batches` is not enough: an error's traceback may still hold it
+        if loader.num_workers:  # deleting `batches` is not enough: a traceback may still hold it
             batches._shutdown_workers()  # type: ignore[attr-defined]
 
 
@@ -136,8 +136,8 @@ def _close(batches: weakref.ref[Generator[Any, None, None]]) -> None:
 
 
 def _start_worker(_: int) -> None:
-    """The parent decides when to stop: workers outlive the signals that a terminal or scheduler sends to all."""
+    """Ignore signals to the process group: the parent ends its workers."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # It may finish a step and save first; a worker that it left behind, or cannot end, is ended by the alarm.
+    # The parent may finish a step and save first; the alarm ends a worker that it left behind.
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE_S))

@@ -1,8 +1,7 @@
-"""What there is to train on: one `Utterance` per recording, of whatever form.
+"""Manifests: one `Utterance` per recording.
 
-`python -m train.data.manifest FOLDER --out OUT.jsonl` scans a folder once, so that no run has to; a killed scan goes
-on. A recording with a transcript that cannot be read is taken without it; the warning, and its line in the manifest,
-say which.
+`python -m train.data.manifest FOLDER --out OUT.jsonl` scans a folder once for all runs; a killed scan resumes. A
+recording with an unreadable transcript is kept without it; a warning and its line in the manifest say so.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from codec.audio.error import AudioError
-from codec.files import AUDIO_SUFFIXES, ESCAPE, atomic_file
+from codec.files import AUDIO_SUFFIXES, ESCAPE, write_json_lines
 from eval.command import command, tells_mistakes
 from eval.testsets import Utterance
 from train.data.media import Recording, list_files, open_recording
@@ -29,18 +28,18 @@ from train.data.readers.sidecars import is_audio, read_sidecars, warn_of_unread
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-_N_THREADS = 8  # headers are read from disks and networks that like company
+_N_THREADS = 8  # that read headers
 _CHUNK = 1024
 _BLOCK = 2**20  # samples
 
 
 def read_manifest(source: str | Path) -> list[Utterance]:
-    """All utterances of a source in one of the forms of `train.data.readers`, which docs/data.md shows.
+    """Read all utterances of a source in a format of `train.data.readers`, see docs/data.md.
 
-    Missing durations are read from the headers.
+    Missing durations are read from file headers.
 
     Raises:
-        ValueError: no such source, nothing usable in it, or a bad line, named with its number.
+        ValueError: no such source, no usable audio, or a bad line; the message has its number.
     """
     path = Path(source)
     if not path.exists():
@@ -48,7 +47,7 @@ def read_manifest(source: str | Path) -> list[Utterance]:
     reader = next((reader for reader in READERS if reader.accepts(path)), None)
     if reader is None:
         raise ValueError(f"{path}: expected {' or '.join(reader.FORM for reader in READERS)}")
-    utterances = _measure(reader.read(path))
+    utterances = _fill_durations(reader.read(path))
     if not utterances:
         kinds = ", ".join(sorted(AUDIO_SUFFIXES))
         raise ValueError(f"{path}: no usable audio; give a manifest with lines, or a folder or shard with {kinds}")
@@ -56,12 +55,12 @@ def read_manifest(source: str | Path) -> list[Utterance]:
 
 
 def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
-    """Scan a folder or shard into the manifest `out`, the files that cannot be used into `out`.bad.jsonl.
+    """Scan a folder or shard into the manifest `out`; unusable files go to `out`.bad.jsonl.
 
-    A killed scan continues where it stopped: results collect in `out`.partial and take their place at the end.
+    Results are collected in `out`.partial, so a killed scan resumes.
     Returns the numbers of usable and of bad files.
     """
-    # Paths are relative, and ".." behind a link does not lead back to where the link is.
+    # Paths become relative, and ".." behind a symbolic link does not lead back to the link's folder.
     names = list_files(Path(os.path.realpath(folder.parent), folder.name))
     known = set(names)
     partial = out.with_name(out.name + ".partial")
@@ -90,25 +89,25 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
     warn_of_unread(lines)
     out.with_suffix(".bad.jsonl").unlink(missing_ok=True)
     if bad:
-        _write_lines(out.with_suffix(".bad.jsonl"), bad)
-    _write_lines(out, [line for line in lines if "error" not in line])
+        write_json_lines(out.with_suffix(".bad.jsonl"), bad)
+    write_json_lines(out, [line for line in lines if "error" not in line])
     partial.unlink()
     return len(lines) - len(bad), len(bad)
 
 
 def _check(recording: Recording) -> None:
-    """Find most truncated files by their last sample, and samples that are no numbers where there may be any.
+    """Read the last sample, to find most truncated files; of float files all samples, to find those not finite.
 
     Raises:
-        AudioError: they are not all there, or not all numbers.
+        AudioError: samples are missing or not finite.
     """
     n_samples = recording.n_samples
     for start in range(0, n_samples, _BLOCK) if recording.sound.is_float else (n_samples - 1,):
         recording.read(start, min(_BLOCK, n_samples - start))
 
 
-def _measure(utterances: list[Utterance]) -> list[Utterance]:
-    """Fill in missing durations; files without a readable header are left out with a warning."""
+def _fill_durations(utterances: list[Utterance]) -> list[Utterance]:
+    """Read missing durations; leaves out files with an unreadable header, with a warning."""
 
     def measure(utterance: Utterance) -> Utterance | AudioError:
         if utterance.duration_s is not None:
@@ -129,7 +128,7 @@ def _measure(utterances: list[Utterance]) -> list[Utterance]:
 
 
 def _map(function: Callable[[In], Out], items: list[In], title: str) -> Iterator[Out]:
-    """In threads and in order, with a progress bar if it takes more than a moment."""
+    """Map in threads, in order, with a progress bar after two seconds."""
     with ThreadPoolExecutor(_N_THREADS) as pool, tqdm(total=len(items), desc=title, unit="file", delay=2) as bar:
         for start in range(0, len(items), _CHUNK):
             for result in pool.map(function, items[start : start + _CHUNK]):
@@ -138,7 +137,7 @@ def _map(function: Callable[[In], Out], items: list[In], title: str) -> Iterator
 
 
 def _read_partial(path: Path) -> dict[str, dict[str, Any]]:
-    """The lines of a killed scan by path; the last one is cut from the file if it was cut short."""
+    """Read the lines of a killed scan, by path; an incomplete last line is removed from the file."""
     if not path.exists():
         return {}
     content = path.read_bytes()
@@ -147,14 +146,9 @@ def _read_partial(path: Path) -> dict[str, dict[str, Any]]:
     return {line["path"]: line for line in map(json.loads, whole.splitlines())}
 
 
-def _write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
-    with atomic_file(path) as new, new.open("w", encoding="utf-8", errors=ESCAPE) as file:
-        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-
-
 @tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = command("train.data.manifest", __doc__, out="manifest to write, ending in .jsonl")
+    parser = command("train.data.manifest", __doc__, out="manifest to write, a .jsonl file")
     parser.add_argument("folder", type=Path, help="folder of audio files or tar shards, or a shard")
     args = parser.parse_args(argv)
     if args.out.suffix != ".jsonl":

@@ -1,6 +1,6 @@
-"""Audio files and members of tar shards, addressed alike, opened and read from the middle.
+"""Random access to audio files and to members of tar shards.
 
-A member is addressed as `shard.tar::folder/name.flac`; any other address is a path.
+The address of a member is `shard.tar::folder/name.flac`; any other address is a path.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from codec.audio.sound import Sound, map_file, open_sound
 from codec.files import find_files
 
 SEPARATOR = ".tar::"
-_MARGIN_S = 0.05  # more than the resampling filter reaches to either side
+_MARGIN_S = 0.05  # longer than one side of the resampling filter
 
 
 class Recording:
@@ -30,7 +30,7 @@ class Recording:
 
     def __init__(self, sound: Sound, sample_rate: int):
         divisor = gcd(sound.sample_rate, sample_rate)
-        # One block lasts `n_native` samples in the file and `n_ours` at our rate: the shortest whole numbers.
+        # A block is the shortest time with whole samples at both rates: `n_native` in the file, `n_ours` at ours.
         self.n_native, self.n_ours = sound.sample_rate // divisor, sample_rate // divisor
         self.n_margin = ceil(_MARGIN_S * divisor)  # in blocks
         self.n_samples = sound.n_samples * sample_rate // sound.sample_rate
@@ -38,17 +38,17 @@ class Recording:
         self.sound = sound
 
     def read(self, start: int, length: int) -> NDArray[np.float32]:
-        """Samples `[length]` from `start` on, both counted at our rate, equal to a slice of the whole.
+        """Read samples `[length]` from `start` on, both at `sample_rate`; equals a slice of the whole recording.
 
         Raises:
-            AudioError: the samples are not all there, not finite, or no samples of a recording.
+            AudioError: samples are missing, not finite or out of range.
         """
-        # Blocks before `start` are resampled too and cut off: a whole number of them keeps the phase.
+        # Resample some blocks before `start` too, then cut them off: whole blocks keep the phase.
         first = max(0, start // self.n_ours - self.n_margin) if self.is_resampled else start
         skipped = start - first * self.n_ours
         native_start = first * self.n_native
-        wanted = ceil((skipped + length) / self.n_ours) + (self.n_margin if self.is_resampled else 0)
-        n_native = min(wanted * self.n_native, self.sound.n_samples - native_start)
+        n_blocks = ceil((skipped + length) / self.n_ours) + (self.n_margin if self.is_resampled else 0)
+        n_native = min(n_blocks * self.n_native, self.sound.n_samples - native_start)
         mono = self.sound.read(native_start, n_native)
         if self.is_resampled:
             mono = soxr.resample(mono, self.n_native, self.n_ours, quality="HQ")
@@ -61,10 +61,10 @@ class Recording:
 
 @contextmanager
 def open_recording(address: str, sample_rate: int | None = None) -> Iterator[Recording]:
-    """A recording to be read at `sample_rate` in Hz, or at its own.
+    """Open a recording, to read at `sample_rate` in Hz or at its own rate.
 
     Raises:
-        AudioError: as by `codec.audio.sound.open_sound`; the message names the address. So do the errors of
+        AudioError: as `codec.audio.sound.open_sound`; the message names the address, as does that of a
             `Recording.read` inside the `with`.
     """
     with open_sound(read_bytes(address) if SEPARATOR in address else address, address) as sound:
@@ -75,10 +75,10 @@ def open_recording(address: str, sample_rate: int | None = None) -> Iterator[Rec
 
 
 def read_bytes(address: str) -> memoryview:
-    """The bytes of a file or of a member, which are read when they are used.
+    """Map the bytes of a file or member into memory.
 
     Raises:
-        AudioError: there is no such file or member, or it is empty; the message names it.
+        AudioError: no such file or member, or an empty one; the message names it.
     """
     path, separator, name = address.partition(SEPARATOR)
     if not separator:
@@ -94,7 +94,7 @@ def read_bytes(address: str) -> memoryview:
 
 
 def list_files(source: Path) -> list[str]:
-    """Sorted addresses of all files in a folder and its shards, or in one shard; hidden ones left out."""
+    """List the addresses of all files in a folder and its shards, or in one shard, sorted, without hidden ones."""
     found: list[str] = []
     for path in find_files(source) if source.is_dir() else [source]:
         if path.suffix == ".tar":
@@ -104,9 +104,9 @@ def list_files(source: Path) -> list[str]:
     return [address for address in found if not Path(address).name.startswith(".")]
 
 
-@cache  # one index per shard and process; forked workers inherit it
+@cache  # forked workers inherit the index of a shard
 def list_members(shard: str) -> dict[str, tuple[int, int]]:
-    """Name -> (offset, size) in bytes of every file in an uncompressed tar."""
+    """Map each file in an uncompressed tar to its (offset, size) in bytes."""
     try:
         with tarfile.open(shard, "r:") as tar:
             return {member.name: (member.offset_data, member.size) for member in tar if member.isfile()}
@@ -117,5 +117,5 @@ def list_members(shard: str) -> dict[str, tuple[int, int]]:
 def _map(path: str) -> memoryview:
     try:
         return map_file(Path(path))
-    except (OSError, ValueError) as error:  # ValueError: it is empty
+    except (OSError, ValueError) as error:  # ValueError: empty
         raise AudioError(f"{path}: cannot be read ({error})") from error

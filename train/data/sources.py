@@ -1,4 +1,4 @@
-"""Training data of several sources, each with its share: item i is still a function of the seed and i alone."""
+"""Mixtures of several data sources by weight; item i still depends on the seed and i alone."""
 
 from __future__ import annotations
 
@@ -16,63 +16,63 @@ _BITS = 32  # of a share
 
 @dataclass
 class SourceConfig:
-    """One of several sources.
+    """One of several data sources.
 
     Raises:
         ValueError: a field is out of range; the message names it.
     """
 
-    path: str  # as where there is only one
-    weight: float = 1.0  # its share of the items is this by the sum of all weights
+    path: str  # as for a single source
+    weight: float = 1.0  # its share of the items, relative to the sum of all weights
 
     def __post_init__(self) -> None:
         coerce(self)
-        require(bool(self.path), "path", self.path, "where the data are")
+        require(bool(self.path), "path", self.path, "the path of the data")
         require(self.weight > 0, "weight", self.weight, "a number above 0; to leave a source out, remove it")
 
 
-Sources = str | dict[str, SourceConfig]  # one by its path, or several by name
+Sources = str | dict[str, SourceConfig]  # the path of one, or several by name
 
 
-class Endless(Protocol[B]):
-    """A dataset without end: item i is a function of i alone, and some items make a batch."""
+class EndlessDataset(Protocol[B]):
+    """A dataset without end: item i depends on i alone; `collate` makes a batch of items."""
 
     def __getitem__(self, i: int) -> Any: ...
 
     def collate(self, items: Sequence[Any]) -> B: ...
 
 
-class Source(Endless[B], Protocol[B]):
-    """An endless dataset of so much audio."""
+class Source(EndlessDataset[B], Protocol[B]):
+    """An endless dataset with a known amount of audio."""
 
     @property
     def hours(self) -> float: ...
 
 
 class Mixture(Generic[B]):
-    """Endless items of several datasets, each of which is gone through item by item.
+    """Interleave several endless datasets; each is read item by item.
 
-    Every item is of a source with exactly the probability that is its share, over all seeds; and of any n items in a
-    row, each source has its share but for one or two, as they are spread evenly.
+    Sources are spread evenly: any n consecutive items contain each source by its share, to within one or two items.
+    Over all seeds, the probability of a source at any item is exactly its share.
 
     Args:
-        sources: by name, whose order does not matter.
-        weights: of each, above 0.
-        seed: of where the pattern begins.
+        sources: by name; their order does not matter.
+        weights: by name, above 0.
+        seed: of the phase of the pattern.
     """
 
     def __init__(self, sources: Mapping[str, Source[B]], weights: Mapping[str, float], seed: int) -> None:
         self.sources = {name: sources[name] for name in sorted(sources)}
         self.shares = {name: weights[name] / sum(weights.values()) for name in self.sources}
-        # Of the items that those before it leave, each source takes a part, and the last one all: those at which a line
-        # of that slope passes an integer.
+        # Each source takes a part of the items that those before it leave, the last one all of them: the items at which
+        # a line of that slope passes an integer.
         self._lines, names = {}, list(self.sources)
         for k, name in enumerate(names):
             part = self.shares[name] / sum(self.shares[other] for other in names[k:])
             self._lines[name] = round(part * 2**_BITS), source_seed(seed, name) % 2**_BITS
 
-    def place(self, i: int) -> tuple[str, int]:
-        """The source of item i, and the number of the item there."""
+    def locate(self, i: int) -> tuple[str, int]:
+        """The source of item i, and its number there."""
         for name, (slope, phase) in self._lines.items():
             n_before = (slope * i + phase) >> _BITS
             if (slope * (i + 1) + phase) >> _BITS > n_before:
@@ -81,7 +81,7 @@ class Mixture(Generic[B]):
         raise AssertionError
 
     def __getitem__(self, i: int) -> Any:
-        name, number = self.place(i)
+        name, number = self.locate(i)
         return self.sources[name][number]
 
     def collate(self, items: Sequence[Any]) -> B:
@@ -89,34 +89,34 @@ class Mixture(Generic[B]):
 
 
 def mix(train: Sources, seed: int, make: Callable[[str, int], Source[B]]) -> Source[B] | Mixture[B]:
-    """The dataset of one source, or the mixture of several, each made of its path and a seed of its own.
+    """Make the dataset of one source, or a mixture of several, by `make(path, seed)`.
 
     Raises:
-        ValueError: of `make`; the message names the source.
+        ValueError: from `make`; the message names the source.
     """
     if isinstance(train, str):
         return make(train, seed)
-    made = {}
+    datasets = {}
     for name, source in train.items():
         try:
-            made[name] = make(source.path, source_seed(seed, name))
+            datasets[name] = make(source.path, source_seed(seed, name))
         except ValueError as error:
             raise ValueError(f"data.train.{name}: {error}") from error
-    return Mixture(made, {name: source.weight for name, source in train.items()}, seed)
+    return Mixture(datasets, {name: source.weight for name, source in train.items()}, seed)
 
 
 def paths(train: Sources) -> list[str]:
-    """Where the data of one or several sources are."""
+    """Paths of one or several sources."""
     return [train] if isinstance(train, str) else [source.path for source in train.values()]
 
 
 def source_seed(seed: int, name: str) -> int:
-    """A seed for one of several sources, whatever others there are."""
+    """Seed of one source, independent of the others."""
     return int(np.random.SeedSequence([seed, *name.encode()]).generate_state(1, np.uint64)[0])
 
 
 def summary(dataset: Source[Any] | Mixture[Any]) -> str:
-    """How much there is to learn from, and the share of each source."""
+    """Describe the amount of data, and the share of each source."""
     if not isinstance(dataset, Mixture):
         return f"{dataset.hours:.2f} h"
     shares = dataset.shares.items()

@@ -1,1 +1,1 @@
-"""What training starts from: initial weights, and which of them stay as they are."""
+"""Initial weights, and frozen ones."""

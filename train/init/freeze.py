@@ -1,4 +1,4 @@
-"""Parts of a network that training leaves as they are."""
+"""Frozen parts of a network."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from torch import nn
 
 
 def freeze(network: nn.Module, names: Sequence[str]) -> None:
-    """Freeze modules, with all that is in them: their parameters get no gradients.
+    """Freeze modules and all their submodules: their parameters get no gradients.
 
-    What else learns, such as a codebook, must ask `is_frozen`.
+    Whatever learns without gradients, such as a codebook, must check `is_frozen`.
 
     Args:
-        network: which has the modules.
-        names: dotted, such as `decoder.stack.layers.0`; an attribute `_encoder` goes by its public name, `encoder`.
+        network: contains the modules.
+        names: dotted, such as `decoder.stack.layers.0`; `encoder` also means an attribute `_encoder`.
 
     Raises:
-        ValueError: there is no such module, or nothing is left to train; the message lists what there is.
+        ValueError: no such module, or nothing is left to train; the message lists the modules.
     """
     for name in names:
         for module in _find(network, name).requires_grad_(False).modules():
             module.__dict__["frozen"] = True
     if names and not any(p.requires_grad for p in network.parameters()):
-        raise ValueError(f"trainer.freeze = {list(names)}: nothing is left to train of {_parts(network)}; freeze less")
+        raise ValueError(f"trainer.freeze = {list(names)}: nothing of {_parts(network)} is left to train; freeze less")
 
 
 def is_frozen(module: nn.Module) -> bool:
-    """Whether `freeze` was told of this module, or of one that it is part of."""
+    """Whether `freeze` has frozen this module, or one that contains it."""
     return "frozen" in module.__dict__
 
 

@@ -1,13 +1,12 @@
-"""A fresh codec that already codes speech: its linear path starts as a transform codec.
+"""Initialise a codec as a linear transform codec, so that it already codes speech before training.
 
-With LayerScale near 0 the blocks do little at first, and what is left of the network is a chain of convolutions. With
-random weights that chain garbles the waveform, and training spends its first hours on undoing it. Here every
-convolution of the encoder keeps the principal components of its newest inputs, measured on speech, and the decoder
-mirrors it with the transposed matrices: a Karhunen-Loeve transform in stages. The strongest components become the
-acoustic channels, so the waveform of the lowest harmonics passes from the first step on.
+With LayerScale near 0 the blocks do little at first, so the network is nearly a chain of convolutions. With random
+weights, training spends its first hours on making that chain invertible. Here, every convolution of the encoder keeps
+the principal components of its newest inputs, measured on speech, and the decoder mirrors it with the transposed
+matrices: a Karhunen-Loeve transform in stages. The strongest components become the acoustic channels.
 
-With a spectrum in front and a source-filter head, it is the principal components of the head's controls that are
-coded, as far as the encoder's features tell them by linear regression.
+With a spectral front end and a source-filter head, the channels code the principal components of the head's controls,
+predicted from the encoder's features by linear regression.
 """
 
 from __future__ import annotations
@@ -26,28 +25,28 @@ from codec.nn.source_filter import Controls, SourceFilter
 from codec.nn.spectrum import WINDOWS, SpectrumFront
 from codec.nn.state import Span
 
-# Each frequency is amplified by its level in speech to the power of -FLATTEN, and the reverse at the output: 0 would
-# leave nothing but the loudest harmonics among the strongest components, 1 nothing but noise.
+# Each frequency is scaled by its level in speech to the power of -FLATTEN, and back at the output: with 0, only the
+# loudest harmonics would be strong components, with 1 mostly noise.
 FLATTEN = 0.5
-# Standard deviations of fresh latents. tanh is still nearly linear for acoustic ones; 256 semantic ones then weigh less
-# together, and the commitment loss, a sum over them, does not drown the others.
+# Standard deviations of initial latents: tanh is nearly linear for the acoustic ones, and the commitment loss, a sum
+# over 256 semantic ones, does not dominate.
 ACOUSTIC_STD, SEMANTIC_STD = 0.6, 0.1
-# What counts how much among the controls of a head, each of deviation 1.
+# Weights of the controls of a head, each scaled to deviation 1.
 PERIODICITY_WEIGHT, PITCH_WEIGHT = 0.3, 2.5
-CORRELATION_WEIGHT = 0.5  # of the features of an encoder that are no log powers
-RIDGE = 1e-3  # of the regression from features to controls, as a share of their power
-_REMEDY = "look at the recordings of data.train, or start from random weights with model.init=random"
+CORRELATION_WEIGHT = 0.5  # weight of features that are not log powers
+RIDGE = 1e-3  # regularisation of the regression, as a share of the power of the features
+_REMEDY = "check the recordings of data.train, or start from random weights with model.init=random"
 
 
 @torch.no_grad()
 def start_as_transform(codec: Codec, waveform: Tensor) -> None:
-    """Set the convolutions of a fresh codec of patches, in place, by speech `[B, L]` of at least some hundred frames.
+    """Initialise, in place, the convolutions of a codec with head `patches` from speech `[B, L]`, some hundred frames.
 
-    Taps that see older inputs start at 0, as do the decoder's weights of semantic channels; the encoder's
-    semantic rows stay random. Everything is learned from here on.
+    Taps of older inputs become 0, as do the decoder's weights of semantic channels; the encoder's semantic rows stay
+    random.
 
     Raises:
-        ValueError: the clips are silent, or too few to start from.
+        ValueError: the clips are silent or too few.
     """
     _require_sound(waveform)
     down, up = _convolutions(codec.encoder), _convolutions(codec.decoder)[::-1]
@@ -63,15 +62,15 @@ def start_as_transform(codec: Codec, waveform: Tensor) -> None:
 
 @torch.no_grad()
 def start_as_vocoder(codec: Codec, waveform: Tensor, controls: Controls) -> None:
-    """Set the means, deviations and convolutions of a fresh codec with front and head, in place, by speech.
+    """Initialise, in place, the means, deviations and convolutions of a codec with front end and head from speech.
 
     Args:
-        codec: of front `spectrum` and head `source_filter`.
+        codec: with front `spectrum` and head `source_filter`.
         waveform: `[B, L]`, at least some hundred frames.
-        controls: measured on it, see `train.losses.controls`.
+        controls: of the waveform, see `train.losses.controls`.
 
     Raises:
-        ValueError: the codec has another front or head, or the clips are silent, or too few to start from.
+        ValueError: the codec has another front or head, or the clips are silent or too few.
     """
     encoder, decoder = codec.encoder, codec.decoder
     front, head = encoder.front, decoder.head
@@ -83,9 +82,9 @@ def start_as_vocoder(codec: Codec, waveform: Tensor, controls: Controls) -> None
     features, _ = front(patches, state[-1], Span(state[0], None))
     _standardise(front, features * front.deviation + front.mean)
     features, _ = front(patches, state[-1], Span(state[0], None))
-    wanted = torch.cat([controls.gain, controls.periodicity], dim=2)
-    _standardise(head, wanted)
-    wanted = (wanted - head.mean) / head.deviation
+    target = torch.cat([controls.gain, controls.periodicity], dim=2)
+    _standardise(head, target)
+    target = (target - head.mean) / head.deviation
     decoder.pitch.mean.copy_(controls.log_f0.mean())
     pitch = controls.log_f0 - decoder.pitch.mean
     pitch_weight = PITCH_WEIGHT / pitch.std()
@@ -98,7 +97,7 @@ def start_as_vocoder(codec: Codec, waveform: Tensor, controls: Controls) -> None
         _set_newest(layer, narrow)
     weight = torch.ones(head.in_dim)
     weight[-controls.periodicity.shape[2] :] = PERIODICITY_WEIGHT
-    y, stages = _narrow(wanted, [(_stride(layer), layer.weight.shape[-1]) for layer in up[:-1]], torch.diag(weight))
+    y, stages = _narrow(target, [(_stride(layer), layer.weight.shape[-1]) for layer in up[:-1]], torch.diag(weight))
     for layer, (_, widen) in zip(up, stages, strict=False):
         _set_newest(layer, widen)
     y = torch.cat([y, pitch_weight * pitch.unflatten(1, (y.shape[1], -1))], dim=2).float()  # [B, T, D + patches]
@@ -111,10 +110,10 @@ def start_as_vocoder(codec: Codec, waveform: Tensor, controls: Controls) -> None
     gram.diagonal().add_(RIDGE * gram.trace() / len(gram))
     regression = torch.linalg.solve(gram, (x.T @ (y @ basis.T * scale)).double()).T.float()  # [k, D]
     n, pitch_rows = quantizer.semantic_dim, decoder.pitch.linear.weight
-    inmost = down[-1].weight
-    inmost[:, :-1] = 0
-    _scale_rows(inmost[:n, -1], x)
-    inmost[n:, -1] = regression
+    last_weight = down[-1].weight
+    last_weight[:, :-1] = 0
+    _scale_rows(last_weight[:n, -1], x)
+    last_weight[n:, -1] = regression
     envelope, pitch = (basis / scale[:, None]).T.split([y.shape[1] - len(pitch_rows), len(pitch_rows)])
     up[-1].weight.zero_()
     up[-1].weight.flatten(0, -3)[:, -1, n:] = envelope
@@ -139,7 +138,7 @@ def _convolutions(part: Encoder | Decoder) -> list[CausalConv1d | CausalConvTran
 
 
 def _standardise(layer: SpectrumFront | SourceFilter, x: Tensor) -> None:
-    """Take the means and deviations of `x` `[..., D]` as those of a front or head."""
+    """Set means and deviations of a front end or head to those of `x` `[..., D]`."""
     layer.mean.copy_(x.flatten(0, -2).mean(0))
     layer.deviation.copy_(x.flatten(0, -2).std(0).clamp(min=1e-3))
 
@@ -149,16 +148,16 @@ def _stride(layer: CausalConv1d | CausalConvTranspose1d) -> int:
 
 
 def _shapes(down: Sequence[CausalConv1d | CausalConvTranspose1d]) -> list[tuple[int, int]]:
-    """Strides and output widths of an encoder's convolutions, but for the innermost."""
+    """Strides and output widths of an encoder's convolutions, without the last."""
     return [(_stride(layer), len(layer.weight)) for layer in down[:-1]]
 
 
 def _narrow(
     x: Tensor, shapes: Sequence[tuple[int, int]], scaling: Tensor
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """Principal components of `x` `[B, T, D]`, scaled first, in stages of given strides and widths, inwards.
+    """Reduce `x` `[B, T, D]`, first multiplied by `scaling`, to principal components in stages of strides and widths.
 
-    Returns what is left, and for each stage the matrix inwards `[D', stride * D]` and its reverse.
+    Returns the result, and for each stage the matrix `[D', stride * D]` and its reverse.
     """
     before, after = scaling, torch.linalg.inv(scaling)
     matrices: list[tuple[Tensor, Tensor]] = []
@@ -172,7 +171,7 @@ def _narrow(
 
 
 def principal_components(x: Tensor, n: int) -> Tensor:
-    """Orthonormal rows `[n, D]`, strongest first, that keep most of `x` `[..., D]`; rows beyond D are 0."""
+    """The n principal components `[n, D]` of `x` `[..., D]`, strongest first; rows beyond D are 0."""
     x = x.flatten(0, -2).double()
     _, vectors = torch.linalg.eigh(x.T @ x / len(x))  # weakest first
     basis = vectors.flip(1)[:, :n].T.float()
@@ -180,7 +179,7 @@ def principal_components(x: Tensor, n: int) -> Tensor:
 
 
 def _flattening(x: Tensor) -> Tensor:
-    """`[P, P]`: patches `[B, T, P]` to their cosine transform, each frequency scaled by its level."""
+    """Matrix `[P, P]` of the cosine transform of patches `[B, T, P]`, each frequency scaled by its level."""
     n = x.shape[2]
     k = torch.arange(n, dtype=torch.float64)
     cosines = torch.cos(torch.pi / n * (k + 0.5) * k[:, None]) * (2 / n) ** 0.5
@@ -191,7 +190,7 @@ def _flattening(x: Tensor) -> Tensor:
 
 
 def _set_newest(layer: CausalConv1d | CausalConvTranspose1d, matrix: Tensor) -> None:
-    """Make a layer the product with `matrix` of its newest inputs, as many as its stride."""
+    """Make a layer multiply its `stride` newest inputs by `matrix`."""
     layer.weight.zero_()
     if isinstance(layer, CausalConv1d):  # [out, taps, in]
         layer.weight[:, -layer.stride :] = rearrange(matrix, "o (s i) -> o s i", s=layer.stride)
@@ -202,7 +201,7 @@ def _set_newest(layer: CausalConv1d | CausalConvTranspose1d, matrix: Tensor) -> 
 def _split(
     codec: Codec, down: CausalConv1d | CausalConvTranspose1d, up: CausalConv1d | CausalConvTranspose1d, x: Tensor
 ) -> None:
-    """The innermost convolutions, for `x` `[B, T, D]` sorted by strength: acoustic channels take the strongest."""
+    """Set the last encoder and first decoder convolution: acoustic channels take the strongest of `x` `[B, T, D]`."""
     quantizer = codec.config.quantizer
     n = quantizer.semantic_dim
     std = x.flatten(0, 1).std(0)
@@ -217,6 +216,6 @@ def _split(
 
 
 def _scale_rows(rows: Tensor, x: Tensor) -> None:
-    """Give the semantic channels that `rows` `[n, D]` make of `x` `[..., D]`, if any, their deviation."""
+    """Scale `rows` `[n, D]` so that the semantic channels of `x` `[..., D]` have deviation SEMANTIC_STD."""
     if len(rows):
         rows *= SEMANTIC_STD / (x @ rows.T).std()

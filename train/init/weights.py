@@ -1,4 +1,4 @@
-"""Which weights a codec starts with: fresh ones, those of a checkpoint, or a fresh encoder beside those."""
+"""Initial weights of a codec: fresh ones, those of a checkpoint, or a fresh encoder with a checkpoint's decoder."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from codec.model import Codec
 FRESH = ("transform", "random")
 
 
-def fresh_start(init: str, init_encoder: str, original: Codec | None) -> str:
-    """How the encoder starts, one of `FRESH`, or empty for the weights of `original`, the checkpoint `init` if any.
+def encoder_start(init: str, init_encoder: str, original: Codec | None) -> str:
+    """Initialisation of the encoder: one of `FRESH`, or empty for the weights of `original`, the checkpoint `init`.
 
     Raises:
-        ValueError: `init_encoder` is neither empty nor one of `FRESH`, or there is no checkpoint for the rest.
+        ValueError: `init_encoder` is neither empty nor one of `FRESH`, or `init` is no checkpoint.
     """
     if init_encoder and (original is None or init_encoder not in FRESH):
         choice = "give a checkpoint as model.init" if original is None else f"expected {' or '.join(FRESH)}"
@@ -22,11 +22,11 @@ def fresh_start(init: str, init_encoder: str, original: Codec | None) -> str:
     return init_encoder or ("" if original.has_encoder else FRESH[0])
 
 
-def take_weights(codec: Codec, original: Codec, name: str, with_encoder: bool) -> None:
-    """Give `codec` the weights of `original`, which is called `name`; without its encoder's, `codec` keeps its own.
+def copy_weights(codec: Codec, original: Codec, name: str, with_encoder: bool) -> None:
+    """Copy the weights of `original`, called `name`, to `codec`, with or without the encoder's.
 
     Raises:
-        CheckpointError: they are of another architecture.
+        CheckpointError: another architecture.
     """
     ours, theirs = (
         {key: t for key, t in c.state_dict().items() if with_encoder or not key.startswith("_encoder.")}

@@ -1,4 +1,4 @@
-"""Losses between discriminator and codec: hinge for both sides, and matching of features."""
+"""Adversarial losses: hinge losses of codec and discriminators, and feature matching."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def make(setup: Setup) -> Term:
 
 
 class AdversarialLoss:
-    """What the codec learns from discriminators, which themselves learn in the same pass."""
+    """Losses of the codec by discriminators; also takes the gradients of the discriminators."""
 
     def __init__(self, setup: Setup) -> None:
         self.config, self.sample_rate = setup.loss.discriminator, setup.config.sample_rate
         self.discriminators = Discriminators(self.config)
 
     def __call__(self, x: Pass) -> dict[str, Tensor]:
-        """The codec's losses, which leave the discriminators alone; their own is logged, its gradients taken."""
-        output, target = self.show(x.waveform, x.target, x.generator)
-        chosen = self.choose(x.step)
+        """Compute the codec's losses, without gradients to the discriminators; adds those of their own loss."""
+        output, target = self.crop(x.waveform, x.target, x.generator)
+        chosen = self.sample(x.step)
         real, fake = split_maps(x.networks["discriminators"](torch.cat([target, output.detach()]), chosen))
         x.log["loss/discriminator"] = discriminator_hinge(real, fake)
         (x.scale * x.log["loss/discriminator"]).backward()
@@ -35,15 +35,15 @@ class AdversarialLoss:
         maps = functional_call(self.discriminators, frozen, (output, chosen))
         return {"feature": feature_distance(real, maps), "adversarial": generator_hinge(maps)}
 
-    def show(self, output: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A crop of a reconstruction and its original, each `[B, L]`, the same of all items."""
+    def crop(self, output: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Crop reconstructions and originals `[B, L]` at the same random place."""
         length = round(self.config.crop_s * self.sample_rate) or target.shape[1]
         spare = max(0, target.shape[1] - length)
         start = int(torch.randint(spare + 1, (), generator=generator, device=target.device))
         return output[:, start : start + length], target[:, start : start + length]
 
-    def choose(self, step: int) -> list[int]:
-        """The discriminators of a step, the same on every rank."""
+    def sample(self, step: int) -> list[int]:
+        """Sample the discriminators of a step, the same on every rank."""
         order = torch.randperm(self.config.n, generator=torch.Generator().manual_seed(step))
         return sorted(order[: self.config.n_sampled or self.config.n].tolist())
 
@@ -55,7 +55,7 @@ def discriminator_hinge(real: Maps, fake: Maps) -> Tensor:
 
 
 def generator_hinge(fake: Maps) -> Tensor:
-    """Mean over discriminators of -D(G(x)); the paper does without."""
+    """Mean over discriminators of -D(G(x)); not in the paper."""
     losses = [-f[-1].mean() for f in fake]
     return sum(losses[1:], losses[0]) / len(losses)
 

@@ -1,4 +1,4 @@
-"""How far latents are from being quantized to given codes, by a quantizer that stays as it is."""
+"""Loss of latents that should be quantized to given codes by a frozen quantizer."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from torch import Tensor, nn
 from codec.quant.base import Quantizer
 from train.losses.terms import Setup, Term
 
-SHARPNESS = 2.0  # how much likelier an entry is than its nearest neighbour for a latent that lies on it, in nats
-N_MEASURED = 1024  # entries whose nearest neighbours are looked for
+SHARPNESS = 2.0  # nats between an entry and its nearest neighbour, for a latent on the entry
+N_MEASURED = 1024  # entries to measure the distance of nearest neighbours on
 
 
 def make(setup: Setup) -> Term:
-    made = setup.made
-    if made is None:
+    loss = setup.synthetic
+    if loss is None:
         raise ValueError(
-            "loss.terms.codes.weight: there are no made pairs to learn from; give data.made_share, or set it to 0"
+            "loss.terms.codes.weight: there are no synthetic pairs; give data.made_share, or set the weight to 0"
         )
-    return Term(("codes",), lambda x: {"codes": made(x)}, full_precision=False)
+    return Term(("codes",), lambda x: {"codes": loss(x)}, full_precision=False)
 
 
 class CodesLoss(nn.Module):
-    """Semantic plus mean acoustic loss of latents, each in nats.
+    """Semantic loss plus mean acoustic loss of latents, each in nats.
 
-    Semantic: the cross-entropy of the entry under softmax_j(-|z - e_j|^2 / t), where t makes a latent on an entry
-    `SHARPNESS` nats likelier to be it than its nearest neighbour.
+    Semantic: the cross-entropy of the entry under softmax_j(-|z - e_j|^2 / t); t is such that a latent on an entry is
+    `SHARPNESS` nats more likely than at the nearest neighbour.
 
-    Acoustic: x in front of the tanh belongs between borders a and b, where rounding goes over to the next level:
-    softplus((x - b) / s) + softplus((a - x) / s). That is the cross-entropy of the level when a logistic variable of
-    scale s, half the distance of levels, is added to x. The outermost levels have one border.
+    Acoustic: the value x before the tanh should lie between the rounding borders a and b of its level:
+    softplus((x - b) / s) + softplus((a - x) / s). This is the cross-entropy of the level if logistic noise of scale s,
+    half the distance of levels, is added to x. The outermost levels have one border.
 
     Raises:
-        ValueError: the quantizer is no semantic codebook beside levels.
+        ValueError: the quantizer is not a semantic codebook with acoustic levels.
     """
 
     entries: Tensor  # [N, D]
@@ -45,8 +45,8 @@ class CodesLoss(nn.Module):
         c = quantizer.config
         if c.ordinal != (False,) + (True,) * c.acoustic_dim or not c.semantic_dim:
             raise ValueError(
-                f"data.made_share: codes are found again by a semantic codebook and levels of every acoustic channel; "
-                f"model.quantizer.kind = {c.kind!r} has codebooks of other kinds, so give data.made_share=0"
+                f"data.made_share: needs a semantic codebook and levels of every acoustic channel; "
+                f"model.quantizer.kind = {c.kind!r} has other codebooks, give data.made_share=0"
             )
         entries = quantizer.books[0].embedding.detach().clone()
         some = entries[:N_MEASURED]
@@ -57,7 +57,7 @@ class CodesLoss(nn.Module):
         self.register_buffer("steps", torch.tensor(c.codebook_sizes[1:], dtype=torch.float32) - 1, persistent=False)
 
     def forward(self, latents: Tensor, codes: Tensor) -> Tensor:
-        """The scalar loss of latents `[B, T, D]`, float32, that should have codes `[B, K, T]`."""
+        """Scalar loss of latents `[B, T, D]` float32 for codes `[B, K, T]`."""
         semantic, acoustic = latents.split([self.entries.shape[1], len(self.steps)], dim=2)
         logits = (F.linear(semantic, self.entries) - self.half_norms) * (2 / self.temperature)
         semantic_loss = F.cross_entropy(logits.flatten(0, 1), codes[:, 0].flatten())

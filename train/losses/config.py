@@ -1,4 +1,4 @@
-"""The settings of the losses: which count how much and when, and those of their parts."""
+"""Settings of the losses: their weights over the steps, and their parameters."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from codec.settings import coerce, require
 
 @dataclass
 class TermConfig:
-    """A row of the table of losses.
+    """One loss term: its module and its weight over the steps.
 
     Raises:
         ValueError: a field is out of range; the message names it.
     """
 
-    module: str = ""  # what computes it: a file of train/losses, or the dotted name of another; "": called as the term
+    module: str = ""  # a file of train/losses or a dotted name; "": the name of the term
     weight: float = 0.0  # 0 leaves it out
-    start: int = 0  # first step in which it counts
-    ramp: int = 0  # steps, from that one on, over which the weight rises
-    decay: float = 1.0  # factor with which the weight falls in each step ...
+    start: int = 0  # first step with the term
+    ramp: int = 0  # steps from there, over which the weight rises
+    decay: float = 1.0  # factor of the weight in each step ...
     decay_start: int = 0  # ... after this one
 
     def __post_init__(self) -> None:
@@ -30,7 +30,7 @@ class TermConfig:
         require(0 < self.decay <= 1, "decay", self.decay, "a number in (0, 1]")
 
     def at(self, step: int) -> float:
-        """The weight in a step."""
+        """Weight in a step."""
         if step < self.start:
             return 0.0
         rise = min(1.0, (step - self.start + 1) / (self.ramp + 1))
@@ -38,9 +38,9 @@ class TermConfig:
 
 
 def paper_terms(**weights: float) -> dict[str, TermConfig]:
-    """The paper's recipe with other `weights`, and what the paper does without at weight 0.
+    """Terms of the paper with other `weights`; terms that are not in the paper have weight 0.
 
-    `waveform` and `stft` fall by 0.9999 a step. The rows of a module are in the order in which it is asked.
+    `waveform` and `stft` decay by 0.9999 per step.
     """
     terms = {
         "waveform": TermConfig("reconstruction", 1.0, decay=0.9999),
@@ -64,21 +64,21 @@ def paper_terms(**weights: float) -> dict[str, TermConfig]:
 
 @dataclass
 class DiscriminatorConfig:
-    """What tells speech from its reconstruction: the paper's eight resolutions and 256 channels; small runs take fewer.
+    """Discriminators; the defaults are the paper's eight resolutions with 256 channels.
 
-    A step may show the discriminators less: some of them, drawn for each, and a crop of each clip. The gradient is
-    that of the whole loss in the mean, at a fraction of the cost.
+    A step may use a random subset of them and a crop of each clip: the expected gradient is the same, at a fraction of
+    the cost.
 
     Raises:
         ValueError: a field is out of range; the message names it.
     """
 
-    fft_sizes: tuple[int, ...] = (2296, 1418, 876, 542, 334, 206, 126, 76)  # samples; an STFT discriminator each
-    channels: int = 256  # of the first layers; EnCodec, HiFi-GAN and DAC have 32
+    fft_sizes: tuple[int, ...] = (2296, 1418, 876, 542, 334, 206, 126, 76)  # samples; one STFT discriminator each
+    channels: int = 256  # of the first layers; 32 in EnCodec, HiFi-GAN and DAC
     n_sampled: int = 0  # discriminators in a step; 0: all
     crop_s: float = 0.0  # seconds of each clip in a step; 0: all of it
-    periods: tuple[int, ...] = ()  # samples; a period discriminator each, HiFi-GAN has (2, 3, 5, 7, 11)
-    band_fft_sizes: tuple[int, ...] = ()  # samples; a multi-band discriminator each, DAC has (2048, 1024, 512)
+    periods: tuple[int, ...] = ()  # samples; one period discriminator each, (2, 3, 5, 7, 11) in HiFi-GAN
+    band_fft_sizes: tuple[int, ...] = ()  # samples; one multi-band discriminator each, (2048, 1024, 512) in DAC
 
     def __post_init__(self) -> None:
         coerce(self)
@@ -98,17 +98,17 @@ class DiscriminatorConfig:
 
 @dataclass
 class DistillConfig:
-    """How the semantic codebook learns meaning, see `train.losses.distill`.
+    """Distillation of the semantic codebook, see `train.losses.distill`.
 
     Raises:
         ValueError: a field is out of range; the message names it.
     """
 
-    kind: Literal["none", "ctc", "whisper"] = "ctc"  # the teacher: nobody, transcripts, or Whisper
-    steps_per_frame: int = 4  # CTC: steps in every frame; must exceed characters per frame, about 1.2 at 12.5 Hz
-    whisper: str = ""  # Whisper: folder or hub name of a teacher, of any size, that listens to every batch
-    width: int = 0  # Whisper: of the states that data.companions hold, 512 of base; in place of a teacher
-    max_text_tokens: int = 128  # Whisper: where decoding stops; speech has about 4 tokens a second
+    kind: Literal["none", "ctc", "whisper"] = "ctc"  # no teacher, transcripts, or Whisper
+    steps_per_frame: int = 4  # CTC: steps per frame; more than characters per frame, about 1.2 at 12.5 Hz
+    whisper: str = ""  # Whisper: folder or hub name of a teacher that runs on every batch
+    width: int = 0  # Whisper: width of the states in data.companions, 512 of base; without a teacher
+    max_text_tokens: int = 128  # Whisper: limit of decoding; speech has about 4 tokens per second
 
     def __post_init__(self) -> None:
         coerce(self)
@@ -117,14 +117,14 @@ class DistillConfig:
         require(self.width >= 0, "width", self.width, "0 or more")
         if self.whisper and self.width:
             raise ValueError(
-                f"whisper = {self.whisper!r} and width = {self.width}: give whisper for a teacher that listens, or "
-                "width to learn from data.companions"
+                f"whisper = {self.whisper!r} and width = {self.width}: give whisper to run a teacher, or width "
+                "to use the states in data.companions"
             )
 
 
 @dataclass
 class CodecLossConfig:
-    """The losses of a codec, and when its codebooks start. The defaults are the paper's recipe.
+    """Losses of a codec, and the start of its codebooks; the defaults are those of the paper.
 
     Raises:
         ValueError: a field is out of range; the message names it.
@@ -132,8 +132,10 @@ class CodecLossConfig:
 
     terms: dict[str, TermConfig] = field(default_factory=paper_terms)  # by name
     fft_sizes: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # of stft and log_mel, in samples
-    vq_starts: tuple[int, ...] = (200,)  # steps at which codebooks of entries are placed on latents; unused before
-    vq_frames: int = 32_768  # frames they are placed on
+    vq_starts: tuple[int, ...] = (
+        200,
+    )  # steps that initialise VQ codebooks from latents; before the first they are off
+    vq_frames: int = 32_768  # frames for that
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
 
@@ -147,7 +149,7 @@ class CodecLossConfig:
 
 @dataclass
 class TTSLossConfig:
-    """Weights of the losses. An acoustic loss is a sum over 36 channels, some three times the semantic one in nats.
+    """Weights of the losses. The acoustic loss, a sum over 36 channels, is about three times the semantic one in nats.
 
     Raises:
         ValueError: a field is out of range; the message names it.
@@ -156,8 +158,8 @@ class TTSLossConfig:
     semantic: float = 1.0  # weight of the cross-entropy of semantic tokens
     acoustic: float = 0.3  # weight of the acoustic head's loss
     move: float = 1.0  # weight of the cross-entropy of moves in the text, of the design "aligned"
-    freeze_text: bool = False  # leave the text embeddings as they are, those of a language model
-    dropout: float = 0.0  # share of what a branch of a block gives that training replaces by zeros
+    freeze_text: bool = False  # keep the text embeddings of a language model
+    dropout: float = 0.0  # of the branches of blocks
 
     def __post_init__(self) -> None:
         coerce(self)
@@ -168,15 +170,15 @@ class TTSLossConfig:
 
 @dataclass
 class DPOLossConfig(TTSLossConfig):
-    """The paper's betas, and how much the pretraining losses count, which are weighed among themselves as there.
+    """Preference losses with the betas of the paper, beside the pretraining losses.
 
     Raises:
         ValueError: a field is out of range; the message names it.
     """
 
-    pretraining: float = 1.0  # weight of the losses above, on other data
-    semantic_beta: float = 0.1  # how hard semantic tokens are held to what they were: more is harder ...
-    acoustic_beta: float = 0.5  # ... and acoustic values
+    pretraining: float = 1.0  # weight of the pretraining losses together
+    semantic_beta: float = 0.1  # strength of the reference: of semantic tokens ...
+    acoustic_beta: float = 0.5  # ... and of acoustic values
 
     def __post_init__(self) -> None:
         super().__post_init__()

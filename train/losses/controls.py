@@ -1,6 +1,6 @@
-"""What the head `source_filter` should be told: envelope, periodicity and pitch of recordings, and distances to them.
+"""Losses of the controls of the head `source_filter`: envelope, periodicity and pitch, against those of recordings.
 
-They can be learned without making a waveform, at a fraction of the cost of a spectral loss on it.
+They need no waveform, so they cost a fraction of a spectral loss.
 """
 
 from __future__ import annotations
@@ -22,20 +22,18 @@ ENVELOPE_WINDOW_S = 0.03
 PERIODICITY_WINDOW_S = 0.0425
 POWER_FLOOR = 1e-9  # of samples in [-1, 1]
 SHARE_LIMIT = 1e-3  # periodic shares of the power lie between this and 1 minus this
-SHARE_EXPONENT = 0.5  # of the autocorrelation: closer to what spectral losses choose than 1 is
-# Errors count by how loud a band is, in natural logs of amplitude: not at all at QUIET, fully at LOUD. What is softer
-# than QUIET in both is equal.
+SHARE_EXPONENT = 0.5  # of the autocorrelation: closer than 1 to the optimum of spectral losses
+# Errors are weighted by the level of a band, in natural logs of amplitude: from QUIET, about 0, to LOUD, 1. Levels
+# below QUIET are equal.
 QUIET, LOUD = -9.5, -3.0
-UNVOICED_PITCH = 120.0  # Hz, where nothing is voiced
-
-
+UNVOICED_PITCH = 120.0  # Hz, of clips without a voiced patch
 TERMS = ("envelope", "motion", "periodicity", "pitch")
 
 
 def make(setup: Setup) -> Term:
     if setup.config.head != "source_filter":
         raise ValueError(
-            f"loss.terms: {', '.join(TERMS)} are of the head source_filter; set their weights to 0, or give "
+            f"loss.terms: {', '.join(TERMS)} need the head source_filter; set their weights to 0, or give "
             "model.head=source_filter"
         )
     loss = ControlLoss(setup.config)
@@ -51,16 +49,15 @@ def make(setup: Setup) -> Term:
 class ControlLoss(nn.Module):
     """Distances of controls from those measured on the target: scalars `envelope`, `motion`, `periodicity`, `pitch`.
 
-    `envelope` is the mean absolute error of log amplitudes, weighted by loudness, `motion` that of their differences
-    from patch to patch; `periodicity` that of the periodic share of the power; `pitch` that of log2 f0 where there is
-    a voice.
+    `envelope`: mean absolute error of log amplitudes, weighted by level; `motion`: that of their differences between
+    patches; `periodicity`: that of the periodic share of the power; `pitch`: that of log2 f0 where voiced.
     """
 
     envelope_window: Tensor
     envelope_bands: Tensor  # [F, n_bands]
     periodicity_window: Tensor
     periodicity_bands: Tensor  # [F, n_periodic]
-    own_correlation: Tensor  # [lags], of the window
+    window_correlation: Tensor  # [lags], autocorrelation of the window
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
@@ -76,29 +73,29 @@ class ControlLoss(nn.Module):
             self.register_buffer(f"{name}_window", window.float(), persistent=False)
             self.register_buffer(f"{name}_bands", bands.float(), persistent=False)
         own = torch.fft.irfft(torch.fft.rfft(window, 2 * n_fft).abs().square())[: len(window)]
-        self.register_buffer("own_correlation", own.float(), persistent=False)
+        self.register_buffer("window_correlation", own.float(), persistent=False)
 
     @torch.no_grad()
     def measure(self, waveform: Tensor, f0: Tensor) -> tuple[Controls, Tensor]:
-        """Controls of speech `[B, L]` with pitches `[B, T]` in Hz in the middle of patches, 0 where there is no voice.
+        """Measure controls of speech `[B, L]` with pitches `[B, T]` in Hz in the middle of patches, 0 where unvoiced.
 
-        Returns them, and how voiced the end of each patch is, `[B, T]` from 0 to 1.
+        Returns them, and the degree of voicing at the end of each patch, `[B, T]` in [0, 1].
         """
-        at_ends = [(x + np.roll(x, -1, axis=1)) / 2 for x in continuous_pitch(f0.cpu().numpy())]
+        at_ends = [(x + np.roll(x, -1, axis=1)) / 2 for x in interpolate_unvoiced(f0.cpu().numpy())]
         log_f0, voiced = (torch.from_numpy(x).to(waveform.device) for x in at_ends)
         voiced = voiced.float()
         gain = (self._power(waveform, self.envelope_window) @ self.envelope_bands + POWER_FLOOR).log() / 2
         power = self._power(waveform, self.periodicity_window)
         frequencies = torch.arange(power.shape[2], device=power.device) * (self.sample_rate / (2 * power.shape[2] - 2))
         period = torch.exp2(-log_f0.float())[..., None]  # [B, T, 1] s
-        own = self.own_correlation[(period * self.sample_rate).long().clamp(max=len(self.own_correlation) - 1)]
-        cosines = torch.cos(2 * math.pi * frequencies * period) / own.clamp(min=0.2)
+        lag = (period * self.sample_rate).long().clamp(max=len(self.window_correlation) - 1)
+        cosines = torch.cos(2 * math.pi * frequencies * period) / self.window_correlation[lag].clamp(min=0.2)
         correlation = ((power * cosines) @ self.periodicity_bands) / (power @ self.periodicity_bands + POWER_FLOOR)
         share = correlation.clamp(SHARE_LIMIT, 1).pow(SHARE_EXPONENT) * voiced[..., None]
         return Controls(gain, torch.logit(share.clamp(SHARE_LIMIT, 1 - SHARE_LIMIT)), log_f0), voiced
 
     def forward(self, output: Controls, waveform: Tensor, f0: Tensor) -> dict[str, Tensor]:
-        """Distances of `output` from what is measured on `waveform` `[B, L]` with pitches `f0` `[B, T]` in Hz."""
+        """Distances of `output` from the controls of `waveform` `[B, L]` with pitches `f0` `[B, T]` in Hz."""
         target, voiced = self.measure(waveform, f0)
         inaudible = (target.gain < QUIET) & (output.gain < QUIET)
         error = (output.gain - target.gain.clamp(min=QUIET)).masked_fill(inaudible, 0)
@@ -122,8 +119,8 @@ class ControlLoss(nn.Module):
         return torch.view_as_real(torch.fft.rfft(frames * window, n_fft)).square().sum(-1)
 
 
-def continuous_pitch(f0: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pitches `[B, T]` in Hz, 0 without a voice, to log2 with straight lines across gaps; and where voiced."""
+def interpolate_unvoiced(f0: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Interpolate log2 of pitches `[B, T]` in Hz across unvoiced gaps, where they are 0; also returns where voiced."""
     voiced = f0 > 0
     log_f0 = np.full(f0.shape, math.log2(UNVOICED_PITCH))
     at = np.arange(f0.shape[1])

@@ -1,7 +1,7 @@
-"""What makes the semantic code semantic: a loss on the embedding after the VQ, by one of three methods.
+"""Semantic distillation: a loss on the embedding after the VQ, by one of three methods.
 
-`none` trains a purely acoustic codec. `ctc` learns from transcripts and needs nothing else.
-`whisper` learns from a frozen speech recogniser, as in the Voxtral paper, and needs no transcripts.
+`none`: no loss, a purely acoustic codec. `ctc`: from transcripts. `whisper`: from a frozen Whisper, as in the Voxtral
+paper, without transcripts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from codec.config import CodecConfig
 from train.losses.config import DistillConfig
 from train.losses.ctc import CTCHead
-from train.losses.heard import Heard, WhisperHead
+from train.losses.teacher import TeacherStates, WhisperHead
 from train.losses.terms import Pass, Setup, Term
 
 
@@ -20,7 +20,7 @@ def make(setup: Setup) -> Term:
 
     def compute(x: Pass) -> dict[str, Tensor]:
         embedding, batch = x.output.quantized.z[..., :n], x.batch
-        loss = x.networks["distillation"](embedding, x.target, batch.lengths, batch.texts, batch.heard)
+        loss = x.networks["distillation"](embedding, x.target, batch.lengths, batch.texts, batch.teacher_states)
         return {"semantic": loss}
 
     distillation = make_distillation(setup.loss.distill, setup.config)
@@ -28,12 +28,10 @@ def make(setup: Setup) -> Term:
 
 
 class Distillation(nn.Module):
-    """The mean over a batch of a head's losses, 0 for items it cannot learn from; its layers are trained too.
+    """Mean over a batch of the losses of a head, whose layers are trained, too.
 
-    As such items count, a batch gives the same loss however it is spread over processes and steps.
-
-    A head maps (embedding, waveform, lengths, and texts or what is heard) to one loss per item, leaving out items
-    with nothing to learn.
+    A head returns one loss for each item with a text or teacher states; other items count as 0, so the loss does not
+    depend on how a batch is split over processes and steps.
     """
 
     def __init__(self, head: CTCHead | WhisperHead | None = None) -> None:
@@ -46,26 +44,26 @@ class Distillation(nn.Module):
         waveform: Tensor,
         lengths: Tensor,
         texts: list[str | None],
-        heard: list[Heard | None] | None = None,
+        teacher_states: list[TeacherStates | None] | None = None,
     ) -> Tensor:
-        """The scalar loss, 0 if no item counts.
+        """Scalar loss, 0 if no item counts.
 
         Args:
             embedding: `[B, T, D]`, the semantic channels after the VQ.
             waveform: `[B, L]` or `[B, 1, L]`, at the codec's sample rate.
-            lengths: `[B]` samples of the waveform that are real.
-            texts: B transcripts; None where what is said is not known.
-            heard: by a Whisper in each item, None for nothing; without the list, a Whisper head listens itself.
+            lengths: `[B]` samples without padding.
+            texts: B transcripts, None if unknown.
+            teacher_states: of each item, None for an item without; if not given, a Whisper head runs its teacher.
 
         Raises:
-            ValueError: of a Whisper head: see `WhisperHead.forward`.
+            ValueError: see `WhisperHead.forward`.
         """
-        # Connected to every parameter even if no item counts: DDP waits for all gradients.
+        # DDP needs gradients of all parameters even if no item counts.
         loss = embedding.new_zeros(()) + sum(0 * p.sum() for p in self.parameters())
         if self.head is None:
             return loss
         if isinstance(self.head, WhisperHead):
-            losses = self.head(embedding, waveform.flatten(1), lengths, heard)
+            losses = self.head(embedding, waveform.flatten(1), lengths, teacher_states)
             return loss + losses.sum() / len(texts)
         keep = [i for i, text in enumerate(texts) if text is not None]
         if not keep:
@@ -76,10 +74,10 @@ class Distillation(nn.Module):
 
 
 def make_distillation(config: DistillConfig, codec_config: CodecConfig) -> Distillation:
-    """The distillation that `config` asks for, for codecs of shape `codec_config`.
+    """Make the distillation of `config` for codecs of `codec_config`.
 
     Raises:
-        ValueError: the quantizer has nothing to teach, or the teacher cannot be loaded.
+        ValueError: the quantizer has no semantic codebook, or the teacher cannot be loaded.
     """
     dim = codec_config.quantizer.semantic_dim
     if config.kind != "none" and not dim:
@@ -93,8 +91,8 @@ def make_distillation(config: DistillConfig, codec_config: CodecConfig) -> Disti
         sizes = dim, codec_config.sample_rate, codec_config.hop_length
         if config.width:
             return Distillation(WhisperHead(config.width, *sizes))
-        from train.losses.whisper import Listener  # transformers is optional and slow to load
+        from train.losses.whisper import WhisperTeacher  # transformers is optional and slow to load
 
-        listener = Listener(config.whisper, codec_config.sample_rate, config.max_text_tokens)
-        return Distillation(WhisperHead(listener.width, *sizes, listener))
+        teacher = WhisperTeacher(config.whisper, codec_config.sample_rate, config.max_text_tokens)
+        return Distillation(WhisperHead(teacher.width, *sizes, teacher))
     return Distillation()

@@ -1,4 +1,4 @@
-"""What the quantizer itself asks of latents; which penalties there are is a matter of its kind."""
+"""Penalties of the quantizer on latents; each kind of quantizer has its own."""
 
 from __future__ import annotations
 

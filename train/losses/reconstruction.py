@@ -1,4 +1,4 @@
-"""How far a reconstruction is from its original: in samples, in STFT magnitudes, in log-mel bands."""
+"""Reconstruction losses: samples, STFT magnitudes, log-mel bands."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torchaudio.functional import melscale_fbanks
 from train.losses.terms import Setup, Term
 
 EPSILON = 1e-5  # smallest magnitude, for a finite slope
-# Added before the logarithm. Speech has bands of about 0.01 to 1 here and room noise 0.0001: with a smaller floor most
-# of the gradient goes into the spectrum of the noise between words.
+# Added before the logarithm. Bands of speech are about 0.01 to 1, those of room noise 0.0001: with a smaller floor,
+# most of the gradient would go into the noise between words.
 LOG_FLOOR = 1e-3
 MELS_PER_BIN = 0.15  # 2048 samples give 307 bands, 64 give 9, as in DAC
 
@@ -24,8 +24,8 @@ def make(setup: Setup) -> Term:
 class ReconstructionLoss(nn.Module):
     """L1 distances of waveforms `[B, L]`: samples, and over several FFT sizes magnitudes and log-mel bands.
 
-    Windows are Hann with a hop of a quarter and have unit energy, so that white noise of power 1 has
-    magnitudes of about 1 at every size, and the sizes count alike.
+    Windows are Hann with a hop of a quarter and unit energy: white noise of power 1 has magnitudes of about 1 at every
+    size, so all sizes have equal weight.
 
     Args:
         sample_rate: in Hz.
@@ -50,7 +50,7 @@ class ReconstructionLoss(nn.Module):
         stft, log_mel = output.new_zeros(()), output.new_zeros(())
         for size in self.fft_sizes:
             a, a_bands = self._spectra(output, size)
-            with torch.no_grad():  # half of the backward pass would be for the target
+            with torch.no_grad():  # halves the backward pass
                 b, b_bands = self._spectra(target, size)
             stft = stft + (a - b).abs().mean()
             log_mel = log_mel + (a_bands - b_bands).abs().mean()

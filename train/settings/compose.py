@@ -1,4 +1,4 @@
-"""From Hydra's groups and overrides to the settings of a run; what is below knows neither Hydra nor OmegaConf."""
+"""Compose the settings of a run from Hydra's groups and overrides; other modules know neither Hydra nor OmegaConf."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from train.settings.suggest import CONF, advice
 
 
 def register(group: str, name: str, settings: Any, **extra: Any) -> None:
-    """Make a dataclass's values a choice `group=name` in `conf/`, so that each can be overridden there.
+    """Register the values of a dataclass as a choice `group=name`, so that overrides can change each.
 
-    Those of a quantizer may be of another kind there.
+    The quantizer may be changed to another kind.
     """
     node = OmegaConf.create({**asdict(settings), **extra})
     if "quantizer" in node:
@@ -56,24 +56,24 @@ OmegaConf.register_new_resolver("run_name", default_name, replace=True)
 
 
 def compose_run(overrides: Sequence[str]) -> AnyRun:
-    """The run that `python -m train` would make of these overrides; without a `run_dir`, that is empty.
+    """Compose the run of `python -m train OVERRIDES`; `run_dir` is empty unless given.
 
     Raises:
-        ValueError: they do not compose, or not to valid settings.
+        ValueError: unknown or invalid settings.
     """
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config = compose("train", ["run_dir=''", *overrides])
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(" ".join(advice(error, overrides).split())) from error
-    return typed(config, overrides)
+    return to_run(config, overrides)
 
 
-def typed(config: DictConfig, overrides: Sequence[str]) -> AnyRun:
-    """The run of composed settings; `overrides` are those of the command line.
+def to_run(config: DictConfig, overrides: Sequence[str]) -> AnyRun:
+    """Convert composed settings to a run; `overrides` are those of the command line.
 
     Raises:
-        ValueError: some have no value, or invalid ones; the message names them.
+        ValueError: missing or invalid values; the message names them.
     """
     if missing := OmegaConf.missing_keys(config):
         raise ValueError(f"settings without a value: {', '.join(sorted(missing))}; give them as name=value")
@@ -84,9 +84,9 @@ def typed(config: DictConfig, overrides: Sequence[str]) -> AnyRun:
 
 
 def _quantizer(fields: Mapping[str, Any], overrides: Sequence[str]) -> Any:
-    """Settings of a quantizer of one `kind`, without those that are left over from another kind.
+    """Settings of a quantizer of its `kind`, without those that presets or experiments gave another kind.
 
-    So presets and experiments can say what they like of theirs; what overrides name must be known to the kind.
+    Settings named in overrides must exist in this kind.
     """
     where = "model.quantizer"
     named: dict[str, Any] = {}
@@ -94,6 +94,6 @@ def _quantizer(fields: Mapping[str, Any], overrides: Sequence[str]) -> Any:
         name = override.lstrip("+").partition("=")[0]
         path = name.removeprefix(f"{where}.").split(".")
         if not name.startswith(f"{where}.") or isinstance(value := reduce(getitem, path, fields), Mapping):
-            continue  # a mapping has merged with what was there
+            continue  # a mapping was merged with the former values
         reduce(lambda place, part: place.setdefault(part, {}), path[:-1], named)[path[-1]] = value
     return read(AnyQuantizerConfig, change(AnyQuantizerConfig, fields, named, where), where)

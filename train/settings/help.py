@@ -1,7 +1,7 @@
-"""`python -m train --help`: every setting with its meaning and range.
+"""`python -m train --help`: list every setting with its meaning and range.
 
-Both are read from the source of the dataclasses: the comment beside a field, and what `require` expects of it. Nothing
-is imported for that, as torch takes seconds.
+Both come from the source of the dataclasses: the comment of a field, and its calls of `require`. The modules are not
+imported, as torch takes seconds.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 WIDTH, COLUMN = 120, 40
-SECTIONS = (  # what a group of settings is, by task where that matters, and the dataclass that has them
+SECTIONS = (  # group, task if it matters, and dataclass
     ("trainer", "", "train.settings.config.TrainerConfig"),
     ("optim", "", "train.settings.config.OptimConfig"),
     ("logger", "", "train.settings.config.LoggerConfig"),
     ("model", "codec", "codec.config.CodecConfig"),
-    ("data", "codec", "train.data.audio.made.MadeDataConfig"),
+    ("data", "codec", "train.data.audio.synthetic.SyntheticDataConfig"),
     ("loss", "codec", "train.losses.config.CodecLossConfig"),
     ("model", "tts or dpo", "codec.tts.config.TTSConfig"),
     ("data", "tts", "train.data.tokens.sequences.SpeechDataConfig"),
@@ -32,52 +32,52 @@ SECTIONS = (  # what a group of settings is, by task where that matters, and the
     ("data", "dpo", "train.data.pairs.dataset.PreferenceDataConfig"),
     ("loss", "dpo", "train.losses.config.DPOLossConfig"),
 )
-INIT = {  # of `model`, beside its dataclass, by task
+INIT = {  # additional settings of `model`, by task
     "codec": {
-        "init": "weights to start from: transform or random for fresh ones, or a checkpoint folder or hub id",
-        "init_encoder": "transform or random, for a fresh encoder beside the other weights of a checkpoint",
+        "init": "weights to start from: transform, random, a checkpoint folder or a hub id",
+        "init_encoder": "transform or random, for a fresh encoder with the decoder of a checkpoint",
     },
-    "tts or dpo": {"init": "weights to start from: random, a checkpoint folder, or hf:NAME, a language model's"},
+    "tts or dpo": {"init": "weights to start from: random, a checkpoint folder, or hf:NAME for a language model"},
 }
 USAGE = """python -m train [experiment=NAME] [GROUP=CHOICE] [SETTING=VALUE ...]
 
-A list is [1,2], no value is null; what the chosen groups do not have takes a + before its name. Values below are those
-of the dataclasses, which presets and experiments change: --cfg job prints the values of a run in place of training.
---multirun and the rest of Hydra: --hydra-help."""
+Write lists as [1,2] and no value as null; put a + before settings that the chosen groups do not have. Values below are
+the defaults of the dataclasses, which presets and experiments change: --cfg job prints the values of a run instead of
+training. --hydra-help explains --multirun and other options of Hydra."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A field of a settings dataclass, or of one in it."""
+    """A field of a settings dataclass, or of a nested one."""
 
-    name: str  # with those of what it is in, as "discriminator.channels"
+    name: str  # with its parents, as "discriminator.channels"
     kind: str  # its annotation
-    default: str  # as in the source; empty if it must be given
+    default: str  # as in the source; empty if required
     meaning: str
     expected: str  # its range, in words
 
 
 def text() -> str:
-    """The whole help."""
+    """Format the whole help."""
     parts = [USAGE, "Experiments:\n" + "\n".join(_experiments()), "Groups:\n" + "\n".join(_groups())]
-    parts.append("The run:\n" + "\n".join(_line(name, value, about) for name, value, about in _common()))
+    parts.append("The run:\n" + "\n".join(_format_line(name, value, about) for name, value, about in _run_settings()))
     for group, task, path in SECTIONS:
         module, _, cls = path.rpartition(".")
-        lines = [_shown(f"{group}.{s.name}", s) for s in settings(module, cls)]
+        lines = [_format_setting(f"{group}.{s.name}", s) for s in settings(module, cls)]
         if group == "model":
-            lines = [*(_line(f"model.{name}", "", about) for name, about in INIT[task].items()), *lines]
+            lines = [*(_format_line(f"model.{name}", "", about) for name, about in INIT[task].items()), *lines]
         title = f"{group}{f', task {task}' if task else ''}: {_summary(module, cls)}"
         parts.append("\n".join([*textwrap.wrap(title, WIDTH), *lines]))
     return "\n\n".join(parts)
 
 
 def settings(module: str, cls: str) -> list[Setting]:
-    """The settings of a dataclass, those of dataclasses it inherits from or holds included."""
+    """List the settings of a dataclass, with inherited and nested ones."""
     tree, comments, constants = _source(module)
     node = _classes(tree)[cls]
     found: dict[str, Setting] = {}
-    for base in reversed(node.bases):  # as dataclasses collect fields
-        for home in _homes(module, ast.unparse(base)):
+    for base in reversed(node.bases):  # the order of fields in dataclasses
+        for home in _find_dataclasses(module, ast.unparse(base)):
             found |= {s.name: s for s in settings(*home)}
     expected = _expected(node, constants)
     for field in node.body:
@@ -85,25 +85,25 @@ def settings(module: str, cls: str) -> list[Setting]:
             continue
         name, kind = field.target.id, ast.unparse(field.annotation)
         kind = ast.unparse(constants[kind]) if kind in constants else kind
-        if homes := _homes(module, kind):
+        if homes := _find_dataclasses(module, kind):
             changes, prefix = _changes(field.value), f"{name}.NAME" if kind.startswith("dict") else name
-            for setting in _of_kinds([settings(*home) for home in homes]):
-                found[f"{prefix}.{setting.name}"] = _inside(setting, prefix, changes.get(setting.name))
+            for setting in _merge_kinds([settings(*home) for home in homes]):
+                found[f"{prefix}.{setting.name}"] = _nest(setting, prefix, changes.get(setting.name))
         else:
             lines = range(field.lineno, (field.end_lineno or field.lineno) + 1)
             meaning = " ".join(comments[line] for line in lines if line in comments)
-            told = Setting(name, kind, _default(field.value), meaning, "; ".join(expected[name]) or _choices(kind))
-            found[name] = _as_before(told, found.get(name, told))
+            own = Setting(name, kind, _default(field.value), meaning, "; ".join(expected[name]) or _choices(kind))
+            found[name] = _inherit(own, found.get(name, own))
     return list(found.values())
 
 
-def _as_before(setting: Setting, before: Setting) -> Setting:
-    """A setting with what the class that a class inherits from says of it, where it says nothing itself."""
-    return replace(setting, meaning=setting.meaning or before.meaning, expected=setting.expected or before.expected)
+def _inherit(setting: Setting, base: Setting) -> Setting:
+    """Take an empty meaning or range from the overridden setting."""
+    return replace(setting, meaning=setting.meaning or base.meaning, expected=setting.expected or base.expected)
 
 
-def _of_kinds(options: list[list[Setting]]) -> list[Setting]:
-    """The settings of one of several dataclasses, that `kind` chooses: what not all of them have says which does."""
+def _merge_kinds(options: list[list[Setting]]) -> list[Setting]:
+    """Merge the settings of dataclasses that `kind` selects; the meaning names the kinds if not all have it."""
     if len(options) == 1:
         return options[0]
     kinds = [next(s.default for s in option if s.name == "kind") for option in options]
@@ -116,20 +116,20 @@ def _of_kinds(options: list[list[Setting]]) -> list[Setting]:
     return list(found.values())
 
 
-def _inside(setting: Setting, name: str, default: str | None) -> Setting:
+def _nest(setting: Setting, name: str, default: str | None) -> Setting:
     return replace(setting, name=f"{name}.{setting.name}", default=setting.default if default is None else default)
 
 
 def _changes(value: ast.expr | None) -> dict[str, str]:
-    """Defaults of a dataclass that another one, which holds it, sets: `default_factory=lambda: Config(n=3)`."""
+    """Defaults that the field of a nested dataclass sets: `default_factory=lambda: Config(n=3)`."""
     lambdas = [node for node in ast.walk(value) if isinstance(node, ast.Lambda)] if value else []
     calls = [node.body for node in lambdas if isinstance(node.body, ast.Call)]
     return {str(keyword.arg): _default(keyword.value) for call in calls for keyword in call.keywords}
 
 
-def _shown(name: str, setting: Setting) -> str:
+def _format_setting(name: str, setting: Setting) -> str:
     known = f" ({setting.expected})" if setting.expected else ""
-    return _line(name, setting.default, setting.meaning + known)
+    return _format_line(name, setting.default, setting.meaning + known)
 
 
 def _choices(kind: str) -> str:
@@ -137,7 +137,7 @@ def _choices(kind: str) -> str:
     return choices.group(1).replace("'", "") if choices else ""
 
 
-def _line(name: str, value: str, about: str) -> str:
+def _format_line(name: str, value: str, about: str) -> str:
     head = f"  {name}={value}" if value else f"  {name}"
     lines = textwrap.wrap(about, WIDTH - COLUMN)
     if len(head) < COLUMN and lines:
@@ -148,7 +148,7 @@ def _line(name: str, value: str, about: str) -> str:
 def _experiments() -> Iterator[str]:
     for path in sorted((ROOT / "conf/experiment").glob("*.yaml")):
         comments = re.findall(r"^# (?!@)(.*)$", path.read_text(), flags=re.MULTILINE)
-        yield _line(path.stem, "", " ".join(comments).partition(". ")[0].partition("    ")[0].rstrip("."))
+        yield _format_line(path.stem, "", " ".join(comments).partition(". ")[0].partition("    ")[0].rstrip("."))
 
 
 def _groups() -> Iterator[str]:
@@ -159,17 +159,19 @@ def _groups() -> Iterator[str]:
         "logger": ["base"],
     }
     for group, names in registered.items():
-        yield _line(group, "", ", ".join([*names, *(p.stem for p in sorted((ROOT / "conf" / group).glob("*.yaml")))]))
+        yield _format_line(
+            group, "", ", ".join([*names, *(p.stem for p in sorted((ROOT / "conf" / group).glob("*.yaml")))])
+        )
 
 
-def _common() -> list[tuple[str, str, str]]:
-    """Settings of conf/train.yaml itself, with the comments beside them."""
+def _run_settings() -> list[tuple[str, str, str]]:
+    """Settings of conf/train.yaml with their comments."""
     return re.findall(r"^(\w+): (\S+) +# (.*)$", (ROOT / "conf/train.yaml").read_text(), flags=re.MULTILINE)
 
 
 @cache
 def _source(module: str) -> tuple[ast.Module, dict[int, str], dict[str, ast.expr]]:
-    """A module's tree, its comments by line, and its constants by name."""
+    """Tree of a module, its comments by line, and its constants by name."""
     path = ROOT / Path(*module.split("."))
     source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
@@ -188,23 +190,23 @@ def _classes(tree: ast.Module) -> dict[str, ast.ClassDef]:
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
-def _homes(module: str, kind: str) -> list[tuple[str, str]]:
-    """Where the settings dataclasses are defined that an annotation in a module names; none for any other one."""
+def _find_dataclasses(module: str, kind: str) -> list[tuple[str, str]]:
+    """Module and name of the settings dataclasses in an annotation; empty for other annotations."""
     inner = re.fullmatch(r"dict\[str, (\w+)\]", kind)
     names = (inner.group(1) if inner else kind).split(" | ")
     if not all(name.endswith("Config") for name in names):
         return []
-    return [home for name in names for home in _homes_of(module, name)]
+    return [home for name in names for home in _find_dataclass(module, name)]
 
 
-def _homes_of(module: str, name: str) -> list[tuple[str, str]]:
+def _find_dataclass(module: str, name: str) -> list[tuple[str, str]]:
     tree, _, constants = _source(module)
     if name in _classes(tree):
         return [(module, name)]
     if name in constants:
-        return _homes(module, ast.unparse(constants[name]))
+        return _find_dataclasses(module, ast.unparse(constants[name]))
     imports = (node for node in tree.body if isinstance(node, ast.ImportFrom))
-    return _homes_of(next(str(node.module) for node in imports if name in {a.name for a in node.names}), name)
+    return _find_dataclass(next(str(node.module) for node in imports if name in {a.name for a in node.names}), name)
 
 
 def _summary(module: str, cls: str) -> str:
@@ -218,7 +220,7 @@ def _keys(module: str) -> list[str]:
 
 
 def _default(value: ast.expr | None) -> str:
-    """A default as it is written on the command line; empty if there is none."""
+    """Format a default as on the command line; empty if there is none."""
     if isinstance(value, ast.Call):  # of field()
         keywords = {keyword.arg: keyword.value for keyword in value.keywords}
         if "default_factory" in keywords:
@@ -232,7 +234,7 @@ def _default(value: ast.expr | None) -> str:
 
 
 def _expected(node: ast.ClassDef, constants: dict[str, ast.expr]) -> dict[str, list[str]]:
-    """By field: what the calls `require(condition, name, value, expected)` of its class say."""
+    """Expectations of the calls `require(condition, name, value, expected)` in a class, by field."""
     found: dict[str, list[str]] = defaultdict(list)
 
     def visit(node: ast.AST, names: dict[str, list[str]]) -> None:
@@ -251,7 +253,7 @@ def _expected(node: ast.ClassDef, constants: dict[str, ast.expr]) -> dict[str, l
 
 
 def _strings(node: ast.expr, constants: dict[str, ast.expr]) -> list[str]:
-    """The strings of a literal, with the names of constants resolved; empty for anything else."""
+    """Strings of a literal, with constants resolved; empty for anything else."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return [node.value]
     if isinstance(node, ast.Tuple):
@@ -264,15 +266,15 @@ def _strings(node: ast.expr, constants: dict[str, ast.expr]) -> list[str]:
 
 
 def _words(node: ast.expr) -> str:
-    """A string or f-string, with the names of fields in the place of their values; empty for anything else."""
+    """A string, or an f-string with names of fields for their values; empty for anything else."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     if not isinstance(node, ast.JoinedStr):
         return ""
-    words = "".join(str(v.value) if isinstance(v, ast.Constant) else f"<{_inner(v)}>" for v in node.values)
+    words = "".join(str(v.value) if isinstance(v, ast.Constant) else f"<{_expression(v)}>" for v in node.values)
     words = re.sub(r"<(\w+)>", r"\1", re.sub(r"(\w+) = <\1>", r"\1", words))
     return "" if "<" in words else words
 
 
-def _inner(node: ast.expr) -> str:
+def _expression(node: ast.expr) -> str:
     return ast.unparse(node.value).removeprefix("self.") if isinstance(node, ast.FormattedValue) else ""

@@ -1,4 +1,4 @@
-"""The settings of a run, typed by its task, and the nested plain values that they are recorded as."""
+"""Settings of a run by task, and their conversion from and to plain values."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any, Literal
 from codec.config import CodecConfig
 from codec.settings import coerce, read, require
 from codec.tts.config import TTSConfig
-from train.data.audio.made import MadeDataConfig
+from train.data.audio.synthetic import SyntheticDataConfig
 from train.data.pairs.dataset import PreferenceDataConfig
 from train.data.tokens.sequences import SpeechDataConfig
 from train.losses.config import CodecLossConfig, DPOLossConfig, TTSLossConfig
 from train.settings.config import LoggerConfig, OptimConfig, TrainerConfig
 
-START = ("init", "init_encoder")  # stand in the group `model` of plain values
+START = ("init", "init_encoder")  # in plain values part of the group `model`
 
 
 @dataclass(kw_only=True)
 class RunConfig:
-    """What every run has; each task adds its `model`, `data` and `loss`.
+    """Settings of every run; each task adds its `model`, `data` and `loss`.
 
     Raises:
         ValueError: a field is out of range; the message names it.
     """
 
     task: str
-    seed: int = 0  # of everything random
+    seed: int = 0  # of all random choices
     run_dir: str
     resume: Literal["auto", "force"] = "auto"
     init: str  # weights to start from
@@ -41,7 +41,7 @@ class RunConfig:
         require(self.seed >= 0, "seed", self.seed, "0 or more")
 
     def plain(self) -> dict[str, Any]:
-        """As `read_run` takes them: what JSON and YAML can hold."""
+        """Convert to plain values for `read_run`, JSON and YAML."""
         settings = json.loads(json.dumps(asdict(self)))
         start = {name: settings.pop(name) for name in START if name in settings}
         return settings | {"model": start | settings.get("model", {})}
@@ -55,7 +55,7 @@ class CodecRun(RunConfig):
     init: str = "transform"
     init_encoder: str = ""
     model: CodecConfig
-    data: MadeDataConfig
+    data: SyntheticDataConfig
     loss: CodecLossConfig = field(default_factory=CodecLossConfig)
 
 
@@ -72,7 +72,7 @@ class TTSRun(RunConfig):
 
 @dataclass(kw_only=True)
 class DPORun(RunConfig):
-    """Preference training of a voice model, the one of `init`."""
+    """Preference training of the voice model `init`."""
 
     task: str = "dpo"
     data: PreferenceDataConfig
@@ -84,10 +84,10 @@ RUNS: dict[str, Any] = {"codec": CodecRun, "tts": TTSRun, "dpo": DPORun}
 
 
 def read_run(settings: Mapping[str, Any]) -> AnyRun:
-    """The run with these plain values.
+    """Convert plain values to a run.
 
     Raises:
-        ValueError: there is no such task, or a setting is unknown, missing or invalid; the message names it.
+        ValueError: an unknown task, or an unknown, missing or invalid setting; the message names it.
     """
     task = settings.get("task")
     require(task in RUNS, "task", task, f"one of {', '.join(RUNS)}")

@@ -1,4 +1,4 @@
-"""What a misspelt setting on the command line was meant to be."""
+"""Suggestions for misspelt settings."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
 
 
 def advice(error: Exception, overrides: Sequence[str]) -> str:
-    """The message of an error in composing settings; for a name that there is not, with the nearest that there is.
+    """Message for an error of composing; for an unknown setting, with the closest known name.
 
     Args:
         error: of Hydra or OmegaConf.
-        overrides: that could not be composed; options that begin with a dash may be among them.
+        overrides: of the command line; may include options with a dash.
     """
     unknown = _UNKNOWN.search(str(error))
     if not unknown:
@@ -34,11 +34,11 @@ def advice(error: Exception, overrides: Sequence[str]) -> str:
         return str(error)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"+{name}=VALUE adds one, if its group has such a field;"
-    return f"{name}: no such setting; {hint} --cfg job prints those there are"
+    return f"{name}: no such setting; {hint} --cfg job prints all settings"
 
 
 def _names(overrides: Sequence[str]) -> list[str]:
-    """All settings and groups, as overrides choose them; the default ones if there is another mistake in these."""
+    """Names of all settings and groups under these overrides, or of the defaults if they do not compose."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
             config = compose("train", [*overrides, "run_dir=''"])
@@ -48,7 +48,7 @@ def _names(overrides: Sequence[str]) -> list[str]:
 
 
 def _paths(tree: Any, prefix: str) -> Iterator[str]:
-    """The dotted names of all nodes below a prefix."""
+    """Dotted names of all nodes below a prefix."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             yield f"{prefix}{key}"

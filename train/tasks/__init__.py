@@ -1,1 +1,1 @@
-"""What is trained: each task builds its networks and knows its losses; the loop does the rest."""
+"""Tasks: networks, losses and validation of what is trained."""

@@ -1,4 +1,4 @@
-"""What the training loop asks of a task."""
+"""The interface between the training loop and a task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 @dataclass
 class Validation:
-    """What a validation found."""
+    """Results of a validation."""
 
     metrics: dict[str, float]
     audio: dict[str, Tensor] = field(default_factory=dict)  # [L] at `sample_rate`, by name
@@ -25,15 +25,15 @@ class Task(Protocol):
     """Networks, their losses and their validation.
 
     Attributes:
-        networks: everything with trained weights, by name; each gets an optimizer.
-        main: the name of the network that is averaged, validated and exported.
-        judges: the metrics of a validation by which the best model may be kept: higher is better.
-        parallel: what to call in place of `networks` in training; set by the loop.
+        networks: all networks with trained weights, by name; each gets an optimizer.
+        main: name of the network that is averaged, validated and exported.
+        best_metrics: validation metrics that may select the best model; higher is better.
+        parallel: wrapped `networks`, to call in training; set by the loop.
     """
 
     networks: dict[str, nn.Module]
     main: str
-    judges: Sequence[str]
+    best_metrics: Sequence[str]
     parallel: dict[str, Callable[..., Any]]
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[Any]:
@@ -41,11 +41,11 @@ class Task(Protocol):
         ...
 
     def backward(self, batch: Any, step: int, scale: float, generator: torch.Generator) -> dict[str, Tensor]:
-        """Add the gradients of one batch, times `scale`, to the networks; returns scalars to log."""
+        """Add the gradients of a batch, times `scale`, to the networks; returns scalars to log."""
         ...
 
     def after_step(self, step: int, generator: torch.Generator) -> dict[str, float]:
-        """Whatever learns without gradients, once a step has been taken; returns scalars to log."""
+        """Update what learns without gradients after a step; returns scalars to log."""
         ...
 
     def validate(self) -> Validation:
@@ -53,9 +53,9 @@ class Task(Protocol):
         ...
 
     def export(self, folder: Path, state: dict[str, Tensor]) -> None:
-        """Write the main network's `state` to a folder as what users load."""
+        """Write the main network's `state` to a folder that users can load."""
         ...
 
     def compile(self) -> None:
-        """Compile what is worth it, in place."""
+        """Compile parts of the networks in place."""
         ...

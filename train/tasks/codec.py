@@ -27,44 +27,43 @@ from eval.metrics.registry import DEFAULT, make_metric
 from eval.metrics.semantic_asr import save_head
 from eval.score import Job, columns_of, failures, score_each
 from train.data.audio.crops import Batch, CropDataset, DataConfig
-from train.data.audio.made import MadeDataConfig
+from train.data.audio.synthetic import SyntheticDataConfig
 from train.data.loader import ValidClip, check_shares, make_loader, valid_clips
 from train.data.manifest import read_manifest
 from train.data.sources import mix
-from train.dist import gather_batch, share
+from train.dist import gather_batch, rank_and_size
 from train.init.freeze import is_frozen
 from train.init.transform import start_as_transform, start_as_vocoder
-from train.init.weights import FRESH, fresh_start, take_weights
+from train.init.weights import FRESH, copy_weights, encoder_start
 from train.losses.config import CodecLossConfig
 from train.losses.controls import ControlLoss
 from train.losses.ctc import CTCHead
 from train.losses.terms import Pass, Setup, make_terms
 from train.settings.run import CodecRun
 from train.tasks.base import Validation
-from train.tasks.made import AGREEMENT, MadePairs
+from train.tasks.synthetic import AGREEMENT, SyntheticPairs
 
 VALID_SECONDS = 8.0
 VALID_AUDIO = 4  # clips to listen to
-START_CLIPS = 128  # that a fresh codec's transform is measured on
+START_CLIPS = 128  # to initialise a codec from
 
 
 class CodecTask:
-    """The codec, and what its losses bring along, such as discriminators.
+    """The codec, with the networks of its losses such as discriminators.
 
     Args:
         codec_config: the architecture.
-        data: what to train and validate on.
-        loss: which losses count how much, when.
-        seed: of the data's order and crops.
-        init: weights to start from: `transform` (see `train.init.transform`), `random`, or those of a checkpoint, as
-            `codec.load` takes it.
+        data: training and validation data.
+        loss: weights and settings of the losses.
+        seed: of the order of data and of crops.
+        init: initial weights: `transform` (see `train.init.transform`), `random`, or a checkpoint for `codec.load`.
         n_valid: clips to validate on.
-        init_encoder: `transform` or `random` for a fresh encoder beside the other weights of a checkpoint. One without
-            an encoder gets a `transform`.
+        init_encoder: `transform` or `random` for a fresh encoder with the decoder of a checkpoint; `transform` for a
+            checkpoint without an encoder.
 
     Raises:
         ValueError: unusable data or settings; the message names them.
-        CheckpointError: the weights to start from cannot be read or do not fit.
+        CheckpointError: unreadable weights, or those of another architecture.
     """
 
     main = "codec"
@@ -80,19 +79,19 @@ class CodecTask:
         init_encoder: str = "",
     ) -> None:
         self.config, self.data, self.loss = codec_config, data, loss
-        check_shares(data.batch_size, share()[1])
+        check_shares(data.batch_size, rank_and_size()[1])
         form = codec_config.sample_rate, codec_config.hop_length
         self.dataset = mix(data.train, seed, lambda path, seed: CropDataset(read_manifest(path), *form, data, seed))
         self.clips: list[ValidClip] = []
         if n_valid and data.valid:
             self.clips = valid_clips(data.valid, codec_config.sample_rate, n_valid, VALID_SECONDS)
         original = None if init in FRESH else load(init).model
-        start = fresh_start(init, init_encoder, original)
+        start = encoder_start(init, init_encoder, original)
         torch.manual_seed(seed)
         self.codec = Codec(codec_config)
         if codec_config.head == "source_filter" and not data.companions:
             raise ValueError(
-                "data.companions = '': the head source_filter learns pitch; make a folder of it with "
+                "data.companions = '': the head source_filter needs pitch; make a folder of it with "
                 "python -m train.data.audio.companions MANIFEST --out FOLDER, and give it"
             )
         if start == "transform":
@@ -104,15 +103,15 @@ class CodecTask:
                 controls, _ = ControlLoss(codec_config).measure(some.waveform, some.f0)
                 start_as_vocoder(self.codec, some.waveform, controls)
         if original is not None:
-            take_weights(self.codec, original, init, with_encoder=not start)
-        self.has_unlike_encoder = original is not None and bool(start)  # unlike what its decoder was trained with
-        self.made: MadePairs | None = None
-        if isinstance(data, MadeDataConfig) and data.made_share:
-            self.made = MadePairs(original, codec_config, data)
+            copy_weights(self.codec, original, init, with_encoder=not start)
+        self.has_fresh_encoder = original is not None and bool(start)
+        self.synthetic: SyntheticPairs | None = None
+        if isinstance(data, SyntheticDataConfig) and data.made_share:
+            self.synthetic = SyntheticPairs(original, codec_config, data)
         columns = [column for name in DEFAULT for column in make_metric(name).columns]
-        self.judges = [column.key for column in columns if column.higher_is_better] + ["semantic_perplexity"]
-        self.judges += AGREEMENT if self.made else ()
-        self.terms = make_terms(Setup(codec_config, loss, None if self.made is None else self._made_loss))
+        self.best_metrics = [column.key for column in columns if column.higher_is_better] + ["semantic_perplexity"]
+        self.best_metrics += AGREEMENT if self.synthetic else ()
+        self.terms = make_terms(Setup(codec_config, loss, None if self.synthetic is None else self._synthetic_loss))
         self.networks: dict[str, nn.Module] = {"codec": self.codec}
         for term in self.terms:
             self.networks |= term.networks
@@ -122,32 +121,34 @@ class CodecTask:
 
     @property
     def head(self) -> CTCHead | None:
-        """What reads text from the semantic codes, if that is how they are taught."""
+        """The head that reads text from the semantic codes, with CTC distillation."""
         head = getattr(self.networks.get("distillation"), "head", None)
         return head if isinstance(head, CTCHead) else None
 
     @classmethod
-    def of(cls, run: CodecRun) -> CodecTask:
-        """That of a run."""
+    def from_run(cls, run: CodecRun) -> CodecTask:
+        """Make the task of a run."""
         return cls(run.model, run.data, run.loss, run.seed, run.init, run.trainer.n_valid, run.init_encoder)
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[Batch]:
-        if self.has_unlike_encoder and is_frozen(self.codec.encoder):
+        if self.has_fresh_encoder and is_frozen(self.codec.encoder):
             raise ValueError(
-                "trainer.freeze: a fresh encoder beside the decoder of model.init has to learn first, with "
+                "trainer.freeze: a fresh encoder for the decoder of model.init must be trained first, with "
                 "experiment=encoder_only"
             )
-        n_made = 0 if self.made is None else world_size * self.made.per_process(self.codec, world_size)
-        return make_loader(self.dataset, self.data.batch_size - n_made, start, rank, world_size, self.data.num_workers)
+        n_synthetic = 0 if self.synthetic is None else world_size * self.synthetic.per_process(self.codec, world_size)
+        return make_loader(
+            self.dataset, self.data.batch_size - n_synthetic, start, rank, world_size, self.data.num_workers
+        )
 
     def backward(self, batch: Batch, step: int, scale: float, generator: torch.Generator) -> dict[str, Tensor]:
-        """Gradients of one batch for all networks, in one pass over each; made pairs are another batch."""
+        """Add the gradients of a batch to all networks, in one pass; synthetic pairs are a second batch."""
         weights = {name: row.at(step) for name, row in self.loss.terms.items()}
         terms = [term for term in self.terms if any(weights[name] for name in term.names)]
         if not terms:
-            raise ValueError(f"loss.terms: none has a weight in step {step}; let one start by then")
-        sounds = any(term.uses_waveform for term in terms)
-        output: CodecOutput = self.parallel["codec"](batch.waveform, generator, sounds)
+            raise ValueError(f"loss.terms: none has a weight in step {step}; start one by then")
+        uses_waveform = any(term.uses_waveform for term in terms)
+        output: CodecOutput = self.parallel["codec"](batch.waveform, generator, uses_waveform)
         self._new_latents.append(output.latents.detach().float())
         self._codes.append(output.quantized.codes)
         x = Pass(batch, output, self.parallel, step, scale, generator)
@@ -161,12 +162,14 @@ class CodecTask:
         metrics["data/skipped"] = torch.tensor(float(batch.n_skipped))
         return {name: value.detach() for name, value in metrics.items()}
 
-    def _made_loss(self, x: Pass) -> Tensor:
-        assert self.made is not None
-        return self.made.loss(x.networks["codec"], self.made.per_process(self.codec, share()[1]), x.generator)
+    def _synthetic_loss(self, x: Pass) -> Tensor:
+        assert self.synthetic is not None
+        return self.synthetic.loss(
+            x.networks["codec"], self.synthetic.per_process(self.codec, rank_and_size()[1]), x.generator
+        )
 
     def after_step(self, step: int, generator: torch.Generator) -> dict[str, Any]:
-        """Place the codebooks of entries when their time has come, move them with every other step; not if frozen."""
+        """Initialise VQ codebooks in the steps `vq_starts`, update them in other steps; not if frozen."""
         latents = torch.cat([gather_batch(z) for z in self._new_latents])
         codes = torch.cat(self._codes)
         self._new_latents.clear()
@@ -175,9 +178,9 @@ class CodecTask:
         stds = {"semantic": latents[..., :n], "acoustic": latents[..., n:]}
         metrics: dict[str, Any] = {f"latents/{name}_std": z.std() for name, z in stds.items() if z.shape[2]}
         learns = not all(is_frozen(book) for book in quantizer.books)
-        overdue = step > min(self.loss.vq_starts) and not quantizer.started  # its step was skipped
+        overdue = step > min(self.loss.vq_starts) and not quantizer.started  # that step was skipped
         if learns and (step in self.loss.vq_starts or overdue):
-            quantizer.start(self._many_latents(), generator)
+            quantizer.start(self._collect_latents(), generator)
         elif quantizer.started:
             if learns:
                 metrics["codebook/revived"] = quantizer.learn(latents, generator)
@@ -185,7 +188,7 @@ class CodecTask:
         return metrics
 
     def _usage(self, codes: Tensor) -> dict[str, Any]:
-        """How codes `[B, K, T]` spread; those of entries by their running usage, as a batch is too small to judge."""
+        """Usage and perplexity of codes `[B, K, T]`; of VQ codebooks by their running usage: a batch is small."""
         stats = codebook_stats(codes, self.config.codebook_sizes)
         books = iter(self.codec.quantizer.books)
         metrics: dict[str, Any] = {}
@@ -197,9 +200,9 @@ class CodecTask:
 
     @torch.compiler.set_stance("force_eager")
     @torch.no_grad()
-    def _many_latents(self) -> Tensor:
-        """`[B, T, D]` with `vq_frames` frames of training data, as the encoder sees them now."""
-        rank, size = share()
+    def _collect_latents(self) -> Tensor:
+        """Latents `[B, T, D]` of `vq_frames` frames of training data, by the current encoder."""
+        rank, size = rank_and_size()
         crop_length = self.data.crop_length(self.config.sample_rate, self.config.hop_length)
         n_batches = -(-self.loss.vq_frames * self.config.hop_length // (self.data.batch_size * crop_length))
         batches = islice(self.batches(0, rank, size), n_batches)
@@ -208,12 +211,12 @@ class CodecTask:
             [gather_batch(self.parallel["codec"](b.to(device).waveform, None, False).latents.float()) for b in batches]
         )
 
-    @torch.compiler.set_stance("force_eager")  # every clip has its own length, and compiling takes a minute
+    @torch.compiler.set_stance("force_eager")  # else it compiles for each length of clip
     @torch.no_grad()
     def validate(self) -> Validation:
-        """Scores, clips and spectrograms of the validation clips, all codebooks in use.
+        """Measure metrics, clips and spectrograms of the validation clips, with all codebooks.
 
-        Where there are transcripts and a CTC head, `cer` is what the head reads from the semantic codes.
+        With transcripts and a CTC head, `cer` is the character error rate of the head on the semantic codes.
         """
         from eval.pictures import spectrogram_pair  # matplotlib is slow to load
 
@@ -243,14 +246,14 @@ class CodecTask:
             if n:
                 metrics["semantic_perplexity"] = float(stats.perplexity[0])
             metrics["failed"] = len(failures(scored))
-        if self.made is not None:
-            metrics |= self.made.agreement(self.parallel["codec"], waveforms, codes, self.codec.device)
+        if self.synthetic is not None:
+            metrics |= self.synthetic.agreement(self.parallel["codec"], waveforms, codes, self.codec.device)
         if texts:
             metrics["cer"] = jiwer.cer([text for text, _ in texts], [read for _, read in texts])
         return Validation(metrics, audio, pictures, self.config.sample_rate)
 
     def export(self, folder: Path, state: dict[str, Tensor]) -> None:
-        """Write the codec's `state` as what users load, and beside it the head that reads its codes, if any."""
+        """Write the codec's `state` as a checkpoint, with its CTC head if any."""
         save_checkpoint(folder, self.config, state)
         if self.head is not None:
             save_head(folder, self.head, fingerprint(self.config, state))

@@ -1,6 +1,6 @@
 """Preference training: DPO on semantic tokens and flow-DPO on acoustic values, beside the pretraining losses.
 
-Moves in the text, of the design "aligned", are trained by the pretraining losses alone.
+Moves of the design "aligned" have only the pretraining loss.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from train.tasks.tts import VALID_AUDIO, TTSTask
 
 
 class DPOTask(TTSTask):
-    """A TTS model that learns which of two speeches is better, held to what it was before.
+    """Preference training of a TTS model, relative to its frozen initial state.
 
     Args:
-        data: pairs, and what to pretrain and validate on.
-        loss: which losses count how much.
+        data: pairs, and data for pretraining losses and validation.
+        loss: weights of the losses.
         seed: of the data.
-        init: the TTS checkpoint to start from, as `codec.tts.load` takes it; the frozen reference too.
+        init: TTS checkpoint for `codec.tts.load`, of the initial weights and the frozen reference.
         n_valid: sentences to speak in validation.
 
     Raises:
-        ValueError: unusable data or settings, or a head that this training is not for; the message names them.
-        CheckpointError: the weights to start from cannot be read.
+        ValueError: unusable data or settings, or an unsupported head; the message names them.
+        CheckpointError: unreadable weights.
     """
 
     loss: DPOLossConfig
@@ -43,9 +43,7 @@ class DPOTask(TTSTask):
     ) -> None:
         config = load_tts(resolve_tts(init))[0].config
         if config.head != "flow":
-            raise ValueError(
-                f"{init}: a model with head = {config.head}; preference training is for the flow head only"
-            )
+            raise ValueError(f"{init}: head = {config.head}; preference training supports the flow head only")
         super().__init__(config, data, loss, seed, init, n_valid)
         pairs = PairSet(data.pairs)
         if pairs.fingerprint != config.codec_fingerprint:
@@ -57,11 +55,11 @@ class DPOTask(TTSTask):
         self.preferences = PreferenceDataset(pairs, self.dataset, config.sequence, self.tokenizer, seed)
 
     @classmethod
-    def of(cls, run: DPORun) -> DPOTask:  # type: ignore[override]
-        """That of a run.
+    def from_run(cls, run: DPORun) -> DPOTask:  # type: ignore[override]
+        """Make the task of a run.
 
         Raises:
-            ValueError: the steps of the run are more than one epoch.
+            ValueError: the steps exceed one epoch.
         """
         task = cls(run.data, run.loss, run.seed, run.init, run.trainer.n_valid)
         steps, n_pairs = run.trainer.steps, len(task.preferences.pairs)
@@ -79,7 +77,7 @@ class DPOTask(TTSTask):
     def backward(  # type: ignore[override]
         self, batch: PreferenceBatch, step: int, scale: float, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """One pass back for the rows and one for the pairs, whose rewards are those before they are trained on."""
+        """Add the gradients of the pretraining rows and of the pairs; logs the rewards before the step."""
         w = self.loss
         metrics = super().backward(batch.speech, step, scale * w.pretraining, generator)
         total = w.pretraining * metrics["loss/total"]
@@ -90,7 +88,7 @@ class DPOTask(TTSTask):
         }
         preference = total.new_zeros(())
         for name, (ours, theirs, beta) in parts.items():
-            margins = reward_margins(ours, theirs, batch.speeches, batch.n_pairs, beta)
+            margins = reward_margins(ours, theirs, batch.utterance, batch.n_pairs, beta)
             loss = preference_loss(margins)
             preference = preference + loss
             metrics |= {
@@ -102,12 +100,12 @@ class DPOTask(TTSTask):
         return metrics | {"loss/total": total + preference.detach()}
 
     def _costs(self, batch: PreferenceBatch, generator: torch.Generator) -> tuple[TTSLosses, TTSLosses]:
-        """What the frames of the pairs cost the model and the reference, at the same times and with the same noise."""
+        """Costs of the frames of the pairs by model and reference, with the same flow times and noise."""
         drawn = generator.get_state()
         with torch.no_grad():
-            reference = self.reference.to(batch.speeches.device)(batch.pairs, generator)
+            reference = self.reference.to(batch.utterance.device)(batch.pairs, generator)
         generator.set_state(drawn)
-        self.model.eval()  # no hidden state is dropped: guidance is a matter of pretraining
+        self.model.eval()  # no dropout of the condition, which is for guidance
         policy = self.parallel["tts"](batch.pairs, generator)
         self.model.train()
         return policy, reference

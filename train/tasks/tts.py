@@ -1,4 +1,4 @@
-"""Training TTS: cross-entropy of semantic tokens and the acoustic head's loss, on the second clip (section 3.1)."""
+"""Training of TTS: cross-entropy of semantic tokens and the loss of the acoustic head (section 3.1)."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ from train.data.loader import check_shares, make_loader
 from train.data.sources import mix, paths
 from train.data.tokens.sequences import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
 from train.data.tokens.shards import TokenSet
-from train.dist import share
+from train.dist import rank_and_size
 from train.losses.config import TTSLossConfig
 from train.settings.run import TTSRun
 from train.tasks.base import Validation
 
-VALID_ROWS = 8  # packed rows that validation losses are measured on
+VALID_ROWS = 8  # packed rows for validation losses
 VALID_AUDIO = 4  # sentences to listen to
 VALID_SEED = 1
-SCALE_CLIPS = 50  # recordings that say how large acoustic values are
+SCALE_CLIPS = 50  # recordings to measure the scale of acoustic values on
 
 
 class TTSTask:
-    """One TTS model.
+    """A TTS model.
 
     Args:
-        config: the architecture; `vocab_size` is that of the tokenizer, and shape and codec those of the data.
-        data: what to train and validate on.
-        loss: which losses count how much.
+        config: the architecture; vocabulary and codec are taken from tokenizer and data.
+        data: training and validation data.
+        loss: weights of the losses.
         seed: of the data and of fresh weights.
-        init: weights to start from: `random`, those of a TTS checkpoint, as `codec.tts.load` takes it, or `hf:NAME`, a
-            language model whose backbone, text embeddings and shape are taken. The tokenizer comes along, unless
-            `config` has another kind of text than the TTS checkpoint: then how text is read is learned anew.
+        init: initial weights: `random`, a TTS checkpoint for `codec.tts.load`, or `hf:NAME` for backbone, text
+            embeddings and shape of a language model. The tokenizer is kept, unless `config` reads another kind of
+            text than the TTS checkpoint: then a new one is trained, with new text embeddings.
         n_valid: sentences to speak in validation.
 
     Raises:
         ValueError: unusable data or settings; the message names them.
-        CheckpointError: the weights to start from cannot be read or do not fit.
+        CheckpointError: unreadable weights, or those of another architecture.
     """
 
     main = "tts"
@@ -70,7 +70,7 @@ class TTSTask:
         n_valid: int = VALID_AUDIO,
     ) -> None:
         self.data, self.loss, self.n_valid = data, loss, n_valid
-        check_shares(data.batch_size, share()[1])
+        check_shares(data.batch_size, rank_and_size()[1])
         token_sets = {path: TokenSet(path) for path in paths(data.train)}
         tokens, *others = token_sets.values()
         if mixed := [other for other in others if other.info.fingerprint != tokens.info.fingerprint]:
@@ -86,7 +86,7 @@ class TTSTask:
             config = pretrained.fit(config)
         else:
             start = None if init == "random" else load_tts(resolve_tts(init))
-            if start and _reading(start[0].config) == _reading(config):
+            if start and _text_settings(start[0].config) == _text_settings(config):
                 self.tokenizer = start[1]
             else:
                 read = (texts_as_read(tokens, config.sequence, config.phonemes) for tokens in token_sets.values())
@@ -99,11 +99,11 @@ class TTSTask:
             max_voice_frames=round(data.reference_s[1] * tokens.info.frame_rate),
         )
         self.model = TTSModel(config)
-        self.judges = ["score", *(["explained"] if isinstance(self.model.acoustic_head, FlowHead) else [])]
+        self.best_metrics = ["score", *(["explained"] if isinstance(self.model.acoustic_head, FlowHead) else [])]
         if init.startswith(HF):
             pretrained.copy_to(self.model, self.tokenizer.special)
         elif start:
-            _take_over(self.model, start[0], init)
+            _copy_weights(self.model, start[0], init)
         self.model.text_embedding.requires_grad_(not loss.freeze_text)
         for module in self.model.modules():
             if isinstance(module, Block):
@@ -115,8 +115,8 @@ class TTSTask:
             )
         if self.model.acoustic_head.needs_levels and not all(tokens.info.ordinal[1:]):
             raise ValueError(
-                f"model.head = {config.head!r}: rounds values to levels, and the acoustic codes of {tokens.folder} are "
-                "entries, in no order; give depth or maskgit"
+                f"model.head = {config.head!r}: needs ordered levels, and the acoustic codes of {tokens.folder} are "
+                "entries; give depth or maskgit"
             )
         _check_scale(self.model, tokens)
 
@@ -129,8 +129,8 @@ class TTSTask:
         self.parallel: dict[str, Any] = dict(self.networks)
 
     @classmethod
-    def of(cls, run: TTSRun) -> TTSTask:
-        """That of a run."""
+    def from_run(cls, run: TTSRun) -> TTSTask:
+        """Make the task of a run."""
         return cls(run.model, run.data, run.loss, run.seed, run.init, run.trainer.n_valid)
 
     def batches(self, start: int, rank: int, world_size: int) -> Iterator[SpeechBatch]:
@@ -147,7 +147,7 @@ class TTSTask:
         return {}
 
     def _means(self, losses: TTSLosses, batch: SpeechBatch) -> dict[str, Tensor]:
-        """Means over the frames by their weights."""
+        """Weighted means over frames."""
         total = batch.weights.sum().clamp(min=1)
         parts = {"semantic": losses.semantic, "acoustic": losses.acoustic}
         if self.model.move_head is not None:
@@ -155,16 +155,16 @@ class TTSTask:
         return {name: (value * batch.weights).sum() / total for name, value in parts.items()}
 
     def _total(self, parts: dict[str, Any]) -> Any:
-        """The weighted sum of means, tensors or numbers."""
+        """Weighted sum of mean losses, tensors or numbers."""
         return sum(getattr(self.loss, name) * value for name, value in parts.items())
 
     @torch.compiler.set_stance("force_eager")
     @torch.no_grad()
     def validate(self) -> Validation:
-        """Losses on the same rows and random numbers each time, and sentences spoken in the voices of the set.
+        """Measure losses, with the same rows and random numbers each time, and speak sentences of the validation set.
 
-        `explained` is the share of the acoustic values' variance that what the acoustic head reads accounts for. Most
-        of a flow loss is noise that nothing could predict; this says whether the context is used.
+        `explained` is the share of the variance of acoustic values that the head's condition predicts: most of a flow
+        loss is unpredictable noise, so the loss alone does not show whether the condition is used.
         """
         if self.valid is None:
             return Validation({})
@@ -183,7 +183,7 @@ class TTSTask:
         metrics = {name: float(np.mean(values)) for name, values in sums.items()}
         metrics["score"] = -self._total(metrics)
         if acoustic:
-            metrics["explained"] = _explained(torch.cat(acoustic), torch.cat(expected))
+            metrics["explained"] = _explained_variance(torch.cat(acoustic), torch.cat(expected))
         audio, pictures = self._speak()
         return Validation(metrics, audio, pictures, self._codec.config.sample_rate if self.n_valid else 24_000)
 
@@ -192,7 +192,7 @@ class TTSTask:
         return codec.load(self.config.codec)
 
     def _speak(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The validation set's first texts, each in the voice of another clip of its speaker, beside the recordings."""
+        """Speak texts of the validation set, each in the voice of another clip of its speaker."""
         audio: dict[str, Tensor] = {}
         pictures: dict[str, Any] = {}
         if not self.n_valid:
@@ -210,9 +210,9 @@ class TTSTask:
             prefix = loop.prefix(tokens[other].codes.long())
             requests.append(Request(prefix, self.tokenizer.encode(self.valid.text(target)), limit))
             utterances.append(utterance)
-        for number, (utterance, made) in enumerate(zip(utterances, speak(loop, requests), strict=True)):
+        for number, (utterance, result) in enumerate(zip(utterances, speak(loop, requests), strict=True)):
             name = f"{number:02d}_{utterance.id}"
-            original, spoken = (self._codec.decode(c.long()[None])[0] for c in (utterance.codes, made.codes))
+            original, spoken = (self._codec.decode(c.long()[None])[0] for c in (utterance.codes, result.codes))
             audio |= {f"{name}_original": original, f"{name}_spoken": spoken}
             pictures[name] = spectrogram_pair(original, spoken, self._codec.config.sample_rate)
         return audio, pictures
@@ -221,24 +221,27 @@ class TTSTask:
         save_tts(folder, self.config, state, self.tokenizer)
 
     def compile(self) -> None:
-        for part, dynamic in ((self.model.backbone, False), (self.model.acoustic_head, True)):  # rows, frames
+        for part, dynamic in (
+            (self.model.backbone, False),
+            (self.model.acoustic_head, True),
+        ):  # shapes of rows are fixed, numbers of frames not
             for module in part.modules():
                 if isinstance(module, Block):
                     module.compile(dynamic=dynamic)
 
 
-def _reading(config: TTSConfig) -> tuple[bool, int, bool]:
-    """What text embeddings depend on."""
+def _text_settings(config: TTSConfig) -> tuple[bool, int, bool]:
+    """Settings that text embeddings depend on."""
     return config.phonemes, config.sequence.window, config.sequence.design == "aligned"
 
 
-def _explained(values: Tensor, expected: Tensor) -> float:
-    """The share of the variance of values `[N, D]` that expected ones account for."""
+def _explained_variance(values: Tensor, expected: Tensor) -> float:
+    """Share of the variance of values `[N, D]` that expected ones explain."""
     return float(1 - (values - expected).square().sum() / (values - values.mean(0)).square().sum())
 
 
 def _check_scale(model: TTSModel, tokens: TokenSet) -> None:
-    """Warn if the flow head's values are much smaller or larger than its noise, see `FlowHead`."""
+    """Warn if acoustic values are much smaller or larger than the flow head's noise, see `FlowHead`."""
     head = model.acoustic_head
     if not isinstance(head, FlowHead):
         return
@@ -247,26 +250,26 @@ def _check_scale(model: TTSModel, tokens: TokenSet) -> None:
     deviation = float((values.var(dim=1).mean() + 1e-9).sqrt())
     if not 0.5 < deviation < 2:
         warnings.warn(
-            f"model.acoustic_scale = {head.scale:g}: acoustic values of {tokens.folder} deviate by {deviation:.2g}, "
-            f"the noise by 1, so hidden states are hardly learned; better {head.scale / deviation:.2g}",
+            f"model.acoustic_scale = {head.scale:g}: acoustic values of {tokens.folder} have deviation "
+            f"{deviation:.2g}, the noise 1, so the condition is hardly used; give {head.scale / deviation:.2g}",
             stacklevel=4,
         )
 
 
-def _take_over(model: TTSModel, start: TTSModel, name: str) -> None:
-    """Give a model the weights of another, but not those that read another kind of text, or what the other lacks.
+def _copy_weights(model: TTSModel, start: TTSModel, name: str) -> None:
+    """Copy weights from `start`; keeps those that it lacks, and text embeddings if it reads another kind of text.
 
     Raises:
-        CheckpointError: they have other shapes.
+        CheckpointError: other shapes.
     """
     state = start.state_dict()
     if start.semantic_condition is None:
         state |= {key: tensor for key, tensor in model.state_dict().items() if key.startswith("semantic_condition.")}
-    if _reading(start.config) != _reading(model.config):
+    if _text_settings(start.config) != _text_settings(model.config):
         fresh = ("text_embedding.", "move_head.")
         state = {key: tensor for key, tensor in state.items() if not key.startswith(fresh)}
         state |= {key: tensor for key, tensor in model.state_dict().items() if key.startswith(fresh)}
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise CheckpointError(f"{name}: its weights do not fit the settings under model: {error}") from error
+        raise CheckpointError(f"{name}: its weights do not match the settings of model: {error}") from error

@@ -39,8 +39,8 @@ class _Addresses:
     def name(self, match: re.Match[str]) -> str:
         """Read a mail address or a URL, without its protocol, query and fragment."""
         text = re.sub(r"^(?:\w+://)?(?:www\.)?|[?#].*", "", match[0]).rstrip("/")
-        said = {".": self.language.dot, "/": self.language.slash, "@": self.language.symbols["@"], "+": "plus"}
-        return " ".join(re.sub(r"[./@+_=&%~]", lambda sign: f" {said.get(sign[0], '')} ", text).split())
+        spoken = {".": self.language.dot, "/": self.language.slash, "@": self.language.symbols["@"], "+": "plus"}
+        return " ".join(re.sub(r"[./@+_=&%~]", lambda sign: f" {spoken.get(sign[0], '')} ", text).split())
 
     def ip(self, match: re.Match[str]) -> str:
         groups = match[0].split(".")

@@ -89,9 +89,9 @@ class _Dates:
             day, month = month, day
         if not (1 <= day <= 31 and 1 <= month <= 12):
             return match[0]
-        said = self.say(self.dates.numeric, day, month, match.string[: match.start()])
+        spoken = self.say(self.dates.numeric, day, month, match.string[: match.start()])
         year = year if len(year) == 4 else f"{'20' if int(year) < 50 else '19'}{year}"
-        return f"{said}{self.dates.of_year}{self.words.year(year)}"
+        return f"{spoken}{self.dates.of_year}{self.words.year(year)}"
 
     def without_year(self, match: re.Match[str]) -> str:
         day, month = int(match["day"]), int(match["month"])
@@ -104,14 +104,14 @@ class _Dates:
         day = int(match["day"])
         if not 1 <= day <= 31:
             return match[0]
-        said = self.say(form, day, self.months.full[match["name"]], match.string[: match.start()])
-        return f"{said}{match['comma']} {self.words.year(match['year'])}" if match["year"] else said
+        spoken = self.say(form, day, self.months.full[match["name"]], match.string[: match.start()])
+        return f"{spoken}{match['comma']} {self.words.year(match['year'])}" if match["year"] else spoken
 
     def decade(self, forms: dict[str, str], match: re.Match[str]) -> str:
         return reword(self.words.read(match[1]) + match[2], forms)
 
     def say(self, form: str, day: int, month: int, before: str) -> str:
-        """Read a day and a month, in the form that the text before them asks for."""
+        """Read a day and a month, in the form that the text before them requires."""
         name = self.months.names[month - 1]
         ordinals = {"ordinal": self.words.ordinal(str(day)), "month_ordinal": self.words.ordinal(str(month))}
         ordinals = {key: self.words.language.dotted.form(word, before, name) for key, word in ordinals.items()}

@@ -20,7 +20,7 @@ _MARKS = ".,;:!?…।۔؟،؛。！？，、；："  # noqa: RUF001
 
 @dataclass(frozen=True)
 class Silence:
-    """A pause between two runs, which the text asks for."""
+    """A pause between two runs, requested by the text."""
 
     seconds: float
 
@@ -76,9 +76,9 @@ def word_ids(
     waiting: list[tuple[str, bool]] = []
     for word, is_end in words:
         waiting.append((word, is_end))
-        if any(c.isalnum() for c in word):  # a run has something to say
-            said = _said(waiting, words, language, phonemes)
-            yield chain.from_iterable(map(tokenizer.encode, said))
+        if any(c.isalnum() for c in word):  # a run needs a letter or digit
+            spoken = _run_text(waiting, words, language, phonemes)
+            yield chain.from_iterable(map(tokenizer.encode, spoken))
             waiting = []
         elif is_end:
             waiting = []
@@ -131,21 +131,21 @@ class _Words(Iterator[tuple[str, bool]]):
             yield last, reading.is_end
 
 
-def _said(first: list[tuple[str, bool]], words: _Words, language: str, phonemes: bool) -> Iterator[str]:
+def _run_text(first: list[tuple[str, bool]], words: _Words, language: str, phonemes: bool) -> Iterator[str]:
     """Yield the text of one run, in pieces that are encoded one by one."""
     stream = PhonemeStream(language) if phonemes else None
     n_chars, last, is_end = 0, "", False
     for word, is_end in chain(first, words):
         if word:
-            for said in stream.push(word) if stream else [word]:
-                yield f" {said}" if last else said
-                last = said
+            for spoken in stream.push(word) if stream else [word]:
+                yield f" {spoken}" if last else spoken
+                last = spoken
             n_chars += 1 + len(word)
         if words.silence or n_chars >= MAX_CHARS or (is_end and n_chars >= MIN_CHARS):
             break
-    for said in stream.flush() if stream else []:
-        yield f" {said}" if last else said
-        last = said
+    for spoken in stream.flush() if stream else []:
+        yield f" {spoken}" if last else spoken
+        last = spoken
     yield _marked(last, "." if is_end else ",")[len(last) :]
 
 

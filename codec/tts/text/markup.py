@@ -133,7 +133,7 @@ class Markup:
         return marks.end() if marks else 0, ""
 
     def _line_break(self, goes_on: bool) -> Gap:
-        """What a single line break means: nothing, where the text was only wrapped."""
+        """Gap of a single line break: a space if the text was only wrapped."""
         if self._is_block:
             return Gap.END
         return Gap.SPACE if goes_on or self._length >= _WRAPPED else Gap.PAUSE

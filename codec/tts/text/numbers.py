@@ -45,7 +45,7 @@ class _Reader:
     def spell(self, text: str) -> str:
         if self.words.converter is None and re.search(r"\d", text):
             name = self.words.name
-            raise ValueError(f"text: {text[:40]!r} has digits, which nothing here can read in {name}; write words")
+            raise ValueError(f"text: {text[:40]!r} has digits, which are not supported in {name}; write words")
         return apply(self.rules, text)
 
     def _rules(self) -> Iterator[Rule]:

@@ -47,15 +47,15 @@ class PhonemeStream:
     returned once two more words are there, or a mark.
 
     Args:
-        language: as for `to_phonemes`, which says what is raised.
+        language: as for `to_phonemes`, with the same errors.
     """
 
     def __init__(self, language: str) -> None:
         self._language = language
         self._before = ""  # the word before these
         self._words: list[str] = []  # since the last mark
-        self._known: list[str] = []  # their phonemes, as far as is known
-        self._said: list[str] = []  # those of them that were returned
+        self._known: list[str] = []  # their phonemes, as far as known
+        self._returned: list[str] = []  # phonemes already returned
 
     def push(self, word: str) -> list[str]:
         """Take one more word of normalised text, with its marks; return phonemes, word by word."""
@@ -75,19 +75,19 @@ class PhonemeStream:
         """End the text; return the rest."""
         out = self._take(len(self._known))
         self._before = self._words[-1] if self._words else self._before
-        self._words, self._known, self._said = [], [], []
+        self._words, self._known, self._returned = [], [], []
         return out
 
     def _take(self, n_words: int) -> list[str]:
         """Return the first `n_words` words of the phonemes, without those that were returned before."""
-        n_said = len(self._said)
-        if self._known[:n_said] != self._said:  # a word has changed, and perhaps become one with the next
-            said = "".join(self._said)
+        n_said = len(self._returned)
+        if self._known[:n_said] != self._returned:  # a word has changed, and perhaps become one with the next
+            spoken = "".join(self._returned)
             near = range(max(n_said - 1, 0), n_said + 2)
-            n_said = max(near, key=lambda n: SequenceMatcher(None, said, "".join(self._known[:n])).ratio())
+            n_said = max(near, key=lambda n: SequenceMatcher(None, spoken, "".join(self._known[:n])).ratio())
         if n_words <= n_said:
             return []
-        out, self._said = self._known[n_said:n_words], self._known[:n_words]
+        out, self._returned = self._known[n_said:n_words], self._known[:n_words]
         return out
 
 
@@ -110,7 +110,7 @@ def _backend(language: str) -> Any:
     with needs("phonemizer", "text as phonemes", "phonemes"):
         from phonemizer.backend import EspeakBackend
         from phonemizer.backend.espeak.wrapper import EspeakWrapper
-    if find_spec("espeakng_loader"):  # one version for all, whatever the system has
+    if find_spec("espeakng_loader"):  # the same version on all systems
         import espeakng_loader
 
         EspeakWrapper.set_library(espeakng_loader.get_library_path())
@@ -122,7 +122,7 @@ def _backend(language: str) -> Any:
         preserve_punctuation=True,
         with_stress=True,
         language_switch="remove-flags",
-        logger=_QUIET,  # it warns of each word that it pronounces as in another language
+        logger=_QUIET,  # without warnings about words of other languages
     )
 
 

@@ -40,7 +40,7 @@ class _Quantities:
         self.words, self.language = words, words.language
 
     def name(self, sign: str, count: float) -> str:
-        """Name a unit in the plural that `count` asks for, or return its sign if it has no name."""
+        """Name a unit in the plural form for `count`, or return its sign if it has no name."""
         if sign in self.language.units:
             return self.language.units[sign][count != 1]
         return unit_name(sign, count, self.words.name) or sign
@@ -48,10 +48,10 @@ class _Quantities:
     def unit(self, match: re.Match[str]) -> str:
         number, sign = match["number"], match["unit"] or match["tied"]
         is_part = match["dash"] == "-"  # "a 5-kg bag"
-        said = self.name(sign, 1 if is_part else self.words.count(number))
-        number = reword(said, self.language.one) if number == "1" and self.language.one else number
+        spoken = self.name(sign, 1 if is_part else self.words.count(number))
+        number = reword(spoken, self.language.one) if number == "1" and self.language.one else number
         per = f" {self.language.per} {self.name(match['per'], 1)}" if match["per"] else ""
-        return f"{number} {said}{per}"
+        return f"{number} {spoken}{per}"
 
     def feet(self, match: re.Match[str]) -> str:
         return " ".join(f"{match[i]} {self.name(sign, int(match[i]))}" for i, sign in ((1, "ft"), (2, "in.")))
@@ -61,17 +61,17 @@ class _Quantities:
         if match["stroke"] == "/" and not (0 < upper <= 2 * lower and (lower in _LOWER or upper == 1 < lower)):
             return match[0]
         whole, unit = match["whole"], match["unit"]
-        said = self.parts(upper, lower)
+        spoken = self.parts(upper, lower)
         if whole and (upper, lower) == (1, 2) and self.language.fractions.mixed:
-            said = reword(self.words.cardinal(whole), self.language.fractions.mixed)
+            spoken = reword(self.words.cardinal(whole), self.language.fractions.mixed)
         elif whole:
-            said = f"{whole} {self.language.symbols['&']} {said}"
-        return f"{said} {self.name(unit, 1 if not whole else int(whole) + 1)}" if unit else said
+            spoken = f"{whole} {self.language.symbols['&']} {spoken}"
+        return f"{spoken} {self.name(unit, 1 if not whole else int(whole) + 1)}" if unit else spoken
 
     def parts(self, upper: int, lower: int) -> str:
         fractions = self.language.fractions
-        if said := fractions.exact.get(f"{upper}/{lower}"):
-            return said
+        if spoken := fractions.exact.get(f"{upper}/{lower}"):
+            return spoken
         if not fractions.one or lower == 0 or lower == 1:
             return f"{upper} / {lower}"
         if str(lower) in fractions.names:

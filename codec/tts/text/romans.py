@@ -32,8 +32,8 @@ def roman_rules(words: Words) -> Iterator[Rule]:
         number = str(_value(match["roman"]))
         ordinal = words.ordinal(number)
         form = words.language.reign[match["name"].removesuffix("s") in _WOMEN.split()]
-        said = form.format(cardinal=number, ordinal=ordinal, Ordinal=ordinal.capitalize())
-        return f"{match['name']} {said}"
+        spoken = form.format(cardinal=number, ordinal=ordinal, Ordinal=ordinal.capitalize())
+        return f"{match['name']} {spoken}"
 
     dot = r"(?:\.(?=\s|,))?" if words.language.dotted.before else ""
     names = "|".join([*_MEN.split(), *_WOMEN.split()])

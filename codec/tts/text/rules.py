@@ -36,9 +36,9 @@ def any_of(texts: Iterable[str]) -> str:
 def reword(text: str, forms: dict[str, str]) -> str:
     """Replace the first of the patterns in `forms` that is found in a text, if any is."""
     for pattern, replacement in forms.items():
-        said, count = re.subn(pattern, replacement, text)
+        spoken, count = re.subn(pattern, replacement, text)
         if count:
-            return said
+            return spoken
     return text
 
 

@@ -189,7 +189,7 @@ class SentenceSplitter:
 
 
 class _ShortForms:
-    """What a language writes otherwise than it is read, and what may follow a full stop."""
+    """Abbreviations and other short forms of a language, and words that may follow a full stop."""
 
     def __init__(self, name: str) -> None:
         language, months = load_language(name), month_names(name)

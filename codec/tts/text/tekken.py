@@ -51,7 +51,7 @@ class TekkenTokenizer:
         except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
             raise ValueError(f"{path}: not a tekken.json, or a damaged one ({error!r}); copy it again") from error
         if absent := [name for name in _NAMES.values() if name not in ids]:
-            raise ValueError(f"{path}: no special tokens {', '.join(absent)}; take the tekken.json of Voxtral TTS")
+            raise ValueError(f"{path}: no special tokens {', '.join(absent)}; use the tekken.json of Voxtral TTS")
         self._path, self._policy = path, SpecialTokenPolicy.IGNORE
         self.special = SpecialIds(**{field: ids[name] for field, name in _NAMES.items()})
         self.vocab_size: int = self._tokenizer.n_words
@@ -61,7 +61,7 @@ class TekkenTokenizer:
         return self._tokenizer.encode(text, bos=False, eos=False)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """The characters that each of `encode`'s ids stands for; those of one character's bytes share it."""
+        """Character spans (start, end) of the ids of `encode`; ids of the bytes of one character share it."""
         owner = [place for place, character in enumerate(text) for _ in character.encode()]  # of each byte
         ends = list(accumulate(len(self._tokenizer.id_to_byte_piece(i, self._policy)) for i in self.encode(text)))
         return [(owner[start], owner[end - 1] + 1) for start, end in zip([0, *ends], ends, strict=False)]

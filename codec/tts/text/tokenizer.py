@@ -19,11 +19,11 @@ MIN_VOCAB_SIZE = len(SPECIAL_TOKENS) + 256
 
 
 class TextError(ValueError):
-    """Text that cannot be spoken; the message says why."""
+    """Unusable text; the message says why."""
 
 
 def check_text(text: str) -> None:
-    """Check that a text has something to say, in any script.
+    """Check that a text has a letter or digit, in any script.
 
     Raises:
         TextError: it is empty, or has no letter and no digit.
@@ -58,7 +58,7 @@ class TextTokenizer(Protocol):
         ...
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """The characters of `text`, from and to, that each of its ids stands for."""
+        """Character spans (start, end) of the ids of `text`."""
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -77,11 +77,11 @@ class BPETokenizer:
         tokenizer: has `SPECIAL_TOKENS` in its vocabulary.
 
     Raises:
-        ValueError: it has not.
+        ValueError: they are missing.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        # Added tokens would be found in texts; nothing merges to plain ones.
+        # Added tokens would match in texts; plain tokens without merges do not.
         self._tokenizer = Tokenizer.from_str(json.dumps(json.loads(tokenizer.to_str()) | {"added_tokens": []}))
         vocab = self._tokenizer.get_vocab()
         if absent := [name for name in SPECIAL_TOKENS if name not in vocab]:
@@ -115,7 +115,7 @@ class BPETokenizer:
         """Encode any text; no id is special.
 
         Raises:
-            TextError: a surrogate without its other half, which has no bytes.
+            TextError: an unpaired surrogate.
         """
         try:
             text.encode()
@@ -124,7 +124,7 @@ class BPETokenizer:
         return self._tokenizer.encode(text).ids
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """The characters that each of `encode`'s ids stands for; those of one character's bytes share it."""
+        """Character spans (start, end) of the ids of `encode`; ids of the bytes of one character share it."""
         return self._tokenizer.encode(text).offsets
 
     def decode(self, ids: Sequence[int]) -> str:

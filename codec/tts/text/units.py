@@ -49,5 +49,5 @@ def unit_name(sign: str, count: float, language: str) -> str | None:
         count: how many, for the plural.
         language: a key of `LANGUAGES`.
     """
-    said = format_unit(int(count) if count == int(count) else count, UNITS[sign], length="long", locale=language)
-    return None if UNITS[sign] in said else " ".join(re.sub(r"\d[\d.,\s]*|[\u0660-\u066c]+", " ", said).split())
+    spoken = format_unit(int(count) if count == int(count) else count, UNITS[sign], length="long", locale=language)
+    return None if UNITS[sign] in spoken else " ".join(re.sub(r"\d[\d.,\s]*|[\u0660-\u066c]+", " ", spoken).split())

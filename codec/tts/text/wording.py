@@ -48,7 +48,7 @@ _LONE_MARKS = re.compile(r"(?<=[.!?…])(?:\s+[.,;:!?…]+)+(?=\s|$)|\s+(?=[.,;:
 _JOINERS = ("Cf", "Me")  # categories of characters that only change their neighbours
 _CONTROLS = ("Cc", "Cs", "Co", "Cn")  # with surrogates, private and unassigned characters
 _SILENT = (*_CONTROLS, "Sc", "Sk", "Sm", "So")  # with emoji and signs; those that have names are words by then
-_SAID = "-\u2014.,;:!?…'\"()¿¡،؛؟۔।॥、。，；：！？"  # punctuation to keep
+_KEPT = "-\u2014.,;:!?…'\"()¿¡،؛؟۔।॥、。，；：！？"  # punctuation to keep
 
 
 def wording(text: str, language: str, is_end: bool = True) -> str:
@@ -64,7 +64,7 @@ def wording(text: str, language: str, is_end: bool = True) -> str:
     """
     text = _expand(_plain(text), primary_language(language), is_end)
     text = unicodedata.normalize("NFKC", spell(text, language))
-    return _pauses("".join(c if _is_said(c) else " " for c in text))
+    return _pauses("".join(c if _is_kept(c) else " " for c in text))
 
 
 def tidy(text: str) -> str:
@@ -86,9 +86,9 @@ def _readable(character: str) -> str:
     return " " if (category in _CONTROLS and character not in "\n\r\t") or is_emoji else character
 
 
-def _is_said(character: str) -> bool:
+def _is_kept(character: str) -> bool:
     category = unicodedata.category(character)
-    return character in _SAID if category[0] == "P" else category not in _SILENT
+    return character in _KEPT if category[0] == "P" else category not in _SILENT
 
 
 def _plain(text: str) -> str:

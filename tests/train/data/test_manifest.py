@@ -96,11 +96,11 @@ LATIN = "grüße".encode("latin-1")
 @pytest.mark.parametrize(("name", "content"), [("sub/flemishguy.txt", LATIN), ("sub/flemishguy.json", b"[1]")])
 def test_a_transcript_that_cannot_be_read_costs_no_recording(folder, tmp_path, name, content):
     (folder / name).write_bytes(content)
-    with pytest.warns(UserWarning, match=rf"1 recordings are taken without .*{name}: .*save it as UTF-8"):
+    with pytest.warns(UserWarning, match=rf"1 recordings are used without .*{name}: .*save it as UTF-8"):
         utterances = read_manifest(folder)
     assert [u.text for u in utterances] == [None, "hello", "hallo"]
     out = tmp_path / "m.jsonl"
-    with pytest.warns(UserWarning, match=rf"1 recordings are taken without .*{name}: "):
+    with pytest.warns(UserWarning, match=rf"1 recordings are used without .*{name}: "):
         assert write_manifest(folder, out) == (3, 0)
     assert [name in row.get("unread", "") for row in rows(out)] == [True, False, False]
     assert [u.text for u in read_manifest(out)] == [None, "hello", "hallo"]

@@ -54,7 +54,7 @@ def test_an_item_is_of_a_source_as_often_as_its_share():
     """Over seeds, whichever item it is: no place in a batch is always of the same source."""
     weights = {"a": 5, "b": 2, "c": 1}
     for i in (0, 1, 7, 10**9):
-        counts = Counter(mixture(weights, seed).place(i)[0] for seed in range(3000))
+        counts = Counter(mixture(weights, seed).locate(i)[0] for seed in range(3000))
         assert [counts[name] / 3000 for name in weights] == pytest.approx([5 / 8, 2 / 8, 1 / 8], abs=0.03)
 
 
@@ -90,7 +90,7 @@ def test_crops_of_two_sources(tmp_path):
     train = {"one": {"path": str(tmp_path / "one"), "weight": 3}, "two": {"path": str(tmp_path / "two")}}
     dataset = crops(train)
     for i in range(20):
-        name, number = dataset.place(i)
+        name, number = dataset.locate(i)
         alone = crops(str(tmp_path / name), source_seed(0, name))
         assert torch.equal(torch.from_numpy(dataset[i].waveform), torch.from_numpy(alone[number].waveform))
     batches = [dataset.collate([dataset[i] for i in range(4 * b, 4 * b + 4)]).waveform for b in range(4)]
@@ -111,7 +111,7 @@ def test_rows_of_two_folders_of_tokens(tmp_path, tokenizer):
     data = SpeechDataConfig(train, row_steps=160, batch_size=2, num_workers=0)
     task = TTSTask(PRESETS["tiny"], data, TTSLossConfig(), seed=0)
     batch = next(task.batches(0, 0, 1))
-    assert {task.dataset.place(i)[0] for i in (0, 1)} == {"one", "two"}
+    assert {task.dataset.locate(i)[0] for i in (0, 1)} == {"one", "two"}
     assert torch.equal(batch.targets, task.dataset.collate([task.dataset[0], task.dataset[1]]).targets)
     assert "one 0.00 h (50.0% of the items), two" in summary(task.dataset)
 

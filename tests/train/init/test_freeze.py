@@ -99,7 +99,7 @@ def test_unknown_parts_are_listed():
         freeze(codec, ["decoder.stack.layer"])
     with pytest.raises(ValueError, match="the parts of the network are quantizer, decoder"):
         freeze(Codec(preset("tiny"), with_encoder=False), ["encoder"])
-    with pytest.raises(ValueError, match="nothing is left to train"):
+    with pytest.raises(ValueError, match="is left to train"):
         freeze(codec, ["encoder", "decoder"])
     with pytest.raises(ValueError, match=r"freeze = 'encoder': expected a list"):
         TrainerConfig(freeze="encoder")

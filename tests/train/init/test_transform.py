@@ -87,7 +87,7 @@ def test_the_voice_passes_at_the_start():
         start_as_vocoder(codec, x, loss.measure(x, f0)[0])
         z = codec.latents(x)
         assert_deviations(config, z)
-        _, controls = codec.decoder.trace(z, sounds=False)
+        _, controls = codec.decoder.reconstruct(z, with_waveform=False)
         errors.append({name: float(value) for name, value in loss(controls, x, f0).items()})
     assert [e["envelope"] for e in errors] == sorted((e["envelope"] for e in errors), reverse=True)
     assert errors[-1]["envelope"] < 0.25
@@ -113,7 +113,7 @@ def test_nothing_but_silence_is_no_start(n_silent):
     config = preset("tiny")
     x = torch.zeros(n_silent, 10 * config.hop_length)
     with pytest.raises(
-        ValueError, match=rf"all {n_silent} clips to start from are silent; look at .* model\.init=random"
+        ValueError, match=rf"all {n_silent} clips to start from are silent; check .* model\.init=random"
     ):
         start_as_transform(Codec(config), x)
     config = preset("tiny", **CONFIGS["source filter"])
@@ -127,5 +127,5 @@ def test_weights_that_are_no_numbers_are_no_start():
     x, loss = speech(config), ControlLoss(config)
     controls = loss.measure(x, torch.zeros(len(x), x.shape[1] * 100 // config.sample_rate))[0]
     controls = controls._replace(log_f0=torch.full_like(controls.log_f0, 7.0))
-    with pytest.raises(ValueError, match=r"too few, or hold no speech; look at .* model\.init=random"):
+    with pytest.raises(ValueError, match=r"too few, or hold no speech; check .* model\.init=random"):
         start_as_vocoder(Codec(config), x, controls)

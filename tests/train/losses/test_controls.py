@@ -9,7 +9,7 @@ import torch
 from codec.config import preset
 from codec.nn.source_filter import Controls, SourceFilter
 from codec.nn.state import Span
-from train.losses.controls import ControlLoss, continuous_pitch
+from train.losses.controls import ControlLoss, interpolate_unvoiced
 
 CONFIG = preset("tiny", head="source_filter", envelope_bands=24, periodicity_bands=4)
 LOSS = ControlLoss(CONFIG)
@@ -69,7 +69,7 @@ def test_silence_and_what_is_too_soft_to_hear_count_nothing():
 
 def test_gaps_in_the_pitch_are_bridged():
     f0 = np.array([[0, 100, 0, 0, 0, 200, 0], [0, 0, 0, 0, 0, 0, 0]], dtype=np.float32)
-    log_f0, voiced = continuous_pitch(f0)
+    log_f0, voiced = interpolate_unvoiced(f0)
     low, high = math.log2(100), math.log2(200)
     np.testing.assert_allclose(log_f0[0], [low, low, low + 0.25, low + 0.5, low + 0.75, high, high])
     np.testing.assert_allclose(log_f0[1], math.log2(120))

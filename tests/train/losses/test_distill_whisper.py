@@ -8,8 +8,8 @@ from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForCondi
 
 from codec.config import preset
 from train.losses.distill import Distillation, DistillConfig, make_distillation
-from train.losses.heard import Heard, to_frames, token_attention
-from train.losses.whisper import Listener, alignment_heads, encode
+from train.losses.teacher import TeacherStates, to_frames, token_attention
+from train.losses.whisper import WhisperTeacher, alignment_heads, encode
 
 CONFIG = preset("tiny")
 HOP, DIM, RATE = CONFIG.hop_length, CONFIG.quantizer.semantic_dim, CONFIG.sample_rate
@@ -62,26 +62,26 @@ def batch(*lengths: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list
 
 def test_teacher_decodes_text_and_alignments(distill: Distillation) -> None:
     _, waveform, lengths, _ = batch(12 * HOP, 7 * HOP + 1)
-    read_out = distill.head.listener.teacher.proj_out
-    for heard, length in zip(distill.head.listener.listen(waveform, lengths), lengths.tolist(), strict=True):
-        assert 0 < len(heard.tokens) <= 8
-        assert read_out(heard.states)[:, :EOS].argmax(-1).equal(heard.tokens), "states are those that predict the token"
-        assert heard.attention.shape == (len(heard.states), -(-length * 50 // RATE))
+    read_out = distill.head.teacher.model.proj_out
+    for item, length in zip(distill.head.teacher.transcribe(waveform, lengths), lengths.tolist(), strict=True):
+        assert 0 < len(item.tokens) <= 8
+        assert read_out(item.states)[:, :EOS].argmax(-1).equal(item.tokens), "states are those that predict the token"
+        assert item.attention.shape == (len(item.states), -(-length * 50 // RATE))
 
 
 def test_features_are_the_extractors_own(distill: Distillation) -> None:
     waveform = 0.1 * torch.randn(2, 16_000)
-    listener = distill.head.listener
-    listener.sample_rate = 16_000
-    expected = listener.extractor(list(waveform.numpy()), sampling_rate=16_000, return_tensors="pt").input_features
+    teacher = distill.head.teacher
+    teacher.sample_rate = 16_000
+    expected = teacher.extractor(list(waveform.numpy()), sampling_rate=16_000, return_tensors="pt").input_features
     lengths = torch.tensor([16_000, 16_000])
-    torch.testing.assert_close(listener.features(waveform, lengths), expected, rtol=1e-4, atol=1e-4)
-    short = listener.features(waveform, lengths, 0.5)
+    torch.testing.assert_close(teacher.features(waveform, lengths), expected, rtol=1e-4, atol=1e-4)
+    short = teacher.features(waveform, lengths, 0.5)
     torch.testing.assert_close(short, expected[..., :150], rtol=1e-4, atol=1e-4)
 
 
 def test_encoder_hears_less_than_its_full_length(distill: Distillation) -> None:
-    encoder = distill.head.listener.teacher.model.encoder
+    encoder = distill.head.teacher.model.model.encoder
     features = torch.randn(2, 16, 100 * SECONDS)
     torch.testing.assert_close(encode(encoder, features), encoder(features).last_hidden_state)
     assert encode(encoder, features[..., :60]).shape == (2, 30, 16)
@@ -89,15 +89,15 @@ def test_encoder_hears_less_than_its_full_length(distill: Distillation) -> None:
 
 @pytest.mark.parametrize("languages", [None, ["nl-BE", "en"], [None, "xx"]])
 def test_languages_are_given_or_guessed(distill: Distillation, languages: list[str | None] | None) -> None:
-    listener = distill.head.listener
-    config = listener.teacher.generation_config
+    teacher = distill.head.teacher
+    config = teacher.model.generation_config
     config.is_multilingual, config.lang_to_id = True, {"<|en|>": 42, "<|nl|>": 43}
     config.task_to_id, config.no_timestamps_token_id = {"transcribe": 41}, 41
     _, waveform, lengths, _ = batch(12 * HOP, 7 * HOP)
     prompts = []
-    generate = listener.teacher.generate
-    listener.teacher.generate = lambda **options: prompts.append(options) or generate(**options)
-    assert len(listener.listen(waveform, lengths, 0.2, languages)) == 2
+    generate = teacher.model.generate
+    teacher.model.generate = lambda **options: prompts.append(options) or generate(**options)
+    assert len(teacher.transcribe(waveform, lengths, 0.2, languages)) == 2
     given = prompts[0].get("language")
     assert given == (["<|nl|>", "<|en|>"] if languages == ["nl-BE", "en"] else given)
     assert (given is None) == (languages is None)
@@ -128,27 +128,27 @@ def test_alignment_finds_where_tokens_are() -> None:
 def test_loss_is_one_minus_the_mean_cosine(distill: Distillation, monkeypatch: pytest.MonkeyPatch) -> None:
     embedding, waveform, lengths, texts = batch(3 * HOP)
     attention, states = torch.eye(3).repeat_interleave(4, dim=1), torch.randn(3, 16)
-    heard = [Heard(torch.arange(3), states, attention)]
-    monkeypatch.setattr(distill.head.listener, "listen", lambda *_: heard)
+    items = [TeacherStates(torch.arange(3), states, attention)]
+    monkeypatch.setattr(distill.head.teacher, "transcribe", lambda *_: items)
     expected = 1 - torch.cosine_similarity(distill.head.project(embedding[0]), states, dim=-1).mean()
     torch.testing.assert_close(distill(embedding, waveform, lengths, texts), expected)
-    monkeypatch.delattr(distill.head, "listener")
-    torch.testing.assert_close(distill(embedding, waveform, lengths, texts, heard), expected)
+    monkeypatch.delattr(distill.head, "teacher")
+    torch.testing.assert_close(distill(embedding, waveform, lengths, texts, items), expected)
 
 
 def test_what_is_heard_needs_no_teacher(distill: Distillation) -> None:
-    """A head of the same width, with the same weights, gives the same loss; items with nothing heard count as 0."""
+    """A head of the same width, with the same weights, gives the same loss; items without states count as 0."""
     embedding, waveform, lengths, texts = batch(12 * HOP, 7 * HOP)
     cached = make_distillation(DistillConfig(kind="whisper", width=16), CONFIG)
     cached.load_state_dict(distill.state_dict())
-    heard: list[Heard | None] = list(distill.head.listener.listen(waveform, lengths))
-    torch.testing.assert_close(cached(embedding, waveform, lengths, texts, heard), distill(*batch(12 * HOP, 7 * HOP)))
+    states: list[TeacherStates | None] = list(distill.head.teacher.transcribe(waveform, lengths))
+    torch.testing.assert_close(cached(embedding, waveform, lengths, texts, states), distill(*batch(12 * HOP, 7 * HOP)))
     first = distill(embedding[:1], waveform[:1], lengths[:1], texts[:1])
-    torch.testing.assert_close(cached(embedding, waveform, lengths, texts, [heard[0], None]), first / 2)
+    torch.testing.assert_close(cached(embedding, waveform, lengths, texts, [states[0], None]), first / 2)
     with pytest.raises(ValueError, match=r"the batch has none: set data\.companions"):
         cached(embedding, waveform, lengths, texts)
-    with pytest.raises(ValueError, match=r"width = 8: what was heard has states of 16; set"):
-        make_distillation(DistillConfig(kind="whisper", width=8), CONFIG)(embedding, waveform, lengths, texts, heard)
+    with pytest.raises(ValueError, match=r"width = 8: the teacher states have 16; set"):
+        make_distillation(DistillConfig(kind="whisper", width=8), CONFIG)(embedding, waveform, lengths, texts, states)
 
 
 def test_teacher_or_width(folder: str) -> None:
@@ -158,10 +158,10 @@ def test_teacher_or_width(folder: str) -> None:
         DistillConfig(kind="whisper", width=-1)
 
 
-def spoken(n_tokens: int = 10, positions: int = 20) -> Heard:
+def spoken(n_tokens: int = 10, positions: int = 20) -> TeacherStates:
     """Token i is at positions 20 i to 20 i + 20, and says i."""
     attention = torch.eye(n_tokens).repeat_interleave(positions, dim=1)
-    return Heard(torch.arange(n_tokens), torch.arange(n_tokens)[:, None].repeat(1, 4).float(), attention)
+    return TeacherStates(torch.arange(n_tokens), torch.arange(n_tokens)[:, None].repeat(1, 4).float(), attention)
 
 
 @pytest.mark.parametrize("speed", [1.0, 0.8, 1.25])
@@ -200,7 +200,7 @@ def test_gradient_reaches_the_embedding_and_not_the_teacher(distill: Distillatio
     assert embedding.grad[0].any(-1).all()
     assert not embedding.grad[1, 7:].any()
     assert distill.head.project.weight.grad.any()
-    assert all(p.grad is None and not p.requires_grad for p in distill.head.listener.teacher.parameters())
+    assert all(p.grad is None and not p.requires_grad for p in distill.head.teacher.model.parameters())
 
 
 def test_autocast_gives_a_float32_loss(distill: Distillation) -> None:
@@ -214,11 +214,11 @@ def test_autocast_gives_a_float32_loss(distill: Distillation) -> None:
 def test_teacher_is_out_of_sight(distill: Distillation) -> None:
     assert list(distill.state_dict()) == ["head.project.weight"]
     assert [name for name, _ in distill.named_parameters()] == ["head.project.weight"]
-    assert not distill.train().head.listener.teacher.training
+    assert not distill.train().head.teacher.model.training
 
 
 def test_nothing_heard_is_a_connected_zero(distill: Distillation) -> None:
-    generation_config = distill.head.listener.teacher.generation_config
+    generation_config = distill.head.teacher.model.generation_config
     generation_config.begin_suppress_tokens = None
     generation_config.suppress_tokens = [i for i in range(44) if i != EOS]
     loss = distill(*batch(5 * HOP))
@@ -228,25 +228,25 @@ def test_nothing_heard_is_a_connected_zero(distill: Distillation) -> None:
 
 
 def test_alignment_heads_of_the_generation_config_come_first(folder: str, distill: Distillation) -> None:
-    assert distill.head.listener.heads == [(1, 0), (1, 1)]
-    teacher = distill.head.listener.teacher
-    teacher.generation_config.alignment_heads = [[0, 1]]
-    assert alignment_heads(teacher) == [(0, 1)]
+    assert distill.head.teacher.heads == [(1, 0), (1, 1)]
+    model = distill.head.teacher.model
+    model.generation_config.alignment_heads = [[0, 1]]
+    assert alignment_heads(model) == [(0, 1)]
 
 
 def test_missing_teacher_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"nowhere.*no Whisper could be loaded.*hub name"):
+    with pytest.raises(ValueError, match=r"nowhere.*cannot load a Whisper.*hub name"):
         make_distillation(DistillConfig(kind="whisper", whisper=str(tmp_path / "nowhere")), CONFIG)
-    with pytest.raises(ValueError, match="no Whisper could be loaded"):
+    with pytest.raises(ValueError, match="cannot load a Whisper"):
         make_distillation(DistillConfig(kind="whisper"), CONFIG)
 
 
 def test_positions_are_20_ms(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train.losses.whisper.POSITIONS_PER_SECOND", 25)
     with pytest.raises(ValueError, match="50 positions a second, expected 25"):
-        Listener(folder, RATE)
+        WhisperTeacher(folder, RATE)
 
 
 def test_items_longer_than_whisper_hears_are_refused(distill: Distillation) -> None:
-    with pytest.raises(ValueError, match=r"an item of 2\.1 s: Whisper hears 2 s"):
+    with pytest.raises(ValueError, match=r"an item of 2\.1 s: Whisper takes 2 s"):
         distill(*batch(26 * HOP))

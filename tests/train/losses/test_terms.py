@@ -61,9 +61,9 @@ def test_a_new_term_is_a_module_and_a_row(loudness):
         ({"wavefrom": TermConfig(weight=1.0)}, r"no module train\.losses\.wavefrom"),
         ({"loud": TermConfig("config", 1.0)}, r"module train\.losses\.config has no function make"),
         ({"loud": TermConfig("reconstruction", 1.0)}, r"terms\.loud\.weight = 1\.0: .*has no such term .*set it to 0"),
-        ({"pitch": TermConfig("controls", 1.0)}, "of the head source_filter; set their weights to 0"),
-        ({"codes": TermConfig("codes", 1.0)}, r"no made pairs to learn from; give data\.made_share"),
-        ({"stft": TermConfig("controls")}, r"module 'reconstruction' also has the terms stft; give each a row"),
+        ({"pitch": TermConfig("controls", 1.0)}, "need the head source_filter; set their weights to 0"),
+        ({"codes": TermConfig("codes", 1.0)}, r"no synthetic pairs; give data\.made_share"),
+        ({"stft": TermConfig("controls")}, r"module 'reconstruction' also has the terms stft; give each that module"),
     ],
 )
 def test_a_weight_without_a_term_and_a_term_without_a_weight_are_refused(rows, message):

@@ -84,7 +84,7 @@ def test_ranges_are_those_of_the_checks():
     assert loss["discriminator.channels"].expected == "at least 1"
     tts = {s.name: s for s in help.settings("codec.tts.config", "TTSConfig")}
     assert (tts["backbone.n_layers"].default, tts["head_transformer.n_layers"].default) == ("10", "3")
-    made = {s.name: s for s in help.settings("train.data.audio.made", "MadeDataConfig")}
+    made = {s.name: s for s in help.settings("train.data.audio.synthetic", "SyntheticDataConfig")}
     assert made["crop_s"].expected == "seconds above 0"  # inherited
     assert made["augment.gain_db"].default == "[-6.0,6.0]"
 

@@ -96,7 +96,7 @@ def test_winners_get_likelier_and_closer_than_losers(folder):
         codes = (batch.pairs.targets[:, 1:] - 2).clamp(min=0)
         path = model.acoustic_head.draw_path(codes, torch.Generator().manual_seed(3))
         errors = path.error(model.acoustic_head.velocity(path.x, path.t, h)) * (batch.pairs.targets[:, 0] != END)
-        winner = batch.speeches == 0
+        winner = batch.utterance == 0
         return [float(x[winner].sum() - x[~winner].sum()) for x in (log_p, errors)]
 
     with torch.no_grad():

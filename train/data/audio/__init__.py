@@ -1,1 +1,1 @@
-"""Recordings to random crops, with what is computed of them once and kept beside them."""
+"""Random crops of recordings, and companion files with their pitch and teacher states."""

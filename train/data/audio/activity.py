@@ -1,4 +1,4 @@
-"""Where speech is: a probability for each frame of a recording, by Silero VAD (MIT licence)."""
+"""Voice activity: the probability of speech in each frame, by Silero VAD (MIT licence)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch import Tensor
 
 from codec.extras import MissingDependencyError, needs
 
-_RATE = 16_000  # Hz, and
-_CHUNK = 512  # samples to a probability, in the model
+_RATE = 16_000  # Hz, of the model
+_CHUNK = 512  # samples per probability
 
 
 def frame_activity(waveform: Tensor, sample_rate: int, hop_length: int) -> Tensor:
-    """The probability that there is speech in each frame, the highest of the 32 ms chunks that it touches.
+    """Compute the probability of speech in each frame: the highest of the 32 ms chunks that overlap it.
 
-    Safe to call from several threads.
+    Thread-safe.
 
     Args:
         waveform: samples `[L]` float32, L >= 1.
         sample_rate: of the samples, in Hz.
-        hop_length: samples to a frame.
+        hop_length: samples per frame.
 
     Returns:
         `[ceil(L / hop_length)]` float32 in [0, 1].
@@ -49,20 +49,20 @@ def frame_activity(waveform: Tensor, sample_rate: int, hop_length: int) -> Tenso
     return torch.from_numpy(probs[touched].max(1))
 
 
-@cache  # a session without a state, shared by the threads of a process
+@cache  # stateless, so threads can share it
 def load_detector() -> Any:
-    """The detector in the package `silero-vad`; loaded once.
+    """Load the model of the package `silero-vad`, once.
 
     Raises:
         MissingDependencyError: a package is not installed, or too old.
     """
     n_threads = torch.get_num_threads()
     try:
-        with needs("silero-vad", "finding speech", "train"):
+        with needs("silero-vad", "voice activity detection", "train"):
             from silero_vad import load_silero_vad
 
             return load_silero_vad(sequence=True)
     except TypeError as error:  # older versions do not know `sequence`
-        raise MissingDependencyError(f"finding speech: {error}; pip install -U silero-vad") from error
+        raise MissingDependencyError(f"voice activity detection: {error}; pip install -U silero-vad") from error
     finally:
         torch.set_num_threads(n_threads)  # the package sets it to 1 for the whole process

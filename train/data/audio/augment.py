@@ -1,6 +1,6 @@
-"""Small random changes to speech `[L]` float32, so that a model hears more rooms, levels and lines than were recorded.
+"""Augmentation of speech `[L]` float32: gain, speed, noise, reverberation, band limits.
 
-Every function is pure: the randomness comes in as a generator.
+All functions are pure; random ones take a generator.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ MAX_PEAK = 0.99
 
 @dataclass
 class AugmentConfig:
-    """Ranges are [low, high], drawn uniformly; a probability is per clip. Only a light gain is on by default."""
+    """Random changes to clips: ranges [low, high] are drawn uniformly; only a light gain is on by default."""
 
     gain_db: Range = (-6.0, 6.0)  # never beyond a peak of 0.99
     loudness_db: Range | None = None  # RMS level in dBFS, in place of gain_db
-    polarity_prob: float = 0.0  # of a clip turned upside down
-    lowpass_prob: float = 0.0  # of a clip without high frequencies
-    lowpass_hz: Range = (3_400.0, 10_000.0)  # where these begin
-    noise_prob: float = 0.0  # of a clip with noise
-    noise_snr_db: Range = (10.0, 30.0)  # level of the speech above it
-    reverb_prob: float = 0.0  # of a clip in a room
-    reverb_s: Range = (0.1, 0.5)  # until the reverberation is 60 dB down
-    speed: Range = (1.0, 1.0)  # of playing, which changes tempo and pitch: makes other voices
+    polarity_prob: float = 0.0  # of inverting a clip
+    lowpass_prob: float = 0.0  # of a low-pass filter
+    lowpass_hz: Range = (3_400.0, 10_000.0)  # its cutoff
+    noise_prob: float = 0.0  # of added noise
+    noise_snr_db: Range = (10.0, 30.0)  # signal-to-noise ratio
+    reverb_prob: float = 0.0  # of reverberation
+    reverb_s: Range = (0.1, 0.5)  # its decay time by 60 dB
+    speed: Range = (1.0, 1.0)  # playback speed; changes tempo and pitch, so the voice, too
 
     def __post_init__(self) -> None:
         coerce(self)
@@ -45,7 +45,7 @@ class AugmentConfig:
 
 
 def augment(x: Samples, sample_rate: int, config: AugmentConfig, rng: np.random.Generator) -> Samples:
-    """`[L]` to `[L]` in the order of nature: the room, the line, its noise, the volume knob."""
+    """Apply all random changes but speed, `[L]` to `[L]`: reverberation, low-pass, noise, level, polarity."""
     if rng.random() < config.reverb_prob:
         x = add_reverb(x, rng.uniform(*config.reverb_s), sample_rate, rng)
     if rng.random() < config.lowpass_prob:
@@ -60,32 +60,32 @@ def augment(x: Samples, sample_rate: int, config: AugmentConfig, rng: np.random.
 
 
 def change_speed(x: Samples, speed: float, sample_rate: int) -> Samples:
-    """Played `speed` times as fast: `[L]` to `[L / speed]`, rounded; made first, as it alone changes the length."""
+    """Resample for playback at `speed` times the tempo and pitch: `[L]` to `[L / speed]`, rounded."""
     return x if speed == 1 else soxr.resample(x, speed * sample_rate, sample_rate)
 
 
 def apply_gain(x: Samples, gain_db: float) -> Samples:
-    """Louder by `gain_db`, or as far as a peak of 0.99 allows."""
+    """Amplify by `gain_db`, or to a peak of 0.99 at most."""
     gain = 10 ** (gain_db / 20)
     peak = float(np.abs(x).max(initial=0.0))
     return x * np.float32(min(gain, MAX_PEAK / peak) if peak > 0 else gain)
 
 
 def set_loudness(x: Samples, loudness_db: float) -> Samples:
-    """At an RMS level in dB below full scale, or as near as a peak of 0.99 allows; silence stays."""
+    """Scale to an RMS level in dBFS, or to a peak of 0.99 at most; silence stays."""
     return apply_gain(x, loudness_db - 20 * np.log10(level)) if (level := rms(x)) > 0 else x
 
 
 def lowpass(x: Samples, cutoff_hz: float, sample_rate: int) -> Samples:
-    """Nothing above `cutoff_hz`, as from a narrow line; without delay, rolling off over the last tenth below."""
-    n_fft = _fft_size(len(x) + sample_rate // 10)  # padded, so that the end does not ring into the start
+    """Remove frequencies above `cutoff_hz`, without delay; the last tenth below rolls off."""
+    n_fft = _fft_size(len(x) + sample_rate // 10)  # padded: the end must not wrap around to the start
     position = np.fft.rfftfreq(n_fft, 1 / sample_rate) / cutoff_hz
     response = 0.5 + 0.5 * np.cos(np.pi * np.clip((position - 0.9) / 0.1, 0, 1))
     return np.fft.irfft(np.fft.rfft(x, n_fft) * response, n_fft)[: len(x)].astype(np.float32)
 
 
 def add_noise(x: Samples, snr_db: float, is_pink: bool, rng: np.random.Generator) -> Samples:
-    """White or pink (1/f) noise `snr_db` below the RMS level of the clip."""
+    """Add white or pink (1/f) noise, `snr_db` below the RMS level of the clip."""
     noise: NDArray = rng.standard_normal(len(x))
     if is_pink:
         spectrum = np.fft.rfft(noise, n_fft := _fft_size(len(x)))
@@ -95,7 +95,7 @@ def add_noise(x: Samples, snr_db: float, is_pink: bool, rng: np.random.Generator
 
 
 def add_reverb(x: Samples, decay_s: float, sample_rate: int, rng: np.random.Generator) -> Samples:
-    """The clip in a room of decaying noise, 60 dB down after `decay_s`; its level stays, the tail is cut at `L`."""
+    """Convolve with noise that decays by 60 dB in `decay_s`; keeps the level, cuts the tail at `L`."""
     n_tail = max(1, int(decay_s * sample_rate))
     impulse = rng.standard_normal(n_tail) * 10 ** (-3 * np.arange(n_tail) / n_tail)
     impulse *= 10 ** (-rng.uniform(0, 12) / 20) / np.linalg.norm(impulse)  # direct sound 0 to 12 dB above

@@ -1,12 +1,12 @@
-"""What never changes about a recording and takes long to find: its pitch, and what a frozen Whisper hears in it.
+"""Companion files of recordings: their pitch and, optionally, the states of a frozen Whisper, computed once.
 
-`python -m train.data.audio.companions MANIFEST... --out FOLDER` finds the pitch of every recording, and with
-`--whisper` it listens too; training then reads both for its crops. A killed run goes on where it stopped, and a grown
-manifest costs what is new in it.
+`python -m train.data.audio.companions MANIFEST... --out FOLDER` computes the pitch of every recording and, with
+`--whisper`, the states; training crops both like the recordings. A killed run resumes; of a grown manifest only new
+recordings are processed.
 
-The companion of a recording is a safetensors file with `f0` float32 `[n]`, in Hz in the middle of each 10 ms, 0 without
-a voice; and of the L tokens that Whisper heard, `tokens` int32 `[L]`, `states` float16 `[L, width]` and `attention`
-float16 `[L, P]` over positions of 20 ms.
+A companion is a safetensors file with `f0` float32 `[n]`: Hz in the middle of each 10 ms, 0 where unvoiced; and for the
+L tokens of the transcript by Whisper, `tokens` int32 `[L]`, `states` float16 `[L, width]` and `attention` float16
+`[L, P]` over positions of 20 ms.
 """
 
 from __future__ import annotations
@@ -39,38 +39,38 @@ from eval.metrics.prosody import require_praat
 from eval.testsets import Utterance
 from train.data.manifest import read_manifest
 from train.data.media import open_recording
-from train.losses.heard import POSITIONS_PER_SECOND, Heard
+from train.losses.teacher import POSITIONS_PER_SECOND, TeacherStates
 
 if TYPE_CHECKING:
-    from train.losses.whisper import Listener
+    from train.losses.whisper import WhisperTeacher
 
 COMMAND = "python -m train.data.audio.companions"
 FAILURES = "failures.txt"
 HOPS_PER_SECOND = 100  # of pitch
-F0_HZ = (60.0, 500.0)  # of speech
-SHORTEST_S = 0.1  # that Praat finds a pitch of 60 Hz in
-SAMPLE_RATE = 24_000  # at which recordings are read, as by the codec
-MAX_TEXT_TOKENS = 440  # what Whisper has room for
+F0_HZ = (60.0, 500.0)  # range of the search
+SHORTEST_S = 0.1  # in which Praat can find a pitch of 60 Hz
+SAMPLE_RATE = 24_000  # Hz, that of the codec
+MAX_TEXT_TOKENS = 440  # limit of Whisper
 
 Pitch = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Companion:
-    f0: Pitch  # [n] Hz in the middle of each 10 ms, 0 without a voice
-    heard: Heard | None  # None if nobody listened
+    f0: Pitch  # [n] Hz in the middle of each 10 ms, 0 where unvoiced
+    teacher_states: TeacherStates | None  # None without --whisper
 
     def crop(self, start_s: float, seconds: float, speed: float = 1.0) -> Companion:
-        """That of a clip of `seconds` which begins at `start_s` and is played `speed` times as fast."""
+        """Crop to a clip that starts at `start_s` and lasts `seconds` when played at `speed` times the tempo."""
         n_hops = _ceil(seconds * HOPS_PER_SECOND)
         middles = start_s * HOPS_PER_SECOND + (np.arange(n_hops) + 0.5) * speed
-        f0 = read_pitch(self.f0, middles - 0.5) * np.float32(speed)
-        heard = self.heard and self.heard.crop(start_s, speed, _ceil(seconds * POSITIONS_PER_SECOND))
-        return Companion(f0, heard)
+        f0 = resample_pitch(self.f0, middles - 0.5) * np.float32(speed)
+        n_positions = _ceil(seconds * POSITIONS_PER_SECOND)
+        return Companion(f0, self.teacher_states and self.teacher_states.crop(start_s, speed, n_positions))
 
 
 def companion_path(folder: str | Path, utterance: Utterance) -> Path:
-    """Where the companion of a recording is: named by its path's end and its duration, so that corpora may move."""
+    """Path of a companion: a hash of the end of the recording's path and its duration, so corpora may move."""
     place = "/".join(Path(os.path.abspath(utterance.path)).parts[-3:])
     seconds = "" if utterance.duration_s is None else f"{utterance.duration_s:.3f}"
     name = hashlib.sha256(os.fsencode(f"{place} {seconds}")).hexdigest()[:24]
@@ -78,7 +78,7 @@ def companion_path(folder: str | Path, utterance: Utterance) -> Path:
 
 
 def read_companion(path: Path) -> Companion:
-    """A companion from its file.
+    """Read a companion file.
 
     Raises:
         ValueError: the file is missing or damaged.
@@ -86,16 +86,16 @@ def read_companion(path: Path) -> Companion:
     try:
         with safe_open(path, "pt") as file:
             f0 = file.get_tensor("f0").numpy()
-            if "states" not in file.keys():  # noqa: SIM118 - the file is no dict
+            if "states" not in file.keys():  # noqa: SIM118 - not a dict
                 return Companion(f0, None)
             tokens, states, attention = (file.get_tensor(name) for name in ("tokens", "states", "attention"))
-            return Companion(f0, Heard(tokens.long(), states.float(), attention.float()))
+            return Companion(f0, TeacherStates(tokens.long(), states.float(), attention.float()))
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path}: damaged ({error}); delete it and run {COMMAND} again") from error
 
 
 def require_companions(folder: str | Path, utterances: Iterable[Utterance]) -> None:
-    """Check that every recording has its companion in `folder`.
+    """Check that every recording has a companion in `folder`.
 
     Raises:
         ValueError: some have none.
@@ -104,12 +104,12 @@ def require_companions(folder: str | Path, utterances: Iterable[Utterance]) -> N
     if missing:
         raise ValueError(
             f"companions = {str(folder)!r}: none for {len(missing)} recordings, the first is {missing[0]}; run "
-            f"{COMMAND} MANIFEST --out {folder}, and take those that it names in its {FAILURES} out of the manifest"
+            f"{COMMAND} MANIFEST --out {folder}, and remove the recordings in its {FAILURES} from the manifest"
         )
 
 
 def find_pitch(x: NDArray[np.float32], sample_rate: int) -> Pitch:
-    """Pitch `[n]` by Praat of a waveform `[L]`, in the middle of each 10 ms; 0 where nothing is voiced.
+    """Compute the pitch `[n]` of a waveform `[L]` with Praat: Hz in the middle of each 10 ms, 0 where unvoiced.
 
     Raises:
         MissingDependencyError: praat-parselmouth is not installed.
@@ -121,13 +121,13 @@ def find_pitch(x: NDArray[np.float32], sample_rate: int) -> Pitch:
     sound = praat.Sound(x.astype(np.float64), sample_rate)
     pitch = sound.to_pitch_ac(time_step=1 / HOPS_PER_SECOND, pitch_floor=F0_HZ[0], pitch_ceiling=F0_HZ[1])
     middles = (np.arange(n_hops) + 0.5) / HOPS_PER_SECOND
-    return read_pitch(pitch.selected_array["frequency"], (middles - pitch.x1) / pitch.dx)
+    return resample_pitch(pitch.selected_array["frequency"], (middles - pitch.x1) / pitch.dx)
 
 
-def read_pitch(f0: NDArray, places: NDArray) -> Pitch:
-    """Pitch `[n]`, 0 without a voice, at fractional indices `[N]`; 0 beyond its ends.
+def resample_pitch(f0: NDArray, places: NDArray) -> Pitch:
+    """Read pitch `[n]`, 0 where unvoiced, at fractional indices `[N]`; 0 beyond the ends.
 
-    There is a voice where the nearest value has one. Between two values with a voice, its logarithm is a straight line.
+    A result is voiced if the nearest value is; between two voiced values, the logarithm is interpolated linearly.
     """
     nearest = np.floor(places + 0.5).astype(int)
     is_there = (nearest >= 0) & (nearest < len(f0))
@@ -149,21 +149,21 @@ def write_companions(
     bfloat16: bool = False,
     device: str = "cpu",
 ) -> tuple[int, list[str]]:
-    """Write the companions that `out` lacks: the pitch of all recordings, then what a Whisper hears in them.
+    """Write the companions that `out` lacks: first the pitch, then the states of a Whisper.
 
-    Returns the number of recordings that are whole, and why the others are not, which `out`/failures.txt says too.
+    Returns the number of complete companions and the reasons of failures, which `out`/failures.txt lists, too.
 
     Args:
         sources: manifests, folders or tar shards.
-        out: the folder.
-        whisper: folder or hub name; without it, nobody listens.
-        workers: processes that find pitch; 0: this one.
+        out: folder of the companions.
+        whisper: folder or hub name; empty: pitch only.
+        workers: processes that compute pitch; 0: this one.
         batch_size: recordings that Whisper listens to at once.
         bfloat16: Whisper's encoder in that precision, several times as fast where the processor knows it.
         device: where Whisper runs.
 
     Raises:
-        ValueError: nothing in a source, no such Whisper, or another one listened before.
+        ValueError: an empty source, no such Whisper, or `out` has states of another one.
         MissingDependencyError: praat-parselmouth is not installed.
     """
     require(workers >= 0, "workers", workers, "0 or more")
@@ -175,7 +175,7 @@ def write_companions(
     failures = _write_all_pitch({path: u for path, u in utterances.items() if not path.is_file()}, workers)
     if whisper:
         there = {path: u for path, u in utterances.items() if path.is_file()}
-        failures += _write_all_heard(there, whisper, batch_size, bfloat16, device)
+        failures += _write_all_states(there, whisper, batch_size, bfloat16, device)
     (out / FAILURES).unlink(missing_ok=True)
     if failures:
         with atomic_file(out / FAILURES) as new:
@@ -184,7 +184,7 @@ def write_companions(
 
 
 def _write_all_pitch(utterances: dict[Path, Utterance], workers: int) -> list[str]:
-    """Returns what failed."""
+    """Returns the reasons of failures."""
     with tqdm(total=len(utterances), desc="pitch", unit="file", mininterval=5) as bar:
         failures = []
         for failure in _map(_write_pitch, utterances, workers):
@@ -202,44 +202,44 @@ def _map(function: Callable[[Path, Utterance], str], utterances: dict[Path, Utte
 
 
 def _write_pitch(path: Path, utterance: Utterance) -> str:
-    """Returns why it failed, if it did."""
+    """Returns the reason of a failure, or an empty string."""
     try:
         f0 = find_pitch(_read(utterance).numpy(), SAMPLE_RATE)
     except AudioError as error:
         return str(error)
-    except RuntimeError as error:  # Praat's
+    except RuntimeError as error:  # of Praat
         return f"{utterance.path}: no pitch: {error}"
     write_tensors(path, {"f0": torch.from_numpy(f0)}, {})
     return ""
 
 
-def _write_all_heard(
+def _write_all_states(
     utterances: dict[Path, Utterance], whisper: str, batch_size: int, bfloat16: bool, device: str
 ) -> list[str]:
-    """Let a Whisper listen to recordings whose pitch is known; returns what failed."""
-    from train.losses.whisper import Listener  # transformers is optional and slow to load
+    """Add the states of a Whisper to companions; returns the reasons of failures."""
+    from train.losses.whisper import WhisperTeacher  # transformers is optional and slow to load
 
     name = Path(whisper).name
-    listeners = {path: _who_listened(path) for path in utterances}
-    for path, other in listeners.items():
+    names = {path: _whisper_name(path) for path in utterances}
+    for path, other in names.items():
         if other not in ("", name):
-            raise ValueError(f"whisper = {whisper!r}: {other} listened to {path} before; write to another folder")
-    left = [(path, u) for path, u in utterances.items() if not listeners[path]]
-    left.sort(key=lambda item: item[1].duration_s or 0.0, reverse=True)  # memory is short at once, or never
-    listener = Listener(whisper, SAMPLE_RATE, MAX_TEXT_TOKENS)
+            raise ValueError(f"whisper = {whisper!r}: {path} has states of {other}; give another folder")
+    left = [(path, u) for path, u in utterances.items() if not names[path]]
+    left.sort(key=lambda item: item[1].duration_s or 0.0, reverse=True)  # fails at once if memory is short
+    teacher = WhisperTeacher(whisper, SAMPLE_RATE, MAX_TEXT_TOKENS)
     if bfloat16:
         warn_if_emulated(torch.bfloat16, device)
-        listener.teacher.model.encoder.to(torch.bfloat16)
+        teacher.model.model.encoder.to(torch.bfloat16)
     failures = []
-    with tqdm(total=len(left), desc="listening", unit="file", mininterval=5) as bar:
+    with tqdm(total=len(left), desc="whisper", unit="file", mininterval=5) as bar:
         for start in range(0, len(left), batch_size):
             batch = left[start : start + batch_size]
-            failures += _write_heard(batch, listener, name, device)
+            failures += _write_states(batch, teacher, name, device)
             bar.update(len(batch))
     return failures
 
 
-def _write_heard(batch: list[tuple[Path, Utterance]], listener: Listener, name: str, device: str) -> list[str]:
+def _write_states(batch: list[tuple[Path, Utterance]], teacher: WhisperTeacher, name: str, device: str) -> list[str]:
     from train.losses.whisper import PADDING_S
 
     waveforms: list[Tensor] = []
@@ -251,8 +251,8 @@ def _write_heard(batch: list[tuple[Path, Utterance]], listener: Listener, name: 
         except AudioError as error:
             failures.append(str(error))
             continue
-        if len(waveform) > (longest := listener.extractor.chunk_length) * SAMPLE_RATE:
-            failures.append(f"{utterance.path}: {len(waveform) / SAMPLE_RATE:.1f} s; Whisper hears {longest} s; cut it")
+        if len(waveform) > (longest := teacher.extractor.chunk_length) * SAMPLE_RATE:
+            failures.append(f"{utterance.path}: {len(waveform) / SAMPLE_RATE:.1f} s; Whisper takes {longest} s; cut it")
             continue
         waveforms.append(waveform)
         kept.append((path, utterance))
@@ -260,16 +260,16 @@ def _write_heard(batch: list[tuple[Path, Utterance]], listener: Listener, name: 
         return failures
     lengths = torch.tensor([len(waveform) for waveform in waveforms])
     padded = pad_sequence(waveforms, batch_first=True).to(device)
-    heard = listener.listen(padded, lengths, PADDING_S, [utterance.language for _, utterance in kept])
-    for (path, _), item in zip(kept, heard, strict=True):
+    states = teacher.transcribe(padded, lengths, PADDING_S, [utterance.language for _, utterance in kept])
+    for (path, _), item in zip(kept, states, strict=True):
         tensors = {"f0": torch.from_numpy(read_companion(path).f0), "tokens": item.tokens.int()}
         tensors |= {"states": item.states.half(), "attention": item.attention.half()}
         write_tensors(path, {key: tensor.cpu() for key, tensor in tensors.items()}, {"whisper": name})
     return failures
 
 
-def _who_listened(path: Path) -> str:
-    """The Whisper's name, empty if none did."""
+def _whisper_name(path: Path) -> str:
+    """Name of the Whisper whose states a companion has, or empty."""
     try:
         with safe_open(path, "pt") as file:
             return (file.metadata() or {}).get("whisper", "")
@@ -278,24 +278,24 @@ def _who_listened(path: Path) -> str:
 
 
 def _read(utterance: Utterance) -> Tensor:
-    """The whole recording, `[L]` at `SAMPLE_RATE`."""
+    """Read a whole recording, `[L]` at `SAMPLE_RATE`."""
     with open_recording(utterance.path, SAMPLE_RATE) as recording:
         return torch.from_numpy(recording.read(0, recording.n_samples))
 
 
 def _ceil(x: float) -> int:
-    """Rounded up, if it is more than rounding errors above a whole number."""
+    """Round up, but ignore rounding errors just above an integer."""
     return int(np.ceil(x - 1e-6))
 
 
 @tells_mistakes
 def main() -> int:
-    told = {"out": "folder for the companions", "workers": "processes that find pitch; 0: this one"}
-    parser = command("train.data.audio.companions", __doc__, **told, device="where Whisper runs")
+    shared = {"out": "folder of the companions", "workers": "processes that compute pitch; 0: this one"}
+    parser = command("train.data.audio.companions", __doc__, **shared, device="device of Whisper")
     parser.add_argument("sources", nargs="+", metavar="MANIFEST", help="manifests, folders or tar shards")
-    parser.add_argument("--whisper", default="", help="folder or hub name of a Whisper that listens")
-    parser.add_argument("--batch-size", type=int, default=16, help="recordings that Whisper listens to at once")
-    parser.add_argument("--bfloat16", action="store_true", help="its encoder in bfloat16: faster where processors can")
+    parser.add_argument("--whisper", default="", help="folder or hub name of a Whisper to compute states with")
+    parser.add_argument("--batch-size", type=int, default=16, help="recordings per batch of Whisper")
+    parser.add_argument("--bfloat16", action="store_true", help="run its encoder in bfloat16")
     args = vars(parser.parse_args())
     n_whole, failures = write_companions(**args)
     about = f", {len(failures)} failed: see {args['out'] / FAILURES}" if failures else ""

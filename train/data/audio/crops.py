@@ -1,4 +1,4 @@
-"""Random crops of recordings: item i of an endless dataset, a function of the seed and i alone."""
+"""Random crops of recordings: an endless dataset whose item i depends on the seed and i alone."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from train.data.audio.augment import AugmentConfig, augment, change_speed
 from train.data.audio.companions import HOPS_PER_SECOND, companion_path, read_companion, require_companions
 from train.data.media import open_recording
 from train.data.sources import Sources
-from train.losses.heard import Heard
+from train.losses.teacher import TeacherStates
 
 MAX_ATTEMPTS = 20
 
 
 @dataclass
 class DataConfig:
-    """What to train on and how it is cut; paths are of manifests, folders or tar shards."""
+    """Recordings to train on and how to crop them; paths are manifests, folders or tar shards."""
 
-    train: Sources  # recordings to learn from: a path, or {NAME: {path: PATH, weight: 1}, ...} for several sources
-    valid: str | None = None  # a path to validate on; null: no validation
+    train: Sources  # training data: a path, or {NAME: {path: PATH, weight: 1}, ...} for several sources
+    valid: str | None = None  # validation data, a path; null: no validation
     crop_s: float = 2.88  # seconds of a clip, rounded to whole frames
     batch_size: int = 8  # clips over all ranks, before accumulation
     num_workers: int = 1  # processes per rank; 0 reads in the training process
-    companions: str = ""  # folder with pitch and what Whisper hears: see `train.data.audio.companions`
+    companions: str = ""  # folder of pitch and Whisper states, see `train.data.audio.companions`
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
@@ -44,7 +44,7 @@ class DataConfig:
         require(self.num_workers >= 0, "num_workers", self.num_workers, "0 or more")
 
     def crop_length(self, sample_rate: int, hop_length: int) -> int:
-        """Samples of a clip.
+        """Length of a clip in samples.
 
         Raises:
             ValueError: less than a frame.
@@ -57,10 +57,10 @@ class DataConfig:
 @dataclass(frozen=True)
 class Clip:
     waveform: NDArray[np.float32]  # [length], not padded
-    text: str | None  # what is said, if the clip is the whole utterance
-    n_skipped: int  # unusable files met on the way
-    f0: NDArray[np.float32] | None = None  # [hops] Hz in the middle of each 10 ms, 0 without a voice
-    heard: Heard | None = None  # by Whisper
+    text: str | None  # transcript, if the clip is the whole utterance
+    n_skipped: int  # unusable files that it replaces
+    f0: NDArray[np.float32] | None = None  # [hops] Hz in the middle of each 10 ms, 0 where unvoiced
+    teacher_states: TeacherStates | None = None
 
 
 @dataclass
@@ -69,30 +69,30 @@ class Batch:
     lengths: Tensor  # [B] int64, in samples
     texts: list[str | None]  # [B]
     n_skipped: int
-    f0: Tensor | None = None  # [B, hops] Hz in the middle of each 10 ms, 0 without a voice; None without companions
-    heard: list[Heard | None] | None = None  # by Whisper in each clip, None for nothing; None without companions
+    f0: Tensor | None = None  # [B, hops] Hz in the middle of each 10 ms, 0 where unvoiced; None without companions
+    teacher_states: list[TeacherStates | None] | None = None  # of each clip; None without companions
 
     def to(self, device: torch.device | str) -> Batch:
-        return self._map(lambda x: x.to(device, non_blocking=True), lambda heard: heard.to(device))
+        return self._map(lambda x: x.to(device, non_blocking=True), lambda states: states.to(device))
 
     def pin_memory(self) -> Batch:
-        """Called by torch's loader, so that `to` need not wait."""
-        return self._map(Tensor.pin_memory, Heard.pin_memory)
+        """Called by torch's loader, so that `to` does not block."""
+        return self._map(Tensor.pin_memory, TeacherStates.pin_memory)
 
-    def _map(self, tensor: Callable[[Tensor], Tensor], heard: Callable[[Heard], Heard]) -> Batch:
+    def _map(self, tensor: Callable[[Tensor], Tensor], states: Callable[[TeacherStates], TeacherStates]) -> Batch:
         return replace(
             self,
             waveform=tensor(self.waveform),
             lengths=tensor(self.lengths),
             f0=None if self.f0 is None else tensor(self.f0),
-            heard=None if self.heard is None else [item and heard(item) for item in self.heard],
+            teacher_states=self.teacher_states and [item and states(item) for item in self.teacher_states],
         )
 
 
 class CropDataset:
-    """Endless clips: `dataset[i]` is a random crop, or a whole utterance if that fits.
+    """Endless dataset of clips: item i is a random crop, or a whole utterance if it is short enough.
 
-    Every epoch visits each utterance about once per crop length of its duration, in a new order.
+    Every epoch has a new order, with each utterance about once per crop length of its duration.
     """
 
     def __init__(
@@ -119,20 +119,22 @@ class CropDataset:
 
     @property
     def hours(self) -> float:
-        """Of all utterances."""
+        """Total duration of the utterances."""
         return sum(utterance.duration_s or 0.0 for utterance in self.utterances) / 3600
 
     def __getitem__(self, i: int) -> Clip:
-        """Clip i of the endless sequence.
+        """Read clip i.
 
         Raises:
-            AudioError: `MAX_ATTEMPTS` files in a row cannot be used.
+            AudioError: `MAX_ATTEMPTS` files in a row are unusable.
         """
         reasons: dict[str, AudioError] = {}
         for attempt in range(MAX_ATTEMPTS):
             rng = np.random.default_rng((self.seed, i, attempt))
-            # A file that cannot be used is replaced by any other: the order of the epoch stays as it is.
-            utterance = self.utterances[self.units[rng.integers(self.epoch_length)] if attempt else self.unit(i)]
+            # An unusable file is replaced by a random one, so the order of the epoch stays the same.
+            utterance = self.utterances[
+                self.units[rng.integers(self.epoch_length)] if attempt else self.utterance_index(i)
+            ]
             try:
                 cut = self._read(utterance, rng)
             except AudioError as error:
@@ -141,12 +143,12 @@ class CropDataset:
                 continue
             waveform = augment(cut.waveform, self.sample_rate, self.augment, rng)
             text = utterance.text if cut.is_whole else None
-            return Clip(waveform, text, attempt, *self._accompany(utterance, cut))
+            return Clip(waveform, text, attempt, *self._crop_companion(utterance, cut))
         bad = "; ".join(map(str, list(reasons.values())[:3]))
-        raise AudioError(f"item {i}: {MAX_ATTEMPTS} files in a row cannot be used (such as {bad}); check the data")
+        raise AudioError(f"item {i}: {MAX_ATTEMPTS} files in a row are unusable (such as {bad}); check the data")
 
     def collate(self, clips: Sequence[Clip]) -> Batch:
-        """Clips as one batch `[B, crop_length]`, short ones followed by zeros."""
+        """Stack clips to a batch `[B, crop_length]`, padded with zeros."""
         waveform = torch.zeros(len(clips), self.crop_length)
         for row, clip in zip(waveform, clips, strict=True):
             row[: len(clip.waveform)] = torch.from_numpy(clip.waveform)
@@ -158,10 +160,10 @@ class CropDataset:
         for row, clip in zip(f0, clips, strict=True):
             assert clip.f0 is not None
             row[: len(clip.f0)] = torch.from_numpy(clip.f0)
-        return replace(batch, f0=f0, heard=_share([clip.heard for clip in clips]))
+        return replace(batch, f0=f0, teacher_states=_share_memory([clip.teacher_states for clip in clips]))
 
-    def unit(self, i: int) -> int:
-        """Which utterance item i is taken from."""
+    def utterance_index(self, i: int) -> int:
+        """Index of the utterance of item i."""
         epoch, position = divmod(i, self.epoch_length)
         if epoch != self._epoch:
             self._order = np.random.default_rng((self.seed, epoch)).permutation(self.units)
@@ -175,18 +177,20 @@ class CropDataset:
             spare = recording.n_samples - length
             start = int(rng.integers(spare + 1)) if spare > 0 else 0
             x = recording.read(start, min(length, recording.n_samples))
-            if not x.any():  # there is nothing to learn, and no scale to start from
+            if not x.any():  # nothing to learn, and no level to scale to
                 first, last = start / self.sample_rate, (start + len(x)) / self.sample_rate
                 raise AudioError(f"silent: all samples from {first:.2f} to {last:.2f} s are 0")
         return _Cut(change_speed(x, speed, self.sample_rate)[: self.crop_length], start, speed, spare <= 0)
 
-    def _accompany(self, utterance: Utterance, cut: _Cut) -> tuple[NDArray[np.float32] | None, Heard | None]:
-        """Pitch `[hops]` of a clip and what is heard in it, if there are companions."""
+    def _crop_companion(
+        self, utterance: Utterance, cut: _Cut
+    ) -> tuple[NDArray[np.float32] | None, TeacherStates | None]:
+        """Pitch `[hops]` and teacher states of a clip, if there are companions."""
         if not self.companions:
             return None, None
         companion = read_companion(companion_path(self.companions, utterance))
         clip = companion.crop(cut.start / self.sample_rate, len(cut.waveform) / self.sample_rate, cut.speed)
-        return clip.f0, clip.heard
+        return clip.f0, clip.teacher_states
 
     def _warn(self, path: str, error: AudioError) -> None:
         if path not in self._warned:
@@ -195,21 +199,21 @@ class CropDataset:
 
 
 class _Cut(NamedTuple):
-    """What is read of a recording, before it is augmented."""
+    """A crop before augmentation."""
 
     waveform: NDArray[np.float32]  # [length], at `speed`
-    start: int  # in the recording, in samples
+    start: int  # samples into the recording
     speed: float
     is_whole: bool
 
 
-def _share(items: Sequence[Heard | None]) -> list[Heard | None]:
-    """The same, in three blocks of memory: a worker passes each on as an open file, and those are few."""
+def _share_memory(items: Sequence[TeacherStates | None]) -> list[TeacherStates | None]:
+    """Copy items to three blocks of memory: a worker sends each block as an open file, whose number is limited."""
     there = [item for item in items if item]
     if not there:
         return list(items)
     tokens = torch.cat([item.tokens for item in there]).split([len(item.tokens) for item in there])
     states = torch.cat([item.states for item in there]).split([len(item.states) for item in there])
     flat = torch.cat([item.attention.flatten() for item in there]).split([item.attention.numel() for item in there])
-    shared = (Heard(t, s, a.view(len(t), -1)) for t, s, a in zip(tokens, states, flat, strict=True))
+    shared = (TeacherStates(t, s, a.view(len(t), -1)) for t, s, a in zip(tokens, states, flat, strict=True))
     return [item and next(shared) for item in items]

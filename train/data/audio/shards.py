@@ -1,6 +1,6 @@
-"""`python -m train.data.audio.shards SOURCE --out OUT`: recordings as Ogg Opus, in tar shards of a given size.
+"""`python -m train.data.audio.shards SOURCE --out OUT`: compress recordings to Ogg Opus in tar shards.
 
-For sets that must be small enough to move. Training reads the shards like any other source.
+For moving large sets. Training reads the shards like any other source.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from eval.testsets import Utterance
 from train.data.manifest import read_manifest
 from train.data.media import open_recording
 
-SAMPLE_RATE = 24_000  # one that Opus knows
-MIN_KBPS, MAX_KBPS = 6.0, 256.0  # libsndfile spreads its compression level over these
+SAMPLE_RATE = 24_000  # Hz, one of Opus
+MIN_KBPS, MAX_KBPS = 6.0, 256.0  # range of libsndfile's compression level
 
 
 def write_shards(source: str | Path, out: Path, kbps: float, shard_mb: float) -> list[Path]:
-    """Write `out/00000.tar` and so on, each of at most `shard_mb` MB; recordings that cannot be read are named.
+    """Write `out/00000.tar` and so on, each of at most `shard_mb` MB; prints unreadable recordings.
 
-    A recording longer than a shard makes a shard of its own.
+    A recording larger than a shard gets its own.
 
     Raises:
-        ValueError: nothing in `source`, or `kbps` or `shard_mb` out of range.
+        ValueError: an empty `source`, or `kbps` or `shard_mb` out of range.
     """
     if not MIN_KBPS <= kbps <= MAX_KBPS:
         raise ValueError(f"kbps = {kbps}: expected {MIN_KBPS:g} to {MAX_KBPS:g}")
@@ -50,7 +50,7 @@ def write_shards(source: str | Path, out: Path, kbps: float, shard_mb: float) ->
         with atomic_file(path) as new, tarfile.open(new, "w") as shard:
             while pending is not None:
                 name, sound, labels = pending
-                need = 1024 + len(sound) + 1024 + len(labels)  # two headers and their padding
+                need = 1024 + len(sound) + 1024 + len(labels)  # two headers with padding
                 if size and size + need > shard_mb * 1e6:
                     break
                 for suffix, content in ((".opus", sound), (".json", labels)):
@@ -64,7 +64,7 @@ def write_shards(source: str | Path, out: Path, kbps: float, shard_mb: float) ->
 
 
 def _members(utterances: list[Utterance], kbps: float) -> Iterator[tuple[str, bytes, bytes]]:
-    """Name, sound and labels of each recording."""
+    """Name, audio file and labels of each recording."""
     level = 1 - (kbps - MIN_KBPS) / (MAX_KBPS - MIN_KBPS)
     for number, utterance in enumerate(progress(utterances, unit="file")):
         try:
@@ -82,10 +82,10 @@ def _members(utterances: list[Utterance], kbps: float) -> Iterator[tuple[str, by
 
 @tells_mistakes
 def main() -> int:
-    parser = command("train.data.audio.shards", __doc__, out="folder for the shards")
+    parser = command("train.data.audio.shards", __doc__, out="folder of the shards")
     parser.add_argument("source", help="manifest, folder or tar shards")
-    parser.add_argument("--kbps", type=float, default=32.0, help="about how many kbit/s")
-    parser.add_argument("--shard-mb", type=float, default=1000.0, help="size of a shard at most")
+    parser.add_argument("--kbps", type=float, default=32.0, help="approximate bitrate in kbit/s")
+    parser.add_argument("--shard-mb", type=float, default=1000.0, help="largest size of a shard in MB")
     args = parser.parse_args()
     shards = write_shards(args.source, args.out, args.kbps, args.shard_mb)
     print(f"{len(shards)} shards, {sum(path.stat().st_size for path in shards) / 1e6:.1f} MB in {args.out}")

@@ -1,1 +1,1 @@
-"""Preference pairs: made by sampling and ranking, and read to train on."""
+"""Preference pairs: sampling, ranking, and the dataset."""

@@ -1,13 +1,11 @@
-"""Preference pairs: two speeches of a text in one voice, of which one is better, and batches of them to train on.
+"""Preference pairs: a better and a worse utterance of a text in one voice; their files, dataset and batches.
 
-A folder, as `python -m train.data.pairs.preferences` writes it, holds `index.json` and, for each shard,
-`00000.safetensors` with `codes` int16 `[K, T]` of each pair's voice, winner and loser one after the other, and
-`00000.jsonl` with a line about each pair.
+A folder written by `python -m train.data.pairs.preferences` holds `index.json` and, for each shard, `00000.safetensors`
+with `codes` int16 `[K, T]` (voice, winner and loser of each pair, concatenated) and `00000.jsonl` with a line per pair.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -19,30 +17,30 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from codec.files import ESCAPE, atomic_file
+from codec.files import write_json_lines
 from codec.tensors import write_tensors
 from codec.tts.config import SequenceConfig
 from codec.tts.text.tokenizer import TextTokenizer
-from train.data.sources import Endless
+from train.data.sources import EndlessDataset
 from train.data.tokens.sequences import Sample, SpeechBatch, SpeechDataConfig, arrange, pack
-from train.data.tokens.shards import has_shard, read_index, shard_path
+from train.data.tokens.shards import check_complete, read_index, read_lines, shard_path
 
 COMMAND = "python -m train.data.pairs.preferences"
-Scores = dict[str, float | None]  # by measure; None where it could not judge
+Scores = dict[str, float | None]  # by measure; None where it has no value
 
 
 @dataclass(frozen=True)
 class PairLine:
-    """What is known of a pair without its codes."""
+    """Metadata of a pair."""
 
-    id: str  # of the recording whose text it is
+    id: str  # of the recording with this text
     text: str  # as the model read it
     language: str | None
     n_frames: list[int]  # of voice, winner and loser
-    loser_ended: bool  # by itself; winners always do
+    loser_ended: bool  # by an END token; winners always do
     winner_scores: Scores
     loser_scores: Scores
-    winner_moves: list[int] = field(default_factory=list)  # after each frame, of a model that predicts moves
+    winner_moves: list[int] = field(default_factory=list)  # in the text after each frame, of the design "aligned"
     loser_moves: list[int] = field(default_factory=list)
 
 
@@ -67,13 +65,11 @@ class PairSet(Sequence[Pair]):
         folder = Path(folder)
         index = read_index(folder, COMMAND)
         n_shards = index["n_shards"]
-        n_there = sum(has_shard(folder, number) for number in range(n_shards))
-        if n_there < n_shards:
-            raise ValueError(f"{folder}: {n_there} of {n_shards} shards are there; run {COMMAND} again to finish it")
+        check_complete(folder, n_shards, COMMAND)
         self.fingerprint: str = index["fingerprint"]  # of the codec
         self._pairs = [pair for number in range(n_shards) for pair in _read_shard(folder, number)]
         if not self._pairs:
-            raise ValueError(f"{folder}: no pairs in its {n_shards} shards; make some of more texts or candidates")
+            raise ValueError(f"{folder}: no pairs in its {n_shards} shards; make pairs of more texts or candidates")
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -83,35 +79,16 @@ class PairSet(Sequence[Pair]):
 
 
 def write_pairs(folder: Path, number: int, pairs: Sequence[Pair], n_codebooks: int) -> None:
-    """Write a shard, whole or not at all; it may be empty."""
-    with (
-        atomic_file(shard_path(folder, number, ".jsonl")) as new,
-        new.open("w", encoding="utf-8", errors=ESCAPE) as file,
-    ):
-        for pair in pairs:
-            file.write(json.dumps(asdict(pair.line), ensure_ascii=False) + "\n")
+    """Write a shard, which may be empty."""
+    write_json_lines(shard_path(folder, number, ".jsonl"), (asdict(pair.line) for pair in pairs))
     codes = [torch.zeros(n_codebooks, 0, dtype=torch.int16)]
     codes += [part for pair in pairs for part in (pair.voice, pair.winner, pair.loser)]
-    # Last: with it, the shard is there.
+    # Written last: it marks the shard as complete.
     write_tensors(shard_path(folder, number, ".safetensors"), {"codes": torch.cat(codes, dim=1)}, {})
 
 
-def read_lines(folder: Path, number: int) -> list[PairLine]:
-    """The lines of a shard.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    path = shard_path(folder, number, ".jsonl")
-    try:
-        with path.open(encoding="utf-8") as file:
-            return [PairLine(**json.loads(line)) for line in file]
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: damaged ({error}); delete it and run {COMMAND} again") from error
-
-
 def _read_shard(folder: Path, number: int) -> Iterator[Pair]:
-    lines = read_lines(folder, number)
+    lines = read_lines(folder, number, PairLine, COMMAND)
     path = shard_path(folder, number, ".safetensors")
     try:
         parts = load_file(path)["codes"].split([n for line in lines for n in line.n_frames], dim=1)
@@ -123,18 +100,18 @@ def _read_shard(folder: Path, number: int) -> Iterator[Pair]:
 
 @dataclass
 class PreferenceDataConfig(SpeechDataConfig):
-    """Pairs to learn from, and what keeps the model from forgetting; `batch_size` counts pairs and rows alike."""
+    """Preference pairs and pretraining data; a batch has `batch_size` pairs and as many rows."""
 
     pairs: str = field(kw_only=True)  # folder of `train.data.pairs.preferences`
 
 
 @dataclass
 class PreferenceBatch:
-    """P pairs, and as many rows of pretraining data."""
+    """P pairs and P rows of pretraining data."""
 
     speech: SpeechBatch
     pairs: SpeechBatch  # N frames predicted
-    speeches: Tensor  # [N] int64, whose each of them is: 2i the winner's of pair i, 2i + 1 its loser's
+    utterance: Tensor  # [N] int64, the utterance of each frame: 2i is the winner of pair i, 2i + 1 its loser
 
     def to(self, device: torch.device | str) -> PreferenceBatch:
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
@@ -148,7 +125,7 @@ class PreferenceBatch:
 
 
 class PreferenceItem(NamedTuple):
-    """A pair as sequences, and a row of pretraining data."""
+    """Sequences of a pair, and a row of pretraining data."""
 
     winner: Sample
     loser: Sample
@@ -156,12 +133,12 @@ class PreferenceItem(NamedTuple):
 
 
 class PreferenceDataset:
-    """Pairs in random order, over and over, each beside the next row of `speech`.
+    """Endless pairs in random order, each with the next row of `speech`.
 
     Args:
-        pairs: to learn from.
-        speech: the pretraining data.
-        sequence: how text and frames of both are arranged.
+        pairs: preference pairs.
+        speech: pretraining data.
+        sequence: order of text and frames, of both.
         tokenizer: of the text of both.
         seed: of the order.
     """
@@ -169,7 +146,7 @@ class PreferenceDataset:
     def __init__(
         self,
         pairs: PairSet,
-        speech: Endless[SpeechBatch],
+        speech: EndlessDataset[SpeechBatch],
         sequence: SequenceConfig,
         tokenizer: TextTokenizer,
         seed: int,
@@ -180,25 +157,25 @@ class PreferenceDataset:
     def __getitem__(self, i: int) -> PreferenceItem:
         pair = self.pairs[int(self.order[i % len(self.order)])]
         about = self.sequence, self.tokenizer, pair.voice, pair.line.text
-        winner = arrange_spoken(*about, pair.winner, True, pair.line.winner_moves)
-        loser = arrange_spoken(*about, pair.loser, pair.line.loser_ended, pair.line.loser_moves)
+        winner = arrange_generated(*about, pair.winner, True, pair.line.winner_moves)
+        loser = arrange_generated(*about, pair.loser, pair.line.loser_ended, pair.line.loser_moves)
         if winner is None or loser is None:
             raise ValueError(
-                f"pair {pair.line.id}: a speech ends before its text is read; the pairs were made by a model with "
-                "another tokenizer or design, make them anew with this one"
+                f"pair {pair.line.id}: an utterance ends before its text is read; the pairs were made by a model "
+                "with another tokenizer or design, make new ones with this one"
             )
         return PreferenceItem(winner, loser, self.speech[i])
 
     def collate(self, items: Sequence[PreferenceItem]) -> PreferenceBatch:
-        """Items as one batch; each speech of a pair has a row of its own, as long as the longest."""
+        """Make a batch; each utterance of a pair gets its own row, padded to the longest."""
         samples = [sample for item in items for sample in (item.winner, item.loser)]
         rows = pack([[sample] for sample in samples], max(len(sample.text) for sample in samples))
         lengths = torch.tensor([len(sample.where) for sample in samples])
-        speeches = torch.arange(len(samples)).repeat_interleave(lengths)
-        return PreferenceBatch(self.speech.collate([item.row for item in items]), rows, speeches)
+        utterance = torch.arange(len(samples)).repeat_interleave(lengths)
+        return PreferenceBatch(self.speech.collate([item.row for item in items]), rows, utterance)
 
 
-def arrange_spoken(
+def arrange_generated(
     sequence: SequenceConfig,
     tokenizer: TextTokenizer,
     voice: Tensor,
@@ -207,7 +184,7 @@ def arrange_spoken(
     ended: bool,
     moves: Sequence[int] = (),
 ) -> Sample | None:
-    """As `arrange`, for a model's own speech: unless it ended by itself, no END is predicted."""
+    """As `arrange`, for the output of a model: END is predicted only if it `ended` by itself."""
     sample = arrange(sequence, tokenizer, voice, text, codes, moves=moves)
     if sample is None or ended:
         return sample

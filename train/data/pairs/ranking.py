@@ -1,4 +1,4 @@
-"""Which of several speeches of a text is better: measures, and a choice of two by the sum of their ranks."""
+"""Ranking of candidates: measures, and the choice of a winner and a loser by the weighted sum of their ranks."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from eval.metrics.base import Column, Metric, Pair, SynthesisPair, Waveform
 from eval.metrics.registry import make_metric
 from train.data.pairs.dataset import Scores
 
-WEIGHTS = {"cer": 2.0, "speaker_sim": 1.0, "loudness": 1.0, "dnsmos_ovrl": 1.0}  # words first, then all the rest
-PIECE_S = 0.2  # over which a level is taken
-SILENT_DB = -30.0  # below the loudest piece: a pause, whose level says nothing of how steadily someone speaks
+WEIGHTS = {"cer": 2.0, "speaker_sim": 1.0, "loudness": 1.0, "dnsmos_ovrl": 1.0}  # of ranks
+PIECE_S = 0.2  # window of a short-time level
+SILENT_DB = -30.0  # relative to the loudest window; lower ones are pauses and do not count
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One column of a metric, and what its ranks weigh."""
+    """One column of a metric, and the weight of its ranks."""
 
     metric: Metric
     column: Column
     weight: float
 
     def score(self, speech: SynthesisPair) -> float | None:
-        """None where it cannot judge: too little speech, or a language that a recogniser does not know."""
+        """Score an utterance; None where the metric has no value, as for an unknown language."""
         try:
             return self.metric.measure(speech)[self.metric.columns.index(self.column)]
         except ValueError:
             return None
 
     def ranks(self, scores: Sequence[float | None]) -> np.ndarray:
-        """Ranks from 1, the best, on; equals share theirs, and what could not be judged is last."""
+        """Rank scores from 1, the best; equal ones share a rank, None is last."""
         sign = -1 if self.column.higher_is_better else 1
         return rankdata([np.inf if score is None else sign * score for score in scores])
 
 
 def make_measures(weights: Mapping[str, float], asr: str, speaker: str) -> dict[str, Measure]:
-    """The measures whose weight is not 0; those that need something that is not there are named on stderr.
+    """Make the measures with a weight; one with a missing dependency is skipped with a line on stderr.
 
     Args:
-        weights: by name, those of `WEIGHTS` unless given.
-        asr: what reads, an option of the metric `asr`.
-        speaker: what knows voices, an option of the metric `speaker`.
+        weights: by name, in place of those in `WEIGHTS`.
+        asr: recogniser, an option of the metric `asr`.
+        speaker: speaker encoder, an option of the metric `speaker`.
 
     Raises:
         ValueError: an unknown name, a negative weight, an unknown option, or no measure left.
@@ -69,15 +69,15 @@ def make_measures(weights: Mapping[str, float], asr: str, speaker: str) -> dict[
             (column,) = (column for column in metric.columns if column.key == name)
             measures[name] = Measure(metric, column, weight)
     if not measures:
-        raise ValueError("no measure is left to choose by; install one of those named, or give another weight than 0")
+        raise ValueError("no measure is left; install one of the missing dependencies or give a weight above 0")
     return measures
 
 
 def choose(measures: Mapping[str, Measure], scores: Sequence[Scores], ended: Sequence[bool]) -> tuple[int, int] | None:
-    """Winner and loser among candidates: the two that differ most in the weighted sum of their ranks.
+    """Choose winner and loser: the two candidates that differ most in the weighted sum of their ranks.
 
-    The winner ended by itself, has a character error rate if any is measured, and none that is worse than the
-    loser's. None if no two candidates differ so.
+    The winner must have ended by itself, and its character error rate, if measured, must exist and be no worse than
+    the loser's. None if no two candidates qualify.
 
     Args:
         measures: by name.
@@ -98,10 +98,10 @@ def choose(measures: Mapping[str, Measure], scores: Sequence[Scores], ended: Seq
 
 
 def level_spread(waveform: Waveform, sample_rate: int) -> float:
-    """Standard deviation of the short-time level of `[L]` where it is not silent, in dB.
+    """Standard deviation in dB of the short-time level of `[L]`, without pauses.
 
     Raises:
-        ValueError: all of it is silent, or it is shorter than two pieces.
+        ValueError: the waveform is silent, or shorter than two windows.
     """
     x, size = torch.as_tensor(waveform).double(), round(PIECE_S * sample_rate)
     if len(x) < 2 * size or not x.any():
@@ -116,5 +116,5 @@ def _loudness(pair: Pair) -> list[float]:
     return [abs(output - reference)]
 
 
-# How far the spread of the output's level is from that of the reference's.
+# Absolute difference of the level spreads of output and reference.
 LOUDNESS = Metric((Column("loudness", "loudness spread", False, 2, "dB"),), _loudness)

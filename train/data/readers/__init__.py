@@ -1,4 +1,4 @@
-"""The forms in which recordings come. Each is a file here, of `FORM`, `accepts` and `read`, and named in this one."""
+"""Readers of data formats: each is a module with `FORM`, `accepts` and `read`, listed in `READERS`."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from train.data.readers import folder, jsonl, tar
 
 
 class Reader(Protocol):
-    """How recordings in one form are read; a module is one.
+    """A reader of one format; modules implement it.
 
     Attributes:
-        FORM: what it is, in words.
+        FORM: description of the format.
     """
 
     FORM: str
 
     def accepts(self, path: Path) -> bool:
-        """Whether a path that exists is of this form, by its name and kind."""
+        """Whether an existing path has this format, by its name and kind."""
         ...
 
     def read(self, path: Path) -> list[Utterance]:
-        """All recordings, in order; durations that are not known yet are None.
+        """Read all recordings, in order; unknown durations are None.
 
         Raises:
-            ValueError: something that cannot be read; the message names it.
+            ValueError: something is unreadable; the message names it.
         """
         ...
 

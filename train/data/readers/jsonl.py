@@ -1,4 +1,4 @@
-"""Manifests: a JSON object a line, see `eval.testsets`."""
+"""Manifests: one JSON object per line, see `eval.testsets`."""
 
 from pathlib import Path
 

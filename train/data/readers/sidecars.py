@@ -1,4 +1,4 @@
-"""Audio files by their names, with labels from files beside them: `a.flac`, `a.txt` or `a.lab`, `a.json`."""
+"""Labels of audio files in sidecar files: `a.txt` or `a.lab` and `a.json` beside `a.flac`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from codec.files import AUDIO_SUFFIXES, FOREIGN_SUFFIXES
 from eval.testsets import Utterance, labels
 from train.data.media import list_files, read_bytes
 
-_UNREAD = "unread"  # field of a recording: which sidecar, and why not
+_UNREAD = "unread"  # field of a recording: an unreadable sidecar and the reason
 
 
 def labelled(source: Path) -> list[Utterance]:
-    """The recordings of a folder or shard; what cannot be read of their labels is warned of."""
+    """List the recordings of a folder or shard with their labels; warns of unreadable ones."""
     names = list_files(source)
     known = set(names)
     lines = {name: read_sidecars(name, known) for name in names if is_audio(name)}
@@ -26,12 +26,12 @@ def labelled(source: Path) -> list[Utterance]:
 
 
 def is_audio(address: str) -> bool:
-    """Whether it is to be opened: what is no audio file by its content, or none that is read, is then named."""
+    """Whether the suffix is that of audio, even if its format is not supported: opening it then gives an error."""
     return os.path.splitext(address)[1].lower() in (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES)
 
 
 def read_sidecars(address: str, known: set[str]) -> dict[str, Any]:
-    """The labels of a recording; those of a sidecar that cannot be read are missing, and the field `unread` says so."""
+    """Read the labels of a recording; the field `unread` names an unreadable sidecar."""
     stem = os.path.splitext(address)[0]
     fields: dict[str, Any] = {}
     unread: dict[str, str] = {}
@@ -41,17 +41,16 @@ def read_sidecars(address: str, known: set[str]) -> dict[str, Any]:
         content = bytes(read_bytes(sidecar))
         try:
             fields |= json.loads(content) if suffix == ".json" else {"text": content.decode("utf-8-sig").strip()}
-        except (ValueError, TypeError) as error:  # not JSON, not UTF-8, or no object
+        except (ValueError, TypeError) as error:  # not JSON, not UTF-8, or not an object
             unread[_UNREAD] = f"{sidecar}: {error}; save it as UTF-8, or delete it"
     return labels(fields) | unread
 
 
 def warn_of_unread(lines: Iterable[dict[str, Any]]) -> None:
-    """Warn once of all lines whose sidecar could not be read."""
+    """Warn once of all lines with an unreadable sidecar."""
     unread = [line[_UNREAD] for line in lines if _UNREAD in line]
     if unread:
         warnings.warn(
-            f"{len(unread)} recordings are taken without their transcript, which cannot be read, the first being "
-            f"{unread[0]}",
+            f"{len(unread)} recordings are used without their transcript, which is unreadable; the first: {unread[0]}",
             stacklevel=3,
         )

@@ -1,8 +1,7 @@
-"""Alignments of token shards: the text of each recording as a model reads it, and how long each character lasts.
+"""Alignments of token shards: the text of each recording as a model reads it, with the duration of each character.
 
-They lie beside the shards, `00000.align.jsonl` with a line for each utterance, and `align.json` says how they were
-made. `python -m train.data.tokens.align` writes them; the design "aligned" of `codec.tts.sequence` is trained with
-them.
+They are stored beside the shards: `00000.align.jsonl` with a line per utterance, and `align.json` with the settings.
+`python -m train.data.tokens.align` writes them, for training the design "aligned" of `codec.tts.sequence`.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from codec.files import atomic_file
+from codec.files import write_json_lines
+from codec.tts.text.phonemes import as_read
 from codec.tts.text.tokenizer import TextTokenizer
-from train.data.tokens.shards import TokenSet, shard_path
+from train.data.tokens.shards import TokenLine, TokenSet, shard_path
 
 INDEX, SUFFIX = "align.json", ".align.jsonl"
 COMMAND = "python -m train.data.tokens.align"
@@ -25,15 +25,15 @@ COMMAND = "python -m train.data.tokens.align"
 
 @dataclass(frozen=True)
 class Alignment:
-    """One utterance's."""
+    """Alignment of one utterance."""
 
     text: str  # as the model reads it: normalised, perhaps phonemes
     durations: list[int]  # frames of each character; their sum is the utterance's number of frames
 
     def moves(self, tokenizer: TextTokenizer, max_move: int) -> list[int] | None:
-        """How many ids the text goes on after each frame, 0 to `max_move`; after the last, to the end of the text.
+        """Text ids to move on after each frame, 0 to `max_move` each; after the last frame, to the end of the text.
 
-        None if the text is too fast for such moves.
+        None if the text is too fast for `max_move`.
         """
         spans = tokenizer.spans(self.text)
         ends = [end for _, end in spans]
@@ -46,26 +46,24 @@ class Alignment:
 
 
 def write_alignments(folder: Path, number: int, alignments: Sequence[Alignment | None]) -> None:
-    """Write those of a shard, whole or not at all; None where an utterance has none."""
-    with atomic_file(shard_path(folder, number, SUFFIX)) as new, new.open("w", encoding="utf-8") as file:
-        for alignment in alignments:
-            file.write(json.dumps(alignment and asdict(alignment), ensure_ascii=False) + "\n")
+    """Write the alignments of a shard; None for an utterance without one."""
+    write_json_lines(shard_path(folder, number, SUFFIX), (alignment and asdict(alignment) for alignment in alignments))
 
 
 def read_alignments(tokens: TokenSet, phonemes: bool) -> list[Alignment | None]:
-    """The alignments of all utterances, in their order.
+    """Read the alignments of all utterances, in order.
 
     Args:
         tokens: the utterances.
-        phonemes: whether the model that reads them reads phonemes.
+        phonemes: whether the model reads phonemes.
 
     Raises:
-        ValueError: there are none, they are damaged, of other shards or of the other kind of text.
+        ValueError: missing or damaged alignments, or those of other shards or of the other kind of text.
     """
     folder = tokens.folder
     remedy = f"run {COMMAND} {folder}{' --phonemes' if phonemes else ''}"
     if not (folder / INDEX).is_file():
-        raise ValueError(f"{folder}: its text is not aligned; {remedy}")
+        raise ValueError(f"{folder}: no alignments; {remedy}")
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         lines: list[Any] = []
@@ -84,10 +82,15 @@ def read_alignments(tokens: TokenSet, phonemes: bool) -> list[Alignment | None]:
     return alignments
 
 
-def durations(starts: Sequence[int], n_frames: int) -> list[int]:
-    """Frames of each of N characters that begin in the frames `starts` `[N]`, ascending; the first has those before.
+def text_as_read(line: TokenLine, phonemes: bool) -> str:
+    """Text of an utterance as a model reads it, "" if it has none; raises as `as_read`."""
+    return as_read(line.text, line.language or "en", phonemes) if line.text else ""
 
-    A frame belongs to the last character that begins in it.
+
+def durations(starts: Sequence[int], n_frames: int) -> list[int]:
+    """Durations in frames of N characters that start in frames `starts` `[N]`, ascending.
+
+    A frame belongs to the last character that starts in it; frames before the first belong to the first.
     """
     edges = [0, *starts[1:], n_frames]
     return [stop - start for start, stop in pairwise(edges)]

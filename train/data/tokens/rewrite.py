@@ -1,6 +1,6 @@
 """Transcripts rewritten between written and spoken forms: "5 - 4" and "five minus four" (arXiv 2603.25551).
 
-A model that has heard both reads digits that no front end has spelled for it, and words too.
+A model trained on both reads digits without a text front end.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ _AMBIGUOUS = ("neuf", "sei")  # also "new" in French and "you are" in Italian
 
 
 def rewrite(text: str, language: str, rng: np.random.Generator) -> str:
-    """A transcript with all numbers and signs as words, or with about half of its number words as digits.
+    """Write all numbers and signs as words or, with probability one half, about half of the number words as digits.
 
-    Which of the two is drawn. Words that are more than numbers, such as "one", become digits only beside a sign.
-    Text in a language whose numbers nothing here can read stays as it is.
+    Ambiguous words such as "one" become digits only beside a sign. Text in an unsupported language is unchanged.
 
     Args:
         language: a BCP-47 tag.
@@ -36,7 +35,7 @@ def rewrite(text: str, language: str, rng: np.random.Generator) -> str:
 
 
 class _NumberWords:
-    """The number words of one language; `pattern` finds the longest runs of them, with the signs between."""
+    """Number words of one language; `pattern` matches the longest runs of them, with signs between."""
 
     def __init__(self, language: str) -> None:
         entry = load_language(primary_tag(language))
@@ -50,7 +49,7 @@ class _NumberWords:
         self.pattern = re.compile(rf"(?<![\w-]){number}(?:{self.sign.pattern}{number})*(?![\w-])", re.IGNORECASE)
 
     def write(self, words: str) -> str:
-        """Digits for what `pattern` found, or the words where they are no number or more than one."""
+        """Write a match of `pattern` as digits; words that are no number, or several, stay."""
         first, *rest = self.sign.split(words)
         written = self.digits.get(_key(first), "")
         if not written or (not rest and (written == "1" or first.lower() in _AMBIGUOUS)):

@@ -1,8 +1,8 @@
-"""Token shards to training sequences for TTS: a reference, a text, and the frames to predict (section 3.1).
+"""Training sequences for TTS from token shards: a reference, a text, and the frames to predict (section 3.1).
 
-Item i of the endless dataset is a row of `row_steps` positions, packed with whole samples, a function of the seed
-and i alone. A sample is a clip of one speaker as the voice, the text of another clip of the same speaker, and that
-clip's frames, arranged as `codec.tts.sequence` says.
+Item i of the endless dataset is a row of `row_steps` positions packed with whole samples; it depends on the seed and i
+alone. A sample is a clip as the voice, and text and frames of another clip of the same speaker, in the order of
+`codec.tts.sequence`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from codec.tokens.layout import IdLayout
 from codec.tts.config import SequenceConfig
 from codec.tts.model import TTSBatch, end_frame
 from codec.tts.sequence import NONE, Step, speech, voice_prefix, window
-from codec.tts.text.phonemes import as_read
 from codec.tts.text.tokenizer import TextTokenizer
 from train.data.sources import Sources
-from train.data.tokens.alignment import Alignment, read_alignments
+from train.data.tokens.alignment import Alignment, read_alignments, text_as_read
 from train.data.tokens.rewrite import rewrite
 from train.data.tokens.shards import TokenSet, TokenUtterance
 
@@ -34,18 +33,18 @@ MAX_ATTEMPTS = 100
 
 @dataclass
 class SpeechDataConfig:
-    """What to train TTS on and how it is packed; paths are of folders of `train.data.tokens.tokenize`."""
+    """Token shards to train TTS on and how to pack them; paths are folders of `train.data.tokens.tokenize`."""
 
-    train: Sources  # token shards: a path, or {NAME: {path: PATH, weight: 1}, ...} for several sources
-    valid: str | None = None  # a path to validate on; null: no validation
-    reference_s: tuple[float, float] = (1.0, 6.0)  # seconds of the voice, drawn uniformly; as much as there is
+    train: Sources  # training data: a path, or {NAME: {path: PATH, weight: 1}, ...} for several sources
+    valid: str | None = None  # validation data, a path; null: no validation
+    reference_s: tuple[float, float] = (1.0, 6.0)  # seconds of the voice, drawn uniformly; at most the clip
     row_steps: int = 512  # positions of a packed row
     batch_size: int = 4  # rows over all ranks, before accumulation
     num_workers: int = 1  # processes per rank; 0 reads in the training process
-    rewrite_prob: float = 0.1  # share of texts whose numbers change between written and spoken
-    silence_weight: float = 0.5  # of frames without voice, in the losses ...
-    long_silence_s: float = 1.0  # ... where they do not count at all beyond this many seconds in a row
-    frame_dropout: float = 0.0  # share of the predicted frames that are not heard later: the text must do without
+    rewrite_prob: float = 0.1  # probability of rewriting numbers between digits and words
+    silence_weight: float = 0.5  # of frames without speech, in the losses ...
+    long_silence_s: float = 1.0  # ... 0 in silence longer than this, in seconds
+    frame_dropout: float = 0.0  # share of the predicted frames that are hidden as later input
 
     def __post_init__(self) -> None:
         coerce(self)
@@ -62,7 +61,7 @@ class SpeechDataConfig:
 
 @dataclass(frozen=True)
 class Sample:
-    """One sequence of S positions, of which P predict."""
+    """One sequence of S positions; P of them predict a frame."""
 
     text: Tensor  # [S, W] int64
     frames: Tensor  # [S, K] int64
@@ -74,13 +73,13 @@ class Sample:
 
 @dataclass
 class SpeechBatch(TTSBatch):
-    """A batch as the loop and the loader want it."""
+    """A batch with the methods that the training loop and the loader need."""
 
     def to(self, device: torch.device | str) -> SpeechBatch:
         return replace(self, **{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
 
     def pin_memory(self) -> SpeechBatch:
-        """Called by torch's loader, so that `to` need not wait."""
+        """Called by torch's loader, so that `to` does not block."""
         return replace(self, **{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
 
 
@@ -88,12 +87,12 @@ class SpeechDataset:
     """Endless packed rows of (voice, text, frames) samples.
 
     Args:
-        tokens: encoded recordings; those with a text, and with another recording of the same speaker, are learned.
+        tokens: encoded recordings; targets are those with a text and another recording of the same speaker.
         tokenizer: of the text.
-        sequence: how text and frames are arranged.
+        sequence: order of text and frames.
         config: packing and weights.
-        seed: of all that is random.
-        phonemes: whether the model reads phonemes in place of words.
+        seed: of all random choices.
+        phonemes: whether the model reads phonemes instead of words.
 
     Raises:
         ValueError: nothing to learn from.
@@ -111,7 +110,7 @@ class SpeechDataset:
         self.tokens, self.tokenizer, self.sequence, self.config, self.seed = tokens, tokenizer, sequence, config, seed
         self.phonemes = phonemes
         self.by_speaker: dict[str, list[int]] = defaultdict(list)
-        self.place: dict[int, int] = {}  # of a recording among those of its speaker
+        self.place: dict[int, int] = {}  # index of a recording among those of its speaker
         for i, line in enumerate(tokens.lines):
             if line.speaker:
                 self.place[i] = len(self.by_speaker[line.speaker])
@@ -127,7 +126,7 @@ class SpeechDataset:
             raise ValueError(f"{tokens.folder}: no recording has a text and another one of the same speaker beside it")
 
     def __getitem__(self, i: int) -> list[Sample]:
-        """The samples of row i, which fit in `row_steps` positions together."""
+        """Samples of row i; together they fit in `row_steps` positions."""
         rng = np.random.default_rng((self.seed, i))
         row: list[Sample] = []
         left = self.config.row_steps
@@ -143,16 +142,16 @@ class SpeechDataset:
             left -= len(sample.text)
         raise ValueError(
             f"data.row_steps = {self.config.row_steps}: {MAX_ATTEMPTS} samples in a row are longer, or end before "
-            "their text is read; give longer rows, or a design that reads text faster"
+            "their text is read; give longer rows or a design that reads text faster"
         )
 
     @property
     def hours(self) -> float:
-        """Of all utterances, whether they are learned or only lend their voice."""
+        """Total duration of all utterances, targets or only voices."""
         return sum(line.n_frames for line in self.tokens.lines) / self.tokens.info.frame_rate / 3600
 
     def sample(self, target: int, rng: np.random.Generator) -> Sample | None:
-        """The recording number `target` with a random reference; None if the design reads text too slowly for it."""
+        """Sample of recording `target` with a random reference; None if the design reads text too slowly for it."""
         utterance = self.tokens[target]
         reference = self.reference(target, rng)
         text, moves = self.text(target), self.moves(target)
@@ -169,20 +168,19 @@ class SpeechDataset:
         return sample
 
     def text(self, target: int) -> str:
-        """The text of a recording as the model reads it."""
+        """Text of a recording as the model reads it."""
         if self.alignments:
             return self.alignments[target].text
-        line = self.tokens.lines[target]
-        return as_read(line.text or "", line.language or "en", self.phonemes)
+        return text_as_read(self.tokens.lines[target], self.phonemes)
 
     def moves(self, target: int) -> Sequence[int] | None:
-        """How far the text goes on after each frame, nothing if the design does without; None if it is too fast."""
+        """Moves in the text after each frame, empty for designs without; None if the text is too fast."""
         if not self.alignments:
             return ()
         return self.alignments[target].moves(self.tokenizer, self.sequence.max_move)
 
     def reference(self, target: int, rng: np.random.Generator) -> Tensor:
-        """Codes `[K, R]` int16 of a random piece of another recording of the target's speaker."""
+        """Codes `[K, R]` int16 of a random span of another recording of the same speaker."""
         others = self.by_speaker[self.tokens.lines[target].speaker or ""]
         another = self.place[target] + 1 + int(rng.integers(len(others) - 1))
         codes = self.tokens[others[another % len(others)]].codes
@@ -191,7 +189,7 @@ class SpeechDataset:
         return codes[:, start : start + length]
 
     def weights(self, utterance: TokenUtterance) -> Tensor:
-        """How much each frame counts, `[T]` float32, by voice activity."""
+        """Loss weights of frames, `[T]` float32, by voice activity."""
         c = self.config
         quiet = (utterance.activity < 128).numpy()
         weights = np.where(quiet, c.silence_weight, 1.0).astype(np.float32)
@@ -200,15 +198,15 @@ class SpeechDataset:
         return torch.from_numpy(weights)
 
     def collate(self, rows: Sequence[list[Sample]]) -> SpeechBatch:
-        """Rows as one batch."""
+        """Pack rows to a batch."""
         return pack(rows, self.config.row_steps)
 
 
 def texts_as_read(tokens: TokenSet, sequence: SequenceConfig, phonemes: bool) -> list[str]:
-    """The text of each utterance as a model reads it, "" where there is none to learn from; raises as `as_read`."""
+    """Text of each utterance as a model reads it, "" where there is none; raises as `as_read`."""
     if sequence.design == "aligned":
         return [alignment.text if alignment else "" for alignment in read_alignments(tokens, phonemes)]
-    return [as_read(line.text, line.language or "en", phonemes) if line.text else "" for line in tokens.lines]
+    return [text_as_read(line, phonemes) for line in tokens.lines]
 
 
 def arrange(
@@ -220,14 +218,14 @@ def arrange(
     weights: Tensor | None = None,
     moves: Sequence[int] = (),
 ) -> Sample | None:
-    """One training sequence: reference codes `[K, R]`, a text, and the codes `[K, T]` to predict.
+    """Arrange reference codes `[K, R]`, a text, and codes `[K, T]` to predict as one training sequence.
 
-    `weights` `[T]` are those of the frames, 1 by default; `moves` T numbers for the design "aligned". None if the
-    audio is over before its text is read.
+    `weights` `[T]` weigh the frames, 1 by default; `moves` are T numbers for the design "aligned". None if the audio
+    ends before its text is read.
     """
     end = end_frame(len(codes))[None]
     shift = IdLayout.n_special
-    heard = torch.cat([reference.T.long() + shift, end, codes.T.long() + shift, end])  # [R + 1 + T + 1, K]
+    inputs = torch.cat([reference.T.long() + shift, end, codes.T.long() + shift, end])  # [R + 1 + T + 1, K]
     n_voice, n_frames = reference.shape[1] + 1, codes.shape[1]
     steps = list(voice_prefix(tokenizer.special, n_voice))
     steps += _until(speech(sequence, tokenizer.special, tokenizer.encode(text), moves), n_frames + 1)
@@ -236,20 +234,20 @@ def arrange(
     hears = torch.tensor([step.hears for step in steps])
     predicts = torch.tensor([step.predicts for step in steps])
     frames = torch.full((len(steps), len(codes)), NONE)
-    frames[hears] = heard[: int(hears.sum())]
+    frames[hears] = inputs[: int(hears.sum())]
     weights = torch.ones(n_frames) if weights is None else weights
     return Sample(
         window(steps, sequence.window),
         frames,
         predicts.nonzero()[:, 0],
-        heard[n_voice:],
+        inputs[n_voice:],
         torch.tensor([*(moves or [NONE] * n_frames), NONE]),
         torch.cat([weights, torch.ones(1)]),
     )
 
 
 def pack(rows: Sequence[list[Sample]], n_steps: int) -> SpeechBatch:
-    """Samples, in rows of `n_steps` positions; those after the last sample of a row are sequences of nothing."""
+    """Pack samples in rows of `n_steps` positions, padded with NONE."""
     samples = list(chain.from_iterable(rows))
     text = torch.full((len(rows), n_steps, samples[0].text.shape[1]), NONE)
     frames = torch.full((len(rows), n_steps, samples[0].frames.shape[1]), NONE)
@@ -270,7 +268,7 @@ def pack(rows: Sequence[list[Sample]], n_steps: int) -> SpeechBatch:
 
 
 def _until(steps: Iterator[Step], n_predictions: int) -> Iterator[Step]:
-    """Steps up to the one that makes the last of so many predictions."""
+    """Steps up to the last of `n_predictions` predictions."""
     for step in steps:
         yield step
         n_predictions -= step.predicts
@@ -279,7 +277,7 @@ def _until(steps: Iterator[Step], n_predictions: int) -> Iterator[Step]:
 
 
 def run_lengths(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """For each place of `[T]`, how long the run of true flags is that it belongs to; 0 where false."""
+    """Length of the run of true flags around each element of `[T]`; 0 where false."""
     lengths = np.zeros(len(flags), np.int64)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     for start, stop in zip(edges[::2], edges[1::2], strict=True):

@@ -1,7 +1,7 @@
-"""Token shards: recordings as codes, as `python -m train.data.tokens.tokenize` writes them and a TTS trains on them.
+"""Token shards: codes of recordings, written by `python -m train.data.tokens.tokenize` to train TTS on.
 
 A folder holds `index.json` and, for each shard, `00000.safetensors` with `codes` int16 `[K, T]` and `activity`
-uint8 `[T]` of its utterances one after the other, and `00000.jsonl` with a line about each.
+uint8 `[T]` of its utterances, concatenated, and `00000.jsonl` with a line per utterance.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from codec.files import ESCAPE, atomic_file
+from codec.files import atomic_file, write_json_lines
 from codec.tensors import write_tensors
 
 INDEX = "index.json"
-NAMES = ("codec", "model")  # in an index: they change when a folder moves, unlike the fingerprints beside them
+NAMES = ("codec", "model")  # fields of an index that may change when a folder moves
 _COMMAND = "python -m train.data.tokens.tokenize"
 
 
 @dataclass(frozen=True)
 class TokenInfo:
-    """The codec that made the codes."""
+    """The codec of the codes."""
 
     codec: str  # name or path, as given
     fingerprint: str
     codebook_sizes: tuple[int, ...]  # [K]
-    ordinal: tuple[bool, ...]  # [K], whether codes are levels in order, or entries
+    ordinal: tuple[bool, ...]  # [K], whether codes are ordered levels or entries
     frame_rate: float  # Hz
 
 
 @dataclass(frozen=True)
 class TokenLine:
-    """What is known of an utterance without its codes."""
+    """Metadata of an utterance."""
 
     id: str  # of the recording; the same at all speeds
     start: int  # its first frame in the shard
     n_frames: int
     text: str | None
-    speaker: str | None  # another one at another speed
+    speaker: str | None  # differs between speeds
     language: str | None
     speed: float
 
 
 @dataclass(frozen=True)
 class TokenUtterance:
-    """An utterance as codes; the tensors are the caller's own."""
+    """An utterance with its codes; the tensors are copies."""
 
     id: str
     text: str | None
@@ -64,9 +64,9 @@ class TokenUtterance:
 
 
 class TokenSet(Sequence[TokenUtterance]):
-    """The utterances of a folder of token shards, read from the disk as they are asked for.
+    """Utterances of a folder of token shards, read from disk on access.
 
-    Workers of any start method can have it: forked ones share the memory, others open the folder again.
+    Works in workers of any start method: forked ones share the memory, others open the folder again.
 
     Raises:
         ValueError: the folder is missing, unfinished, damaged or empty; the message says what to do.
@@ -74,7 +74,7 @@ class TokenSet(Sequence[TokenUtterance]):
 
     info: TokenInfo
     lines: list[TokenLine]  # in the order of the utterances
-    shard_edges: list[int]  # the first utterance of each shard, and the number of all
+    shard_edges: list[int]  # first utterance of each shard, then the number of utterances
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -85,9 +85,7 @@ class TokenSet(Sequence[TokenUtterance]):
             n_shards = int(index["n_shards"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self.folder / INDEX}: damaged ({error!r}); write it again with {_COMMAND}") from error
-        n_there = sum(has_shard(self.folder, number) for number in range(n_shards))
-        if n_there < n_shards:
-            raise ValueError(f"{folder}: {n_there} of {n_shards} shards are there; run {_COMMAND} again to finish it")
+        check_complete(self.folder, n_shards)
         self._mapped: dict[int, tuple[Tensor, Tensor]] = {}
         self.lines, self.shard_edges = [], [0]
         for number in range(n_shards):
@@ -106,7 +104,7 @@ class TokenSet(Sequence[TokenUtterance]):
         line = self.lines[index]
         codes, activity = self._shard(bisect_right(self.shard_edges, index) - 1)
         frames = slice(line.start, line.start + line.n_frames)
-        # Clones, as whoever sends a view to another process sends the whole shard.
+        # Clones: sending a view to another process would send the whole shard.
         about = (line.id, line.text, line.speaker, line.language, line.speed)
         return TokenUtterance(*about, codes[:, frames].clone(), activity[frames].clone())
 
@@ -114,7 +112,7 @@ class TokenSet(Sequence[TokenUtterance]):
         return TokenSet, (self.folder,)
 
     def _shard(self, number: int) -> tuple[Tensor, Tensor]:
-        """The codes and the activity of a shard, mapped into memory when first asked for."""
+        """Codes and activity of a shard, memory-mapped on first access."""
         if number not in self._mapped:
             with safe_open(shard_path(self.folder, number, ".safetensors"), framework="pt") as file:
                 self._mapped[number] = file.get_tensor("codes"), file.get_tensor("activity")
@@ -136,7 +134,7 @@ class TokenSet(Sequence[TokenUtterance]):
 
 
 def open_folder(out: Path, index: dict[str, Any], command: str = _COMMAND) -> None:
-    """Make a folder for shards, or make sure that it is being filled with what `index` says, by `command`.
+    """Make a folder for the shards of `index` by `command`, or check that an existing one has the same index.
 
     Raises:
         ValueError: it holds something else.
@@ -151,20 +149,20 @@ def open_folder(out: Path, index: dict[str, Any], command: str = _COMMAND) -> No
     for name in wanted:
         if name not in NAMES and there.get(name) != wanted[name]:
             raise ValueError(
-                f"{out}: made with {name} = {there.get(name)}, this run has {wanted[name]}; go on with the same "
+                f"{out}: made with {name} = {there.get(name)}, this run has {wanted[name]}; resume with the same "
                 "source, models and settings, or give another folder"
             )
 
 
 def read_index(folder: Path, command: str = _COMMAND) -> dict[str, Any]:
-    """What `write_index` wrote; `command` is what writes such folders.
+    """Read the index of a folder; `command` writes such folders.
 
     Raises:
-        ValueError: there is none, or it is damaged.
+        ValueError: a missing or damaged index.
     """
     path = folder / INDEX
     if not path.is_file():
-        raise ValueError(f"{folder}: no {INDEX} in it; expected a folder that {command} has written")
+        raise ValueError(f"{folder}: no {INDEX} in it; expected a folder written by {command}")
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
         older = {"ordinal": [k > 0 for k in range(len(index.get("codebook_sizes", ())))]}  # all codecs were "split"
@@ -174,7 +172,7 @@ def read_index(folder: Path, command: str = _COMMAND) -> dict[str, Any]:
 
 
 def write_index(folder: Path, index: dict[str, Any], name: str = INDEX) -> None:
-    """Write `index.json`: the fields of `TokenInfo`, `n_shards`, and what else the shards depend on."""
+    """Write `index.json`: the fields of `TokenInfo`, `n_shards`, and all else that determines the shards."""
     with atomic_file(folder / name) as new:
         new.write_text(json.dumps(index) + "\n", encoding="utf-8")
 
@@ -183,25 +181,34 @@ def has_shard(folder: Path, number: int) -> bool:
     return all(shard_path(folder, number, suffix).is_file() for suffix in (".jsonl", ".safetensors"))
 
 
+def check_complete(folder: Path, n_shards: int, command: str = _COMMAND) -> None:
+    """Check that a folder has all its shards.
+
+    Raises:
+        ValueError: some are missing.
+    """
+    n_there = sum(has_shard(folder, number) for number in range(n_shards))
+    if n_there < n_shards:
+        raise ValueError(f"{folder}: {n_there} of {n_shards} shards are there; run {command} again to finish it")
+
+
 def write_shard(folder: Path, number: int, utterances: Sequence[TokenUtterance], n_codebooks: int) -> None:
-    """Write a shard, whole or not at all; it may be empty."""
+    """Write a shard, which may be empty."""
     starts = accumulate((len(u.activity) for u in utterances), initial=0)
-    with (
-        atomic_file(shard_path(folder, number, ".jsonl")) as new,
-        new.open("w", encoding="utf-8", errors=ESCAPE) as file,
-    ):
-        for u, start in zip(utterances, starts, strict=False):
-            line = TokenLine(u.id, start, len(u.activity), u.text, u.speaker, u.language, u.speed)
-            file.write(json.dumps(asdict(line), ensure_ascii=False) + "\n")
+    lines = (
+        TokenLine(u.id, start, len(u.activity), u.text, u.speaker, u.language, u.speed)
+        for u, start in zip(utterances, starts, strict=False)
+    )
+    write_json_lines(shard_path(folder, number, ".jsonl"), map(asdict, lines))
     nothing = torch.zeros(n_codebooks, 0, dtype=torch.int16), torch.zeros(0, dtype=torch.uint8)
     codes = torch.cat([nothing[0], *(u.codes for u in utterances)], dim=1)
     activity = torch.cat([nothing[1], *(u.activity for u in utterances)])
-    # Last: with it, the shard is there.
+    # Written last: it marks the shard as complete.
     write_tensors(shard_path(folder, number, ".safetensors"), {"codes": codes, "activity": activity}, {})
 
 
-def read_lines(folder: Path, number: int) -> list[TokenLine]:
-    """The lines of a shard.
+def read_lines(folder: Path, number: int, kind: type[Any] = TokenLine, command: str = _COMMAND) -> list[Any]:
+    """Read the lines of a shard, each as a `kind`.
 
     Raises:
         ValueError: the file is damaged.
@@ -209,11 +216,11 @@ def read_lines(folder: Path, number: int) -> list[TokenLine]:
     path = shard_path(folder, number, ".jsonl")
     try:
         with path.open(encoding="utf-8") as file:
-            return [TokenLine(**json.loads(line)) for line in file]
+            return [kind(**json.loads(line)) for line in file]
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: damaged ({error}); delete it and run {_COMMAND} again") from error
+        raise ValueError(f"{path}: damaged ({error}); delete it and run {command} again") from error
 
 
 def shard_path(folder: Path, number: int, suffix: str) -> Path:
-    """One of the two files of a shard."""
+    """Path of a file of a shard."""
     return folder / f"{number:05d}{suffix}"

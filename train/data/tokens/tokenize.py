@@ -1,6 +1,6 @@
-"""`python -m train.data.tokens.tokenize SOURCE --out OUT`: recordings as token shards, encoded once for all runs.
+"""`python -m train.data.tokens.tokenize SOURCE --out OUT`: encode recordings to token shards, once for all runs.
 
-A killed run goes on after its last whole shard when it is started again.
+A killed run resumes after its last complete shard.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 Activity = Literal["silero", "none"]
 MIN_SPEED, MAX_SPEED = 0.5, 2.0
-_N_THREADS = 8  # that read and look for speech while the codec encodes
-_WINDOW = 8  # batches' worth of recordings, among which those of similar length are encoded together
+_N_THREADS = 8  # that read and detect speech while the codec encodes
+_WINDOW = 8  # batches of recordings, in which those of similar length are encoded together
 
 
 @dataclass(frozen=True)
 class TokenizeConfig:
-    """How recordings become tokens; all but `device` and `batch_seconds` decides what is in the shards."""
+    """Settings of the encoding; all but `device` and `batch_seconds` determine the contents of the shards."""
 
     codec: str = DEFAULT  # anything that `codec.load` takes
     speeds: tuple[float, ...] = (1.0,)  # each recording is encoded at each of them
     activity: Activity = "silero"  # "none": every frame counts as speech
-    shard_frames: int = 250_000  # at most, at all speeds, by the durations in the manifest
+    shard_frames: int = 250_000  # largest size, over all speeds, by the durations in the manifest
     batch_seconds: float = 60.0  # of audio, padding included
     device: str = "cpu"
 
@@ -70,28 +70,28 @@ class TokenizeConfig:
         require(self.batch_seconds > 0, "batch_seconds", self.batch_seconds, "seconds above 0")
 
     def planned_s(self, utterance: Utterance) -> float:
-        """Seconds at all speeds together, by the manifest."""
+        """Seconds over all speeds, by the manifest."""
         return (utterance.duration_s or 0.0) * sum(1 / speed for speed in self.speeds)
 
 
 def write_tokens(source: str | Path, out: Path, config: TokenizeConfig) -> tuple[int, int]:
-    """Encode the recordings of a manifest, folder or tar shard into `out`, or what `out` still lacks of them.
+    """Encode the recordings of a manifest, folder or tar shard that `out` lacks.
 
-    Recordings that cannot be read are named on stderr. One that is longer than a shard makes a shard of its own.
+    Prints unreadable recordings to stderr. A recording longer than a shard gets its own.
     Returns the numbers of recordings encoded and left out, over all runs.
 
     Raises:
-        ValueError: nothing in `source`, no such codec, or `out` was made from another source, codec or settings.
+        ValueError: an empty `source`, no such codec, or `out` was made from another source, codec or settings.
         MissingEncoderError: the codec has no encoder.
-        MissingDependencyError: the package that finds speech is not installed.
+        MissingDependencyError: the package for voice activity is not installed.
     """
     if config.activity == "silero":
         load_detector()
     tokenizer = load(config.codec, config.device)
-    tokenizer.model.encoder  # noqa: B018  raises before files are read
+    tokenizer.model.encoder  # noqa: B018  raises if it is missing
     home = Path(source) if Path(source).is_dir() else Path(source).parent
     utterances = [replace(u, id=u.id or os.path.relpath(u.path, home)) for u in read_manifest(source)]
-    shards = list(cut(utterances, config.planned_s, config.shard_frames / tokenizer.config.frame_rate))
+    shards = list(split_by_size(utterances, config.planned_s, config.shard_frames / tokenizer.config.frame_rate))
     open_folder(out, _index(tokenizer, config, utterances, len(shards)))
     left = {number: shard for number, shard in enumerate(shards) if not has_shard(out, number)}
     total = sum(map(config.planned_s, utterances))
@@ -105,14 +105,14 @@ def write_tokens(source: str | Path, out: Path, config: TokenizeConfig) -> tuple
 
 
 class _Clip(NamedTuple):
-    about: Utterance
+    utterance: Utterance
     speed: float
     waveform: Tensor  # [L] float32, at that speed
     activity: Tensor  # [T] uint8
 
 
 def _index(tokenizer: Tokenizer, config: TokenizeConfig, utterances: list[Utterance], n_shards: int) -> dict[str, Any]:
-    """The contents of `index.json`: with the same index, a run writes the same shards."""
+    """Contents of `index.json`: runs with the same index write the same shards."""
     c = tokenizer.config
     if max(c.codebook_sizes) > 2**15:
         raise ValueError(f"codec {config.codec}: {max(c.codebook_sizes)} codes in a codebook; int16 holds {2**15}")
@@ -134,10 +134,10 @@ def _index(tokenizer: Tokenizer, config: TokenizeConfig, utterances: list[Uttera
 def _encode(
     utterances: list[Utterance], tokenizer: Tokenizer, config: TokenizeConfig, bar: tqdm
 ) -> Iterator[TokenUtterance]:
-    """The utterances at every speed, in order, without those that cannot be read."""
+    """Encode utterances at all speeds, in order, without unreadable ones."""
     c = tokenizer.config
     read = partial(_read, config=config, sample_rate=c.sample_rate, hop_length=c.hop_length)
-    windows = list(cut(utterances, config.planned_s, _WINDOW * config.batch_seconds))
+    windows = list(split_by_size(utterances, config.planned_s, _WINDOW * config.batch_seconds))
     for window, results in zip(windows, _map_ahead(read, windows), strict=True):
         clips = []
         for result in results:
@@ -146,16 +146,16 @@ def _encode(
             else:
                 clips += result
         codes = _encode_clips([clip.waveform for clip in clips], tokenizer, int(config.batch_seconds * c.sample_rate))
-        for (about, speed, _, activity), its_codes in zip(clips, codes, strict=True):
-            speaker = about.speaker
+        for (u, speed, _, activity), its_codes in zip(clips, codes, strict=True):
+            speaker = u.speaker
             if speaker is not None and speed != 1:
-                speaker = f"{speaker}@{speed:g}"  # another pitch and tempo make another voice
-            yield TokenUtterance(about.id, about.text, speaker, about.language, speed, its_codes, activity)
+                speaker = f"{speaker}@{speed:g}"  # pitch and tempo change the voice
+            yield TokenUtterance(u.id, u.text, speaker, u.language, speed, its_codes, activity)
         bar.update(sum(map(config.planned_s, window)))
 
 
 def _encode_clips(waveforms: list[Tensor], tokenizer: Tokenizer, batch_samples: int) -> list[Tensor]:
-    """Codes `[K, T_i]` int16 of waveforms `[L_i]`, encoded in batches of similar length."""
+    """Encode waveforms `[L_i]` in batches of similar length to codes `[K, T_i]` int16."""
     order = sorted(range(len(waveforms)), key=lambda i: -len(waveforms[i]))
     codes: dict[int, Tensor] = {}
     while order:
@@ -168,7 +168,7 @@ def _encode_clips(waveforms: list[Tensor], tokenizer: Tokenizer, batch_samples: 
 
 
 def _read(utterance: Utterance, config: TokenizeConfig, sample_rate: int, hop_length: int) -> list[_Clip] | AudioError:
-    """A recording at every speed, or why it cannot be read."""
+    """Read a recording at all speeds, or return the error."""
     try:
         with open_recording(utterance.path, sample_rate) as recording:
             samples = recording.read(0, recording.n_samples)
@@ -188,8 +188,8 @@ def _read(utterance: Utterance, config: TokenizeConfig, sample_rate: int, hop_le
     return clips
 
 
-def cut(items: Iterable[In], length: Callable[[In], float], limit: float) -> Iterator[list[In]]:
-    """Consecutive items in lists of at most `limit` in all, or of one item."""
+def split_by_size(items: Iterable[In], length: Callable[[In], float], limit: float) -> Iterator[list[In]]:
+    """Split items into consecutive lists with a total length of at most `limit`, or of one item."""
     part: list[In] = []
     size = 0.0
     for item in items:
@@ -203,7 +203,7 @@ def cut(items: Iterable[In], length: Callable[[In], float], limit: float) -> Ite
 
 
 def _map_ahead(function: Callable[[In], Out], windows: Iterable[list[In]]) -> Iterator[list[Out]]:
-    """`function` of each item, window after window, by threads that are at work on the next one meanwhile."""
+    """Map items in threads, window by window; the next window is prepared meanwhile."""
     with ThreadPoolExecutor(_N_THREADS) as pool:
         ahead: deque[Iterator[Out]] = deque()
         for window in windows:
@@ -215,14 +215,14 @@ def _map_ahead(function: Callable[[In], Out], windows: Iterable[list[In]]) -> It
 
 @tells_mistakes
 def main() -> int:
-    told = {"out": "folder for the shards", "device": "where the codec runs"}
-    parser = command("train.data.tokens.tokenize", __doc__, **told)
+    shared = {"out": "folder of the shards", "device": "device of the codec"}
+    parser = command("train.data.tokens.tokenize", __doc__, **shared)
     parser.add_argument("source", help="manifest, folder or tar shard")
     parser.add_argument("--codec", default=DEFAULT, help="checkpoint folder, hub id or preset")
-    parser.add_argument("--batch-seconds", type=float, default=60.0, help="audio encoded at once")
-    parser.add_argument("--shard-frames", type=int, default=250_000, help="size of a shard at most")
+    parser.add_argument("--batch-seconds", type=float, default=60.0, help="seconds of audio per batch")
+    parser.add_argument("--shard-frames", type=int, default=250_000, help="largest size of a shard in frames")
     parser.add_argument("--speeds", type=float, nargs="+", default=[1.0], help="speeds to encode each recording at")
-    parser.add_argument("--activity", default="silero", choices=get_args(Activity), help="what finds speech")
+    parser.add_argument("--activity", default="silero", choices=get_args(Activity), help="voice activity detector")
     args = vars(parser.parse_args())
     source, out = args.pop("source"), args.pop("out")
     config = TokenizeConfig(**args)

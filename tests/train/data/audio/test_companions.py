@@ -19,8 +19,8 @@ from train.data.audio.companions import (
     companion_path,
     find_pitch,
     read_companion,
-    read_pitch,
     require_companions,
+    resample_pitch,
     write_companions,
 )
 from train.data.manifest import read_manifest
@@ -92,8 +92,8 @@ def test_pitch_between_values():
     f0 = np.array([0, 100, 200, 0, 50], dtype=np.float32)
     places = np.array([-0.6, -0.4, 0.4, 0.6, 1, 1.5, 2.4, 2.6, 3.6, 4.4, 4.6])
     expected = [0, 0, 0, 100, 100, 100 * 2**0.5, 200, 0, 50, 50, 0]
-    np.testing.assert_allclose(read_pitch(f0, places), expected, rtol=1e-6)
-    assert not read_pitch(f0[:0], places).any()
+    np.testing.assert_allclose(resample_pitch(f0, places), expected, rtol=1e-6)
+    assert not resample_pitch(f0[:0], places).any()
 
 
 @pytest.mark.parametrize("speed", [1.0, 0.8, 1.25])
@@ -104,7 +104,7 @@ def test_crop_of_pitch_follows_speed(speed):
     clip = companion.crop(0.737, 1.5, speed)
     at = 0.737 + (np.arange(150) + 0.5) * 0.01 * speed
     assert clip.f0.shape == (150,)
-    assert clip.heard is None
+    assert clip.teacher_states is None
     assert cents(clip.f0, speed * 200 * 2 ** (np.sin(2 * np.pi * 5 * at) / 6)).mean() < 20
 
 
@@ -132,7 +132,7 @@ def test_a_second_run_makes_what_is_new(tmp_path, whisper):
     assert write_companions([DATA], tmp_path) == (3, [])
     paths = [companion_path(tmp_path, u) for u in utterances]
     before = [read_companion(path) for path in paths]
-    assert all(companion.heard is None for companion in before)
+    assert all(companion.teacher_states is None for companion in before)
     paths[0].unlink()
     times = [path.stat().st_mtime_ns for path in paths[1:]]
     assert write_companions([DATA, DATA], tmp_path) == (3, [])
@@ -142,12 +142,12 @@ def test_a_second_run_makes_what_is_new(tmp_path, whisper):
     for path, utterance, old in zip(paths, utterances, before, strict=True):
         companion = read_companion(path)
         np.testing.assert_array_equal(companion.f0, old.f0)
-        assert companion.heard.states.shape == (len(companion.heard.tokens), 16)
-        assert companion.heard.attention.shape[1] == int(np.ceil(round(utterance.duration_s * 50, 3)))
+        assert companion.teacher_states.states.shape == (len(companion.teacher_states.tokens), 16)
+        assert companion.teacher_states.attention.shape[1] == int(np.ceil(round(utterance.duration_s * 50, 3)))
     times = [path.stat().st_mtime_ns for path in paths]
     assert write_companions([DATA], tmp_path, whisper) == (3, [])
     assert [path.stat().st_mtime_ns for path in paths] == times
-    with pytest.raises(ValueError, match=r"whisper = .*other'.*: tiny listened to .* write to another folder"):
+    with pytest.raises(ValueError, match=r"whisper = .*other'.* has states of tiny; give another folder"):
         write_companions([DATA], tmp_path, whisper.replace("tiny", "other"))
 
 
@@ -162,9 +162,9 @@ def test_what_fails_is_named_and_the_rest_goes_on(tmp_path, whisper):
     listed = (tmp_path / "out/failures.txt").read_text().splitlines()
     assert listed == failures
     assert "nan.wav: sample 0 is NaN or infinite" in listed[0]
-    assert "long.wav: 7.0 s; Whisper hears 6 s" in listed[1]
+    assert "long.wav: 7.0 s; Whisper takes 6 s" in listed[1]
     utterances = {Path(u.path).stem: u for u in read_manifest(tmp_path / "data")}
-    assert read_companion(companion_path(tmp_path / "out", utterances["long"])).heard is None
+    assert read_companion(companion_path(tmp_path / "out", utterances["long"])).teacher_states is None
     with pytest.raises(ValueError, match=r"none for 1 recordings, the first is .*nan\.wav; run python -m train"):
         require_companions(tmp_path / "out", utterances.values())
 
@@ -175,7 +175,7 @@ def test_cached_loss_is_the_live_one(tmp_path, whisper):
     utterance = read_manifest(DATA)[0]
     samples, _ = soundfile.read(utterance.path, dtype="float32")
     waveform, lengths = torch.from_numpy(samples)[None], torch.tensor([len(samples)])
-    heard = read_companion(companion_path(tmp_path, utterance)).crop(0.0, len(samples) / RATE).heard
+    states = read_companion(companion_path(tmp_path, utterance)).crop(0.0, len(samples) / RATE).teacher_states
     config = preset("tiny")
     torch.manual_seed(0)
     live = make_distillation(DistillConfig(kind="whisper", whisper=whisper), config)
@@ -184,7 +184,7 @@ def test_cached_loss_is_the_live_one(tmp_path, whisper):
     embedding = torch.randn(1, -(-len(samples) // config.hop_length), config.quantizer.semantic_dim)
     expected = live(embedding, waveform, lengths, [None])
     assert expected > 0
-    torch.testing.assert_close(cached(embedding, waveform, lengths, [None], [heard]), expected, atol=2e-3, rtol=0)
+    torch.testing.assert_close(cached(embedding, waveform, lengths, [None], [states]), expected, atol=2e-3, rtol=0)
 
 
 def test_bad_values_are_named(tmp_path):

@@ -44,10 +44,10 @@ def sung(tmp_path_factory):
     utterances = read_manifest(folder)
     write_companions([folder], folder / "companions")
     tokens = torch.arange(15)
-    heard = {"tokens": tokens.int(), "states": tokens[:, None].repeat(1, 4).half()}
-    heard["attention"] = torch.eye(15).repeat_interleave(10, dim=1).half()
+    teacher_states = {"tokens": tokens.int(), "states": tokens[:, None].repeat(1, 4).half()}
+    teacher_states["attention"] = torch.eye(15).repeat_interleave(10, dim=1).half()
     f0_found = torch.from_numpy(find_pitch(voice.astype(np.float32), RATE))
-    save_file({"f0": f0_found} | heard, companion_path(folder / "companions", utterances[0]))
+    save_file({"f0": f0_found} | teacher_states, companion_path(folder / "companions", utterances[0]))
     return utterances, folder / "companions"
 
 
@@ -71,7 +71,9 @@ def test_items_do_not_depend_on_order():
 def test_an_epoch_visits_every_unit_once(durations, crop_s, seed, epoch):
     dataset = crops([Utterance(str(n), duration_s=s) for n, s in enumerate(durations)], crop_s, seed)
     n = dataset.epoch_length
-    visits = np.bincount([dataset.unit(i) for i in range(epoch * n, (epoch + 1) * n)], minlength=len(durations))
+    visits = np.bincount(
+        [dataset.utterance_index(i) for i in range(epoch * n, (epoch + 1) * n)], minlength=len(durations)
+    )
     actual_s = dataset.crop_length / RATE
     assert visits.tolist() == [max(1, round((s or 0) / actual_s)) for s in durations]
 
@@ -84,13 +86,13 @@ def test_speed_fills_the_crop_and_keeps_whole_utterances_whole(speed):
     assert len(clip.waveform) == pytest.approx(dataset.crop_length, abs=1)
     assert clip.text is None
     whole = crops(utterances, 30.0, augment=dataset.augment)
-    seconds = utterances[whole.unit(0)].duration_s / speed
+    seconds = utterances[whole.utterance_index(0)].duration_s / speed
     assert len(whole[0].waveform) / RATE == pytest.approx(seconds, abs=1e-3)
 
 
 def test_epochs_differ():
     dataset = crops([Utterance(str(n)) for n in range(50)])
-    orders = [[dataset.unit(i) for i in range(e * 50, e * 50 + 50)] for e in range(2)]
+    orders = [[dataset.utterance_index(i) for i in range(e * 50, e * 50 + 50)] for e in range(2)]
     assert orders[0] != orders[1]
 
 
@@ -98,7 +100,10 @@ def test_crop_is_part_of_the_recording():
     utterances = read_manifest(DATA)
     dataset = crops(utterances)
     for i in range(10):
-        clip, whole = dataset[i].waveform, soundfile.read(utterances[dataset.unit(i)].path, dtype="float32")[0]
+        clip, whole = (
+            dataset[i].waveform,
+            soundfile.read(utterances[dataset.utterance_index(i)].path, dtype="float32")[0],
+        )
         windows = np.lib.stride_tricks.sliding_window_view(whole, 64)
         start = int(np.abs(windows - clip[:64]).sum(1).argmin())
         assert len(clip) == dataset.crop_length == 19_200
@@ -120,7 +125,7 @@ def test_only_whole_utterances_carry_text(tmp_path):
     dataset = crops(utterances)
     clips = [dataset[i] for i in range(9)]
     for i, clip in enumerate(clips):
-        name = utterances[dataset.unit(i)].text
+        name = utterances[dataset.utterance_index(i)].text
         assert clip.text == (None if name == "long" else name)
         assert len(clip.waveform) == (10_000 if name == "short" else 19_200)
     batch = dataset.collate(clips).to("cpu")
@@ -162,15 +167,15 @@ def test_what_is_heard_in_a_crop_is_said_in_it(sung, speed):
         clip = dataset[i]
         if speed == 1:
             np.testing.assert_array_equal(clip.waveform[:99], whole[round(start_s * RATE) :][:99])
-        middles = 0.2 * clip.heard.tokens + 0.1
+        middles = 0.2 * clip.teacher_states.tokens + 0.1
         assert (middles > start_s - 0.03).all()
         assert (middles < start_s + 1.2 * speed + 0.03).all()
         assert len(middles) >= 6 * speed - 1.5
-        attention = clip.heard.attention
+        attention = clip.teacher_states.attention
         assert attention.shape == (len(middles), 60)
         read = (attention * (torch.arange(60) + 0.5)).sum(1) / attention.sum(1) / 50 * speed + start_s
         torch.testing.assert_close(read[1:-1], middles[1:-1], atol=0.012, rtol=0)
-        assert clip.heard.states[:, 0].tolist() == clip.heard.tokens.tolist()
+        assert clip.teacher_states.states[:, 0].tolist() == clip.teacher_states.tokens.tolist()
 
 
 def test_batches_carry_companions(sung, tmp_path):
@@ -180,27 +185,29 @@ def test_batches_carry_companions(sung, tmp_path):
     write_companions([tmp_path], folder)
     dataset = crops(utterances, 1.2, companions=folder)
     clips = [dataset[i] for i in range(9)]
-    whose = [dataset.unit(i) for i in range(9)]
+    whose = [dataset.utterance_index(i) for i in range(9)]
     batch = dataset.collate(clips).to("cpu")
     assert batch.f0.shape == (9, 120)
     assert batch.f0.dtype == torch.float32
     assert {0, 1} == set(whose)
-    for unit, clip, f0, heard in zip(whose, clips, batch.f0, batch.heard, strict=True):
+    for unit, clip, f0, item in zip(whose, clips, batch.f0, batch.teacher_states, strict=True):
         np.testing.assert_array_equal(f0[: len(clip.f0)], clip.f0)
         assert not f0[len(clip.f0) :].any()
-        assert (heard is None) == (clip.heard is None) == (unit == 1)
+        assert (item is None) == (clip.teacher_states is None) == (unit == 1)
         if unit:
             assert len(clip.f0) == 51
             assert clip.f0[5:-5].min() > 0
         else:
-            assert all(getattr(heard, name).equal(getattr(clip.heard, name)) for name in vars(heard))
-    storages = {heard.states.untyped_storage().data_ptr() for heard in batch.heard if heard}
+            assert all(getattr(item, name).equal(getattr(clip.teacher_states, name)) for name in vars(item))
+    storages = {
+        teacher_states.states.untyped_storage().data_ptr() for teacher_states in batch.teacher_states if teacher_states
+    }
     assert len(storages) == 1
     without = crops(utterances, 1.2)
     np.testing.assert_array_equal(without[3].waveform, clips[3].waveform)
     plain = without.collate([without[i] for i in range(2)]).to("cpu")
     assert plain.f0 is None
-    assert plain.heard is None
+    assert plain.teacher_states is None
 
 
 def test_workers_pass_companions_on(sung):
@@ -208,7 +215,7 @@ def test_workers_pass_companions_on(sung):
     dataset = crops(utterances, 1.2, companions=folder)
     batches = [next(make_loader(dataset, 4, 0, num_workers=n)) for n in (0, 1)]
     assert batches[0].f0.equal(batches[1].f0)
-    for one, other in zip(*(batch.heard for batch in batches), strict=True):
+    for one, other in zip(*(batch.teacher_states for batch in batches), strict=True):
         assert one.attention.equal(other.attention)
 
 
@@ -244,13 +251,13 @@ def test_bad_files_are_skipped_counted_and_named_once(tmp_path):
     for utterance in bad:
         assert sum(utterance.path in str(warning.message) for warning in caught) == 1
     for i, clip in enumerate(clips):
-        assert (clip.n_skipped > 0) == (dataset.unit(i) < 3)
+        assert (clip.n_skipped > 0) == (dataset.utterance_index(i) < 3)
     assert dataset.collate(clips).n_skipped == sum(clip.n_skipped for clip in clips) >= 9
 
 
 @pytest.mark.filterwarnings("ignore:skipped")
 def test_all_bad_is_an_error():
-    with pytest.raises(AudioError, match=rf"{MAX_ATTEMPTS} files in a row cannot be used \(such as missing\.wav"):
+    with pytest.raises(AudioError, match=rf"{MAX_ATTEMPTS} files in a row are unusable \(such as missing\.wav"):
         crops([Utterance("missing.wav")])[0]
 
 

@@ -6,9 +6,9 @@ import torch
 from codec.tokens.layout import END
 from codec.tts.config import SequenceConfig
 from codec.tts.text.tokenizer import BPETokenizer
-from train.data.pairs.dataset import Pair, PairLine, PairSet, PreferenceDataset, read_lines, write_pairs
+from train.data.pairs.dataset import Pair, PairLine, PairSet, PreferenceDataset, write_pairs
 from train.data.tokens.sequences import SpeechDataConfig, SpeechDataset
-from train.data.tokens.shards import TokenSet, TokenUtterance, has_shard, write_index, write_shard
+from train.data.tokens.shards import TokenSet, TokenUtterance, has_shard, read_lines, write_index, write_shard
 
 SIZES = (64, 21, 21)
 INDEX = {"codec": "tiny", "fingerprint": "ab12", "codebook_sizes": SIZES, "frame_rate": 12.5}
@@ -57,7 +57,7 @@ def test_what_was_written_is_read(tmp_path):
 
 
 def test_shards_may_be_empty_but_not_all(tmp_path, folder):
-    assert [len(read_lines(folder, number)) for number in range(3)] == [2, 0, 1]
+    assert [len(read_lines(folder, number, PairLine)) for number in range(3)] == [2, 0, 1]
     assert len(PairSet(folder)) == 3
     write_index(folder, INDEX | {"n_shards": 0})
     with pytest.raises(ValueError, match="no pairs in its 0 shards"):
@@ -93,7 +93,9 @@ def test_lines_and_codes_that_do_not_fit_are_named(folder):
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"no index\.json in it; expected a folder that python -m train\.data\.pair"):
+    with pytest.raises(
+        ValueError, match=r"no index\.json in it; expected a folder written by python -m train\.data\.pair"
+    ):
         PairSet(tmp_path)
 
 
@@ -114,10 +116,10 @@ def test_a_batch_says_whose_frames_it_has(folder, speech):
     for i in range(3):
         pair = dataset.pairs[int(dataset.order[i])]
         for speech_number, codes, ended in ((2 * i, pair.winner, True), (2 * i + 1, pair.loser, pair.line.loser_ended)):
-            targets = batch.pairs.targets[batch.speeches == speech_number]
+            targets = batch.pairs.targets[batch.utterance == speech_number]
             assert torch.equal(targets[: codes.shape[1]], codes.T.long() + 2)
             assert targets[codes.shape[1] :, 0].tolist() == ([END] if ended else [])
-            where = batch.pairs.where[batch.speeches == speech_number]
+            where = batch.pairs.where[batch.utterance == speech_number]
             assert where.min() // n_steps == where.max() // n_steps == speech_number, "in a row of its own"
             heard = batch.pairs.frames[speech_number]
             assert torch.equal(heard[2 : 2 + pair.voice.shape[1]], pair.voice.T.long() + 2)
@@ -126,7 +128,7 @@ def test_a_batch_says_whose_frames_it_has(folder, speech):
 def test_a_batch_moves_as_a_whole(folder, speech):
     dataset = PreferenceDataset(PairSet(folder), speech, speech.sequence, speech.tokenizer, 0)
     moved = dataset.collate([dataset[0]]).to("meta")
-    assert moved.speeches.is_meta
+    assert moved.utterance.is_meta
     assert moved.speech.text.is_meta
     assert moved.pairs.where.is_meta
 
@@ -134,5 +136,5 @@ def test_a_batch_moves_as_a_whole(folder, speech):
 def test_pairs_of_another_design_are_refused(folder, speech):
     slow = SequenceConfig("interleaved", n_text=1, n_frames=20)
     dataset = PreferenceDataset(PairSet(folder), speech, slow, speech.tokenizer, 0)
-    with pytest.raises(ValueError, match="a speech ends before its text is read"):
+    with pytest.raises(ValueError, match="an utterance ends before its text is read"):
         dataset[0]

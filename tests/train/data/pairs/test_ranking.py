@@ -111,7 +111,7 @@ def test_missing_packages_are_named_and_left_out(fresh, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "speechmos", None)
     assert list(make_measures({"speaker_sim": 0}, "pocketsphinx", "")) == ["loudness"]
     errors = capsys.readouterr().err
-    assert "cer is left out: asr:pocketsphinx needs PocketSphinx" in errors
+    assert "cer is left out: asr:pocketsphinx needs pocketsphinx" in errors
     assert "dnsmos_ovrl is left out" in errors
     with pytest.raises(ValueError, match="no measure is left"):
         make_measures({"speaker_sim": 0, "loudness": 0}, "pocketsphinx", "")

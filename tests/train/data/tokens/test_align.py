@@ -8,7 +8,7 @@ import torch
 
 from codec.tts.config import PRESETS
 from train.data.tokens import align
-from train.data.tokens.align import AlignConfig, Spelled, align_tokens, fit, likeliest, starts
+from train.data.tokens.align import AlignConfig, Example, align_tokens, character_starts, fit, greedy_decode
 from train.data.tokens.alignment import read_alignments
 from train.data.tokens.shards import TokenInfo, TokenSet, TokenUtterance, write_index, write_shard
 
@@ -55,18 +55,18 @@ def write(folder, spoken, fingerprint=""):
 
 
 def test_characters_are_found_where_they_are(spoken):
-    spelled = []
+    examples = []
     for i, (text, lasts) in enumerate(spoken):
         symbols = torch.tensor(["-abcde".index(c) for c in text])
-        spelled.append(Spelled(i, text, symbols, say(text, lasts).long()))
+        examples.append(Example(i, text, symbols, say(text, lasts).long()))
     info = TokenInfo("tiny", "", SIZES, ORDINAL, 12.5)
-    model = fit(spelled[:100], info, 6, AlignConfig(epochs=60, batch_frames=100, dim=32, n_layers=1))
+    model = fit(examples[:100], info, 6, AlignConfig(epochs=60, batch_frames=100, dim=32, n_layers=1))
     inside, spelled_right = [], []  # whether a character is found while it lasts; whether a word needs no telling
-    for u, (_, lasts) in zip(spelled[100:], spoken[100:], strict=True):
+    for u, (_, lasts) in zip(examples[100:], spoken[100:], strict=True):
         edges = pairwise(accumulate(lasts, initial=0))
         log_probs = align._log_probs(model, u)
-        frames = [step // align.STEPS_PER_FRAME for step in starts(log_probs, u.symbols)]
-        spelled_right.append(likeliest(log_probs) == u.symbols.tolist())
+        frames = [step // align.STEPS_PER_FRAME for step in character_starts(log_probs, u.symbols)]
+        spelled_right.append(greedy_decode(log_probs) == u.symbols.tolist())
         inside += [begin <= frame < end for frame, (begin, end) in zip(frames, edges, strict=True)]
     assert sum(inside) / len(inside) > 0.9
     assert sum(spelled_right) / len(spelled_right) > 0.8
@@ -75,9 +75,9 @@ def test_characters_are_found_where_they_are(spoken):
 @pytest.mark.parametrize("ordinal", [(True,) * len(SIZES), (False,) * len(SIZES)], ids=["levels", "entries"])
 def test_codes_of_any_quantizer_are_read(spoken, ordinal):
     codes = torch.stack([say(text, [4] * len(text))[:, :12] for text, _ in spoken[:8]]).long()
-    speller = align.Speller(SIZES, ordinal, 6, 16, 1)
-    assert speller(codes).shape == (8, 12 * align.STEPS_PER_FRAME, 6)
-    assert not torch.equal(speller.eval()(codes), speller(codes.flip(0)))
+    recognizer = align.Recognizer(SIZES, ordinal, 6, 16, 1)
+    assert recognizer(codes).shape == (8, 12 * align.STEPS_PER_FRAME, 6)
+    assert not torch.equal(recognizer.eval()(codes), recognizer(codes.flip(0)))
 
 
 def test_a_folder_is_aligned_whole(folder, tmp_path, spoken):
@@ -104,16 +104,16 @@ def test_the_same_seed_gives_the_same_alignments(folder, tmp_path, spoken):
 
 
 def test_batches_hold_all_once(spoken):
-    spelled = [Spelled(i, t, torch.zeros(1), say(t, lasts)) for i, (t, lasts) in enumerate(spoken)]
-    batches = list(align._batches(spelled, 50))
-    assert sorted(u.index for batch in batches for u in batch) == list(range(len(spelled)))
+    examples = [Example(i, t, torch.zeros(1), say(t, lasts)) for i, (t, lasts) in enumerate(spoken)]
+    batches = list(align._batches(examples, 50))
+    assert sorted(u.index for batch in batches for u in batch) == list(range(len(examples)))
     longest = [max(u.codes.shape[1] for u in batch) for batch in batches]
     assert all(a <= b for a, b in pairwise(longest))
 
 
 def test_codecs_are_not_mixed(folder, tmp_path):
     other = write(tmp_path / "other", [("abc", [2, 2, 2])] * 2, fingerprint="another")
-    with pytest.raises(ValueError, match="several codecs"):
+    with pytest.raises(ValueError, match="different codecs"):
         align_tokens([folder, other], AlignConfig())
 
 

@@ -68,5 +68,5 @@ def test_unusable_folders_say_what_to_do(folder):
     with pytest.raises(ValueError, match="damaged alignments"):
         read(folder)
     (folder / "align.json").unlink()
-    with pytest.raises(ValueError, match="not aligned"):
+    with pytest.raises(ValueError, match="no alignments"):
         read(folder)

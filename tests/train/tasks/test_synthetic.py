@@ -13,7 +13,7 @@ from codec.config import preset
 from codec.model import Codec
 from codec.tokenizer import Tokenizer
 from train.data.audio.companions import write_companions
-from train.data.audio.made import MadeDataConfig, RandomCodes
+from train.data.audio.synthetic import RandomCodes, SyntheticDataConfig
 from train.dist import World
 from train.init.freeze import freeze
 from train.log import Logger
@@ -58,7 +58,7 @@ def make_task(init, train=CLIPS, changes=None, init_encoder="", loss=None, n_val
         terms[name].start = start
     return CodecTask(
         preset("tiny", **{"quantizer": QUANTIZED, **(changes or {})}),
-        MadeDataConfig(str(train), str(train), **data),
+        SyntheticDataConfig(str(train), str(train), **data),
         CodecLossConfig(terms, fft_sizes=(256,), distill=DistillConfig("none")),
         seed=0,
         init=str(init),
@@ -198,10 +198,10 @@ def test_with_a_source_filter(tmp_path):
 def test_pairs_are_made_of_tokens_by_the_checkpoint(inverse, tmp_path):
     init, clips = inverse
     task = make_task(init, clips, LINEAR, made_tokens=str(write_tokens(tmp_path)), made_mix=0.0)
-    codes, waveform = task.made.draw(3, 5, torch.device("cpu"))
+    codes, waveform = task.synthetic.draw(3, 5, torch.device("cpu"))
     torch.testing.assert_close(waveform, codec.load(init).model.decode(codes))
-    assert torch.equal(codes, task.made.draw(3, 5, torch.device("cpu"))[0])
-    assert not torch.equal(codes, task.made.draw(3, 6, torch.device("cpu"))[0])
+    assert torch.equal(codes, task.synthetic.draw(3, 5, torch.device("cpu"))[0])
+    assert not torch.equal(codes, task.synthetic.draw(3, 6, torch.device("cpu"))[0])
 
 
 def test_a_share_of_every_batch_is_made(inverse):

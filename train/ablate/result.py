@@ -1,4 +1,4 @@
-"""What a study found: a row for each variant, and the others against one of them."""
+"""Results of a study: scores of each variant, and their differences from a reference variant."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from train.ablate.cost import Cost
 
 
 class Point(NamedTuple):
-    """What is measured: a variant with its first codebooks."""
+    """A variant used with its first `n_q` codebooks."""
 
     variant: str
     n_q: int | None  # all if None
@@ -26,64 +26,64 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Score(Interval):
-    """A mean over recordings of what seeds gave on average, and those of single seeds."""
+    """Mean over recordings of the mean over seeds, and the mean of each seed."""
 
     by_seed: tuple[float, ...]
 
     @property
     def spread(self) -> float:
-        """How far apart the means of single seeds lie."""
+        """Range of the means of the seeds."""
         return max(self.by_seed) - min(self.by_seed)
 
 
 @dataclass(frozen=True)
 class Comparison(Difference):
-    """A difference to the reference variant."""
+    """Difference from the reference variant."""
 
-    p_holm: float  # `p` corrected for the number of comparisons by the same column
+    p_holm: float  # `p` with Holm's correction for the comparisons of the same column
 
 
 @dataclass(frozen=True)
 class Row:
-    """One variant with some of its codebooks."""
+    """Results of one variant with `n_q` codebooks."""
 
     variant: str
     n_q: int | None  # all if None
-    seeds: tuple[int, ...]  # whose training is complete
+    seeds: tuple[int, ...]  # with a complete training
     cost: Cost
     scores: dict[str, Score]  # by column
-    minus_reference: dict[str, Comparison]  # by column: it minus the reference variant with as many codebooks
+    minus_reference: dict[str, Comparison]  # by column: this minus the reference with as many codebooks
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A study's variants, in its order."""
+class StudyResult:
+    """Results of a study; variants in its order."""
 
     columns: list[Column]
-    best: str  # by the first column, with most codebooks
-    reference: str  # that the others are held against: the study's, or the best
+    best: str  # variant, by the first column with most codebooks
+    reference: str  # variant that the others are compared with: the study's, or the best
     rows: list[Row]
-    failures: dict[str, str]  # by run: what it lacks
+    failures: dict[str, str]  # by run: why it has no or incomplete results
 
 
-def outcome(
+def summarize(
     columns: list[Column],
     results: dict[Point, dict[int, SystemResult]],
     costs: dict[Point, Cost],
     failures: dict[str, str],
     reference: str = "",
-) -> Outcome:
-    """Join the results of every variant's seeds and compare.
+) -> StudyResult:
+    """Average the results of each variant over seeds and compare the variants.
 
     Args:
-        columns: of the results; the first decides.
+        columns: of the results; the first selects the best variant.
         results: by point and seed.
         costs: by point.
         failures: by run.
-        reference: the variant that the others are held against; the best one if none.
+        reference: variant to compare with; empty: the best.
 
     Raises:
-        ValueError: no variant has a value to decide by.
+        ValueError: no variant has a value in the first column.
     """
     joined = {point: _mean_of(list(by_seed.values())) for point, by_seed in results.items()}
     best = _best(columns[0], joined)
@@ -99,7 +99,7 @@ def outcome(
         )
         for point, result in joined.items()
     ]
-    return Outcome(columns, best, reference, rows, failures)
+    return StudyResult(columns, best, reference, rows, failures)
 
 
 def _best(column: Column, joined: dict[Point, SystemResult]) -> str:
@@ -109,64 +109,66 @@ def _best(column: Column, joined: dict[Point, SystemResult]) -> str:
     decided = {variant: sign * value.mean for variant, value in values.items() if value}
     if not decided:
         raise ValueError(
-            f"{column.key}: no recording has a value for any variant, so none is best; see eval/results.json"
+            f"{column.key}: no recording has a value for any variant, so none is the best; see eval/results.json"
         )
     return max(decided, key=lambda variant: decided[variant])
 
 
 def _compare(joined: dict[Point, SystemResult], reference: str, column: str) -> dict[Point, Comparison]:
-    """Every point minus the reference with as many codebooks, as far as both are measured."""
-    found = {}
+    """Each point minus the reference with as many codebooks, where both have values."""
+    differences = {}
     for point, result in joined.items():
         base = joined.get(Point(reference, point.n_q))
         if base and point.variant != reference and (difference := result.minus(base, column)):
-            found[point] = difference
-    corrected = holm([difference.p for difference in found.values()])
-    return {point: Comparison(**asdict(d), p_holm=p) for (point, d), p in zip(found.items(), corrected, strict=True)}
+            differences[point] = difference
+    corrected = holm([difference.p for difference in differences.values()])
+    return {
+        point: Comparison(**asdict(d), p_holm=p) for (point, d), p in zip(differences.items(), corrected, strict=True)
+    }
 
 
-def write(folder: Path, found: Outcome, study: dict[str, Any], made: dict[str, Any]) -> None:
-    """Write `table.md`, and `results.json` with the study and how it was made; each whole or not at all."""
-    content = json.dumps({"study": study, **asdict(found), "made": made}, indent=1) + "\n"
-    for name, text in (("table.md", markdown(found)), ("results.json", content)):
+def write_results(folder: Path, result: StudyResult, study: dict[str, Any], environment: dict[str, Any]) -> None:
+    """Write `table.md`, and `results.json` with the study and its environment."""
+    content = json.dumps({"study": study, **asdict(result), "made": environment}, indent=1) + "\n"
+    for name, text in (("table.md", to_markdown(result)), ("results.json", content)):
         with atomic_file(folder / name) as new:
             new.write_text(text, encoding="utf-8")
 
 
-def markdown(found: Outcome) -> str:
-    """All variants, then the others against the reference, then what failed."""
-    c = found.columns
+def to_markdown(result: StudyResult) -> str:
+    """Format tables of all variants and of differences from the reference, and a list of failures."""
+    c = result.columns
     header = [
         "variant", "codebooks", "seeds", "M parameters", "GFLOP per s", "frames/s", "kbit/s", "steps", "audio, h", "min"
     ]  # fmt: skip
     rows = [
-        [*_point(r, found), str(len(r.seeds)), *_cost(r.cost), *(_score(r.scores.get(x.key), x) for x in c)]
-        for r in found.rows
+        [*_point(r, result), str(len(r.seeds)), *_cost(r.cost), *(_score(r.scores.get(x.key), x) for x in c)]
+        for r in result.rows
     ]
     parts = [
-        "Means over recordings, each averaged over seeds, with 95% bootstrap intervals; in parentheses how far the "
-        "means of single seeds lie apart. GFLOP to encode and decode a second of audio; steps, hours of audio and "
-        f"minutes of training. {found.best} is best by {c[0].title}.",
+        "Means over recordings and seeds, with 95% bootstrap intervals over recordings; in parentheses the range of "
+        "the means of seeds. GFLOP to encode and decode a second of audio; steps, hours of audio and minutes of "
+        f"training. {result.best} is best by {c[0].title}.",
         table([*header, *map(title, c)], rows),
     ]
-    compared = [row for row in found.rows if row.minus_reference]
+    compared = [row for row in result.rows if row.minus_reference]
     if compared:
         parts += [
-            f"Each minus {found.reference}, on the same recordings, with the p value of a paired permutation test, and "
-            f"corrected for the {len(compared)} comparisons of its column (Holm). It speaks of other recordings, not "
-            "of other trainings: a difference within the spread of seeds decides nothing.",
+            f"Each minus {result.reference}, on the same recordings, with the p value of a paired permutation test, "
+            f"alone and with Holm's correction for the {len(compared)} comparisons of its column. The test is about "
+            "the choice of recordings, not of seeds: a difference within the range of seeds is inconclusive.",
             table(
-                [f"minus {found.reference}", "codebooks", *map(title, c)],
-                [[*_point(r, found), *(_difference(r.minus_reference.get(x.key), x) for x in c)] for r in compared],
+                [f"minus {result.reference}", "codebooks", *map(title, c)],
+                [[*_point(r, result), *(_difference(r.minus_reference.get(x.key), x) for x in c)] for r in compared],
             ),
         ]
-    if found.failures:
-        parts.append("\n".join(f"- {name}: {reason}" for name, reason in found.failures.items()))
+    if result.failures:
+        parts.append("\n".join(f"- {name}: {reason}" for name, reason in result.failures.items()))
     return "\n\n".join(parts) + "\n"
 
 
 def _mean_of(results: Sequence[SystemResult]) -> SystemResult:
-    """Values of the recordings that every result has, averaged."""
+    """Average the values of the recordings that all results have."""
     values = {}
     for column in results[0].values:
         tables = [result.values.get(column, {}) for result in results]
@@ -184,8 +186,8 @@ def _scores(columns: Sequence[Column], joined: SystemResult, results: Sequence[S
     return scores
 
 
-def _point(row: Row, found: Outcome) -> list[str]:
-    name = f"**{row.variant}**" if row.variant == found.best else row.variant
+def _point(row: Row, result: StudyResult) -> list[str]:
+    name = f"**{row.variant}**" if row.variant == result.best else row.variant
     return [name, "all" if row.n_q is None else str(row.n_q)]
 
 

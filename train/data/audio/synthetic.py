@@ -1,4 +1,4 @@
-"""Codes to make speech of, for an encoder to find again: see `train.tasks.made`."""
+"""Random codes for synthetic pairs of codes and speech, see `train.tasks.synthetic`."""
 
 from __future__ import annotations
 
@@ -13,66 +13,66 @@ from codec.settings import require
 from train.data.audio.crops import DataConfig
 from train.data.tokens.shards import TokenSet
 
-WALK = 0.5  # widest step of a random walk from frame to frame, as a share of the range of levels
-CHANGE = 0.5  # probability that a frame has another semantic code than the one before
+WALK = 0.5  # largest step of a random walk, as a share of the range of levels
+CHANGE = 0.5  # probability that the semantic code changes from frame to frame
 
 
 @dataclass
-class MadeDataConfig(DataConfig):
-    """Recordings and, for a share of every batch, pairs that the decoder of `model.init` makes: codes and their speech.
+class SyntheticDataConfig(DataConfig):
+    """Recordings and, as a share of every batch, synthetic pairs: codes and speech by the decoder of `model.init`.
 
     Raises:
         ValueError: a field is out of range; the message names it.
     """
 
-    made_share: float = 0.0  # of the clips of a batch that the decoder makes
-    made_tokens: str = ""  # folder of token shards that their codes are cut from; without one they are random walks
-    made_mix: float = 0.2  # share of codebooks whose codes are of another place in the shards
+    made_share: float = 0.0  # share of synthetic clips in a batch
+    made_tokens: str = ""  # folder of token shards to cut their codes from; empty: random walks
+    made_mix: float = 0.2  # share of codebooks with codes from another place in the shards
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 <= self.made_share < 1, "made_share", self.made_share, "a number from 0 to below 1")
         require(0 <= self.made_mix <= 1, "made_mix", self.made_mix, "a number in [0, 1]")
-        if self.made_share and not 0 < self.n_made < self.batch_size:
+        if self.made_share and not 0 < self.n_synthetic < self.batch_size:
             raise ValueError(
-                f"made_share = {self.made_share}: {self.n_made} of batch_size = {self.batch_size} clips; give a share "
-                "that leaves some of either kind, or a larger batch_size"
+                f"made_share = {self.made_share}: {self.n_synthetic} of batch_size = {self.batch_size} clips; give a "
+                "share that leaves both kinds, or a larger batch_size"
             )
 
     @property
-    def n_made(self) -> int:
-        """Made clips of a batch over all ranks."""
+    def n_synthetic(self) -> int:
+        """Synthetic clips of a batch, over all ranks."""
         return round(self.made_share * self.batch_size)
 
 
 class CodeSource(Protocol):
-    """Where codes come from."""
+    """A source of random codes."""
 
     def draw(self, n: int, n_frames: int, generator: torch.Generator) -> Tensor:
-        """Codes `[n, K, n_frames]` int64 on the CPU, as `generator` there decides."""
+        """Draw codes `[n, K, n_frames]` int64 with a CPU generator."""
         ...
 
 
 class TokenCodes:
-    """Spans of token shards, in each of which some codebooks are those of another span.
+    """Spans of token shards, with some codebooks exchanged between spans.
 
-    So codes move as in speech, and yet come together as the recordings do not have them.
+    So codes change over time as in speech, but their combinations are new.
 
     Args:
-        folder: token shards, of any codec with these codebooks.
+        folder: token shards of any codec with these codebooks.
         codebook_sizes: `[K]`.
-        mix: share of codebooks that are those of another span.
+        mix: share of codebooks from another span.
 
     Raises:
-        ValueError: unusable shards, or of other codebooks.
+        ValueError: unusable shards, or other codebooks.
     """
 
     def __init__(self, folder: str, codebook_sizes: Sequence[int], mix: float) -> None:
         self.tokens, self.mix = TokenSet(folder), mix
         if self.tokens.info.codebook_sizes != tuple(codebook_sizes):
             raise ValueError(
-                f"data.made_tokens = {folder!r}: of codebooks {self.tokens.info.codebook_sizes}, the codec has "
-                f"{tuple(codebook_sizes)}; give tokens that were made for its decoder"
+                f"data.made_tokens = {folder!r}: codebooks {self.tokens.info.codebook_sizes}, the codec has "
+                f"{tuple(codebook_sizes)}; give tokens for its decoder"
             )
 
     def draw(self, n: int, n_frames: int, generator: torch.Generator) -> Tensor:
@@ -81,7 +81,7 @@ class TokenCodes:
         return torch.where(mixed, spans[n:], spans[:n])
 
     def _span(self, n_frames: int, generator: torch.Generator) -> Tensor:
-        """Codes `[K, n_frames]` of one utterance after the other, until there are enough."""
+        """Codes `[K, n_frames]` of random utterances, joined."""
         parts, missing = [], n_frames
         while missing:
             codes = self.tokens[_below(len(self.tokens), generator)].codes
@@ -92,7 +92,7 @@ class TokenCodes:
 
 
 class RandomCodes:
-    """Random walks over the levels, which are all as frequent; semantic codes by their usage, each for some frames.
+    """Random walks over uniformly frequent levels; semantic codes drawn by usage and held for some frames.
 
     Args:
         usage: `[N]`, weights of the semantic entries.
@@ -103,10 +103,10 @@ class RandomCodes:
         self.usage, self.levels = usage.cpu(), torch.tensor(levels)
 
     def draw(self, n: int, n_frames: int, generator: torch.Generator) -> Tensor:
-        step = WALK * torch.rand(n, 1, 1, generator=generator)  # still in some clips, wild in others
+        step = WALK * torch.rand(n, 1, 1, generator=generator)  # another for each clip
         walk = step * torch.randn(n, len(self.levels), n_frames, generator=generator)
         walk[..., 0] = 2 * torch.rand(n, len(self.levels), generator=generator)
-        folded = 1 - (1 - walk.cumsum(2) % 2).abs()  # turns back at both ends, so no level is more frequent
+        folded = 1 - (1 - walk.cumsum(2) % 2).abs()  # reflects at both ends, so levels stay uniform
         acoustic = torch.minimum((folded * self.levels[:, None]).long(), self.levels[:, None] - 1)
         drawn = torch.multinomial(self.usage, n * n_frames, replacement=True, generator=generator).view(n, n_frames)
         changes = torch.rand(n, n_frames, generator=generator) < CHANGE

@@ -5,7 +5,7 @@ import torch
 from tts_tokens import write_tokens
 
 from codec.tts.config import PRESETS
-from train.data.audio.made import MadeDataConfig, RandomCodes, TokenCodes
+from train.data.audio.synthetic import RandomCodes, SyntheticDataConfig, TokenCodes
 from train.data.tokens.shards import TokenSet
 
 SIZES = PRESETS["tiny"].codebook_sizes
@@ -35,7 +35,7 @@ def test_mixing_takes_whole_codebooks_from_elsewhere(tmp_path):
 
 
 def test_tokens_of_other_codebooks_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"made_tokens = .*of codebooks .*give tokens"):
+    with pytest.raises(ValueError, match=r"made_tokens = .*codebooks .*give tokens"):
         TokenCodes(str(write_tokens(tmp_path)), (8, 3, 3), 0.0)
 
 
@@ -64,4 +64,4 @@ def test_walks_favour_no_level_and_follow_the_usage():
 )
 def test_bad_settings_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
-        MadeDataConfig("somewhere", **settings)
+        SyntheticDataConfig("somewhere", **settings)
