@@ -89,7 +89,7 @@ def _of_json(content: bytes, tokenizer: Tokenizer) -> Tokens:
     except (ValidationError, ValueError, TypeError) as error:
         raise ApiError(f"body: expected JSON with codes [K, T] of integers, or a .c37 as {STREAM_TYPE}") from error
     c = tokenizer.config
-    tokens = Tokens.of_codes(codes, c.sample_rate, c.hop_length)
+    tokens = Tokens.from_codes(codes, c.sample_rate, c.hop_length)
     n_samples = tokens.n_samples if given.n_samples is None else torch.tensor([given.n_samples])
     return Tokens(tokens.codes, n_samples, c.sample_rate, c.hop_length, given.fingerprint)
 
