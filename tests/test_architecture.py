@@ -111,7 +111,10 @@ def test_import_is_light():
     [
         ["--help"],
         ["--version"],
-        *([command, "--help"] for command in ("encode", "decode", "stream", "speak", "voices", "info", "export-onnx")),
+        *(
+            [command, "--help"]
+            for command in ("encode", "decode", "stream", "speak", "voices", "serve", "info", "export-onnx")
+        ),
         ["encode"],
         ["encode", "no*where"],
         ["encode", "README.md", "--dtype", "int8"],
@@ -119,6 +122,7 @@ def test_import_is_light():
         ["speak", "Hello.", "--out", "x.mp3"],
         ["speak", "Hello.", "--temperature", "-1"],
         ["stream", "sideways"],
+        ["serve", "--voices", "no/where"],
     ],
     ids=" ".join,
 )

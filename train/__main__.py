@@ -37,7 +37,7 @@ from train.loop import Trainer, TrainingError
 from train.memory import keep_freed_memory
 from train.settings.compose import to_run
 from train.settings.run import AnyRun
-from train.settings.suggest import advice
+from train.settings.suggest import CONF, advice
 from train.tasks.codec import CodecTask
 from train.tasks.dpo import DPOTask
 from train.tasks.tts import TTSTask
@@ -77,7 +77,7 @@ def _train(run: AnyRun, folder: Path, world: World) -> int:
         log.close()
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(config: DictConfig) -> None:
     try:
         number = train(to_run(config, HydraConfig.get().overrides.task))

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+PCM = np.dtype("<i2")  # samples in pipes
 _UNKNOWN = 0xFFFFFFFF  # length that means "until the end"
 
 
@@ -19,6 +26,11 @@ def stream_header(sample_rate: int, comment: str = "") -> bytes:
     if comment:
         header += _chunk(b"LIST", b"INFO" + _chunk(b"ICMT", comment.encode() + b"\0"))
     return header + struct.pack("<4sI", b"data", _UNKNOWN)
+
+
+def pcm_bytes(waveform: torch.Tensor) -> bytes:
+    """Samples `[L]`, limited to [-1, 1], as `PCM`."""
+    return (waveform.clamp(-1, 1) * 32767).round().numpy(force=True).astype(PCM).tobytes()
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The command `codec`: encode, decode, roundtrip, info, stream, speak, voices, export-onnx, export-voxtral."""
+"""The command `codec`: encode, decode, roundtrip, info, stream, speak, voices, serve, export-onnx, export-voxtral."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from codec import __version__
-from codec.cli import files, models, speak, stream
+from codec.cli import files, models, serve, speak, stream
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(files.encode)
@@ -19,6 +19,7 @@ app.command()(models.info)
 app.command()(stream.stream)
 app.command(context_settings={"ignore_unknown_options": True})(speak.speak)  # "-5 degrees" is a text
 app.command()(speak.voices)
+app.command()(serve.serve)
 app.command("export-onnx")(models.to_onnx)
 app.command("export-voxtral")(models.to_voxtral)
 

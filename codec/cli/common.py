@@ -13,7 +13,6 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, cast
 
-import numpy as np
 import typer
 
 from codec.extras import MissingDependencyError
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from codec.tokens.tokens import Tokens
 
 T = TypeVar("T")
-
-PCM = np.dtype("<i2")  # samples on standard input and output
 
 Model = Annotated[str, typer.Option("--model", "-m", help="checkpoint folder, hub id, preset, or default")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")]
@@ -98,11 +95,6 @@ def write_stdout(block: bytes) -> None:
     """Write and flush bytes."""
     sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()
-
-
-def pcm_bytes(waveform: torch.Tensor) -> bytes:
-    """Convert samples `[L]`, limited to [-1, 1], to `PCM`."""
-    return (waveform.clamp(-1, 1) * 32767).round().numpy(force=True).astype(PCM).tobytes()
 
 
 def fail(error: object) -> NoReturn:

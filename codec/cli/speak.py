@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from codec.audio.error import AudioError
 from codec.audio.play import player
-from codec.audio.wav import stream_header
+from codec.audio.wav import pcm_bytes, stream_header
 from codec.cli.common import (
     Device,
     Model,
@@ -23,7 +23,6 @@ from codec.cli.common import (
     check_precision,
     fail,
     open_model,
-    pcm_bytes,
     read_stdin,
     show_warnings,
     write_stdout,

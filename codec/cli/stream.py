@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from codec.cli.common import PCM, Device, Model, Precision, fail, open_tokenizer, pcm_bytes, read_stdin, write_stdout
+from codec.audio.wav import PCM, pcm_bytes
+from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, read_stdin, write_stdout
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:

@@ -62,7 +62,8 @@ class WindowAttention(nn.Module):
         kv = torch.cat([tail, torch.cat([self.k_norm(k), v], dim=2)], dim=1)  # [B, past + T, 2 * Hkv * d]
         tail = kv[:, kv.shape[1] - self.tail_shape[0] :]
 
-        arrange = self._whole if steps <= BLOCK_SIZE else self._blocks
+        is_known = isinstance(steps, int)  # else a graph is made for any number
+        arrange = self._whole if is_known and steps <= BLOCK_SIZE else self._blocks
         q, kv, bias = arrange(self.q_norm(q), kv, span)
         if self.n_kv_heads != self.n_heads:
             kv = kv.repeat_interleave(self.n_heads // self.n_kv_heads, dim=2)

@@ -19,15 +19,7 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(silu(gate) * up)
-
-
-def silu(x: Tensor) -> Tensor:
-    """x * sigmoid(x). On a CPU by tanh: PyTorch's sigmoid there is several times slower; not so in graphs."""
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
-        return F.silu(x)
-    half = 0.5 * x
-    return torch.addcmul(half, half, torch.tanh(half))
+        return self.down(F.silu(gate) * up)
 
 
 class LayerScale(nn.Module):
@@ -45,8 +37,7 @@ class Block(nn.Module):
     """x + attention(norm(x)), then x + feed_forward(norm(x)), each branch scaled when `layer_scale` is given.
 
     The attention is handed in, and with it what it needs: `attention(x, *context)` returns its
-    output and its new state, and `Block` passes both on. Where it gives only the first steps, so does
-    the block. Training may set `dropout`, of both branches.
+    output and its new state, and `Block` passes both on. Training may set `dropout`, of both branches.
     """
 
     def __init__(
@@ -60,10 +51,13 @@ class Block(nn.Module):
         self.attention_scale = None if layer_scale is None else LayerScale(dim, layer_scale)
         self.feed_forward_scale = None if layer_scale is None else LayerScale(dim, layer_scale)
         self.dropout = 0.0
+        self.n_first: int | None = None  # steps, from the first, that come out; None: all
 
     def forward(self, x: Tensor, *context: Any) -> tuple[Tensor, Any]:
         y, state = self.attention(self.attention_norm(x), *context)
-        x = self._add(x[:, : y.shape[1]], y, self.attention_scale)
+        if self.n_first is not None:
+            x, y = x[:, : self.n_first], y[:, : self.n_first]
+        x = self._add(x, y, self.attention_scale)
         return self._add(x, self.feed_forward(self.feed_forward_norm(x)), self.feed_forward_scale), state
 
     def _add(self, x: Tensor, y: Tensor, scale: LayerScale | None) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -153,15 +153,17 @@ class FrameLoop:
         self.kv[:, slot, : self.lengths[slot]] = prefix.kv[:, 0]
 
     @torch.no_grad()
-    def advance(self) -> dict[int, Frames]:
+    def advance(self, held: Collection[int] = ()) -> dict[int, Frames]:
         """The next frames of every request, by slot; none of one whose audio has ended before them.
+
+        The requests in the slots `held` wait, without any.
 
         Warns when a request is cut at its limit, see `Sampling`.
         """
-        streams = {slot: stream for slot, stream in enumerate(self.streams) if stream is not None}
+        streams = self._active(held)
         drafts: dict[int, list[Draft]] = {slot: [] for slot in streams}
         for _ in range(self.n_ahead):
-            for slot, draft in self._draft().items():
+            for slot, draft in self._draft(held).items():
                 if self._goes_on(slot):
                     drafts[slot].append(draft)
                 else:
@@ -200,9 +202,13 @@ class FrameLoop:
             return _read(self.model, self.kv, *tensors)
         return self._read(tensors, self.kv, key=self.kv.data_ptr())
 
-    def _draft(self) -> dict[int, Draft]:
+    def _active(self, held: Collection[int]) -> dict[int, Stream]:
+        """The requests that are not held, by slot."""
+        return {slot: s for slot, s in enumerate(self.streams) if s is not None and slot not in held}
+
+    def _draft(self, held: Collection[int]) -> dict[int, Draft]:
         """The next frame of every request, without its acoustic codes; its text goes on after it."""
-        active = {slot: stream for slot, stream in enumerate(self.streams) if stream is not None}
+        active = self._active(held)
         if not active:
             return {}
         chunks = {slot: stream.chunk() for slot, stream in active.items()}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,13 +12,13 @@ from torch import Tensor
 
 from codec import tokenizer as codecs
 from codec.audio.io import Audio
+from codec.nn.layout import by_columns
 from codec.nn.precision import warn_if_emulated
 from codec.settings import DEFAULT
-from codec.tokens.layout import END
 from codec.tts.accelerate import Mode
 from codec.tts.checkpoint import load_tts, resolve_tts
 from codec.tts.config import PRESETS
-from codec.tts.generate import FrameLoop, Prefix
+from codec.tts.loop import Memory, Request, SpeechLoop
 from codec.tts.model import TTSModel
 from codec.tts.sampling import Sampling
 from codec.tts.shipped import named
@@ -30,11 +29,9 @@ from codec.tts.text.tokenizer import BPETokenizer, TextError, TextTokenizer
 from codec.tts.voices import Voice, VoiceError, make_voice
 
 OWN_CODEC = "codec"  # folder beside a model's weights
-CONTEXT_FRAMES = 25  # of what was said last, which the next sequence hears after the voice
 MAX_SLOTS = 16  # requests that are spoken side by side
 FRAMES_AT_ONCE = 32  # of all requests together, where nobody waits for the first
-SETTLING_FRAMES = 8  # of silence, after which the codec's codes of it no longer change
-MAX_PREFIXES = 16  # voices that are remembered as the backbone read them
+NOTHING_TO_SAY = "text: nothing to say; give at least one word"
 
 
 @dataclass(frozen=True)
@@ -43,19 +40,6 @@ class Speech:
 
     codes: Tensor  # [K, T] int64; T = 0 if the model ended before it began
     was_cut: bool  # part of it did not end by itself (see `Sampling`)
-
-
-@dataclass
-class _Request:
-    """One text in one voice, spoken in one or more sequences."""
-
-    sequences: Iterator[Iterable[int] | feed.Silence]
-    voice: Voice
-    sampling: Sampling
-    spoke: bool = False  # whether there was anything to say
-    heard: Tensor | None = None  # codes [K, n] of its last frames
-    was_cut: bool = False
-    n_silent: int = 0  # frames before the next sequence
 
 
 class TTS:
@@ -81,8 +65,7 @@ class TTS:
                 f"through {expected or 'one'} with {model.config.num_codebooks}: load {model.config.codec!r}"
             )
         self.model, self.text_tokenizer, self.codec, self.mode = model.eval(), text_tokenizer, codec, mode
-        self._prefixes: dict[str, Prefix] = {}
-        self._silent: Tensor | None = None  # codes [K, 1] of a frame, once they are needed
+        self._memory = Memory(codec)
 
     @property
     def sample_rate(self) -> int:
@@ -135,11 +118,15 @@ class TTS:
         samplings = [Sampling()] * len(texts) if samplings is None else samplings
         languages = ["en"] * len(texts) if languages is None else languages
         settings = zip(texts, voices, samplings, languages, strict=True)
-        requests = [self._request(*one) for one in settings]
-        frames = [[torch.zeros(self.model.config.num_codebooks, 0, dtype=torch.int64)] for _ in requests]
-        for number, codes in self._frames(requests, FRAMES_AT_ONCE):
-            frames[number].append(codes)
-        return [Speech(torch.cat(f, dim=1), r.was_cut) for f, r in zip(frames, requests, strict=True)]
+        requests = [self.request(*one) for one in settings]
+        n_slots = max(1, min(len(requests), MAX_SLOTS))
+        loop = self.loop(n_slots, FRAMES_AT_ONCE // n_slots)
+        for request in requests:
+            loop.submit(request)
+        frames: dict[Request, list[Tensor]] = {request: [] for request in requests}
+        for part in loop.run():  # of each request at least the part that ends it
+            frames[part.request].append(part.codes)
+        return [Speech(torch.cat(codes, dim=1), request.was_cut) for request, codes in frames.items()]
 
     def stream(
         self,
@@ -168,9 +155,10 @@ class TTS:
             TextError: nothing to say, or no text. ValueError: a language that is not known or that the model does not
                 read, or a voice of another codec. MissingDependencyError: what reads phonemes is not installed.
         """
-        return self._packets(self._request(text, voice, sampling or Sampling(), language), packet_frames)
+        return self._packets(self.request(text, voice, sampling or Sampling(), language), packet_frames)
 
-    def _request(self, text: str | Iterable[str], voice: Voice, sampling: Sampling, language: str) -> _Request:
+    def request(self, text: str | Iterable[str], voice: Voice, sampling: Sampling, language: str) -> Request:
+        """What a loop speaks; arguments and errors as of `stream`."""
         config = self.model.config
         pieces = feed.text_pieces(text)
         if primary_language(language) not in (config.languages or LANGUAGES):
@@ -184,81 +172,25 @@ class TTS:
         voice.check(config.codebook_sizes, self.codec.fingerprint)
         ids_of = feed.sentence_ids if by_sentence else feed.word_ids
         ids = ids_of(pieces, language, self.text_tokenizer, config.phonemes)
-        return _Request(iter(ids), voice, sampling)
+        return Request(iter(ids), voice, sampling)
 
-    def _packets(self, request: _Request, packet_frames: int) -> Iterator[Tensor]:
+    def loop(self, n_slots: int, n_ahead: int) -> SpeechLoop:
+        """A loop that speaks what `request` makes, for `n_slots` requests at a time; see `FrameLoop` for `n_ahead`."""
+        return SpeechLoop(self.model, self.text_tokenizer.special, self._memory, n_slots, self.mode, n_ahead)
+
+    def _packets(self, request: Request, packet_frames: int) -> Iterator[Tensor]:
         decoder = self.codec.decoder_stream()
-        for _, codes in self._frames([request], packet_frames):
-            packet = decoder.push(codes[None])[0]
+        loop = self.loop(1, packet_frames)
+        loop.submit(request)
+        for part in loop.run():
+            packet = decoder.push(part.codes[None])[0]
             if len(packet):
                 yield packet
         if not request.spoke:
-            raise TextError("text: nothing to say; give at least one word")
+            raise TextError(NOTHING_TO_SAY)
         rest = decoder.flush()[0]
         if len(rest):
             yield rest
-
-    def _frames(self, requests: Sequence[_Request], n_frames: int) -> Iterator[tuple[int, Tensor]]:
-        """Codes `[K, n]` of all requests as they are made, `n_frames` at once, each with the number of its request."""
-        n_slots = min(len(requests), MAX_SLOTS)
-        loop = FrameLoop(self.model, self.text_tokenizer.special, n_slots, self.mode, max(1, n_frames // n_slots))
-        waiting, running = deque(range(len(requests))), dict[int, int]()
-        while True:
-            for slot in loop.free:
-                number = running.pop(slot, None)
-                while number is not None or waiting:
-                    number = waiting.popleft() if number is None else number
-                    if self._begin(loop, slot, requests[number]):
-                        running[slot] = number
-                        yield from ((number, codes) for codes in self._silence(requests[number]))
-                        break
-                    number = None
-            if not running:
-                return
-            streams = list(loop.streams)
-            for slot, (codes, is_last) in loop.advance().items():
-                request, stream = requests[running[slot]], streams[slot]
-                request.was_cut |= is_last and stream is not None and stream.semantic[-1] != END
-                if codes.shape[1]:
-                    heard = codes if request.heard is None else torch.cat([request.heard, codes], dim=1)
-                    request.heard = heard[:, -CONTEXT_FRAMES:]
-                    yield running[slot], codes
-
-    def _begin(self, loop: FrameLoop, slot: int, request: _Request) -> bool:
-        """Start the request's next sequence, if there is one."""
-        ids = next(request.sequences, None)
-        while isinstance(ids, feed.Silence):
-            request.n_silent += round(ids.seconds * self.codec.config.frame_rate)
-            ids = next(request.sequences, None)
-        if ids is None:
-            return False
-        if request.heard is not None:
-            prefix = loop.prefix(request.voice.codes, request.heard)
-            request.sampling = replace(request.sampling, seed=request.sampling.seed + 1)
-        else:
-            prefix = self._prefix(loop, request.voice)
-        loop.start(slot, prefix, ids, request.sampling)
-        request.spoke = True
-        return True
-
-    def _silence(self, request: _Request) -> list[Tensor]:
-        """Codes `[K, 1]` of the silent frames that the text asks for; none where the codec cannot encode them."""
-        n_silent, request.n_silent = request.n_silent, 0
-        if not n_silent or not self.codec.model.has_encoder:
-            return []
-        if self._silent is None:
-            quiet = torch.zeros(SETTLING_FRAMES * self.codec.config.hop_length, dtype=torch.float32)
-            self._silent = self.codec.encode(quiet, self.sample_rate).codes[0, :, -1:].cpu()
-        return [self._silent] * n_silent
-
-    def _prefix(self, loop: FrameLoop, voice: Voice) -> Prefix:
-        """The voice as the backbone read it, perhaps earlier."""
-        key = voice.provenance.sha256 + voice.provenance.created
-        if key not in self._prefixes:
-            if len(self._prefixes) == MAX_PREFIXES:
-                del self._prefixes[next(iter(self._prefixes))]
-            self._prefixes[key] = loop.prefix(voice.codes)
-        return self._prefixes[key]
 
 
 def load(
@@ -299,4 +231,6 @@ def load(
         model, text_tokenizer = load_tts(folder, dtype)
         own_codec = folder / OWN_CODEC if (folder / OWN_CODEC).is_dir() else None
     codec = codecs.load(own_codec or model.config.codec, device)
-    return TTS(model.requires_grad_(False).to(device), text_tokenizer, codec, mode)
+    model.requires_grad_(False).to(device)
+    by_columns(model)
+    return TTS(model, text_tokenizer, codec, mode)

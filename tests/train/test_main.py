@@ -16,6 +16,7 @@ import codec
 from codec.checkpoint.store import save_checkpoint
 from codec.config import preset
 from codec.model import Codec
+from train.__main__ import start
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -222,10 +223,12 @@ def test_two_processes_train_a_part(tmp_path, mode, part):
         (["experiment=codec_tiny_cpu", "trainer.freeze=[encodr]"], "the parts of the network are encoder, quantizer"),
     ],
 )
-def test_mistakes_end_in_one_line(tmp_path, settings, message):
+def test_mistakes_end_in_one_line(tmp_path, monkeypatch, settings, message):
     if "trainer.device=cuda" in settings and torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    result = attempt(tmp_path, *settings)
-    assert result.returncode != 0
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["train", f"run_dir={tmp_path}", *settings])
+    with pytest.raises(SystemExit) as stop:
+        start()
+    assert message in str(stop.value.code)
+    assert "Traceback" not in str(stop.value.code)

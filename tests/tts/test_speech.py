@@ -151,7 +151,7 @@ def test_breaks_are_as_long_as_they_say(make_tts, voice, design):
     tts = make_tts(design)
     text = 'The fox <break time="1.2s"/> jumps.'
     (speech,) = tts.speak_codes([text], [voice], [SHORT])
-    silent = (speech.codes == tts._silent).all(dim=0).tolist()
+    silent = (speech.codes == tts._memory.silent).all(dim=0).tolist()
     assert sum(silent) >= 15
     assert silent[silent.index(True) :][:15] == [True] * 15
     packets = list(tts.stream(list(text), voice, SHORT))

@@ -68,7 +68,7 @@ class FullAttention(nn.Module):
         self.out = nn.Linear(c.n_heads * c.head_dim, c.dim, bias=False)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, past: Tensor | None = None, n_first: int | None = None
+        self, x: Tensor, mask: Tensor | None = None, past: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """The output, and `past` with the positions of `x` appended.
 
@@ -76,7 +76,6 @@ class FullAttention(nn.Module):
             x: `[N, T, dim]`.
             mask: `[T, T]` bool, which positions each sees; None: all.
             past: `[2, N, Hkv, S, head_dim]`, keys and values of S positions seen as well; None: none, none returned.
-            n_first: how many positions, from the first, have an output; None: all.
         """
         qkv = rearrange(self.qkv(x), "n t (h d) -> n h t d", d=self.head_dim)
         q, k, v = qkv.split((self.n_heads, self.n_kv_heads, self.n_kv_heads), dim=1)
@@ -85,7 +84,7 @@ class FullAttention(nn.Module):
             k, v = past
         # The queries that share a key head stand below each other, so that no key is copied.
         groups = self.n_heads // self.n_kv_heads
-        q = rearrange(q[:, :, :n_first], "n (h g) t d -> n h (g t) d", g=groups)
+        q = rearrange(q, "n (h g) t d -> n h (g t) d", g=groups)
         bias = None
         if mask is not None:
             bias = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, -torch.inf).repeat(groups, 1)
@@ -93,11 +92,13 @@ class FullAttention(nn.Module):
         return self.out(rearrange(y, "n h (g t) d -> n t (h g d)", g=groups)), past
 
 
-def make_layers(config: TransformerConfig) -> nn.ModuleList:
-    """The blocks of a head."""
-    return nn.ModuleList(
+def make_layers(config: TransformerConfig, n_first: int | None = None) -> nn.ModuleList:
+    """The blocks of a head, the last of which gives the first `n_first` positions; None: all."""
+    blocks = [
         Block(FullAttention(config), config.dim, config.hidden_dim, config.norm_eps) for _ in range(config.n_layers)
-    )
+    ]
+    blocks[-1].n_first = n_first
+    return nn.ModuleList(blocks)
 
 
 def init_past(config: TransformerConfig, h: Tensor) -> list[Tensor]:

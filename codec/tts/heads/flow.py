@@ -31,7 +31,7 @@ class FlowHead(AcousticHead):
         self.input_projection = nn.Linear(acoustic_dim, dim, bias=False)
         self.time_projection = nn.Linear(dim, dim, bias=False)
         self.hidden_projection = nn.Linear(dim, dim, bias=False)
-        self.layers = make_layers(config)
+        self.layers = make_layers(config, n_first=1)
         self.norm = nn.RMSNorm(dim, config.norm_eps)
         self.output = nn.Linear(dim, acoustic_dim, bias=False)
 
@@ -49,10 +49,8 @@ class FlowHead(AcousticHead):
 
     def _velocity(self, x: Tensor, moments: Tensor, hidden: Tensor) -> Tensor:
         y = torch.stack([self.input_projection(x.to(hidden.dtype)), moments, hidden], dim=1)  # [N, 3, D]
-        *layers, last = self.layers
-        for layer in layers:
+        for layer in self.layers:
             y, _ = layer(y)
-        y, _ = last(y, None, None, 1)
         return self.output(self.norm(y[:, 0]))
 
     def loss(self, h: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:

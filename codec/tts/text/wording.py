@@ -43,7 +43,7 @@ _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿ", "0123456789-n")
 _FRACTIONS = "[\u00bc-\u00be\u2150-\u215e]"
 _START = r"(?<![^\W\d])(?<!\.)"  # the start of a word, but not within an abbreviation
 _LETTERS = re.compile(rf"{_START}(?:[^\W\d_]\.){{2,}}(?![\w.])")  # U.S.
-_INITIAL = re.compile(r"(?<![\w.'])(?<!\b[A-ZÀ-Þ]\s)([A-ZÀ-Þ])\.(?=\s[A-ZÀ-Þ])")  # J. Smith, but not A M. Then
+_INITIAL = re.compile(r"(?<![\w.'])(?<!\b[AP]\s(?=M))([A-ZÀ-Þ])\.(?=\s[A-ZÀ-Þ])")  # J. Smith, but not A M. Then
 _LONE_MARKS = re.compile(r"(?<=[.!?…])(?:\s+[.,;:!?…]+)+(?=\s|$)|\s+(?=[.,;:!?]+(?:\s|$))")
 _JOINERS = ("Cf", "Me")  # categories of characters that only change their neighbours
 _CONTROLS = ("Cc", "Cs", "Co", "Cn")  # with surrogates, private and unassigned characters

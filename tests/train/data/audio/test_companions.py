@@ -188,9 +188,9 @@ def test_cached_loss_is_the_live_one(tmp_path, whisper):
 
 
 def test_bad_values_are_named(tmp_path):
-    for name in ("workers", "batch_size"):
-        with pytest.raises(ValueError, match=f"{name} = 0"):
-            write_companions([DATA], tmp_path, **{name: 0})
+    for name, value in (("workers", -1), ("batch_size", 0)):
+        with pytest.raises(ValueError, match=f"{name} = {value}"):
+            write_companions([DATA], tmp_path, **{name: value})
 
 
 def test_a_damaged_file_is_named(tmp_path):

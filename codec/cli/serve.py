@@ -1,0 +1,76 @@
+"""The command serve: speech and tokens over HTTP."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codec.cli.common import Device, Model, Precision, check_precision, fail, open_model
+from codec.extras import MissingDependencyError, needs
+from codec.settings import DEFAULT
+
+DRAIN_SECONDS = 30  # for what is being spoken when the server is told to end
+
+Host = Annotated[str, typer.Option(help="address to listen on; by default only this machine can connect")]
+Port = Annotated[int, typer.Option(help="to listen on; 0 takes a free one", min=0, max=65535)]
+Voices = Annotated[Path | None, typer.Option(help="folder of voice files, to which clients may add")]
+KeyFile = Annotated[Path | None, typer.Option(help="file of API keys, one a line; without, none are asked for")]
+Slots = Annotated[int, typer.Option(help="requests that are spoken side by side", min=1)]
+
+
+def serve(
+    model: Model = DEFAULT,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    voices: Voices = None,
+    key_file: KeyFile = None,
+    slots: Slots = 8,
+    device: Device = "cpu",
+    dtype: Precision = "float32",
+) -> None:
+    """Serve speech over HTTP, as OpenAI's clients ask for it, and tokens; ends on SIGTERM once all is spoken."""
+    check_precision(dtype)
+    try:
+        keys = _keys(key_file)
+        if voices is not None and not voices.is_dir():
+            raise ValueError(f"--voices {voices}: no such folder; create it first")
+        with needs("fastapi uvicorn", "serving", "serve"):
+            import uvicorn
+
+            from codec.serve import logs
+            from codec.serve.app import make_app
+            from codec.serve.engine import Engine, Limits
+            from codec.serve.voices import VoiceStore
+        from codec import tts
+    except (MissingDependencyError, ValueError, OSError) as error:
+        fail(error)
+    if not keys and not _is_loopback(host):
+        typer.echo(f"warning: whoever reaches {host} may use this server; give --key-file", err=True)
+    network = open_model(tts.load, model, device, dtype)
+    logs.set_up()
+    app = make_app(Engine(network, Limits(n_slots=slots)), VoiceStore(network, voices), Path(model).name, keys)
+    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS)
+
+
+def _keys(path: Path | None) -> tuple[str, ...]:
+    """The lines of a file of keys.
+
+    Raises:
+        ValueError: there are none. OSError: it cannot be read.
+    """
+    if path is None:
+        return ()
+    keys = tuple(path.read_text().split())
+    if not keys:
+        raise ValueError(f"--key-file {path}: no key in it; write one a line, or leave the option out")
+    return keys
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,1 @@
+"""A speech server: one frame loop behind an HTTP interface that OpenAI's clients know."""

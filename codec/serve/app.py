@@ -1,0 +1,59 @@
+"""The application: routes over one engine, and whether it is well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from codec.serve import codes, errors, speech, voices
+from codec.serve.access import Access
+from codec.serve.engine import Engine
+from codec.serve.metrics import Metrics
+from codec.serve.voices import VoiceStore
+
+
+def make_app(engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str, ...] = ()) -> FastAPI:
+    """The server as an ASGI application; the engine is closed with it.
+
+    Args:
+        engine: what speaks.
+        store: the voices.
+        model_name: of the voice model, as clients call it.
+        keys: of which each request under /v1 must bring one, if there are any.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        engine.close()
+
+    app = FastAPI(title="codec37", lifespan=lifespan)
+    app.state.engine, app.state.voices, app.state.model_name = engine, store, model_name
+    app.state.metrics = metrics = Metrics(engine)
+    app.state.codec_turn = asyncio.Lock()  # recordings are encoded and decoded one by one, beside the engine
+    errors.install(app)
+    app.add_middleware(Access, keys=keys, metrics=metrics)
+    for part in (speech, voices, codes):
+        app.include_router(part.router)
+
+    @app.get("/healthz")
+    def health() -> dict[str, str]:
+        """Whether the process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def ready(response: Response) -> dict[str, str]:
+        """Whether speech is taken; 503 once it no longer is."""
+        response.status_code = 200 if engine.is_open else 503
+        return {"status": "ready" if engine.is_open else "closing"}
+
+    @app.get("/metrics")
+    def show_metrics() -> Response:
+        """Counts for Prometheus."""
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return app

@@ -1,0 +1,300 @@
+"""The engine: one thread with one speech loop, which requests join and leave at any frame.
+
+What a request may cost others is bounded. It waits in a queue of `max_waiting`, in turn with those of other clients.
+Its packets wait for its reader in a buffer of `buffer_seconds`; once that is full, the request is held in its slot
+until there is room again, and the others go on. After `max_seconds` it is ended, read or not, and its slot is free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from codec.stream import DecoderStream
+from codec.tokens.tokens import Tokens, pad_codes
+from codec.tts.loop import Request, SpeechLoop
+from codec.tts.speech import NOTHING_TO_SAY, TTS
+from codec.tts.text.feed import Silence
+from codec.tts.text.tokenizer import TextError
+
+CHECK_SECONDS = 0.5  # between looks at deadlines while nothing else happens
+
+log = logging.getLogger(__name__)
+
+
+class BusyError(RuntimeError):
+    """The queue is full, or the engine is closing; `retry_after` says in how many seconds to ask again."""
+
+    def __init__(self, reason: str, retry_after: int) -> None:
+        super().__init__(f"{reason}; ask again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class DeadlineError(RuntimeError):
+    """A request was not spoken in its time."""
+
+
+class SpeechError(RuntimeError):
+    """A request failed in the engine; the cause is logged."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the engine takes on.
+
+    Raises:
+        ValueError: a number is not positive; the message names it.
+    """
+
+    n_slots: int = 8  # requests that are spoken side by side
+    max_waiting: int = 32  # requests in the queue
+    buffer_seconds: float = 30.0  # of audio that wait for a request's reader
+    max_seconds: float = 300.0  # from asking to the last packet
+    n_ahead: int = 1  # frames of a packet, at most, of models that do not hear themselves
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value <= 0:
+                raise ValueError(f"{name} = {value}: expected a positive number")
+
+
+class Handle(AsyncIterator[Tensor]):
+    """A request on its way: iterate over its packets `[n]` float32, in one event loop.
+
+    Its packets may be of any number of samples; `n_text` ids were read, `n_samples` are made so far.
+
+    Raises, from the iteration:
+        DeadlineError: it took too long. SpeechError: it failed. BusyError: the engine was closed.
+    """
+
+    def __init__(self, request: Request, client: str, n_text: int, deadline: float, changed: threading.Condition):
+        self.request, self.client, self.n_text, self.deadline = request, client, n_text, deadline
+        self.n_samples = 0  # so far
+        self.is_cancelled = False
+        self._changed = changed  # the engine's
+        self._packets: deque[Tensor] = deque()
+        self._is_ended = False
+        self._error: Exception | None = None
+        self._listener: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    def cancel(self) -> None:
+        """Leave: the slot is free within one frame. Does nothing where all was spoken."""
+        with self._changed:
+            self.is_cancelled = True
+            self._changed.notify_all()
+
+    @property
+    def n_buffered(self) -> int:
+        """Samples that wait for the reader."""
+        return sum(map(len, self._packets))
+
+    async def __anext__(self) -> Tensor:
+        if self._listener is None:
+            self._listener = asyncio.get_running_loop(), asyncio.Event()
+        while True:
+            event = self._listener[1]
+            event.clear()
+            with self._changed:
+                if self._packets:
+                    self._changed.notify_all()
+                    return self._packets.popleft()
+                if self._is_ended:
+                    if self._error is not None:
+                        raise self._error
+                    raise StopAsyncIteration
+            await event.wait()
+
+    def put(self, packet: Tensor) -> None:
+        """Add a packet for the reader."""
+        if len(packet):
+            self.n_samples += len(packet)
+            self._packets.append(packet)
+            self._tell()
+
+    def end(self, error: Exception | None = None) -> None:
+        """No packet follows; the reader gets the error after those that are there."""
+        self._is_ended, self._error = True, error
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._listener is not None:
+            loop, event = self._listener
+            with contextlib.suppress(RuntimeError):  # the reader's loop was closed
+                loop.call_soon_threadsafe(event.set)
+
+
+class Engine:
+    """Speak requests side by side in a thread of its own, from `Engine(...)` to `close`.
+
+    Args:
+        tts: the voice model; its methods may be used in other threads, too.
+        limits: what is taken on.
+    """
+
+    def __init__(self, tts: TTS, limits: Limits | None = None) -> None:
+        self.tts, self.limits = tts, limits or Limits()
+        self._changed = threading.Condition()
+        self._queues: dict[str, deque[Handle]] = {}  # those that wait, by client; the first client is next
+        self._running: dict[Request, Handle] = {}
+        self._closes_at = float("inf")
+        self._renew()
+        self._thread = threading.Thread(target=self._work, name="speech", daemon=True)
+        self._thread.start()
+
+    @property
+    def n_waiting(self) -> int:
+        """Requests in the queue."""
+        return sum(map(len, self._queues.values()))
+
+    @property
+    def n_running(self) -> int:
+        """Requests in slots."""
+        return len(self._running)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are taken."""
+        return self._thread.is_alive() and self._closes_at == float("inf")
+
+    def submit(self, request: Request, client: str = "") -> Handle:
+        """Queue a request of a whole text, which is read here, in the caller's thread.
+
+        Args:
+            request: of `TTS.request`.
+            client: those who wait are served in turn, each in the order of its own requests.
+
+        Raises:
+            TextError: nothing to say. BusyError: the queue is full, or the engine is closing.
+        """
+        self._admit()
+        sequences = [s if isinstance(s, Silence) else list(s) for s in request.sequences]
+        n_text = sum(len(s) for s in sequences if not isinstance(s, Silence))
+        if not n_text:
+            raise TextError(NOTHING_TO_SAY)
+        request.sequences = iter(sequences)
+        handle = Handle(request, client, n_text, time.monotonic() + self.limits.max_seconds, self._changed)
+        with self._changed:
+            self._admit()
+            self._queues.setdefault(client, deque()).append(handle)
+            self._changed.notify_all()
+        return handle
+
+    def close(self, timeout: float = 0.0) -> None:
+        """Take no more requests, speak those that are there for at most `timeout` seconds, and end."""
+        with self._changed:
+            self._closes_at = time.monotonic() + timeout
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _admit(self) -> None:
+        if not self.is_open:
+            raise BusyError("the server is closing", 5)
+        if self.n_waiting >= self.limits.max_waiting:
+            raise BusyError(f"{self.n_waiting} requests are waiting", 1 + self.n_waiting // self.limits.n_slots)
+
+    def _renew(self) -> None:
+        """Fresh slots."""
+        n_slots = self.limits.n_slots
+        self._loop: SpeechLoop = self.tts.loop(n_slots, self.limits.n_ahead)
+        self._decoder: DecoderStream = self.tts.codec.decoder_stream(n_slots)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                now = time.monotonic()
+                self._drop(now)
+                if not self._running and not self._queues and self._closes_at < float("inf"):
+                    return
+                self._admit_waiting()
+                held = self._held()
+                if len(held) == len(self._running):  # all, or there are none
+                    self._changed.wait(CHECK_SECONDS)
+                    continue
+            try:
+                packets, ended = self._step(held)
+            except Exception as error:
+                log.exception("a step failed; all requests in it end")
+                packets, ended = [], dict.fromkeys(self._running, error)
+                self._renew()
+            with self._changed:
+                for request, packet in packets:
+                    self._running[request].put(packet)
+                for request, cause in ended.items():
+                    self._running.pop(request).end(None if cause is None else _failed(cause))
+
+    def _drop(self, now: float) -> None:
+        """End those that left, are late, or stand in the way of closing."""
+        for queue in self._queues.values():
+            for handle in [handle for handle in queue if self._is_over(handle, now)]:
+                queue.remove(handle)
+        self._queues = {client: queue for client, queue in self._queues.items() if queue}
+        for slot, request in list(self._loop.running.items()):
+            if self._is_over(self._running[request], now):
+                self._loop.cancel(slot)
+                self._decoder.reset(slot)
+                del self._running[request]
+
+    def _is_over(self, handle: Handle, now: float) -> bool:
+        """Whether a request is to be dropped, which its reader is told."""
+        if handle.is_cancelled:
+            handle.end()
+        elif now > handle.deadline:
+            handle.end(DeadlineError(f"not spoken within {self.limits.max_seconds:g} s; send less text at once"))
+        elif now > self._closes_at:
+            handle.end(BusyError("the server is closing", 5))
+        else:
+            return False
+        return True
+
+    def _admit_waiting(self) -> None:
+        """Fill free slots, a request of each client in turn."""
+        while self._queues and len(self._running) < self.limits.n_slots:
+            client, queue = next(iter(self._queues.items()))
+            handle = queue.popleft()
+            del self._queues[client]
+            if queue:
+                self._queues[client] = queue  # behind all others
+            self._running[handle.request] = handle
+            self._loop.submit(handle.request)
+
+    def _held(self) -> set[int]:
+        """The slots of requests whose readers are behind."""
+        most = self.limits.buffer_seconds * self.tts.sample_rate
+        return {slot for slot, r in self._loop.running.items() if self._running[r].n_buffered >= most}
+
+    def _step(self, held: set[int]) -> tuple[list[tuple[Request, Tensor]], dict[Request, Exception | None]]:
+        """The next packets, and the requests that are done or failed."""
+        parts = self._loop.advance(held)
+        packets: list[tuple[Request, Tensor]] = []
+        ended: dict[Request, Exception | None] = {}
+        for slot, request, _ in parts:  # those that are done come before who follows in their slots
+            if request.is_done:
+                packets.append((request, self._decoder.flush(slot)[slot].cpu()))
+                ended[request] = request.error
+        codes = [[self._loop.nothing] for _ in range(self.limits.n_slots)]
+        for slot, _, new in parts:
+            codes[slot].append(new)
+        waveforms = self._decode([torch.cat(c, dim=1) for c in codes])
+        packets += [(request, waveforms[slot]) for slot, request in self._loop.running.items()]
+        return packets, ended
+
+    def _decode(self, codes: list[Tensor]) -> list[Tensor]:
+        """Codes `[K, n_i]` of each slot to waveforms `[n_i * hop_length]`, none or more."""
+        c = self.tts.codec.config
+        n_samples = torch.tensor([n.shape[1] * c.hop_length for n in codes])
+        waveforms = self._decoder.push(Tokens(pad_codes(codes), n_samples, c.sample_rate, c.hop_length))
+        return [waveform.cpu() for waveform in waveforms]
+
+
+def _failed(cause: Exception) -> Exception:
+    log.error("a request failed", exc_info=cause)
+    return SpeechError("the request failed in the engine; see the server's log")

@@ -1,0 +1,71 @@
+"""Errors as OpenAI's clients read them: `{"error": {"message", "type", "param", "code"}}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from codec.serve.engine import BusyError, DeadlineError
+
+_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+
+
+class ApiError(Exception):
+    """A request that is refused.
+
+    Args:
+        message: what is wrong, and what to do.
+        status: of HTTP.
+        param: the field that is wrong, if one is.
+        headers: of the response.
+    """
+
+    def __init__(
+        self, message: str, status: int = 400, param: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.param, self.headers = status, param, headers
+
+
+def as_api_error(error: Exception) -> ApiError:
+    """What a client is told of an error of this library."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, BusyError):
+        return ApiError(str(error), 429, headers={"Retry-After": str(error.retry_after)})
+    if isinstance(error, DeadlineError):
+        return ApiError(str(error), 504)
+    return ApiError(str(error)) if isinstance(error, ValueError) else ApiError("internal error; see the log", 500)
+
+
+def body(error: ApiError) -> dict[str, Any]:
+    """The body of the response."""
+    kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
+    return {"error": {"message": str(error), "type": kind, "param": error.param, "code": None}}
+
+
+def install(app: FastAPI) -> None:
+    """Answer with such bodies, whatever is raised."""
+
+    def respond(request: Request, error: Exception) -> JSONResponse:
+        shown = as_api_error(error)
+        return JSONResponse(body(shown), shown.status, shown.headers)
+
+    def refuse(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        param = ".".join(str(part) for part in first["loc"][1:]) or None
+        return respond(request, ApiError(f"{param or 'body'}: {first['msg']}", 400, param))
+
+    def translate(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return respond(request, ApiError(str(error.detail), error.status_code))
+
+    app.add_exception_handler(RequestValidationError, refuse)
+    app.add_exception_handler(HTTPException, translate)
+    for kind in (ApiError, BusyError, DeadlineError, ValueError, Exception):
+        app.add_exception_handler(kind, respond)

@@ -1,0 +1,170 @@
+"""The speech loop: requests of any length side by side, sentence by sentence, joining and leaving at any frame."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from codec.tokenizer import Tokenizer
+from codec.tokens.layout import END
+from codec.tts.accelerate import Mode
+from codec.tts.generate import FrameLoop, Prefix
+from codec.tts.model import TTSModel
+from codec.tts.sampling import Sampling
+from codec.tts.text.feed import Silence
+from codec.tts.text.tokenizer import SpecialIds
+from codec.tts.voices import Voice
+
+CONTEXT_FRAMES = 25  # of what was said last, which the next sequence hears after the voice
+SETTLING_FRAMES = 8  # of silence, after which the codec's codes of it no longer change
+MAX_PREFIXES = 16  # voices that are remembered as the backbone read them
+
+
+@dataclass(eq=False)
+class Request:
+    """One text in one voice, spoken in one or more sequences."""
+
+    sequences: Iterator[Iterable[int] | Silence]
+    voice: Voice
+    sampling: Sampling
+    spoke: bool = False  # whether there was anything to say
+    heard: Tensor | None = None  # codes [K, n] of its last frames
+    was_cut: bool = False
+    n_silent: int = 0  # frames before the next sequence
+    is_done: bool = False  # nothing follows
+    error: Exception | None = None  # which ended it
+
+
+class Part(NamedTuple):
+    """What a request says next; nothing where it is done."""
+
+    slot: int
+    request: Request
+    codes: Tensor  # [K, n] int64
+
+
+class Memory:
+    """What all loops over one model share: voices as the backbone read them, and the codes of silence.
+
+    Args:
+        codec: whose codes the model predicts.
+    """
+
+    def __init__(self, codec: Tokenizer) -> None:
+        self.codec = codec
+        self._prefixes: dict[str, Prefix] = {}
+        self._silent: Tensor | None = None
+
+    @property
+    def silent(self) -> Tensor | None:
+        """Codes `[K, 1]` of a silent frame; None where the codec cannot encode it."""
+        if self._silent is None and self.codec.model.has_encoder:
+            c = self.codec.config
+            quiet = torch.zeros(SETTLING_FRAMES * c.hop_length, dtype=torch.float32)
+            self._silent = self.codec.encode(quiet, c.sample_rate).codes[0, :, -1:].cpu()
+        return self._silent
+
+    def prefix(self, loop: FrameLoop, voice: Voice) -> Prefix:
+        """The voice as the backbone read it, perhaps earlier."""
+        key = voice.provenance.sha256 + voice.provenance.created
+        if key not in self._prefixes:
+            if len(self._prefixes) == MAX_PREFIXES:
+                del self._prefixes[next(iter(self._prefixes))]
+            self._prefixes[key] = loop.prefix(voice.codes)
+        return self._prefixes[key]
+
+
+class SpeechLoop:
+    """Up to `n_slots` requests at a time; others wait for a slot in the order in which they were submitted.
+
+    A request keeps its slot until it is done, has failed or is cancelled. What fails in one request ends that one.
+
+    Args:
+        model: the network.
+        special: the text tokenizer's markers.
+        memory: shared with other loops in the same thread.
+        n_slots: how many requests are spoken side by side.
+        mode: see `FrameLoop`.
+        n_ahead: see `FrameLoop`.
+    """
+
+    def __init__(
+        self, model: TTSModel, special: SpecialIds, memory: Memory, n_slots: int, mode: Mode, n_ahead: int
+    ) -> None:
+        self.memory = memory
+        self.frames = FrameLoop(model, special, n_slots, mode, n_ahead)
+        self.waiting: deque[Request] = deque()
+        self.running: dict[int, Request] = {}  # by slot
+        self.nothing = torch.zeros(model.config.num_codebooks, 0, dtype=torch.int64)
+
+    def submit(self, request: Request) -> None:
+        """Speak a request as soon as there is a slot."""
+        self.waiting.append(request)
+
+    def cancel(self, slot: int) -> None:
+        """Forget the request that is spoken in a slot; the slot is free."""
+        del self.running[slot]
+        self.frames.stop(slot)
+
+    def run(self) -> Iterator[Part]:
+        """Speak all that was submitted.
+
+        Raises:
+            Exception: that of a request which failed.
+        """
+        while self.running or self.waiting:
+            for part in self.advance():
+                if part.request.error is not None:
+                    raise part.request.error
+                yield part
+
+    def advance(self, held: Collection[int] = ()) -> list[Part]:
+        """The next frames of all requests but those in the slots `held`, which stay as they are."""
+        parts = [part for slot in self.frames.free for part in self._next(slot)]
+        streams = list(self.frames.streams)
+        for slot, (codes, is_last) in self.frames.advance(held).items():
+            request, stream = self.running[slot], streams[slot]
+            request.was_cut |= is_last and stream is not None and stream.semantic[-1] != END
+            if codes.shape[1]:
+                heard = codes if request.heard is None else torch.cat([request.heard, codes], dim=1)
+                request.heard = heard[:, -CONTEXT_FRAMES:]
+                parts.append(Part(slot, request, codes))
+        return parts
+
+    def _next(self, slot: int) -> Iterator[Part]:
+        """Give a free slot its next sequence: of its request, else of the first that waits and has one."""
+        while slot in self.running or self.waiting:
+            request = self.running.pop(slot, None) or self.waiting.popleft()
+            try:
+                request.is_done = not self._begin(slot, request)
+            except Exception as error:
+                request.is_done, request.error = True, error
+            if not request.is_done:
+                self.running[slot] = request
+                n_silent, request.n_silent = request.n_silent, 0
+                if n_silent and self.memory.silent is not None:
+                    yield from [Part(slot, request, self.memory.silent)] * n_silent
+                return
+            yield Part(slot, request, self.nothing)
+
+    def _begin(self, slot: int, request: Request) -> bool:
+        """Start the request's next sequence, if there is one."""
+        ids = next(request.sequences, None)
+        while isinstance(ids, Silence):
+            request.n_silent += round(ids.seconds * self.memory.codec.config.frame_rate)
+            ids = next(request.sequences, None)
+        if ids is None:
+            return False
+        if request.heard is not None:
+            prefix = self.frames.prefix(request.voice.codes, request.heard)
+            request.sampling = replace(request.sampling, seed=request.sampling.seed + 1)
+        else:
+            prefix = self.memory.prefix(self.frames, request.voice)
+        self.frames.start(slot, prefix, ids, request.sampling)
+        request.spoke = True
+        return True

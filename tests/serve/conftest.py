@@ -1,0 +1,78 @@
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+import torch
+import uvicorn
+from tiny_tts import write_tts
+
+import codec.tts
+from codec.serve.app import make_app
+from codec.serve.engine import Engine, Limits
+from codec.serve.voices import VoiceStore
+from codec.tokenizer import Tokenizer
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.fixture(scope="session")
+def model(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny voice model, with its codec."""
+    folder = tmp_path_factory.mktemp("serve")
+    tokenizer.save(folder / "codec")
+    return write_tts(folder / "tts", tokenizer, codec=str(folder / "codec"))
+
+
+@pytest.fixture(scope="session")
+def tts(model: Path) -> codec.tts.TTS:
+    return codec.tts.load(model)
+
+
+@pytest.fixture(scope="session")
+def voice(tts: codec.tts.TTS) -> codec.tts.Voice:
+    noise = 0.1 * torch.randn(4 * tts.sample_rate, generator=torch.Generator().manual_seed(0))
+    return tts.voice(noise, consent="a random number generator", sample_rate=tts.sample_rate)
+
+
+@pytest.fixture(scope="session")
+def engine(tts: codec.tts.TTS) -> Engine:
+    return Engine(tts, Limits(n_slots=2, max_waiting=1, buffer_seconds=1.0))
+
+
+@pytest.fixture(scope="session")
+def url(
+    engine: Engine, tts: codec.tts.TTS, voice: codec.tts.Voice, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Where a server listens that asks for the key "a-key"; `ada` is a voice in its folder."""
+    folder = tmp_path_factory.mktemp("voices")
+    voice.save(folder / "ada.safetensors")
+    app = make_app(engine, VoiceStore(tts, folder), "tiny", ("another-key", "a-key"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def client(url: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{url}/v1", api_key="a-key", max_retries=0)
+
+
+@pytest.fixture(scope="session")
+def http(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, headers={"Authorization": "Bearer a-key"}, timeout=60) as http:
+        yield http

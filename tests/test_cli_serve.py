@@ -1,0 +1,108 @@
+"""`codec serve`, and the commands of its page, against a server that runs until it is told to end."""
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+from tiny_tts import write_tts
+from typer.testing import CliRunner
+
+import codec.cli
+import codec.tts
+
+PAGE = (Path(__file__).parent.parent / "docs/howto/serve.md").read_text()
+SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)).replace("\\\n", "")
+ADDRESS = "http://127.0.0.1:8000"  # of the page
+
+
+@pytest.fixture(scope="module")
+def folder(tokenizer, tmp_path_factory):
+    """A working folder with a tiny model, keys, and a recording."""
+    folder = tmp_path_factory.mktemp("serve")
+    tokenizer.save(folder / "codec")
+    write_tts(folder / "default", tokenizer, codec=str(folder / "codec"))
+    (folder / "voices").mkdir()
+    (folder / "keys.txt").write_text("a-key\n")
+    clip = Path(codec.tts.__file__).parent / "speakers/kathleen.flac"
+    (folder / "ada.flac").write_bytes(clip.read_bytes())
+    return folder
+
+
+@pytest.fixture
+def server(folder):
+    """A process of the page's first command, on a free port, and its address."""
+    _, *arguments = next(shlex.split(line) for line in SHELL.splitlines() if line.startswith("codec serve --v"))
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from codec.cli import main; main()", *arguments, "--port", "0", "--model", "default"],
+        cwd=folder, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if found := re.search(r"running on (http://\S+)", line):
+            break
+    else:
+        raise AssertionError("".join(lines))
+    yield process, found[1]
+    process.kill()
+    process.wait()
+
+
+def test_the_page_works(server, folder):
+    _, address = server
+    for line in SHELL.splitlines():
+        if line.startswith("curl"):
+            command = shlex.split(line.replace(ADDRESS, address).replace("$KEY", "a-key"))
+            result = subprocess.run([*command, "--fail-with-body"], cwd=folder, capture_output=True, text=True)
+            assert result.returncode == 0, result.stdout + result.stderr
+    assert (folder / "speech.wav").read_bytes().startswith(b"RIFF")
+    assert (folder / "ada.c37").is_file()
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    exec(example.replace(ADDRESS, address), {})
+    counts = httpx.get(f"{address}/metrics").text
+    assert 'codec_requests_total{path="/v1/audio/speech",status="200"}' in counts
+    assert re.search(r"codec_audio_seconds_total [1-9.]", counts)
+
+
+def test_what_is_being_spoken_is_finished_on_sigterm(server):
+    process, address = server
+    client = openai.OpenAI(base_url=f"{address}/v1", api_key="a-key")
+    text = "One two three four five."
+    ask = {"model": "default", "voice": "kathleen", "input": text, "response_format": "pcm"}
+    with client.audio.speech.with_streaming_response.create(**ask) as response:
+        blocks = response.iter_bytes()
+        spoken = next(blocks)
+        process.send_signal(signal.SIGTERM)
+        spoken += b"".join(blocks)
+        request_id = response.headers["x-request-id"]
+    *_, log = process.communicate(timeout=60)
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert any(line.get("request_id") == request_id and line["status"] == 200 for line in lines)
+    assert len(spoken) % 3840 == 0
+    assert len(spoken) > 10 * 3840
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--voices", "nowhere"], "no such folder"), (["--key-file", "keys"], "no key in it"), (["--key-file", "x"], "x")],
+)
+def test_refusals(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keys").write_text("\n")
+    result = CliRunner().invoke(codec.cli.app, ["serve", *arguments])
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+@pytest.mark.parametrize(("host", "is_warned"), [("127.0.0.1", False), ("::1", False), ("0.0.0.0", True)])
+def test_open_servers_are_warned_of(host, is_warned, monkeypatch):
+    monkeypatch.setattr(codec.cli.serve, "open_model", lambda *a: exit(0))
+    result = CliRunner().invoke(codec.cli.app, ["serve", "--host", host])
+    assert ("whoever reaches" in result.output) == is_warned
