@@ -83,7 +83,7 @@ def test_files_of_a_folder_that_take_ffmpeg_are_named(run):
     Path("in/b.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
     result = run("encode", "in", "--out", "out")
     assert result.exit_code == 0
-    assert f"1 files are left out, which take ffmpeg to read, the first being {Path('in/b.m4a')}" in result.stderr
+    assert f"1 files that need ffmpeg are left out; the first: {Path('in/b.m4a')}" in result.stderr
     assert [path.name for path in Path("out").iterdir()] == ["a.c37"]
 
 
@@ -202,7 +202,7 @@ def test_what_was_not_decoded_here_is_never_replaced(command, overwrite, run):
     source = {"decode": "speech.c37", "roundtrip": "speech.wav"}[command]
     result = run(command, source, *overwrite)
     assert result.exit_code == 1
-    assert f"{target} exists and was not decoded by codec, so it stays; give a folder with --out" in result.stderr
+    assert f"{target} was not decoded by codec, so it is kept; give a folder with --out" in result.stderr
     assert "skipped" not in result.stderr
     assert Path(target).read_bytes() == before
     Path("text").mkdir()
