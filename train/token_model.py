@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from codec.bitstream.header import default_layer_ends
-from codec.bitstream.token_model import ONE, UNITS, TokenModel
+from codec.bitstream.token_model import ONE, UNITS, LayerModel, TokenModel
 from eval.command import command, tells_mistakes
 from eval.progress import progress
 from eval.tables import table
@@ -52,6 +52,7 @@ def fit(train: TokenSet, valid: TokenSet, out: Path, config: TokenModelConfig) -
     sizes = train.info.codebook_sizes
     model = TokenModel(sizes, default_layer_ends(len(sizes)), config.width, config.past, config.embedding)
     train_frames, valid_frames = (_frames(tokens, model) for tokens in (train, valid))
+    _start(model, train_frames)
     optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99))
     best = [math.inf]
     with progress(total=config.steps, desc="token model", unit="step") as bar:
@@ -88,6 +89,16 @@ def entropies(frames: Tensor, model: TokenModel) -> list[float]:
     each = [-(p := row.bincount().float() / len(row))[p > 0].log2().mul(p[p > 0]).sum().item() for row in real]
     starts = (0, *model.layer_ends)
     return [sum(each[start:end]) for start, end in zip(starts, model.layer_ends, strict=False)]
+
+
+@torch.no_grad()
+def _start(model: TokenModel, frames: Tensor) -> None:
+    """Make a fresh model predict every code by how frequent it is, whatever comes before."""
+    counts = [row[row < size].bincount(minlength=size) for row, size in zip(frames, model.codebook_sizes, strict=True)]
+    for layer, start, end in zip(model.layers, (0, *model.layer_ends), model.layer_ends, strict=False):
+        assert isinstance(layer, LayerModel)
+        layer.out.zero_()
+        layer.bias.copy_(torch.cat([UNITS * ((n + 1) / (n + 1).sum()).log() for n in counts[start:end]]))
 
 
 @torch.no_grad()
