@@ -221,7 +221,7 @@ def test_without_a_value_to_judge_by_it_is_said_and_last_is_there(tmp_path, caps
     task = LineTask()
     task.validate = lambda: Validation({})
     assert fit(make(tmp_path, task, validate_every=20)) == 0
-    assert "validation gave no estoi" in capsys.readouterr().err
+    assert "validation has no estoi" in capsys.readouterr().err
     assert not (tmp_path / "best").exists()
     assert exported(tmp_path, "last")["step"] == 20
 
@@ -254,7 +254,7 @@ def test_weights_that_are_not_finite_fail(tmp_path):
                 self.networks["line"].weight.data.fill_(math.inf)
             return {}
 
-    with pytest.raises(TrainingError, match=r"step 7: network\.line .*weight; they are not saved.*optim\.lr"):
+    with pytest.raises(TrainingError, match=r"step 7: network\.line has NaN or infinite weights.*not saved.*optim\.lr"):
         fit(make(tmp_path, Bursting(), steps=7))
     assert exported(tmp_path, "last")["step"] == 4
     assert make(tmp_path).progress.step == 4

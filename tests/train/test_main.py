@@ -157,7 +157,7 @@ def test_two_trainings_of_one_folder(tmp_path):
         first.kill()
         first.wait()
     assert second.returncode == 1
-    assert f"another training is at work here (process {first.pid}" in second.stderr
+    assert f"another training runs here (process {first.pid}" in second.stderr
 
 
 def test_a_batch_that_cannot_be_shared_is_told_first(tmp_path):

@@ -150,7 +150,7 @@ def test_hidden_states_of_pairs_are_not_dropped(folder, monkeypatch):
 
 def test_other_heads_are_refused(tmp_path, folder, tokenizer):
     write_tts(tmp_path / "depth", tokenizer, head="depth")
-    with pytest.raises(ValueError, match="head = depth; preference training is for the flow head only"):
+    with pytest.raises(ValueError, match="head = depth; preference training supports the flow head only"):
         make(folder, model=tmp_path / "depth")
 
 

@@ -212,7 +212,7 @@ def test_a_share_of_every_batch_is_made(inverse):
     task.parallel["codec"] = lambda x, *args: seen.append(len(x)) or task.codec(x, *args)
     task.backward(next(task.batches(0, 0, 1)), 0, 1.0, torch.Generator().manual_seed(0))
     assert seen == [3, 1]
-    with pytest.raises(ValueError, match=r"made_share = 0\.25: 1 clips of a batch, for 2 processes"):
+    with pytest.raises(ValueError, match=r"made_share = 0\.25: 1 clips for 2 processes"):
         task.batches(0, 0, 2)
 
 
@@ -231,7 +231,7 @@ def test_mistakes_are_named(inverse, tmp_path):
         ValueError, match=r"model\.quantizer: split with codebooks of 64, 5.* and split .*64, 21.*needs the same"
     ):
         make_task(init, clips, coarse)
-    with pytest.raises(ValueError, match=r"codes\.weight: there are no made pairs .*data\.made_share"):
+    with pytest.raises(ValueError, match=r"codes\.weight: there are no synthetic pairs.*data\.made_share"):
         make_task(init, clips, LINEAR, loss={"codes": 1.0}, made_share=0.0)
     with pytest.raises(CheckpointError, match=r"model\.init = .*do not match"):
         make_task(init, clips, {**LINEAR, "dim": 16}, "transform")

@@ -132,7 +132,7 @@ def test_a_scale_that_does_not_fit_the_data_is_pointed_out(tokens, recwarn):
     assert not [w for w in recwarn if "acoustic_scale" in str(w.message)]
     config = task.config
     config.acoustic_scale = 0.01
-    with pytest.warns(UserWarning, match=r"model.acoustic_scale = 0.01: .* deviate by .*; better [12]"):
+    with pytest.warns(UserWarning, match=r"model.acoustic_scale = 0.01: .* have deviation .*; give [12]"):
         TTSTask(config, task.data, TTSLossConfig(), seed=0)
 
 
