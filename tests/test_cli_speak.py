@@ -199,7 +199,7 @@ def test_only_speech_is_replaced_unasked(content, run, folder):
     before = path.read_bytes()
     result = run(TEXT)
     assert result.exit_code == 2
-    assert "speech.wav exists and is not of this command: give --out FILE" in result.stderr
+    assert "speech.wav exists and is not an output of this command: give --out FILE" in result.stderr
     assert path.read_bytes() == before
     assert run(TEXT, "-o", "speech.wav").exit_code == 0
 
@@ -245,17 +245,17 @@ OUT, VOICE = ["-o", "x.wav"], ["--voice", "ada.safetensors"]
     [
         (
             [TEXT, "--voice", "kathlen", *OUT],
-            "voice 'kathlen': no such file, and no shipped voice; take one of kathleen",
+            "voice 'kathlen': no such file or shipped voice; give one of kathleen",
         ),
-        ([TEXT, "--voice", "kathleen", "--consent", NOTE, *OUT], "--consent: kathleen has the note"),
-        ([TEXT, "--consent", NOTE, *OUT], "--consent: kathleen has the note"),
-        ([TEXT, "--language", "fr", *OUT], "language 'fr': no shipped voice speaks it"),
+        ([TEXT, "--voice", "kathleen", "--consent", NOTE, *OUT], "--consent: kathleen already has a note"),
+        ([TEXT, "--consent", NOTE, *OUT], "--consent: kathleen already has a note"),
+        ([TEXT, "--language", "fr", *OUT], "language 'fr': no shipped voice for it"),
         ([TEXT, "--language", "tlh", *OUT], "language 'tlh' is not known"),
         ([TEXT, *VOICE, "-o", "x.mp3"], "--out x.mp3: expected a name in .wav, .flac, .ogg"),
         ([TEXT, *VOICE, "-o", "none/x.wav"], "--out none/x.wav: there is no folder none"),
         ([TEXT, "--voice", "ref.wav", *OUT], "--consent: say who agreed to the use of the voice in ref.wav"),
         ([TEXT, "--voice", "ref.wav", "--consent", " ", *OUT], "--consent: say who agreed"),
-        ([TEXT, *VOICE, "--consent", NOTE, *OUT], "--consent: ada.safetensors has the note"),
+        ([TEXT, *VOICE, "--consent", NOTE, *OUT], "--consent: ada.safetensors already has a note"),
         ([TEXT, "--voice", "none.safetensors", *OUT], "voice 'none.safetensors': no such file"),
         ([TEXT, "--voice", "bad.safetensors", *OUT], "bad.safetensors: not a voice file"),
         ([TEXT, "--voice", "none.wav", "--consent", NOTE, *OUT], "or a recording of 3 to 30 s"),

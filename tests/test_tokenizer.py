@@ -370,7 +370,7 @@ def test_codes_of_any_integer_type(tokenizer):
     layout = tokenizer.id_layout
     assert torch.equal(layout.from_ids(layout.to_ids(array).numpy().astype("u2"))[0], codes)
     for wrong, message in (
-        (codes.tolist(), "codes: list; expected a tensor or array of integers: torch.tensor"),
+        (codes.tolist(), "codes: list; expected a tensor or array of integers: use torch.tensor"),
         ([tokenizer.encode(CLIPS[0])], "codes: list; .* Tokens.stack"),
         (array.astype("f4"), "codes: array of float32; expected"),
         (array > 0, "codes: array of bool"),

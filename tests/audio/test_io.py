@@ -33,7 +33,7 @@ def test_channels_are_averaged(n_channels, tmp_path):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.testing.assert_close(read_audio(channels, RATE, RATE, "x"), torch.from_numpy(channels.mean(0)))
-    said = [f"x: {n_channels} rows are averaged as channels of one recording"] if n_channels > 2 else []
+    said = [f"x: {n_channels} rows are averaged as channels of one recording; give a batch as a list of recordings"] if n_channels > 2 else []
     assert [str(w.message).split(",")[0] for w in caught] == said  # they may be a batch
     soundfile.write(tmp_path / "x.wav", channels.T, RATE, subtype="FLOAT")
     torch.testing.assert_close(read_audio(tmp_path / "x.wav", None, RATE), torch.from_numpy(channels.mean(0)))

@@ -80,7 +80,7 @@ def test_a_file_wins_over_a_name(tts, tmp_path, monkeypatch):
 def test_an_unknown_name_lists_the_known_ones(tts):
     choices = r"one of kathleen \(en-US\), kerstin \(de-DE\), .*, or a recording of 3 to 30 s"
     for name in ("Kathlen", "missing.wav", ""):
-        with pytest.raises(VoiceError, match=rf"voice '{name}': no such file, and no shipped voice; take {choices}"):
+        with pytest.raises(VoiceError, match=rf"voice '{name}': no such file or shipped voice; give {choices}"):
             tts.voice(name, "a note")
 
 

@@ -114,7 +114,7 @@ def test_it_starts_from_given_weights(tmp_path):
     codec = make(init=str(tmp_path / "a")).codec
     for x, y in zip(source.parameters(), codec.parameters(), strict=True):
         torch.testing.assert_close(x, y, atol=1e-3, rtol=1e-3)
-    with pytest.raises(CheckpointError, match=r"model\.init.*do not fit.*expected"):
+    with pytest.raises(CheckpointError, match=r"model\.init.*do not match.*expected"):
         make(init=str(tmp_path / "a"), changes={"dim": 16})
 
 

@@ -233,7 +233,7 @@ def test_mistakes_are_named(inverse, tmp_path):
         make_task(init, clips, coarse)
     with pytest.raises(ValueError, match=r"codes\.weight: there are no made pairs .*data\.made_share"):
         make_task(init, clips, LINEAR, loss={"codes": 1.0}, made_share=0.0)
-    with pytest.raises(CheckpointError, match=r"model\.init = .*do not fit"):
+    with pytest.raises(CheckpointError, match=r"model\.init = .*do not match"):
         make_task(init, clips, {**LINEAR, "dim": 16}, "transform")
     with pytest.raises(ValueError, match=r"made_share = 0\.5: .*trainer\.freeze=\[decoder,quantizer\]"):
         make_task(init, clips, LINEAR).batches(0, 0, 1)

@@ -113,7 +113,7 @@ def test_another_kind_of_text_is_learned_anew_around_the_same_weights(tokens, tm
         assert torch.equal(ours[name], theirs[name])
     reading = make_task(tokens, reads=True, init=str(tmp_path / "model"))
     assert losses(reading) == losses(task)  # until it has learned to
-    with pytest.raises(CheckpointError, match="do not fit"):
+    with pytest.raises(CheckpointError, match="do not match"):
         make_task(tokens, head="depth", init=str(tmp_path / "model"))
 
 
