@@ -5,7 +5,7 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec.bitstream import BitstreamError, Header, Loss, Packet, Reader, Writer, drop_layers
@@ -62,6 +62,7 @@ def header():
     return Header(SIZES, 1000, HOP, "00112233445566ff", 4, (1, 3, 4), {"synthetic": True})
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(2, 9000), min_size=1, max_size=5),
     st.integers(0, 9),
@@ -81,6 +82,7 @@ def test_what_is_written_comes_back(sizes, n_frames, frames_per_packet, missing,
     assert reader.n_samples == n_samples
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(2, 2**20), min_size=1, max_size=8), st.integers(1, 30))
 def test_mixed_radix_is_as_short_as_it_can_be(sizes, n_frames):
     codes = make_codes(sizes, n_frames)
@@ -89,6 +91,7 @@ def test_mixed_radix_is_as_short_as_it_can_be(sizes, n_frames):
     np.testing.assert_array_equal(unpack(data, sizes, n_frames), codes)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_flipped_bit_costs_its_packet_alone(data):
     header = Header(SIZES, 1000, HOP, "", 4, (1, 3, 4))

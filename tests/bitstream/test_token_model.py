@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec.bitstream import BitstreamError, Header, Reader, TokenModel, Writer
@@ -27,6 +27,7 @@ def make_codes(n_frames, seed=0):
     return np.random.default_rng(seed).integers(0, np.array(SIZES)[:, None], (len(SIZES), n_frames))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8), st.integers(0, 10))
 def test_codes_come_back_from_any_number_of_layers(model, n_frames, seed):
     coding, codes = EntropyCoding(HEADER, model), make_codes(n_frames, seed)
