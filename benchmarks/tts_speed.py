@@ -76,7 +76,7 @@ class Speaker:
     def __init__(self, model: TTSModel, decoder: DecoderStream, mode: str, n_streams: int, voice: Tensor) -> None:
         self.loop = FrameLoop(model, SPECIAL, n_streams, mode)  # type: ignore[arg-type]
         self.decoder, self.n_streams = decoder, n_streams
-        self.prefix = self.loop.prefix(voice)
+        self.prefix = self.loop.prefill(voice)
         self.ids = torch.randint(5, model.config.vocab_size, (N_IDS,)).tolist()
 
     def begin(self) -> None:
@@ -109,7 +109,7 @@ def measure(speaker: Speaker, device: str, rounds: int, n_frames: int) -> tuple[
 def parts(model: TTSModel, decoder: DecoderStream, device: str, voice: Tensor) -> dict[str, float]:
     """Seconds that the parts of one stream take, the best of ten."""
     loop = FrameLoop(model, SPECIAL)
-    prefix = loop.prefix(voice)
+    prefix = loop.prefill(voice)
     loop.start(0, prefix, list(range(5, 5 + N_IDS)), GREEDY)
     loop.advance()
     dim = model.config.backbone.dim
@@ -121,7 +121,7 @@ def parts(model: TTSModel, decoder: DecoderStream, device: str, voice: Tensor) -
     state.length[:] = 250
     codes = voice[None, :, :1]
     work = {
-        "read a 10 s voice (once)": lambda: loop.prefix(voice),
+        "read a 10 s voice (once)": lambda: loop.prefill(voice),
         f"read {N_IDS} text ids": lambda: model.backbone.step(text, state),
         "backbone, a frame": lambda: model.backbone.step(x, state),
         f"{model.config.head} head, a frame": lambda: model.acoustic_head.sample(h, noise, GREEDY.head),

@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 DEFAULT = "default"  # name of the packaged checkpoint
+OLD_NAME = "old_name"  # in the metadata of a field: its first name, which is still read and identifies it
 _hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null", ...: "..."}
 
@@ -24,11 +25,12 @@ def require(condition: bool, name: str, value: object, expected: str) -> None:
 def used_fields(config: Any, first: Collection[str]) -> dict[str, Any]:
     """Fields that identify a config: those in `first`, and others that differ from their default.
 
-    So a new field does not change the identity of older configs. Its default must never change.
+    So a new field does not change the identity of older configs. Its default must never change. A renamed
+    field keeps its `OLD_NAME`.
     """
-    defaults = dataclasses.asdict(type(config)())
-    fields = dataclasses.asdict(config)
-    return {name: value for name, value in fields.items() if name in first or value != defaults[name]}
+    defaults, values = dataclasses.asdict(type(config)()), dataclasses.asdict(config)
+    used = [f for f in dataclasses.fields(config) if f.name in first or values[f.name] != defaults[f.name]]
+    return {field.metadata.get(OLD_NAME, field.name): values[field.name] for field in used}
 
 
 def read(cls: Any, fields: Any, where: str = "") -> Any:
@@ -44,6 +46,8 @@ def read(cls: Any, fields: Any, where: str = "") -> Any:
         raise ValueError(f"{where or 'settings'} = {fields!r}: expected settings by name")
     cls = select_kind(cls, fields, where)
     known = {field.name: field for field in dataclasses.fields(cls)}
+    new_names = {f.metadata[OLD_NAME]: name for name, f in known.items() if OLD_NAME in f.metadata}
+    fields = {new_names.get(name, name): value for name, value in fields.items()}
     for name in fields:
         if name not in known:
             near = difflib.get_close_matches(str(name), known, n=1)

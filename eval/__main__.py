@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.metrics.registry import DEFAULT, METRICS
 from eval.pictures import rate_quality, save_figure
 from eval.provenance import environment
@@ -19,7 +19,7 @@ from eval.testsets import Utterance, read_lines, read_testset
 UNSEEN = "unseen speakers"
 
 
-@tells_mistakes
+@reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure systems on a test set, print a table and write it; exit status 1 if anything could not be measured."""
     args = _arguments(argv)

@@ -75,7 +75,7 @@ def read_sources(utterances: Sequence[Utterance], out: Path, groups: Groups) -> 
     return sources, unreadable
 
 
-def code(system: System | Files, sources: Sequence[Source], outputs: Outputs) -> SystemResult:
+def code_sources(system: System | Files, sources: Sequence[Source], outputs: Outputs) -> SystemResult:
     """Run the system on every recording whose output is not kept yet.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the commands of `eval` and `train` share: the same names for the same things, and how a mistake ends.
+"""What the commands of `eval` and `train` share: the same names for the same things, and how errors are reported.
 
 What a command reads is named in order, and what it writes by `--out`; the rest are options.
 """
@@ -35,20 +35,20 @@ def command(module: str, about: str | None, **shared: str) -> argparse.ArgumentP
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name, told in shared.items():
-        parser.add_argument(f"--{name}", help=told, **SHARED[name])
+    for name, text in shared.items():
+        parser.add_argument(f"--{name}", help=text, **SHARED[name])
     return parser
 
 
-def tells_mistakes(main: Callable[P, int]) -> Callable[P, int]:
-    """A command whose exit status is 2 after a mistake, which it tells in a line on stderr."""
+def reports_errors(main: Callable[P, int]) -> Callable[P, int]:
+    """Make a command print an expected error as one line on stderr, and exit with status 2."""
 
     @wraps(main)
-    def told(*args: P.args, **kwargs: P.kwargs) -> int:
+    def reporting(*args: P.args, **kwargs: P.kwargs) -> int:
         try:
             return main(*args, **kwargs)
         except (ValueError, OSError, MissingDependencyError, MissingEncoderError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
 
-    return told
+    return reporting

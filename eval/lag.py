@@ -31,7 +31,7 @@ def find_lag(pairs: Sequence[tuple[Tensor, Tensor]]) -> int:
 
     def best_of(lags: range) -> int:
         for lag in set(lags) - scores.keys():
-            scores[lag] = sum(estoi(*align(reference, output, lag)) for reference, output in pairs)
+            scores[lag] = sum(estoi(*remove_lag(reference, output, lag)) for reference, output in pairs)
         return max(scores, key=lambda lag: (scores[lag], -abs(lag)))
 
     coarse = STEPS[0]
@@ -41,7 +41,7 @@ def find_lag(pairs: Sequence[tuple[Tensor, Tensor]]) -> int:
     return lag if scores[lag] - scores[0] > MIN_GAIN * len(pairs) else 0
 
 
-def align(reference: Tensor, output: Tensor, lag: int) -> tuple[Tensor, Tensor]:
+def remove_lag(reference: Tensor, output: Tensor, lag: int) -> tuple[Tensor, Tensor]:
     """Move the output `[L']` `lag` samples earlier, and cut it and the reference `[L]` to `[L - CUT]`.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codec.extras import MissingDependencyError
-from eval.coding import Groups, Source, code, read_sources
+from eval.coding import Groups, Source, code_sources, read_sources
 from eval.lag import CUT
 from eval.metrics.base import Pair
 from eval.results import CODING, Results, SystemResult
@@ -59,7 +59,7 @@ def evaluate(
     for given in systems:
         try:
             system = make_system(given, device) if isinstance(given, str) else given
-            result = code(system, sources, outputs)
+            result = code_sources(system, sources, outputs)
         except (MissingDependencyError, ValueError) as error:
             name = given if isinstance(given, str) else given.name
             results.systems.append(SystemResult(name, not_measured=str(error)))

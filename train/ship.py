@@ -16,7 +16,7 @@ from codec.config import CodecConfig
 from codec.files import atomic_file, atomic_folder
 from codec.tts.checkpoint import TOKENIZERS
 from codec.tts.config import TTSConfig
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from train import checkpoint
 from train.folder import CONFIG, STARTS
 from train.loop import BEST
@@ -117,7 +117,7 @@ def _strip_folders(value: str | None) -> str:
     return re.sub(r"(?<![\w.])/[^,:{}\[\]]+", lambda path: Path(path[0]).name, str(value))
 
 
-@tells_mistakes
+@reports_errors
 def main() -> int:
     parser = command("train.ship", __doc__, out="checkpoint folder to write")
     parser.add_argument("run", type=Path, help="run folder")

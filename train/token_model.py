@@ -18,7 +18,7 @@ from torch import Tensor
 
 from codec.bitstream.header import default_layer_ends
 from codec.bitstream.token_model import ONE, UNITS, LayerModel, TokenModel
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.progress import progress
 from eval.tables import table
 from train.data.tokens.shards import TokenSet
@@ -116,7 +116,7 @@ def _frames(tokens: TokenSet, model: TokenModel) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-@tells_mistakes
+@reports_errors
 def main() -> int:
     d = TokenModelConfig()
     parser = command("train.token_model", __doc__, out="file to write", seed="seed of weights and order")

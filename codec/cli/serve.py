@@ -12,7 +12,7 @@ from codec.cli.common import Device, Model, Precision, check_precision, fail, op
 from codec.extras import MissingDependencyError, needs
 from codec.settings import DEFAULT
 
-DRAIN_SECONDS = 30  # for what is being spoken when the server is told to end
+DRAIN_SECONDS = 30  # for requests that are running when the server is asked to end
 
 Host = Annotated[str, typer.Option(help="address to listen on; by default only this machine can connect")]
 Port = Annotated[int, typer.Option(help="to listen on; 0 takes a free one", min=0, max=65535)]

@@ -83,13 +83,13 @@ def speak(
     try:
         target = _target(out, play)
         from codec import tts  # here, as other commands do not need its packages
-        from codec.tts.shipped import named, voice_for
+        from codec.tts.shipped import default_voice, find_voice
         from codec.tts.speech import FRAMES_AT_ONCE
 
         sampling = _changed(tts.Sampling(seed=seed), temperature=temperature)
         head = _changed(sampling.head, cfg_scale=cfg_scale, temperature=acoustic_temperature)
         sampling = replace(sampling, head=head)
-        shipped = voice_for(language or "en") if voice is None else named(voice)
+        shipped = default_voice(language or "en") if voice is None else find_voice(voice)
         language = language or (shipped.language if shipped else "en")
         path, note = _reference(shipped, str(voice), consent)
         known = tts.Voice.load(path) if path.suffix == VOICE_SUFFIX else None

@@ -1,7 +1,7 @@
 """The engine: one thread with one speech loop, which requests join and leave at any frame.
 
 What a request may cost others is bounded. It waits in a queue of `max_waiting`, in turn with those of other clients.
-Its packets wait for its reader in a buffer of `buffer_seconds`; once that is full, the request is held in its slot
+Its packets wait for its reader in a buffer of `buffer_seconds`; once that is full, the request is paused in its slot
 until there is room again, and the others go on. After `max_seconds` it is ended, read or not, and its slot is free.
 """
 
@@ -59,7 +59,7 @@ class Limits:
     max_waiting: int = 32  # requests in the queue
     buffer_seconds: float = 30.0  # of audio that wait for a request's reader
     max_seconds: float = 300.0  # from asking to the last packet
-    n_ahead: int = 1  # frames of a packet, at most, of models that do not hear themselves
+    packet_frames: int = 1  # frames of a packet, at most, of models without audio history
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -118,14 +118,14 @@ class Handle(AsyncIterator[Tensor]):
         if len(packet):
             self.n_samples += len(packet)
             self._packets.append(packet)
-            self._tell()
+            self._notify()
 
     def end(self, error: Exception | None = None) -> None:
         """No packet follows; the reader gets the error after those that are there."""
         self._is_ended, self._error = True, error
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         if self._listener is not None:
             loop, event = self._listener
             with contextlib.suppress(RuntimeError):  # the reader's loop was closed
@@ -204,7 +204,7 @@ class Engine:
     def _renew(self) -> None:
         """Fresh slots."""
         n_slots = self.limits.n_slots
-        self._loop: SpeechLoop = self.tts.loop(n_slots, self.limits.n_ahead)
+        self._loop: SpeechLoop = self.tts.loop(n_slots, self.limits.packet_frames)
         self._decoder: DecoderStream = self.tts.codec.decoder_stream(n_slots)
 
     def _work(self) -> None:
@@ -215,12 +215,12 @@ class Engine:
                 if not self._running and not self._queues and self._closes_at < float("inf"):
                     return
                 self._admit_waiting()
-                held = self._held()
-                if len(held) == len(self._running):  # all, or there are none
+                paused = self._paused_slots()
+                if len(paused) == len(self._running):  # all, or there are none
                     self._changed.wait(CHECK_SECONDS)
                     continue
             try:
-                packets, ended = self._step(held)
+                packets, ended = self._step(paused)
             except Exception as error:
                 log.exception("a step failed; all requests in it end")
                 packets, ended = [], dict.fromkeys(self._running, error)
@@ -244,7 +244,7 @@ class Engine:
                 del self._running[request]
 
     def _is_over(self, handle: Handle, now: float) -> bool:
-        """Whether a request is to be dropped, which its reader is told."""
+        """Whether a request is to be dropped; then its reader is notified."""
         if handle.is_cancelled:
             handle.end()
         elif now > handle.deadline:
@@ -266,21 +266,21 @@ class Engine:
             self._running[handle.request] = handle
             self._loop.submit(handle.request)
 
-    def _held(self) -> set[int]:
+    def _paused_slots(self) -> set[int]:
         """The slots of requests whose readers are behind."""
         most = self.limits.buffer_seconds * self.tts.sample_rate
         return {slot for slot, r in self._loop.running.items() if self._running[r].n_buffered >= most}
 
-    def _step(self, held: set[int]) -> tuple[list[tuple[Request, Tensor]], dict[Request, Exception | None]]:
+    def _step(self, paused: set[int]) -> tuple[list[tuple[Request, Tensor]], dict[Request, Exception | None]]:
         """The next packets, and the requests that are done or failed."""
-        parts = self._loop.advance(held)
+        parts = self._loop.advance(paused)
         packets: list[tuple[Request, Tensor]] = []
         ended: dict[Request, Exception | None] = {}
         for slot, request, _ in parts:  # those that are done come before who follows in their slots
             if request.is_done:
                 packets.append((request, self._decoder.flush(slot)[slot].cpu()))
                 ended[request] = request.error
-        codes = [[self._loop.nothing] for _ in range(self.limits.n_slots)]
+        codes = [[self._loop.no_codes] for _ in range(self.limits.n_slots)]
         for slot, _, new in parts:
             codes[slot].append(new)
         waveforms = self._decode([torch.cat(c, dim=1) for c in codes])

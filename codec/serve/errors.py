@@ -32,7 +32,7 @@ class ApiError(Exception):
 
 
 def as_api_error(error: Exception) -> ApiError:
-    """What a client is told of an error of this library."""
+    """Convert an error of this library to the one that a client receives."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, BusyError):

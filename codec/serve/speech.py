@@ -99,8 +99,8 @@ def _submit(wanted: SpeechRequest, engine: Engine, voices: VoiceStore, client: s
     """Read the text and queue it."""
     speaker = voices.get(wanted.voice if isinstance(wanted.voice, str) else wanted.voice.id)
     sampling = Sampling(seed=wanted.seed)
-    spoken = engine.tts.request(wanted.input, speaker.voice, sampling, wanted.language or speaker.language)
-    return engine.submit(spoken, client), speaker.voice
+    speech = engine.tts.request(wanted.input, speaker.voice, sampling, wanted.language or speaker.language)
+    return engine.submit(speech, client), speaker.voice
 
 
 async def _encoded(handle: Handle, first: Tensor | None, encoder: Encoder, metrics: Metrics) -> AsyncIterator[bytes]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from codec.audio.error import AudioError
 from codec.audio.io import read_audio
 
-_FINE, _WRONG = b"+", b"-"  # how an answer of the child begins
+_OK, _FAILED = b"+", b"-"  # how an answer of the child begins
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def read_upload(content: bytes, sample_rate: int, limits: UploadLimits | None = 
         ours.close()
         child.kill()
         child.join()
-    if answer[:1] != _FINE:
+    if answer[:1] != _OK:
         raise AudioError(answer[1:].decode())
     return torch.from_numpy(np.frombuffer(answer, np.float32, offset=1).copy())
 
@@ -68,6 +68,6 @@ def _read(pipe: Connection, sample_rate: int, limits: UploadLimits) -> None:
         samples = read_audio(io.BytesIO(content), None, sample_rate, "upload")
         if len(samples) > limits.audio_seconds * sample_rate:
             raise AudioError(f"upload: {len(samples) / sample_rate:.0f} s; send at most {limits.audio_seconds:g} s")
-        pipe.send_bytes(_FINE + samples.numpy().tobytes())
+        pipe.send_bytes(_OK + samples.numpy().tobytes())
     except AudioError as error:
-        pipe.send_bytes(_WRONG + str(error).encode())
+        pipe.send_bytes(_FAILED + str(error).encode())

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/audio/voices")
 
 
 @dataclass(frozen=True)
-class Speaker:
+class ServedVoice:
     """A voice and the language that it speaks by itself."""
 
     voice: Voice
@@ -42,7 +42,7 @@ class VoiceStore:
     def __init__(self, tts: TTS, folder: Path | None = None) -> None:
         self.tts, self.folder = tts, folder
         self._shipped = {voice.name: voice for voice in shipped_voices()}
-        self._made: dict[str, Speaker] = {}  # of the shipped ones
+        self._made: dict[str, ServedVoice] = {}  # of the shipped ones
         self._lock = Lock()
 
     def describe(self) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ class VoiceStore:
         ]
         return shipped + own
 
-    def get(self, name: str) -> Speaker:
+    def get(self, name: str) -> ServedVoice:
         """A voice, encoded now if it is a shipped one that nobody asked for before.
 
         Raises:
@@ -67,13 +67,13 @@ class VoiceStore:
             with self._lock:
                 if name not in self._made:
                     shipped = self._shipped[name]
-                    self._made[name] = Speaker(self.tts.voice(shipped.clip, shipped.consent), shipped.language)
+                    self._made[name] = ServedVoice(self.tts.voice(shipped.clip, shipped.consent), shipped.language)
                 return self._made[name]
         path = self._path(name)
         if path is None or not path.is_file():
             names = ", ".join([*self._shipped, *(path.stem for path in self._files())])
             raise ApiError(f"voice {name!r}: there is none of that name; take one of {names}", 400, "voice")
-        return Speaker(Voice.load(path), "en")
+        return ServedVoice(Voice.load(path), "en")
 
     def add(self, name: str, recording: bytes, consent: str) -> None:
         """Keep the voice of a recording.

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from codec.settings import coerce, read, require, used_fields
+from codec.settings import OLD_NAME, coerce, read, require, used_fields
 from codec.tts.text.languages import LANGUAGES
 
 Design = Literal["prefix", "interleaved", "dual", "aligned"]
@@ -53,10 +53,12 @@ class SequenceConfig:
     n_text: int = 6  # interleaved: text ids of a block ...
     n_frames: int = 6  # ... and frames after them
     delay: int = 4  # dual: frames that audio lags behind text
-    behind: int = 2  # aligned: text ids read before the spoken one ...
+    behind: int = 2  # aligned: text ids read before the current one ...
     ahead: int = 5  # ... and after it
     max_move: int = 4  # aligned: largest number of ids to move from frame to frame
-    hears: bool = True  # aligned: whether previous frames are an input; without, errors do not accumulate
+    audio_history: bool = field(  # aligned: whether previous frames are an input; without, errors do not accumulate
+        default=True, metadata={OLD_NAME: "hears"}
+    )
 
     def __post_init__(self) -> None:
         coerce(self)
@@ -66,14 +68,14 @@ class SequenceConfig:
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
 
     @property
-    def window(self) -> int:
+    def text_width(self) -> int:
         """Largest number of text ids at one position."""
         return 1 + self.ahead + self.behind if self.design == "aligned" else 1
 
     @property
-    def hears_itself(self) -> bool:
+    def has_audio_history(self) -> bool:
         """Whether previous frames are an input."""
-        return self.hears or self.design != "aligned"
+        return self.audio_history or self.design != "aligned"
 
 
 @dataclass

@@ -19,7 +19,7 @@ from codec.tts.backbone import State, grow
 from codec.tts.heads.base import HeadSampling
 from codec.tts.model import TTSModel, end_frame
 from codec.tts.sampling import Sampling, draw_moves, draw_semantic
-from codec.tts.sequence import NONE, Step, speech, voice_prefix, window
+from codec.tts.sequence import NONE, Step, speech_steps, text_ids, voice_steps
 from codec.tts.text.tokenizer import SpecialIds
 
 SLACK_FRAMES = 25  # that a text of any length may last
@@ -28,26 +28,26 @@ CAPACITY = 256  # steps that a fresh loop has room for; doubled whenever they do
 
 @dataclass
 class Stream:
-    """A request in the making."""
+    """State of a request that is being generated."""
 
     sampling: Sampling
     generator: torch.Generator
-    frame: Tensor  # [K] int64, tokens of the last one
+    frame: Tensor  # [K] int64, the last one
     steps: Iterator[Step] = field(init=False)
     n_text: int = 0  # ids of the text that have been read
-    semantic: list[int] = field(default_factory=list)  # tokens so far
+    semantic: list[int] = field(default_factory=list)  # semantic tokens so far
     moves: list[int] = field(default_factory=list)  # how far the text went on after each frame, if that is predicted
 
-    def chunk(self) -> list[Step]:
+    def next_steps(self) -> list[Step]:
         """The steps up to the one from which the next frame is predicted."""
         steps = []
         for step in self.steps:
             steps.append(step)
-            if step.predicts:
+            if step.predicts_frame:
                 break
         return steps
 
-    def count(self, ids: Iterable[int]) -> Iterator[int]:
+    def count_text(self, ids: Iterable[int]) -> Iterator[int]:
         """The ids of the text, as they are read."""
         for i in ids:
             self.n_text += 1
@@ -59,16 +59,16 @@ class Stream:
         return min(self.sampling.max_frames, SLACK_FRAMES + math.ceil(self.sampling.frames_per_id * self.n_text))
 
 
-class Draft(NamedTuple):
+class PendingFrame(NamedTuple):
     """A frame whose acoustic codes have not been drawn."""
 
     h: Tensor  # [D], hidden state
-    semantic: int  # token
+    semantic: int  # semantic token
     noise: Tensor  # of the acoustic head
 
 
 class Frames(NamedTuple):
-    """What a request says next."""
+    """The next frames of a request."""
 
     codes: Tensor  # [K, n] int64
     is_last: bool  # whether the audio ends with them
@@ -76,7 +76,7 @@ class Frames(NamedTuple):
 
 @dataclass(frozen=True)
 class Prefix:
-    """A voice as the backbone remembers it, to begin requests with: computed once, used by many."""
+    """Keys and values of a voice, with which requests begin: computed once, used by many."""
 
     kv: Tensor  # [n_layers, 1, T, 2 * Hkv, head_dim]
 
@@ -87,22 +87,22 @@ class FrameLoop:
     A request's frames depend on its own settings and seed, not on its neighbours. A slot is free again
     once its request has ended.
 
-    Where the model does not hear its frames (`SequenceConfig.hears`), the acoustic head need not have drawn one for the
-    next to follow, and draws many at once in little more time than one.
+    A model without audio history (`SequenceConfig.audio_history`) predicts a frame before the acoustic head has drawn
+    the last one, which then draws many at once in little more time than one.
 
     Args:
         model: the network, shared with other loops; all state is kept here.
         special: the text tokenizer's markers.
         n_slots: how many requests fit.
         mode: how single steps are run, see `codec.tts.accelerate`.
-        n_ahead: frames of a request in one `advance`, at most, where they are not heard; else 1.
+        packet_frames: frames of a request in one `advance`, at most, without audio history; else 1.
     """
 
     def __init__(
-        self, model: TTSModel, special: SpecialIds, n_slots: int = 1, mode: Mode = "eager", n_ahead: int = 1
+        self, model: TTSModel, special: SpecialIds, n_slots: int = 1, mode: Mode = "eager", packet_frames: int = 1
     ) -> None:
         self.model, self.special = model, special
-        self.n_ahead = 1 if model.config.sequence.hears_itself else n_ahead
+        self.packet_frames = 1 if model.config.sequence.has_audio_history else packet_frames
         self.streams: list[Stream | None] = [None] * n_slots
         self.lengths = [0] * n_slots  # steps of each slot's stream so far
         self.kv = model.init_state(n_slots, CAPACITY).kv
@@ -115,15 +115,15 @@ class FrameLoop:
         return [slot for slot, stream in enumerate(self.streams) if stream is None]
 
     @torch.no_grad()
-    def prefix(self, voice: Tensor, before: Tensor | None = None) -> Prefix:
-        """Read a voice's codes `[K, T]`, no more of them than in training, and those `[K, T']` spoken just before."""
-        codes = self.model.heard(voice)
+    def prefill(self, voice: Tensor, before: Tensor | None = None) -> Prefix:
+        """Read a voice's codes `[K, T]`, no more of them than in training, and those `[K, T']` just before."""
+        codes = self.model.trim_voice(voice)
         codes = codes if before is None else torch.cat([codes, before], dim=1)
-        tokens = torch.cat([codes.T.cpu() + self.model.layout.n_special, end_frame(len(codes))[None]])
-        steps = list(voice_prefix(self.special, len(tokens)))
+        shifted = torch.cat([codes.T.cpu() + self.model.layout.n_special, end_frame(len(codes))[None]])
+        steps = list(voice_steps(self.special, len(shifted)))
         text, frames = self._blank(1, len(steps))
-        text[0] = window(steps, text.shape[2])
-        frames[0, torch.tensor([step.hears for step in steps])] = tokens
+        text[0] = text_ids(steps, text.shape[2])
+        frames[0, torch.tensor([step.reads_frame for step in steps])] = shifted
         state = self.model.init_state(1, len(steps))
         x = self.model.embed(text.to(self.model.device), frames.to(self.model.device))
         _, state = self.model.backbone.step(x, state)
@@ -146,38 +146,40 @@ class FrameLoop:
             raise ValueError(f"slot {slot} is taken; the free ones are {self.free}")
         generator = torch.Generator().manual_seed(sampling.seed)
         stream = Stream(sampling, generator, end_frame(self.model.config.num_codebooks))
-        stream.steps = speech(self.model.config.sequence, self.special, stream.count(ids), stream.moves)
+        stream.steps = speech_steps(self.model.config.sequence, self.special, stream.count_text(ids), stream.moves)
         self.streams[slot] = stream
         self.lengths[slot] = prefix.kv.shape[2]
         self._make_room(0)
         self.kv[:, slot, : self.lengths[slot]] = prefix.kv[:, 0]
 
     @torch.no_grad()
-    def advance(self, held: Collection[int] = ()) -> dict[int, Frames]:
+    def advance(self, paused: Collection[int] = ()) -> dict[int, Frames]:
         """The next frames of every request, by slot; none of one whose audio has ended before them.
 
-        The requests in the slots `held` wait, without any.
+        Those in the slots `paused` wait.
 
         Warns when a request is cut at its limit, see `Sampling`.
         """
-        streams = self._active(held)
-        drafts: dict[int, list[Draft]] = {slot: [] for slot in streams}
-        for _ in range(self.n_ahead):
-            for slot, draft in self._draft(held).items():
-                if self._goes_on(slot):
-                    drafts[slot].append(draft)
+        streams = self._active(paused)
+        pending: dict[int, list[PendingFrame]] = {slot: [] for slot in streams}
+        for _ in range(self.packet_frames):
+            for slot, frame in self._predict(paused).items():
+                if self._continues(slot):
+                    pending[slot].append(frame)
                 else:
                     self.stop(slot)
-        frames = self._fill([(d, streams[slot].sampling.head) for slot, ds in drafts.items() for d in ds])
+        frames = self._draw_acoustic(
+            [(frame, streams[slot].sampling.head) for slot, new in pending.items() for frame in new]
+        )
         results = {}
-        for (slot, stream), part in zip(streams.items(), frames.split([*map(len, drafts.values())]), strict=True):
+        for (slot, stream), part in zip(streams.items(), frames.split([*map(len, pending.values())]), strict=True):
             if len(part):
                 stream.frame = part[-1]
             results[slot] = Frames((part - self.model.layout.n_special).T, self.streams[slot] is None)
         return results
 
     def stop(self, slot: int) -> None:
-        """Free a slot, whatever its request was about to say."""
+        """Free a slot, whether its request has ended or not."""
         self.streams[slot] = None
         self.lengths[slot] = 0
 
@@ -190,28 +192,28 @@ class FrameLoop:
             stream = self.streams[slot]
             assert stream is not None
             lengths[slot] = len(chunk)
-            text[slot, : len(chunk)] = window(chunk, text.shape[2])
+            text[slot, : len(chunk)] = text_ids(chunk, text.shape[2])
             for place, step in enumerate(chunk):
-                if step.hears:
+                if step.reads_frame:
                     frames[slot, place] = stream.frame
         self._make_room(n_steps)
-        heard = [frames] if (frames != NONE).any() else []
-        tensors = [t.to(self.model.device) for t in (text, torch.tensor(self.lengths), lengths, *heard)]
+        read_frames = [frames] if (frames != NONE).any() else []
+        tensors = [t.to(self.model.device) for t in (text, torch.tensor(self.lengths), lengths, *read_frames)]
         self.lengths = [have + n for have, n in zip(self.lengths, lengths.tolist(), strict=True)]
         if n_steps > 1:  # of any length: not worth a compilation
             return _read(self.model, self.kv, *tensors)
         return self._read(tensors, self.kv, key=self.kv.data_ptr())
 
-    def _active(self, held: Collection[int]) -> dict[int, Stream]:
-        """The requests that are not held, by slot."""
-        return {slot: s for slot, s in enumerate(self.streams) if s is not None and slot not in held}
+    def _active(self, paused: Collection[int]) -> dict[int, Stream]:
+        """The requests that are not paused, by slot."""
+        return {slot: s for slot, s in enumerate(self.streams) if s is not None and slot not in paused}
 
-    def _draft(self, held: Collection[int]) -> dict[int, Draft]:
+    def _predict(self, paused: Collection[int]) -> dict[int, PendingFrame]:
         """The next frame of every request, without its acoustic codes; its text goes on after it."""
-        active = self._active(held)
+        active = self._active(paused)
         if not active:
             return {}
-        chunks = {slot: stream.chunk() for slot, stream in active.items()}
+        chunks = {slot: stream.next_steps() for slot, stream in active.items()}
         h, logits = self._hidden(chunks)
         slots = torch.tensor(list(active), device=h.device)
         h = h[slots]
@@ -223,13 +225,13 @@ class FrameLoop:
             torch.stack([torch.rand(2, generator=s.generator, dtype=torch.float32) for s in active.values()]),
         ).tolist()
         noise = [self.model.acoustic_head.draw(s.sampling.head, s.generator) for s in active.values()]
-        self._move(h, active)
+        self._move_text(h, active)
         for stream, token in zip(active.values(), semantic, strict=True):
             stream.semantic.append(token)
-        return dict(zip(active, map(Draft, h, semantic, noise), strict=True))
+        return dict(zip(active, map(PendingFrame, h, semantic, noise), strict=True))
 
-    def _goes_on(self, slot: int) -> bool:
-        """Whether the last draft of a request is a frame of it, not its end."""
+    def _continues(self, slot: int) -> bool:
+        """Whether the last semantic token of a request is that of a frame, not its end."""
         stream = self.streams[slot]
         assert stream is not None
         if stream.semantic[-1] == END:
@@ -243,27 +245,27 @@ class FrameLoop:
             return False
         return True
 
-    def _fill(self, drafts: list[tuple[Draft, HeadSampling]]) -> Tensor:
-        """Draw the acoustic codes of n drafts: frames `[n, K]` on the CPU."""
+    def _draw_acoustic(self, pending: list[tuple[PendingFrame, HeadSampling]]) -> Tensor:
+        """Draw the acoustic codes of n pending frames: frames `[n, K]` on the CPU."""
         c = self.model.config
-        if not drafts:
+        if not pending:
             return torch.empty(0, c.num_codebooks, dtype=torch.int64)
-        semantic = torch.tensor([draft.semantic for draft, _ in drafts])
-        h = torch.stack([draft.h for draft, _ in drafts])
+        semantic = torch.tensor([frame.semantic for frame, _ in pending])
+        h = torch.stack([frame.h for frame, _ in pending])
         h = self.model.condition(h, semantic.to(h.device))
-        codes = torch.empty(len(drafts), c.acoustic_dim, dtype=torch.int64)
+        codes = torch.empty(len(pending), c.acoustic_dim, dtype=torch.int64)
         groups: dict[HeadSampling, list[int]] = {}
-        for place, (_, sampling) in enumerate(drafts):
+        for place, (_, sampling) in enumerate(pending):
             groups.setdefault(sampling, []).append(place)
         for sampling, members in groups.items():
-            tensors = [h[members], torch.stack([drafts[place][0].noise for place in members]).to(h.device)]
+            tensors = [h[members], torch.stack([pending[place][0].noise for place in members]).to(h.device)]
             if self._sample.mode != "eager":  # made for one shape
-                fill = len(self.streams) * self.n_ahead - len(members)
+                fill = len(self.streams) * self.packet_frames - len(members)
                 tensors = [F.pad(t, (0, 0) * (t.ndim - 1) + (0, fill)) for t in tensors]
             codes[members] = self._sample(tensors, sampling, key=sampling)[: len(members)].cpu()
-        return self.model.frame(semantic, codes)
+        return self.model.make_frames(semantic, codes)
 
-    def _move(self, h: Tensor, streams: dict[int, Stream]) -> None:
+    def _move_text(self, h: Tensor, streams: dict[int, Stream]) -> None:
         """Go on in the texts of the n streams, for their hidden states `[n, D]`, if the design needs it."""
         if self.model.move_head is None:
             return
@@ -277,7 +279,7 @@ class FrameLoop:
         """Text `[B, S, W]` and frames `[B, S, K]` of steps at which nothing is read."""
         c = self.model.config
         shape = (batch_size, n_steps)
-        return torch.full((*shape, c.sequence.window), NONE), torch.full((*shape, c.num_codebooks), NONE)
+        return torch.full((*shape, c.sequence.text_width), NONE), torch.full((*shape, c.num_codebooks), NONE)
 
     def _make_room(self, n_steps: int) -> None:
         """See that every stream can take `n_steps` more."""
@@ -288,44 +290,44 @@ class FrameLoop:
             self.kv = grow(self.kv, capacity)
 
 
-class Request(NamedTuple):
-    """A speech to make; the arguments of `FrameLoop.start`."""
+class SequenceRequest(NamedTuple):
+    """A sequence to generate; the arguments of `FrameLoop.start`."""
 
     prefix: Prefix
     ids: Iterable[int]
     sampling: Sampling
 
 
-class Candidate(NamedTuple):
-    """A speech that was made, of one sequence."""
+class GeneratedFrames(NamedTuple):
+    """The frames of one sequence."""
 
     codes: Tensor  # [K, T] int64
     ended: bool  # by itself, not by its limit
     moves: list[int]  # how far the text went on after each frame, if the model predicts that
 
 
-def speak(loop: FrameLoop, requests: Iterable[Request]) -> list[Candidate]:
-    """What the model says to each request, in as many slots as the loop has."""
+def generate_frames(loop: FrameLoop, requests: Iterable[SequenceRequest]) -> list[GeneratedFrames]:
+    """Generate the frames of each request, in as many slots as the loop has."""
     waiting = enumerate(requests)
-    talking: dict[int, tuple[int, Stream | None, list[Tensor]]] = {}
-    spoken: dict[int, Candidate] = {}
+    running: dict[int, tuple[int, Stream | None, list[Tensor]]] = {}
+    results: dict[int, GeneratedFrames] = {}
     while True:
         for slot, (number, request) in zip(loop.free, waiting, strict=False):  # more are waiting than are free
             loop.start(slot, *request)
-            talking[slot] = number, loop.streams[slot], []
-        if not talking:
-            return [spoken[number] for number in range(len(spoken))]
+            running[slot] = number, loop.streams[slot], []
+        if not running:
+            return [results[number] for number in range(len(results))]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "speech did not end")  # that is a candidate like others
             frames = loop.advance()
         for slot, (new, is_last) in frames.items():
-            number, stream, codes = talking[slot]
+            number, stream, codes = running[slot]
             codes.append(new)
             if is_last:
                 assert stream is not None
-                said = torch.cat(codes, dim=1)
-                spoken[number] = Candidate(said, stream.semantic[-1] == END, stream.moves[: said.shape[1]])
-                del talking[slot]
+                whole = torch.cat(codes, dim=1)
+                results[number] = GeneratedFrames(whole, stream.semantic[-1] == END, stream.moves[: whole.shape[1]])
+                del running[slot]
 
 
 def _read(

@@ -20,9 +20,9 @@ from codec.tts.text.feed import Silence
 from codec.tts.text.tokenizer import SpecialIds
 from codec.tts.voices import Voice
 
-CONTEXT_FRAMES = 25  # of what was said last, which the next sequence hears after the voice
+CONTEXT_FRAMES = 25  # of the speech so far, at most, which the next sequence reads after the voice
 SETTLING_FRAMES = 8  # of silence, after which the codec's codes of it no longer change
-MAX_PREFIXES = 16  # voices that are remembered as the backbone read them
+MAX_PREFIXES = 16  # voices whose keys and values are kept
 
 
 @dataclass(eq=False)
@@ -32,8 +32,8 @@ class Request:
     sequences: Iterator[Iterable[int] | Silence]
     voice: Voice
     sampling: Sampling
-    spoke: bool = False  # whether there was anything to say
-    heard: Tensor | None = None  # codes [K, n] of its last frames
+    has_speech: bool = False  # whether there was a text to speak
+    context: Tensor | None = None  # codes [K, n] of its last frames, for the next sequence
     was_cut: bool = False
     n_silent: int = 0  # frames before the next sequence
     is_done: bool = False  # nothing follows
@@ -41,15 +41,15 @@ class Request:
 
 
 class Part(NamedTuple):
-    """What a request says next; nothing where it is done."""
+    """The next codes of a request; none where it is done."""
 
     slot: int
     request: Request
     codes: Tensor  # [K, n] int64
 
 
-class Memory:
-    """What all loops over one model share: voices as the backbone read them, and the codes of silence.
+class SpeechCache:
+    """What all loops over one model share: keys and values of voices, and the codes of silence.
 
     Args:
         codec: whose codes the model predicts.
@@ -58,24 +58,24 @@ class Memory:
     def __init__(self, codec: Tokenizer) -> None:
         self.codec = codec
         self._prefixes: dict[str, Prefix] = {}
-        self._silent: Tensor | None = None
+        self._silent_frame: Tensor | None = None
 
     @property
-    def silent(self) -> Tensor | None:
+    def silent_frame(self) -> Tensor | None:
         """Codes `[K, 1]` of a silent frame; None where the codec cannot encode it."""
-        if self._silent is None and self.codec.model.has_encoder:
+        if self._silent_frame is None and self.codec.model.has_encoder:
             c = self.codec.config
             quiet = torch.zeros(SETTLING_FRAMES * c.hop_length, dtype=torch.float32)
-            self._silent = self.codec.encode(quiet, c.sample_rate).codes[0, :, -1:].cpu()
-        return self._silent
+            self._silent_frame = self.codec.encode(quiet, c.sample_rate).codes[0, :, -1:].cpu()
+        return self._silent_frame
 
-    def prefix(self, loop: FrameLoop, voice: Voice) -> Prefix:
-        """The voice as the backbone read it, perhaps earlier."""
+    def prefill(self, loop: FrameLoop, voice: Voice) -> Prefix:
+        """Keys and values of a voice, computed only once."""
         key = voice.provenance.sha256 + voice.provenance.created
         if key not in self._prefixes:
             if len(self._prefixes) == MAX_PREFIXES:
                 del self._prefixes[next(iter(self._prefixes))]
-            self._prefixes[key] = loop.prefix(voice.codes)
+            self._prefixes[key] = loop.prefill(voice.codes)
         return self._prefixes[key]
 
 
@@ -87,20 +87,20 @@ class SpeechLoop:
     Args:
         model: the network.
         special: the text tokenizer's markers.
-        memory: shared with other loops in the same thread.
+        cache: shared with other loops in the same thread.
         n_slots: how many requests are spoken side by side.
         mode: see `FrameLoop`.
-        n_ahead: see `FrameLoop`.
+        packet_frames: see `FrameLoop`.
     """
 
     def __init__(
-        self, model: TTSModel, special: SpecialIds, memory: Memory, n_slots: int, mode: Mode, n_ahead: int
+        self, model: TTSModel, special: SpecialIds, cache: SpeechCache, n_slots: int, mode: Mode, packet_frames: int
     ) -> None:
-        self.memory = memory
-        self.frames = FrameLoop(model, special, n_slots, mode, n_ahead)
+        self.cache = cache
+        self.frames = FrameLoop(model, special, n_slots, mode, packet_frames)
         self.waiting: deque[Request] = deque()
         self.running: dict[int, Request] = {}  # by slot
-        self.nothing = torch.zeros(model.config.num_codebooks, 0, dtype=torch.int64)
+        self.no_codes = torch.zeros(model.config.num_codebooks, 0, dtype=torch.int64)
 
     def submit(self, request: Request) -> None:
         """Speak a request as soon as there is a slot."""
@@ -123,16 +123,16 @@ class SpeechLoop:
                     raise part.request.error
                 yield part
 
-    def advance(self, held: Collection[int] = ()) -> list[Part]:
-        """The next frames of all requests but those in the slots `held`, which stay as they are."""
+    def advance(self, paused: Collection[int] = ()) -> list[Part]:
+        """The next frames of all requests but those in the slots `paused`, which stay as they are."""
         parts = [part for slot in self.frames.free for part in self._next(slot)]
         streams = list(self.frames.streams)
-        for slot, (codes, is_last) in self.frames.advance(held).items():
+        for slot, (codes, is_last) in self.frames.advance(paused).items():
             request, stream = self.running[slot], streams[slot]
             request.was_cut |= is_last and stream is not None and stream.semantic[-1] != END
             if codes.shape[1]:
-                heard = codes if request.heard is None else torch.cat([request.heard, codes], dim=1)
-                request.heard = heard[:, -CONTEXT_FRAMES:]
+                context = codes if request.context is None else torch.cat([request.context, codes], dim=1)
+                request.context = context[:, -CONTEXT_FRAMES:]
                 parts.append(Part(slot, request, codes))
         return parts
 
@@ -147,24 +147,24 @@ class SpeechLoop:
             if not request.is_done:
                 self.running[slot] = request
                 n_silent, request.n_silent = request.n_silent, 0
-                if n_silent and self.memory.silent is not None:
-                    yield from [Part(slot, request, self.memory.silent)] * n_silent
+                if n_silent and self.cache.silent_frame is not None:
+                    yield from [Part(slot, request, self.cache.silent_frame)] * n_silent
                 return
-            yield Part(slot, request, self.nothing)
+            yield Part(slot, request, self.no_codes)
 
     def _begin(self, slot: int, request: Request) -> bool:
         """Start the request's next sequence, if there is one."""
         ids = next(request.sequences, None)
         while isinstance(ids, Silence):
-            request.n_silent += round(ids.seconds * self.memory.codec.config.frame_rate)
+            request.n_silent += round(ids.seconds * self.cache.codec.config.frame_rate)
             ids = next(request.sequences, None)
         if ids is None:
             return False
-        if request.heard is not None:
-            prefix = self.frames.prefix(request.voice.codes, request.heard)
+        if request.context is not None:
+            prefix = self.frames.prefill(request.voice.codes, request.context)
             request.sampling = replace(request.sampling, seed=request.sampling.seed + 1)
         else:
-            prefix = self.memory.prefix(self.frames, request.voice)
+            prefix = self.cache.prefill(self.frames, request.voice)
         self.frames.start(slot, prefix, ids, request.sampling)
-        request.spoke = True
+        request.has_speech = True
         return True

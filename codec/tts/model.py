@@ -1,7 +1,7 @@
 """The TTS network as tensors in, tensors out: embeddings, backbone, semantic head, acoustic head.
 
-A frame is K tokens `[K]`: the codes of the codec, each shifted by the special codes EMPTY and END of
-`codec.tokens.layout`. END as the semantic token ends the audio.
+A frame `[K]` holds shifted codes: those of the codec, each moved past the special codes EMPTY and END of
+`codec.tokens.layout`. A semantic token is the first of them; END there ends the audio.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class TTSBatch:
     """Packed sequences for training: what is read at each of S positions, and the N frames predicted from some."""
 
     text: Tensor  # [B, S, W] int64, ids, NONE where no text is read
-    frames: Tensor  # [B, S, K] int64, tokens, NONE where no frame is read
+    frames: Tensor  # [B, S, K] int64, shifted codes, NONE where no frame is read
     positions: Tensor  # [B, S] int64, in their sequences; each begins at 0
-    where: Tensor  # [N] int64, positions in [0, B * S) from which frames are predicted
-    targets: Tensor  # [N, K] int64, the tokens of these frames; (END, EMPTY, ...) after the last
+    target_positions: Tensor  # [N] int64, positions in [0, B * S) from which frames are predicted
+    targets: Tensor  # [N, K] int64, the shifted codes of these frames; (END, EMPTY, ...) after the last
     moves: Tensor  # [N] int64, ids that the text goes on after each; NONE where that is not predicted
     weights: Tensor  # [N] float32, how much each counts
 
@@ -62,7 +62,7 @@ class TTSModel(nn.Module):
         self.config = config
         self.layout = IdLayout(config.codebook_sizes)
         dim = config.backbone.dim
-        self.text_embedding = nn.Embedding(config.sequence.window * config.vocab_size, dim)
+        self.text_embedding = nn.Embedding(config.sequence.text_width * config.vocab_size, dim)
         self.audio_embedding = nn.Embedding(padded(self.layout.vocab_size), dim)
         self.backbone = Backbone(config.backbone, config.rope_theta)
         self.semantic_head = nn.Linear(dim, padded(config.semantic_codebook_size + self.layout.n_special), bias=False)
@@ -81,20 +81,20 @@ class TTSModel(nn.Module):
         return self.audio_embedding.weight.device
 
     def embed(self, text: Tensor, frames: Tensor | None) -> Tensor:
-        """Text ids `[B, T, W]` and tokens `[B, T, K]`, NONE where absent -> their summed embeddings `[B, T, D]`."""
+        """Text ids `[B, T, W]` and frames `[B, T, K]`, NONE where absent -> their summed embeddings `[B, T, D]`."""
         places = self.config.vocab_size * torch.arange(text.shape[-1], device=text.device)
         x = (self.text_embedding(text.clamp(min=0) + places) * (text != NONE)[..., None]).sum(2)
         if frames is None:
             return x
         rows = frames.clamp(min=0) + torch.tensor(self.layout.offsets, device=frames.device)
-        heard = (frames[..., 0] != NONE)[..., None]
+        has_frame = (frames[..., 0] != NONE)[..., None]
         sums = F.embedding_bag(rows.flatten(0, 1), self.audio_embedding.weight, mode="sum")
-        return x + sums.view_as(x) * heard
+        return x + sums.view_as(x) * has_frame
 
     def forward(self, batch: TTSBatch, generator: torch.Generator | None = None) -> TTSLosses:
         """Losses of the predicted frames; `generator` draws what the acoustic head needs."""
         h = self.backbone(self.embed(batch.text, batch.frames), batch.positions)
-        h = h.flatten(0, 1)[batch.where]  # [N, D]
+        h = h.flatten(0, 1)[batch.target_positions]  # [N, D]
         semantic = F.cross_entropy(self.semantic_logits(h), batch.targets[:, 0], reduction="none")
         move = torch.zeros_like(semantic)
         if self.move_head is not None:
@@ -119,13 +119,13 @@ class TTSModel(nn.Module):
             return h
         return h + self.semantic_condition(self.audio_embedding(semantic + self.layout.offsets[0]))
 
-    def frame(self, semantic: Tensor, codes: Tensor) -> Tensor:
+    def make_frames(self, semantic: Tensor, codes: Tensor) -> Tensor:
         """Semantic tokens `[N]` and acoustic codes `[N, acoustic_dim]` as frames `[N, K]`; those of END are code 0."""
         codes = codes.masked_fill(semantic[:, None] == END, 0)
         return torch.cat([semantic[:, None], codes + self.layout.n_special], dim=1)
 
-    def heard(self, voice: Tensor) -> Tensor:
-        """What is read of a voice's codes `[K, T]`: no more than in training, see `TTSConfig.max_voice_frames`."""
+    def trim_voice(self, voice: Tensor) -> Tensor:
+        """The start of a voice's codes `[K, T]`, no longer than in training: `TTSConfig.max_voice_frames`."""
         return voice[:, : self.config.max_voice_frames or None]
 
     def init_state(self, batch_size: int, capacity: int) -> State:

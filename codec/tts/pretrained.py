@@ -54,14 +54,14 @@ class PretrainedBackbone:
     state: dict[str, Tensor]  # of a `Backbone`
     text_embedding: Tensor  # [vocab, dim]
 
-    def fit(self, config: TTSConfig) -> TTSConfig:
+    def adapt_config(self, config: TTSConfig) -> TTSConfig:
         """A TTS around this backbone; the head's transformer is like it, in as many layers as before."""
         head = dataclasses.replace(self.config, n_layers=config.head_transformer.n_layers)
         return dataclasses.replace(config, backbone=self.config, head_transformer=head, rope_theta=self.rope_theta)
 
     @torch.no_grad()
     def copy_to(self, model: TTSModel, special: SpecialIds) -> None:
-        """Give a model that `fit` describes this backbone, and these embeddings to all ids but the markers.
+        """Give a model of `adapt_config` this backbone, and these embeddings to all ids but the markers.
 
         Those the language model has never read: they stay random, scaled as its other embeddings.
 
@@ -95,8 +95,8 @@ def read_backbone(name: str | Path) -> PretrainedBackbone:
         like["text_embedding.weight"] = torch.empty(vocab_size, config.dim)
     tensors = {n.removeprefix("model."): t for n, t in _read_tensors(folder).items() if not n.endswith(_IGNORED)}
     shapes = to_released(like)
-    check_tensors(folder, {_their_name(n): t for n, t in shapes.items()}, tensors)
-    released = {name: tensors[_their_name(name)] for name in shapes}
+    check_tensors(folder, {_transformers_name(n): t for n, t in shapes.items()}, tensors)
+    released = {name: tensors[_transformers_name(name)] for name in shapes}
     for name in released:
         if name.endswith(("attention.wq.weight", "attention.wk.weight")):
             released[name] = adjacent_pairs(released[name], config.head_dim)
@@ -179,7 +179,7 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _their_name(released: str) -> str:
+def _transformers_name(released: str) -> str:
     """Name in transformers of a tensor of the released layout."""
     if released in _NAMES:
         return _NAMES[released]

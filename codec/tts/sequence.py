@@ -7,9 +7,9 @@ position and whether a frame is predicted there. `ids` are those of the text; RE
     prefix       ids REPEAT BEGIN_AUDIO frame frame ...          all of the text before the audio (the paper's)
     interleaved  n ids, m frames, n ids, m frames, ... frames    for text that arrives piece by piece
     dual         at each position one id and one frame, the frames some positions later than the ids
-    aligned      at each position one frame, the id that is spoken next and those around it; beside each frame
+    aligned      at each position one frame, the current id and those around it; beside each frame
                  the model predicts how many ids the text goes on, as VALL-E R does (arXiv 2406.07855); the frames
-                 need not be heard (`SequenceConfig.hears`), as the place in the text is known without them
+                 need not be read (`SequenceConfig.audio_history`), as the place in the text is known without them
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ NONE = -1  # in place of a text id
 class Step(NamedTuple):
     """One position of the sequence."""
 
-    text: int = NONE  # id that is read
-    around: tuple[int, ...] = ()  # ids read with it: those after it, then those before it; NONE beyond the text
-    hears: bool = False  # whether the last frame is read
-    predicts: bool = False  # whether a frame is predicted from here
+    text_id: int = NONE  # that is read
+    context_ids: tuple[int, ...] = ()  # ids read with it: those after it, then those before it; NONE beyond the text
+    reads_frame: bool = False  # whether the last frame is read
+    predicts_frame: bool = False  # whether a frame is predicted from here
     may_end: bool = False  # whether that may be END: all of the text has been read
 
 
-def voice_prefix(special: SpecialIds, n_frames: int) -> Iterator[Step]:
+def voice_steps(special: SpecialIds, n_frames: int) -> Iterator[Step]:
     """The positions of a voice of `n_frames` frames, END included."""
     yield Step(special.bos)
     yield Step(special.begin_audio)
     for _ in range(n_frames):
-        yield Step(hears=True)
+        yield Step(reads_frame=True)
     yield Step(special.next_text)
 
 
-def speech(
+def speech_steps(
     config: SequenceConfig, special: SpecialIds, ids: Iterable[int], moves: Iterable[int] = ()
 ) -> Iterator[Step]:
     """The positions after the voice, without end: the caller stops after the frame that ends the audio.
@@ -70,22 +70,23 @@ def speech(
 def _prefix(special: SpecialIds, ids: Iterable[int]) -> Iterator[Step]:
     for i in chain(ids, [special.repeat]):
         yield Step(i)
-    yield Step(special.begin_audio, predicts=True, may_end=True)
+    yield Step(special.begin_audio, predicts_frame=True, may_end=True)
     while True:
-        yield Step(hears=True, predicts=True, may_end=True)
+        yield Step(reads_frame=True, predicts_frame=True, may_end=True)
 
 
 def _interleaved(text: Iterator[int], last: int, n_text: int, n_frames: int) -> Iterator[Step]:
     for block in count():
         for place in range(n_text):
             i = next(text)
-            hears = place == 0 and block > 0  # the last frame of the block before, with the first id of this one
-            yield Step(i, hears=hears, predicts=i == last or place == n_text - 1, may_end=i == last)
+            reads_frame = place == 0 and block > 0  # the last frame of the block before, with the first id of this one
+            predicts_frame = i == last or place == n_text - 1
+            yield Step(i, reads_frame=reads_frame, predicts_frame=predicts_frame, may_end=i == last)
             if i == last:
                 while True:
-                    yield Step(hears=True, predicts=True, may_end=True)
+                    yield Step(reads_frame=True, predicts_frame=True, may_end=True)
         for _ in range(n_frames - 1):
-            yield Step(hears=True, predicts=True)
+            yield Step(reads_frame=True, predicts_frame=True)
 
 
 def _dual(text: Iterator[int], special: SpecialIds, delay: int) -> Iterator[Step]:
@@ -93,23 +94,23 @@ def _dual(text: Iterator[int], special: SpecialIds, delay: int) -> Iterator[Step
     for position in count():
         i = special.pad if ended else next(text)
         ended = ended or i == special.repeat
-        yield Step(i, hears=position > delay, predicts=position >= delay, may_end=ended)
+        yield Step(i, reads_frame=position > delay, predicts_frame=position >= delay, may_end=ended)
 
 
 def _aligned(text: Iterator[int], last: int, config: SequenceConfig, moves: Iterator[int]) -> Iterator[Step]:
     read = [NONE] * config.behind
-    place, hears = config.behind, False
+    place, reads_frame = config.behind, False
     while True:
         read += islice(text, max(0, place + 1 + config.ahead - len(read)))
         place = min(place, len(read) - 1)
         after = read[place + 1 :] + [NONE] * (place + 1 + config.ahead - len(read))
         before = read[place - config.behind : place]
-        yield Step(read[place], (*after, *before), hears, predicts=True, may_end=read[place] == last)
-        hears = config.hears
+        yield Step(read[place], (*after, *before), reads_frame, predicts_frame=True, may_end=read[place] == last)
+        reads_frame = config.audio_history
         place += next(moves)
 
 
-def window(steps: Sequence[Step], width: int) -> Tensor:
+def text_ids(steps: Sequence[Step], width: int) -> Tensor:
     """The text ids that are read at each of S positions, `[S, width]` int64, NONE where there are none."""
     nothing = [NONE] * width
-    return torch.tensor([[step.text, *step.around, *nothing][:width] for step in steps])
+    return torch.tensor([[step.text_id, *step.context_ids, *nothing][:width] for step in steps])

@@ -42,7 +42,7 @@ def shipped_voices() -> tuple[ShippedVoice, ...]:
     return tuple(ShippedVoice(name, **fields) for name, fields in content.items())
 
 
-def voice_for(language: str) -> ShippedVoice:
+def default_voice(language: str) -> ShippedVoice:
     """Default voice of a language.
 
     Raises:
@@ -55,7 +55,7 @@ def voice_for(language: str) -> ShippedVoice:
     raise VoiceError(f"language {language!r}: no shipped voice for it; give {_choices()}")
 
 
-def named(audio: Audio) -> ShippedVoice | None:
+def find_voice(audio: Audio) -> ShippedVoice | None:
     """Find a shipped voice by name; None for samples, paths and names of existing files.
 
     Raises:

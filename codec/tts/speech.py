@@ -18,10 +18,10 @@ from codec.settings import DEFAULT
 from codec.tts.accelerate import Mode
 from codec.tts.checkpoint import load_tts, resolve_tts
 from codec.tts.config import PRESETS
-from codec.tts.loop import Memory, Request, SpeechLoop
+from codec.tts.loop import Request, SpeechCache, SpeechLoop
 from codec.tts.model import TTSModel
 from codec.tts.sampling import Sampling
-from codec.tts.shipped import named
+from codec.tts.shipped import find_voice
 from codec.tts.text import feed
 from codec.tts.text.languages import LANGUAGES, primary_language
 from codec.tts.text.phonemes import check_phonemes
@@ -35,8 +35,8 @@ NOTHING_TO_SAY = "text: nothing to say; give at least one word"
 
 
 @dataclass(frozen=True)
-class Speech:
-    """What was said, before it is decoded."""
+class SpeechCodes:
+    """Generated codes of one text."""
 
     codes: Tensor  # [K, T] int64; T = 0 if the model ended before it began
     was_cut: bool  # part of it did not end by itself (see `Sampling`)
@@ -65,7 +65,7 @@ class TTS:
                 f"through {expected or 'one'} with {model.config.num_codebooks}: load {model.config.codec!r}"
             )
         self.model, self.text_tokenizer, self.codec, self.mode = model.eval(), text_tokenizer, codec, mode
-        self._memory = Memory(codec)
+        self._cache = SpeechCache(codec)
 
     @property
     def sample_rate(self) -> int:
@@ -84,7 +84,7 @@ class TTS:
         Raises:
             VoiceError: neither a file nor a name, or as of `make_voice`.
         """
-        shipped = named(audio)
+        shipped = find_voice(audio)
         if shipped is None:
             return make_voice(self.codec, audio, consent, sample_rate)
         if consent:
@@ -104,17 +104,17 @@ class TTS:
         languages: Sequence[str] | None = None,
     ) -> list[Tensor]:
         """Several texts side by side, each as `speak` would speak it alone."""
-        speeches = self.speak_codes(texts, voices, samplings, languages)
+        speeches = self.generate_codes(texts, voices, samplings, languages)
         return [self.codec.decode(s.codes[None])[0] for s in speeches]
 
-    def speak_codes(
+    def generate_codes(
         self,
         texts: Sequence[str],
         voices: Sequence[Voice],
         samplings: Sequence[Sampling] | None = None,
         languages: Sequence[str] | None = None,
-    ) -> list[Speech]:
-        """As `speak_batch`, without decoding."""
+    ) -> list[SpeechCodes]:
+        """Speak as `speak_batch`, without decoding."""
         samplings = [Sampling()] * len(texts) if samplings is None else samplings
         languages = ["en"] * len(texts) if languages is None else languages
         settings = zip(texts, voices, samplings, languages, strict=True)
@@ -126,7 +126,7 @@ class TTS:
         frames: dict[Request, list[Tensor]] = {request: [] for request in requests}
         for part in loop.run():  # of each request at least the part that ends it
             frames[part.request].append(part.codes)
-        return [Speech(torch.cat(codes, dim=1), request.was_cut) for request, codes in frames.items()]
+        return [SpeechCodes(torch.cat(codes, dim=1), request.was_cut) for request, codes in frames.items()]
 
     def stream(
         self,
@@ -145,11 +145,11 @@ class TTS:
             voice: who speaks.
             sampling: how frames are drawn; the same seed gives the same speech.
             language: of the text, a BCP-47 tag, of those that the model learned (`TTSConfig.languages`).
-            packet_frames: frames of a packet, at most; a model that does not hear itself makes many in the time of few.
+            packet_frames: frames of a packet, at most; without audio history, many take little more time than one.
 
         Returns:
             An iterator over waveforms `[n * hop_length]` float32. Long text is spoken sentence by sentence, each
-            hearing the end of the one before; memory does not grow with it.
+            continuing the end of the one before; memory does not grow with it.
 
         Raises:
             TextError: nothing to say, or no text. ValueError: a language that is not known or that the model does not
@@ -174,9 +174,9 @@ class TTS:
         ids = ids_of(pieces, language, self.text_tokenizer, config.phonemes)
         return Request(iter(ids), voice, sampling)
 
-    def loop(self, n_slots: int, n_ahead: int) -> SpeechLoop:
-        """A loop that speaks what `request` makes, for `n_slots` requests at a time; see `FrameLoop` for `n_ahead`."""
-        return SpeechLoop(self.model, self.text_tokenizer.special, self._memory, n_slots, self.mode, n_ahead)
+    def loop(self, n_slots: int, packet_frames: int) -> SpeechLoop:
+        """A loop that speaks what `request` makes, `n_slots` requests at a time; `packet_frames` as for `FrameLoop`."""
+        return SpeechLoop(self.model, self.text_tokenizer.special, self._cache, n_slots, self.mode, packet_frames)
 
     def _packets(self, request: Request, packet_frames: int) -> Iterator[Tensor]:
         decoder = self.codec.decoder_stream()
@@ -186,7 +186,7 @@ class TTS:
             packet = decoder.push(part.codes[None])[0]
             if len(packet):
                 yield packet
-        if not request.spoke:
+        if not request.has_speech:
             raise TextError(NOTHING_TO_SAY)
         rest = decoder.flush()[0]
         if len(rest):

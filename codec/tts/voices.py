@@ -144,7 +144,7 @@ def make_voice(tokenizer: Tokenizer, audio: Audio, consent: str, sample_rate: fl
     name = "samples" if path is None else str(path)
     if hasattr(source, "read"):
         source = io.BytesIO(read_content(source, name))  # read twice
-    waveform = _trimmed(read_audio(source, sample_rate, target, name), target, name)
+    waveform = _trim(read_audio(source, sample_rate, target, name), target, name)
     seconds = len(waveform) / target
     wanted = f"expected {MIN_SECONDS:g} to {MAX_SECONDS:g} s of one speaker"
     if seconds < MIN_SECONDS:
@@ -182,7 +182,7 @@ def _content(source: Any) -> bytes:
     return Path(source).read_bytes() if isinstance(source, str | Path) else to_mono(source).numpy(force=True).tobytes()
 
 
-def _trimmed(waveform: Tensor, sample_rate: int, name: str) -> Tensor:
+def _trim(waveform: Tensor, sample_rate: int, name: str) -> Tensor:
     """Trim silence at the ends of `[L]`, except for a margin."""
     centred = waveform - waveform.mean()  # ignores an offset
     if float(centred.square().mean().sqrt()) < SILENT_RMS:

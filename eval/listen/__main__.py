@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codec.files import atomic_file
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.listen.key import KINDS
 from eval.listen.trials import N_TRIALS, make_test
 from eval.report.page import render
@@ -18,7 +18,7 @@ SCRIPTS = ("random", "stage", "mushra", "abx", "listen")
 PAGE, KEY = "listen.html", "listen.key.json"
 
 
-@tells_mistakes
+@reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Write listen.html for listeners, and listen.key.json with the systems' names, to be kept from them."""
     args = _arguments(argv)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.listen.answers import Answers, read_answers
 from eval.listen.key import Key
 from eval.stats import CONFIDENCE, N_RESAMPLES, Interval
@@ -74,7 +74,7 @@ def abx_choices(key: Key, answers: Sequence[Answers]) -> Choices:
     return Choices(n, correct, sum(math.comb(n, k) for k in range(correct, n + 1)) / 2**n)
 
 
-@tells_mistakes
+@reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Print scores with 95% intervals, or shares of correct answers; exit status 1 if any file is bad."""
     parser = command("eval.listen.score", main.__doc__)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from codec.quant.vq import codebook_stats
 from codec.tokens.tokens import check_codes
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.results import CODING, Results, SystemResult
 from eval.store import file_of, read_codes
 from eval.tables import table
@@ -183,7 +183,7 @@ def _unseen(books: Sequence[Codebook]) -> list[str]:
     return [str(sum(b.n_unseen for b in books)), f"{sum(b.n_unseen_by_chance for b in books):.0f}"]
 
 
-@tells_mistakes
+@reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a row for each system of a run that has codes; for those named, also a row for each codebook."""
     parser = command("eval.probes.codes", main.__doc__)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codec.files import ESCAPE, atomic_file
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.report.content import content
 from eval.report.media import media
 from eval.report.page import ASSETS, render
@@ -32,7 +32,7 @@ def write_report(folders: Sequence[Path]) -> Path:
     return path
 
 
-@tells_mistakes
+@reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Write a page with tables, curves, audio and spectrograms, which opens from disk, without a network."""
     parser = command("eval.report", main.__doc__)

@@ -10,7 +10,7 @@ from pathlib import Path
 from codec.files import atomic_file
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.provenance import environment
 from eval.testsets import read_testset
 from eval.tts.items import Item, items_of_lines, items_of_testset
@@ -20,7 +20,7 @@ from eval.tts.tables import markdown
 TABLE = "table.md"
 
 
-@tells_mistakes
+@reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure speech models, print a table and write it; exit status 1 if anything could not be measured."""
     args = _arguments(argv)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from codec.audio.io import write_audio
 from codec.tts.sampling import Sampling
-from codec.tts.speech import TTS, Speech
+from codec.tts.speech import TTS, SpeechCodes
 from codec.tts.voices import provenance_comment
 from eval.digest import digest
 from eval.metrics.base import Column
@@ -100,7 +100,7 @@ class Synthesizer:
             self._first_audio(*batch[0])  # the first call does work that later ones find done
             self._is_warm = True
         device, rate = self.tts.model.device, self.tts.sample_rate
-        elapsed, made = timed(device, self._speak, batch)
+        elapsed, made = timed(device, self._generate, batch)
         seconds = [len(waveform) / rate for _, waveform in made]
         rtf = elapsed / sum(seconds) if any(seconds) else None
         for (item, reference), (speech, waveform), length in zip(batch, made, seconds, strict=True):
@@ -111,11 +111,11 @@ class Synthesizer:
             numbers = {"seconds": length, "cut": speech.was_cut, "rtf": rtf, "first_audio": first}
             self.outputs.add(self.name, item.id, self._made_from(item, reference) | numbers, speech.codes)
 
-    def _speak(self, batch: list[Request]) -> list[tuple[Speech, Tensor]]:
+    def _generate(self, batch: list[Request]) -> list[tuple[SpeechCodes, Tensor]]:
         items, references = zip(*batch, strict=True)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "speech did not end")  # counted in the column `cut`
-            speeches = self.tts.speak_codes(
+            speeches = self.tts.generate_codes(
                 [item.text for item in items],
                 [reference.voice for reference in references],
                 [self.sampling] * len(batch),

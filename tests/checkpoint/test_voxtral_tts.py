@@ -73,7 +73,7 @@ def test_golden_frames(release, golden):
     semantic = logits.argmax(1)
     assert torch.equal(semantic, golden["golden.semantic_codes"])
     points = model.acoustic_head.solve(hidden, golden["golden.x0"], HeadSampling(), alpha)
-    frames = model.frame(semantic, model.acoustic_head.round(points[-1]))
+    frames = model.make_frames(semantic, model.acoustic_head.round(points[-1]))
     assert torch.equal(frames, golden["golden.codes"])
     embedded = model.embed(torch.full((1, 4, 1), NONE), frames[None])[0]
     torch.testing.assert_close(embedded, golden["golden.frame_embedding"], atol=1e-5, rtol=0)
@@ -85,14 +85,14 @@ def test_the_first_frames_are_those_of_the_prompt(release):
     model, tokenizer = load_tts(release)
     voice = torch.randint(0, 21, (9, 5))
     loop = FrameLoop(model, tokenizer.special)
-    loop.start(0, loop.prefix(voice), tokenizer.encode("the"), GREEDY)
+    loop.start(0, loop.prefill(voice), tokenizer.encode("the"), GREEDY)
     frames = [loop.advance()[0].codes[:, 0] for _ in range(3)]
-    heard = [*(voice.T + 2), torch.tensor([1] + [0] * 8)]
-    ids = [1, 25, *[NONE] * len(heard), 36, *tokenizer.encode("the"), 35, 25]
+    inputs = [*(voice.T + 2), torch.tensor([1] + [0] * 8)]
+    ids = [1, 25, *[NONE] * len(inputs), 36, *tokenizer.encode("the"), 35, 25]
     for n in range(3):
         text = torch.tensor([ids + [NONE] * n])[..., None]
         read = torch.full((1, text.shape[1], 9), NONE)
-        read[0, 2 : 2 + len(heard)] = torch.stack(heard)
+        read[0, 2 : 2 + len(inputs)] = torch.stack(inputs)
         if n:
             read[0, -n:] = torch.stack(frames[:n]) + 2
         h = model.backbone(model.embed(text, read))[:, -1]

@@ -157,7 +157,7 @@ def test_the_engine_outlives_a_step_that_fails(make_engine, request_of, tts, voi
         handle = engine.submit(request_of())
         await anext(handle)
         with monkeypatch.context() as m:
-            m.setattr(engine._loop.frames, "advance", lambda held: 1 / 0)
+            m.setattr(engine._loop.frames, "advance", lambda paused: 1 / 0)
             with pytest.raises(SpeechError, match="log"):
                 await read(handle)
         return await read(engine.submit(request_of(TEXTS[0], SHORT[0])))

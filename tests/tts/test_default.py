@@ -21,7 +21,7 @@ def tts():
 
 def test_speech_lasts_as_long_as_its_text(tts):
     voice = tts.voice(CLIP, consent="CC0, published by the speaker")
-    short, long = tts.speak_codes([SHORT, LONG], [voice, voice])
+    short, long = tts.generate_codes([SHORT, LONG], [voice, voice])
     assert not short.was_cut
     assert not long.was_cut
     for text, speech in ((SHORT, short), (LONG, long)):

@@ -13,7 +13,7 @@ from codec.tts.generate import CAPACITY, FrameLoop
 from codec.tts.heads.base import HeadSampling
 from codec.tts.model import end_frame
 from codec.tts.sampling import Sampling
-from codec.tts.sequence import NONE, speech, voice_prefix, window
+from codec.tts.sequence import NONE, speech_steps, text_ids, voice_steps
 
 GREEDY = Sampling(temperature=0, max_frames=12, min_frames=11)
 
@@ -41,11 +41,11 @@ def test_batch_equals_single(make_model, text_tokenizer, voice_codes, design):
                 for i, text in enumerate(["the fox", "a voice says what it reads", "over the lazy dog"])]  # fmt: skip
     together = FrameLoop(model, text_tokenizer.special, 3)
     for slot, (ids, sampling) in enumerate(requests):
-        together.start(slot, together.prefix(voice_codes[:, : 10 * (slot + 1)]), ids, sampling)
+        together.start(slot, together.prefill(voice_codes[:, : 10 * (slot + 1)]), ids, sampling)
     batched = run(together, (0, 1, 2))
     for slot, (ids, sampling) in enumerate(requests):
         alone = FrameLoop(model, text_tokenizer.special)
-        alone.start(0, alone.prefix(voice_codes[:, : 10 * (slot + 1)]), ids, sampling)
+        alone.start(0, alone.prefill(voice_codes[:, : 10 * (slot + 1)]), ids, sampling)
         assert torch.equal(run(alone)[0], batched[slot])
 
 
@@ -55,15 +55,17 @@ def test_frames_are_those_of_the_whole_sequence_at_once(make_model, text_tokeniz
     if reads:
         model.semantic_condition[1].weight.normal_()
     loop = FrameLoop(model, special, 2)
-    loop.start(1, loop.prefix(voice_codes), ids, GREEDY)
+    loop.start(1, loop.prefill(voice_codes), ids, GREEDY)
     codes = run(loop, (1,))[0]  # [K, T]
-    steps = [*voice_prefix(special, voice_codes.shape[1] + 1)]
-    steps += itertools.islice(speech(model.config.sequence, special, iter(ids)), len(ids) + 1 + codes.shape[1])
+    steps = [*voice_steps(special, voice_codes.shape[1] + 1)]
+    steps += itertools.islice(speech_steps(model.config.sequence, special, iter(ids)), len(ids) + 1 + codes.shape[1])
     end = end_frame(len(codes))[None]
-    heard = torch.cat([voice_codes.T + 2, end, codes.T + 2])
+    inputs = torch.cat([voice_codes.T + 2, end, codes.T + 2])
     frames = torch.full((1, len(steps), len(codes)), NONE)
-    frames[0, torch.tensor([step.hears for step in steps])] = heard[:-1]
-    h = model.backbone(model.embed(window(steps, 1)[None], frames))[0, torch.tensor([step.predicts for step in steps])]
+    frames[0, torch.tensor([step.reads_frame for step in steps])] = inputs[:-1]
+    h = model.backbone(model.embed(text_ids(steps, 1)[None], frames))[
+        0, torch.tensor([step.predicts_frame for step in steps])
+    ]
     semantic = codes[0] + 2
     assert torch.equal(model.semantic_logits(h).argmax(1), semantic)
     generator = torch.Generator().manual_seed(GREEDY.seed)
@@ -78,38 +80,38 @@ def test_what_is_not_heard_changes_nothing(make_model, text_tokenizer, voice_cod
     def speak(noise):
         loop = FrameLoop(model, text_tokenizer.special)
         sampling = Sampling(max_frames=12, min_frames=11, head=HeadSampling(temperature=noise))
-        loop.start(0, loop.prefix(voice_codes), ids, sampling)
+        loop.start(0, loop.prefill(voice_codes), ids, sampling)
         return run(loop)[0]
 
-    for hears in (True, False):
-        model.config.sequence.hears = hears
+    for history in (True, False):
+        model.config.sequence.audio_history = history
         one, other = speak(0.0), speak(2.0)
         assert not torch.equal(one[1:], other[1:])
-        assert torch.equal(one[0], other[0]) != hears
+        assert torch.equal(one[0], other[0]) != history
 
 
-@pytest.mark.parametrize("n_ahead", [5, 100])
-def test_frames_that_are_not_heard_are_the_same_many_at_once(make_model, text_tokenizer, voice_codes, n_ahead):
+@pytest.mark.parametrize("packet_frames", [5, 100])
+def test_frames_without_history_are_the_same_many_at_once(make_model, text_tokenizer, voice_codes, packet_frames):
     model, ids = make_model("aligned", reads=True), text_tokenizer.encode("the lazy dog")
-    model.config.sequence.hears = False
+    model.config.sequence.audio_history = False
 
-    def speak(n_ahead):
-        loop = FrameLoop(model, text_tokenizer.special, 3, n_ahead=n_ahead)
+    def speak(packet_frames):
+        loop = FrameLoop(model, text_tokenizer.special, 3, packet_frames=packet_frames)
         for slot, n_frames in enumerate((3, 9, 14)):
             head = HeadSampling(temperature=slot % 2)
-            loop.start(slot, loop.prefix(voice_codes), ids, Sampling(max_frames=n_frames, seed=slot, head=head))
+            loop.start(slot, loop.prefill(voice_codes), ids, Sampling(max_frames=n_frames, seed=slot, head=head))
         return run(loop, (0, 1, 2))
 
-    for one_by_one, at_once in zip(speak(1), speak(n_ahead), strict=True):
+    for one_by_one, at_once in zip(speak(1), speak(packet_frames), strict=True):
         assert torch.equal(one_by_one, at_once)
 
 
 def test_frames_come_as_many_at_once_as_can_be_known(make_model, text_tokenizer, voice_codes):
     model = make_model("aligned")
-    for hears, sizes in ((True, [(1, False), (1, False)]), (False, [(8, False), (4, True)])):
-        model.config.sequence.hears = hears
-        loop = FrameLoop(model, text_tokenizer.special, n_ahead=8)
-        loop.start(0, loop.prefix(voice_codes), text_tokenizer.encode("fox"), GREEDY)
+    for history, sizes in ((True, [(1, False), (1, False)]), (False, [(8, False), (4, True)])):
+        model.config.sequence.audio_history = history
+        loop = FrameLoop(model, text_tokenizer.special, packet_frames=8)
+        loop.start(0, loop.prefill(voice_codes), text_tokenizer.encode("fox"), GREEDY)
         parts = [loop.advance()[0] for _ in range(2)]
         assert [(part.codes.shape[1], part.is_last) for part in parts] == sizes
 
@@ -117,7 +119,7 @@ def test_frames_come_as_many_at_once_as_can_be_known(make_model, text_tokenizer,
 def test_a_request_can_join_later_and_slots_are_used_again(make_model, text_tokenizer, voice_codes):
     model, ids = make_model(), text_tokenizer.encode("the quick fox")
     loop = FrameLoop(model, text_tokenizer.special, 2)
-    prefix = loop.prefix(voice_codes)
+    prefix = loop.prefill(voice_codes)
     loop.start(0, prefix, ids, GREEDY)
     expected = None
     for _ in range(5):
@@ -136,7 +138,7 @@ def test_seeds_differ_and_repeat(make_model, text_tokenizer, voice_codes):
 
     def speak(seed):
         loop = FrameLoop(model, text_tokenizer.special)
-        loop.start(0, loop.prefix(voice_codes), ids, Sampling(seed=seed, max_frames=15, min_frames=14))
+        loop.start(0, loop.prefill(voice_codes), ids, Sampling(seed=seed, max_frames=15, min_frames=14))
         return run(loop)[0]
 
     assert torch.equal(speak(1), speak(1))
@@ -148,10 +150,10 @@ def test_speech_that_does_not_end_is_cut_with_a_warning(make_model, text_tokeniz
     model.semantic_head.weight[END] = 0  # never the likeliest
     loop = FrameLoop(model, text_tokenizer.special)
     ids = text_tokenizer.encode("fox")
-    loop.start(0, loop.prefix(voice_codes), ids, Sampling(temperature=0, max_frames=9))
+    loop.start(0, loop.prefill(voice_codes), ids, Sampling(temperature=0, max_frames=9))
     with pytest.warns(UserWarning, match="cut after 9 frames"):
         assert run(loop)[0].shape[1] == 9
-    loop.start(0, loop.prefix(voice_codes), ids, Sampling(temperature=0, frames_per_id=0.5))
+    loop.start(0, loop.prefill(voice_codes), ids, Sampling(temperature=0, frames_per_id=0.5))
     assert run(loop)[0].shape[1] == 25 + -(-len(ids) // 2)
 
 
@@ -159,7 +161,7 @@ def test_min_frames_holds_the_end_back(make_model, text_tokenizer, voice_codes):
     model = make_model()
     model.semantic_logits = lambda h: torch.zeros(len(h), 128).index_fill(1, torch.tensor([END]), 9.0)
     loop = FrameLoop(model, text_tokenizer.special)
-    loop.start(0, loop.prefix(voice_codes), text_tokenizer.encode("fox"), Sampling(min_frames=4))
+    loop.start(0, loop.prefill(voice_codes), text_tokenizer.encode("fox"), Sampling(min_frames=4))
     assert run(loop)[0].shape[1] == 4
 
 
@@ -167,10 +169,10 @@ def test_room_grows_with_the_speech(make_model, text_tokenizer, voice_codes):
     model, ids = make_model(), text_tokenizer.encode("the lazy dog")
     long = Sampling(temperature=0, max_frames=CAPACITY, min_frames=CAPACITY - 1, frames_per_id=100)
     loop = FrameLoop(model, text_tokenizer.special)
-    loop.start(0, loop.prefix(voice_codes), ids, long)
+    loop.start(0, loop.prefill(voice_codes), ids, long)
     roomy = FrameLoop(model, text_tokenizer.special)
     roomy.kv = model.init_state(1, 4 * CAPACITY).kv
-    roomy.start(0, roomy.prefix(voice_codes), ids, long)
+    roomy.start(0, roomy.prefill(voice_codes), ids, long)
     assert torch.equal(run(loop)[0], run(roomy)[0])
     assert loop.kv.shape[2] == 2 * CAPACITY
 
@@ -185,7 +187,7 @@ def test_a_compiled_loop_speaks_the_same(make_model, text_tokenizer, voice_codes
     greedy = replace(GREEDY, head=HeadSampling(n_steps=1))  # quick to compile
     for mode in ("eager", "compile"):
         loop = FrameLoop(model, text_tokenizer.special, mode=mode)
-        loop.start(0, loop.prefix(voice_codes), ids, greedy)
+        loop.start(0, loop.prefill(voice_codes), ids, greedy)
         spoken.append(run(loop)[0])
     assert torch.equal(*spoken)
 
@@ -205,6 +207,6 @@ def test_a_recorded_loop_speaks_the_same(make_model, text_tokenizer, voice_codes
     for mode in ("eager", "graph"):
         loop = FrameLoop(model, text_tokenizer.special, 2, mode)
         for slot in range(2):
-            loop.start(slot, loop.prefix(voice_codes), ids, GREEDY)
+            loop.start(slot, loop.prefill(voice_codes), ids, GREEDY)
         spoken.append(run(loop, (0, 1))[0])
     assert torch.equal(*spoken)

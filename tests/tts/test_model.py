@@ -41,7 +41,7 @@ def test_only_tokens_have_logits(make_model):
 
 def test_a_frame_that_ends_has_no_codes(make_model):
     model = make_model()
-    frame = model.frame(torch.tensor([END, 7]), torch.full((2, 8), 5))
+    frame = model.make_frames(torch.tensor([END, 7]), torch.full((2, 8), 5))
     assert frame.tolist() == [[END, *[2] * 8], [7, *[7] * 8]]
     assert end_frame(9).tolist() == [END, *[0] * 8]
 
@@ -49,8 +49,10 @@ def test_a_frame_that_ends_has_no_codes(make_model):
 def batch(targets, weights=None):
     n = len(targets)
     text = torch.randint(5, 300, (1, n, 1), generator=torch.Generator().manual_seed(0))
-    heard = torch.full((1, n, 9), NONE)
-    return TTSBatch(text, heard, torch.arange(n)[None], torch.arange(n), targets, torch.full((n,), NONE), torch.ones(n))
+    frames = torch.full((1, n, 9), NONE)
+    return TTSBatch(
+        text, frames, torch.arange(n)[None], torch.arange(n), targets, torch.full((n,), NONE), torch.ones(n)
+    )
 
 
 def test_losses_are_those_of_the_heads(make_model):
@@ -80,7 +82,7 @@ def test_a_head_that_reads_the_semantic_token_knows_which_it_is(make_model):
 def test_config_round_trip(design):
     config = TTSConfig.from_json(PRESETS["tiny"].to_json())
     config.sequence.design = design
-    config.sequence.hears = design != "aligned"
+    config.sequence.audio_history = design != "aligned"
     assert TTSConfig.from_json(config.to_json()) == config
     assert TTSConfig.from_json(config.identity()) == config
 
@@ -92,7 +94,7 @@ def test_config_round_trip(design):
         (SequenceConfig("interleaved"), {}, "be3e52853d020e43"),
         (SequenceConfig("dual"), {}, "3d18344165d4242a"),
         (SequenceConfig("aligned"), {}, "a10fae54dec8df60"),
-        (SequenceConfig("aligned", hears=False), {}, "2b7736c2b31e02db"),
+        (SequenceConfig("aligned", audio_history=False), {}, "2b7736c2b31e02db"),
         (SequenceConfig("dual"), {"acoustic_scale": 4.0, "max_voice_frames": 38}, "0a0d749bc20eb451"),
         (SequenceConfig("prefix"), {"acoustic_reads_semantic": True, "phonemes": True}, "0a1a3d337c7a4ec4"),
     ],
@@ -101,6 +103,12 @@ def test_identities_never_change(sequence, changes, expected):
     """They are part of the fingerprints of all models that were ever saved."""
     config = TTSConfig(sequence=sequence, **changes)
     assert hashlib.sha256(config.identity().encode()).hexdigest()[:16] == expected
+
+
+def test_the_old_name_of_audio_history_is_read():
+    config = TTSConfig.from_json('{"sequence": {"design": "aligned", "hears": false}}')
+    assert config == TTSConfig(sequence=SequenceConfig("aligned", audio_history=False))
+    assert '"audio_history": false' in config.to_json()
 
 
 @pytest.mark.parametrize("part", ["", "backbone", "head_transformer", "sequence"])

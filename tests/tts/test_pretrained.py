@@ -254,7 +254,7 @@ def test_other_tokenizers_are_named(folder, content):
 
 def test_markers_stay_random(folder):
     pretrained, tokenizer = read_backbone(folder), read_tokenizer(folder)
-    config = pretrained.fit(dataclasses.replace(PRESETS["tiny"], vocab_size=tokenizer.vocab_size))
+    config = pretrained.adapt_config(dataclasses.replace(PRESETS["tiny"], vocab_size=tokenizer.vocab_size))
     assert config.head_transformer == dataclasses.replace(pretrained.config, n_layers=3)
     model = TTSModel(config)
     pretrained.copy_to(model, tokenizer.special)

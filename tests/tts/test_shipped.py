@@ -10,7 +10,7 @@ import torch
 import codec.tts
 from codec.tts.config import PRESETS
 from codec.tts.model import TTSModel
-from codec.tts.shipped import SPEAKERS, named, shipped_voices, voice_for
+from codec.tts.shipped import SPEAKERS, default_voice, find_voice, shipped_voices
 from codec.tts.speech import TTS
 from codec.tts.text.languages import LANGUAGES, primary_language
 from codec.tts.voices import MAX_CONSENT_BYTES, VoiceError, make_voice
@@ -73,8 +73,8 @@ def test_a_file_wins_over_a_name(tts, tmp_path, monkeypatch):
     with pytest.raises(VoiceError, match="who agreed"):
         tts.voice("kathleen")
     assert tts.voice("kerstin").provenance.source == "kerstin.flac"  # a folder is no voice
-    assert named(Path("flemishguy")) is None  # a path, there or not
-    assert named(torch.zeros(3)) is None
+    assert find_voice(Path("flemishguy")) is None  # a path, there or not
+    assert find_voice(torch.zeros(3)) is None
 
 
 def test_an_unknown_name_lists_the_known_ones(tts):
@@ -94,11 +94,11 @@ def test_a_shipped_voice_has_its_own_note(tts):
     [("en", "kathleen"), ("en-GB", "kathleen"), ("de", "kerstin"), ("de_AT", "kerstin"), ("NL", "flemishguy")],
 )
 def test_languages_have_a_voice(language, name):
-    assert voice_for(language).name == name
+    assert default_voice(language).name == name
 
 
 def test_languages_without_one():
     with pytest.raises(VoiceError, match=r"language 'fr': no shipped voice for it; give one of kathleen"):
-        voice_for("fr")
+        default_voice("fr")
     with pytest.raises(ValueError, match="language 'tlh' is not known"):
-        voice_for("tlh")
+        default_voice("tlh")

@@ -58,7 +58,7 @@ def test_packets_make_the_whole_and_are_frames(make_tts, voice, design):
 
 def test_a_model_that_does_not_hear_itself_speaks_the_same_frame_by_frame(make_tts, voice):
     tts = make_tts("aligned")
-    tts.model.config.sequence.hears = False
+    tts.model.config.sequence.audio_history = False
     whole = tts.speak(TEXT, voice, SHORT)
     for packet_frames, sizes in ((1, {1}), (4, {1, 2, 3, 4})):
         packets = list(tts.stream(TEXT, voice, SHORT, packet_frames=packet_frames))
@@ -150,8 +150,8 @@ def test_emoji_between_words_are_left_out(make_tts, voice):
 def test_breaks_are_as_long_as_they_say(make_tts, voice, design):
     tts = make_tts(design)
     text = 'The fox <break time="1.2s"/> jumps.'
-    (speech,) = tts.speak_codes([text], [voice], [SHORT])
-    silent = (speech.codes == tts._memory.silent).all(dim=0).tolist()
+    (speech,) = tts.generate_codes([text], [voice], [SHORT])
+    silent = (speech.codes == tts._cache.silent_frame).all(dim=0).tolist()
     assert sum(silent) >= 15
     assert silent[silent.index(True) :][:15] == [True] * 15
     packets = list(tts.stream(list(text), voice, SHORT))
@@ -248,7 +248,7 @@ def test_the_default_dtype_changes_nothing(make_model, text_tokenizer, tiny_code
 
 def test_what_leaves_can_be_trained_on(make_tts, voice):
     tts = make_tts()
-    tensors = [voice.codes, *tts.stream(TEXT, voice, SHORT), tts.speak_codes([TEXT], [voice], [SHORT])[0].codes]
+    tensors = [voice.codes, *tts.stream(TEXT, voice, SHORT), tts.generate_codes([TEXT], [voice], [SHORT])[0].codes]
     for tensor in tensors:
         assert not tensor.is_inference()
         assert not tensor.requires_grad

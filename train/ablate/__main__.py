@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 
 from codec.files import atomic_file
 from codec.tokenizer import load
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.metrics.registry import make_metric
 from eval.pictures import save_figure
 from eval.provenance import environment
@@ -36,7 +36,7 @@ from train.ablate.study import Run, Study, plan, read_study
 from train.ablate.training import lock, train_all
 
 
-@tells_mistakes
+@reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a study; returns 1 if a training or recording failed or it was interrupted, 2 if it cannot start."""
     args = _arguments(argv)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from codec.audio.error import AudioError
 from codec.files import AUDIO_SUFFIXES, ESCAPE, write_json_lines
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.testsets import Utterance
 from train.data.media import Recording, list_files, open_recording
 from train.data.readers import READERS
@@ -146,7 +146,7 @@ def _read_partial(path: Path) -> dict[str, dict[str, Any]]:
     return {line["path"]: line for line in map(json.loads, whole.splitlines())}
 
 
-@tells_mistakes
+@reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
     parser = command("train.data.manifest", __doc__, out="manifest to write, a .jsonl file")
     parser.add_argument("folder", type=Path, help="folder of audio files or tar shards, or a shard")

@@ -19,7 +19,7 @@ from codec.checkpoint.store import CheckpointError
 from codec.nn.transformer import Block
 from codec.tts.checkpoint import load_tts, resolve_tts, save_tts
 from codec.tts.config import TTSConfig
-from codec.tts.generate import FrameLoop, Request, speak
+from codec.tts.generate import FrameLoop, SequenceRequest, generate_frames
 from codec.tts.heads.flow import FlowHead
 from codec.tts.model import TTSLosses, TTSModel
 from codec.tts.pretrained import HF, read_backbone, read_tokenizer
@@ -83,7 +83,7 @@ class TTSTask:
         if init.startswith(HF):
             pretrained = read_backbone(init.removeprefix(HF))
             self.tokenizer = read_tokenizer(init.removeprefix(HF))
-            config = pretrained.fit(config)
+            config = pretrained.adapt_config(config)
         else:
             start = None if init == "random" else load_tts(resolve_tts(init))
             if start and _text_settings(start[0].config) == _text_settings(config):
@@ -141,7 +141,7 @@ class TTSTask:
         total = self._total(parts)
         (scale * total).backward()
         metrics = {f"loss/{name}": value.detach() for name, value in (parts | {"total": total}).items()}
-        return metrics | {"data/frames": torch.tensor(float(len(batch.where)))}
+        return metrics | {"data/frames": torch.tensor(float(len(batch.target_positions)))}
 
     def after_step(self, step: int, generator: torch.Generator) -> dict[str, float]:
         return {}
@@ -207,10 +207,10 @@ class TTSTask:
             utterance = tokens[target]
             other = next(o for o in self.valid.by_speaker[utterance.speaker or ""] if o != target)
             limit = Sampling(max_frames=2 * utterance.codes.shape[1] + 25)
-            prefix = loop.prefix(tokens[other].codes.long())
-            requests.append(Request(prefix, self.tokenizer.encode(self.valid.text(target)), limit))
+            prefix = loop.prefill(tokens[other].codes.long())
+            requests.append(SequenceRequest(prefix, self.tokenizer.encode(self.valid.text(target)), limit))
             utterances.append(utterance)
-        for number, (utterance, result) in enumerate(zip(utterances, speak(loop, requests), strict=True)):
+        for number, (utterance, result) in enumerate(zip(utterances, generate_frames(loop, requests), strict=True)):
             name = f"{number:02d}_{utterance.id}"
             original, spoken = (self._codec.decode(c.long()[None])[0] for c in (utterance.codes, result.codes))
             audio |= {f"{name}_original": original, f"{name}_spoken": spoken}
@@ -232,7 +232,7 @@ class TTSTask:
 
 def _text_settings(config: TTSConfig) -> tuple[bool, int, bool]:
     """Settings that text embeddings depend on."""
-    return config.phonemes, config.sequence.window, config.sequence.design == "aligned"
+    return config.phonemes, config.sequence.text_width, config.sequence.design == "aligned"
 
 
 def _explained_variance(values: Tensor, expected: Tensor) -> float:

@@ -81,13 +81,13 @@ def test_every_utterance_has_a_line(folder, items, metrics, config, tmp_path):
 
 
 def test_values_are_means_over_seeds(folder, items, metrics, config, tmp_path, monkeypatch):
-    speak_codes = TTS.speak_codes
+    generate_codes = TTS.generate_codes
 
     def longer_by_seed(tts, texts, voices, samplings, languages):
-        speeches = speak_codes(tts, texts, voices, samplings, languages)
+        speeches = generate_codes(tts, texts, voices, samplings, languages)
         return [replace(s, codes=s.codes[:, : 1 + samplings[0].seed]) for s in speeches]
 
-    monkeypatch.setattr(TTS, "speak_codes", longer_by_seed)
+    monkeypatch.setattr(TTS, "generate_codes", longer_by_seed)
     *_, model = evaluate([f"{folder}/two"], items[:1], metrics, tmp_path, replace(config, seeds=(0, 1, 3))).systems
     assert [line["seconds"] for line in lines(tmp_path)[2:]] == pytest.approx([0.08, 0.16, 0.32])
     assert model.values["chars_per_s"]["a1"] == pytest.approx(8 * (1 / 0.08 + 1 / 0.16 + 1 / 0.32) / 3)
@@ -98,7 +98,7 @@ def test_what_is_known_is_not_done_again(folder, items, metrics, config, tmp_pat
     kept, audio = (tmp_path / "results.jsonl").read_text(), sorted((tmp_path / "audio").rglob("*.flac"))
     times = [path.stat().st_mtime_ns for path in audio]
     judged, score_each = [], eval.score.score_each
-    monkeypatch.setattr(TTS, "speak_codes", lambda *args: pytest.fail("spoken again"))
+    monkeypatch.setattr(TTS, "generate_codes", lambda *args: pytest.fail("spoken again"))
     monkeypatch.setattr(
         eval.score, "score_each",
         lambda jobs, workers: score_each((judged.append((j.name, j.metrics)) or j for j in jobs), workers),

@@ -35,13 +35,13 @@ def make(tts, tmp_path):
 @pytest.fixture
 def batches(monkeypatch):
     """The texts of each batch that is spoken."""
-    spoken, speak_codes = [], TTS.speak_codes
+    spoken, generate_codes = [], TTS.generate_codes
 
     def count(tts, texts, *more):
         spoken.append(list(texts))
-        return speak_codes(tts, texts, *more)
+        return generate_codes(tts, texts, *more)
 
-    monkeypatch.setattr(TTS, "speak_codes", count)
+    monkeypatch.setattr(TTS, "generate_codes", count)
     return spoken
 
 
@@ -120,12 +120,12 @@ def test_speech_that_ends_by_itself(make, wanted, monkeypatch):
 
 
 def test_a_model_that_says_nothing(make, wanted, tts, monkeypatch):
-    speak_codes = TTS.speak_codes
+    generate_codes = TTS.generate_codes
 
     def end_at_once(tts, *args):
-        return [replace(s, codes=s.codes[:, :0], was_cut=False) for s in speak_codes(tts, *args)]
+        return [replace(s, codes=s.codes[:, :0], was_cut=False) for s in generate_codes(tts, *args)]
 
-    monkeypatch.setattr(TTS, "speak_codes", end_at_once)
+    monkeypatch.setattr(TTS, "generate_codes", end_at_once)
     (output, _), failures = make().synthesize(wanted, 2)
     assert not failures
     assert (output.seconds, output.values()) == (0, {"cut": 0})

@@ -91,7 +91,7 @@ def test_winners_get_likelier_and_closer_than_losers(folder):
     def measured():
         model = task.model.eval()
         h = model.backbone(model.embed(batch.pairs.text, batch.pairs.frames), batch.pairs.positions)
-        h = h.flatten(0, 1)[batch.pairs.where]
+        h = h.flatten(0, 1)[batch.pairs.target_positions]
         log_p = model.semantic_logits(h).log_softmax(1).gather(1, batch.pairs.targets[:, :1])[:, 0]
         codes = (batch.pairs.targets[:, 1:] - 2).clamp(min=0)
         path = model.acoustic_head.draw_path(codes, torch.Generator().manual_seed(3))
@@ -145,7 +145,7 @@ def test_hidden_states_of_pairs_are_not_dropped(folder, monkeypatch):
     task = make(folder)
     batch = next(iter(task.batches(0, 0, 1)))
     task.backward(batch, 0, 1.0, torch.Generator().manual_seed(0))
-    assert asked == [len(batch.speech.where)]
+    assert asked == [len(batch.speech.target_positions)]
 
 
 def test_other_heads_are_refused(tmp_path, folder, tokenizer):

@@ -34,7 +34,7 @@ from codec.files import ESCAPE, atomic_file
 from codec.nn.precision import warn_if_emulated
 from codec.settings import require
 from codec.tensors import write_tensors
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.metrics.prosody import require_praat
 from eval.testsets import Utterance
 from train.data.manifest import read_manifest
@@ -288,7 +288,7 @@ def _ceil(x: float) -> int:
     return int(np.ceil(x - 1e-6))
 
 
-@tells_mistakes
+@reports_errors
 def main() -> int:
     shared = {"out": "folder of the companions", "workers": "processes that compute pitch; 0: this one"}
     parser = command("train.data.audio.companions", __doc__, **shared, device="device of Whisper")

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from codec.audio.io import AudioError
 from codec.files import atomic_file
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.progress import progress
 from eval.testsets import Utterance
 from train.data.manifest import read_manifest
@@ -80,7 +80,7 @@ def _members(utterances: list[Utterance], kbps: float) -> Iterator[tuple[str, by
         yield f"{number:06d}", sound.getvalue(), json.dumps(labels).encode()
 
 
-@tells_mistakes
+@reports_errors
 def main() -> int:
     parser = command("train.data.audio.shards", __doc__, out="folder of the shards")
     parser.add_argument("source", help="manifest, folder or tar shards")

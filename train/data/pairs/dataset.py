@@ -170,7 +170,7 @@ class PreferenceDataset:
         """Make a batch; each utterance of a pair gets its own row, padded to the longest."""
         samples = [sample for item in items for sample in (item.winner, item.loser)]
         rows = pack([[sample] for sample in samples], max(len(sample.text) for sample in samples))
-        lengths = torch.tensor([len(sample.where) for sample in samples])
+        lengths = torch.tensor([len(sample.target_positions) for sample in samples])
         utterance = torch.arange(len(samples)).repeat_interleave(lengths)
         return PreferenceBatch(self.speech.collate([item.row for item in items]), rows, utterance)
 
@@ -188,4 +188,6 @@ def arrange_generated(
     sample = arrange(sequence, tokenizer, voice, text, codes, moves=moves)
     if sample is None or ended:
         return sample
-    return replace(sample, **{name: getattr(sample, name)[:-1] for name in ("where", "targets", "moves", "weights")})
+    return replace(
+        sample, **{name: getattr(sample, name)[:-1] for name in ("target_positions", "targets", "moves", "weights")}
+    )

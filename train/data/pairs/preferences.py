@@ -22,10 +22,10 @@ from tqdm import tqdm
 import codec
 from codec.checkpoint.store import fingerprint
 from codec.tts.checkpoint import load_tts
-from codec.tts.generate import Candidate, FrameLoop, Request, speak
+from codec.tts.generate import FrameLoop, GeneratedFrames, SequenceRequest, generate_frames
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.metrics.asr import plain
 from eval.metrics.base import SynthesisPair
 from eval.progress import progress
@@ -153,30 +153,30 @@ class PairMaker:
     def pairs(self, targets: Sequence[int], bar: tqdm) -> Iterator[Pair]:
         """Make the pairs of the texts whose candidates differ."""
         loop = FrameLoop(self.tts, self.tokenizer.special, self.config.n_slots)
-        spoken = speak(loop, self._requests(loop, targets))
+        candidates = generate_frames(loop, self._requests(loop, targets))
         n = self.config.n_candidates
         for i, target in enumerate(targets):
-            if (pair := self._pair(target, spoken[n * i :][:n])) is not None:
+            if (pair := self._pair(target, candidates[n * i :][:n])) is not None:
                 yield pair
             bar.update()
 
     def _voice(self, target: int) -> Tensor:
         """Codes `[K, R]` of the voice for a text, as many as the model reads; the same in each call."""
-        return self.tts.heard(self.speech.reference(target, np.random.default_rng((self.config.seed, target))))
+        return self.tts.trim_voice(self.speech.reference(target, np.random.default_rng((self.config.seed, target))))
 
     def _decode(self, codes: Tensor) -> Tensor:
         """Decode codes `[K, T]` to a waveform `[L]`."""
         return self.codec.decode(codes.long()[None])[0]
 
-    def _requests(self, loop: FrameLoop, targets: Sequence[int]) -> Iterator[Request]:
+    def _requests(self, loop: FrameLoop, targets: Sequence[int]) -> Iterator[SequenceRequest]:
         """Requests for the candidates of each text, generated lazily as prefixes are large."""
         for target in targets:
             line = self.speech.tokens.lines[target]
-            prefix, ids = loop.prefix(self._voice(target).long()), self.tokenizer.encode(self.speech.text(target))
+            prefix, ids = loop.prefill(self._voice(target).long()), self.tokenizer.encode(self.speech.text(target))
             for seed in np.random.SeedSequence((self.config.seed, target)).generate_state(self.config.n_candidates):
-                yield Request(prefix, ids, self.config.sampling(int(seed), line.n_frames))
+                yield SequenceRequest(prefix, ids, self.config.sampling(int(seed), line.n_frames))
 
-    def _pair(self, target: int, candidates: list[Candidate]) -> Pair | None:
+    def _pair(self, target: int, candidates: list[GeneratedFrames]) -> Pair | None:
         line, voice, text = self.speech.tokens.lines[target], self._voice(target), self.speech.text(target)
         about = self.tts.config.sequence, self.tokenizer, voice, text
         whole = [c for c in candidates if arrange_generated(*about, c.codes, c.ended, c.moves) is not None]
@@ -195,7 +195,7 @@ class PairMaker:
         return Pair(PairLine(line.id, text, line.language, sizes, *judged), *parts)
 
 
-@tells_mistakes
+@reports_errors
 def main() -> int:
     d = PreferenceConfig()
     shared = {"out": "folder of the pairs", "device": "device of model and codec"}

@@ -21,7 +21,7 @@ import torchaudio.functional
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.progress import progress
 from train.data.tokens.alignment import INDEX, Alignment, durations, text_as_read, write_alignments
 from train.data.tokens.shards import TokenInfo, TokenSet, write_index
@@ -227,7 +227,7 @@ def _fits(text: str, n_frames: int) -> bool:
     return len(text) + sum(a == b for a, b in pairwise(text)) <= n_frames * STEPS_PER_FRAME
 
 
-@tells_mistakes
+@reports_errors
 def main() -> int:
     d = AlignConfig()
     parser = command("train.data.tokens.align", __doc__, device="device of the network", seed="random seed")

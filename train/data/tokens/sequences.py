@@ -21,7 +21,7 @@ from codec.settings import coerce, require
 from codec.tokens.layout import IdLayout
 from codec.tts.config import SequenceConfig
 from codec.tts.model import TTSBatch, end_frame
-from codec.tts.sequence import NONE, Step, speech, voice_prefix, window
+from codec.tts.sequence import NONE, Step, speech_steps, text_ids, voice_steps
 from codec.tts.text.tokenizer import TextTokenizer
 from train.data.sources import Sources
 from train.data.tokens.alignment import Alignment, read_alignments, text_as_read
@@ -65,7 +65,7 @@ class Sample:
 
     text: Tensor  # [S, W] int64
     frames: Tensor  # [S, K] int64
-    where: Tensor  # [P] int64, in [0, S)
+    target_positions: Tensor  # [P] int64, in [0, S)
     targets: Tensor  # [P, K] int64
     moves: Tensor  # [P] int64
     weights: Tensor  # [P] float32
@@ -163,7 +163,7 @@ class SpeechDataset:
         sample = arrange(self.sequence, self.tokenizer, reference, text, utterance.codes, weights, moves)
         if sample is not None and self.config.frame_dropout:
             dropped = torch.from_numpy(rng.random(len(sample.frames)) < self.config.frame_dropout)
-            dropped[: int(sample.where[0])] = False  # the voice
+            dropped[: int(sample.target_positions[0])] = False  # the voice
             sample.frames[dropped] = NONE
         return sample
 
@@ -227,19 +227,19 @@ def arrange(
     shift = IdLayout.n_special
     inputs = torch.cat([reference.T.long() + shift, end, codes.T.long() + shift, end])  # [R + 1 + T + 1, K]
     n_voice, n_frames = reference.shape[1] + 1, codes.shape[1]
-    steps = list(voice_prefix(tokenizer.special, n_voice))
-    steps += _until(speech(sequence, tokenizer.special, tokenizer.encode(text), moves), n_frames + 1)
+    steps = list(voice_steps(tokenizer.special, n_voice))
+    steps += _until(speech_steps(sequence, tokenizer.special, tokenizer.encode(text), moves), n_frames + 1)
     if not steps[-1].may_end:
         return None
-    hears = torch.tensor([step.hears for step in steps])
-    predicts = torch.tensor([step.predicts for step in steps])
+    reads_frame = torch.tensor([step.reads_frame for step in steps])
+    predicts_frame = torch.tensor([step.predicts_frame for step in steps])
     frames = torch.full((len(steps), len(codes)), NONE)
-    frames[hears] = inputs[: int(hears.sum())]
+    frames[reads_frame] = inputs[: int(reads_frame.sum())]
     weights = torch.ones(n_frames) if weights is None else weights
     return Sample(
-        window(steps, sequence.window),
+        text_ids(steps, sequence.text_width),
         frames,
-        predicts.nonzero()[:, 0],
+        predicts_frame.nonzero()[:, 0],
         inputs[n_voice:],
         torch.tensor([*(moves or [NONE] * n_frames), NONE]),
         torch.cat([weights, torch.ones(1)]),
@@ -252,26 +252,26 @@ def pack(rows: Sequence[list[Sample]], n_steps: int) -> SpeechBatch:
     text = torch.full((len(rows), n_steps, samples[0].text.shape[1]), NONE)
     frames = torch.full((len(rows), n_steps, samples[0].frames.shape[1]), NONE)
     positions = torch.zeros(len(rows), n_steps, dtype=torch.int64)
-    where = []
+    target_positions = []
     for r, row in enumerate(rows):
         start = 0
         for sample in row:
             stop = start + len(sample.text)
             text[r, start:stop], frames[r, start:stop] = sample.text, sample.frames
             positions[r, start:stop] = torch.arange(stop - start)
-            where.append(r * n_steps + start + sample.where)
+            target_positions.append(r * n_steps + start + sample.target_positions)
             start = stop
     targets, moves, weights = (
         torch.cat([getattr(s, name) for s in samples]) for name in ("targets", "moves", "weights")
     )
-    return SpeechBatch(text, frames, positions, torch.cat(where), targets, moves, weights)
+    return SpeechBatch(text, frames, positions, torch.cat(target_positions), targets, moves, weights)
 
 
 def _until(steps: Iterator[Step], n_predictions: int) -> Iterator[Step]:
     """Steps up to the last of `n_predictions` predictions."""
     for step in steps:
         yield step
-        n_predictions -= step.predicts
+        n_predictions -= step.predicts_frame
         if not n_predictions:
             return
 

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from codec.audio.io import AudioError
 from codec.settings import DEFAULT, coerce, require
 from codec.tokenizer import Tokenizer, load
-from eval.command import command, tells_mistakes
+from eval.command import command, reports_errors
 from eval.progress import progress
 from eval.testsets import Utterance
 from train.data.audio.activity import frame_activity, load_detector
@@ -213,7 +213,7 @@ def _map_ahead(function: Callable[[In], Out], windows: Iterable[list[In]]) -> It
         yield from map(list, ahead)
 
 
-@tells_mistakes
+@reports_errors
 def main() -> int:
     shared = {"out": "folder of the shards", "device": "device of the codec"}
     parser = command("train.data.tokens.tokenize", __doc__, **shared)

@@ -119,10 +119,10 @@ def test_a_batch_says_whose_frames_it_has(folder, speech):
             targets = batch.pairs.targets[batch.utterance == speech_number]
             assert torch.equal(targets[: codes.shape[1]], codes.T.long() + 2)
             assert targets[codes.shape[1] :, 0].tolist() == ([END] if ended else [])
-            where = batch.pairs.where[batch.utterance == speech_number]
+            where = batch.pairs.target_positions[batch.utterance == speech_number]
             assert where.min() // n_steps == where.max() // n_steps == speech_number, "in a row of its own"
-            heard = batch.pairs.frames[speech_number]
-            assert torch.equal(heard[2 : 2 + pair.voice.shape[1]], pair.voice.T.long() + 2)
+            frames = batch.pairs.frames[speech_number]
+            assert torch.equal(frames[2 : 2 + pair.voice.shape[1]], pair.voice.T.long() + 2)
 
 
 def test_a_batch_moves_as_a_whole(folder, speech):
@@ -130,7 +130,7 @@ def test_a_batch_moves_as_a_whole(folder, speech):
     moved = dataset.collate([dataset[0]]).to("meta")
     assert moved.utterance.is_meta
     assert moved.speech.text.is_meta
-    assert moved.pairs.where.is_meta
+    assert moved.pairs.target_positions.is_meta
 
 
 def test_pairs_of_another_design_are_refused(folder, speech):

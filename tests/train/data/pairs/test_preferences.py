@@ -14,12 +14,12 @@ from tqdm import tqdm
 
 from codec.tokenizer import Tokenizer
 from codec.tts.checkpoint import load_tts
-from codec.tts.generate import FrameLoop
+from codec.tts.generate import FrameLoop, SequenceRequest, generate_frames
 from codec.tts.sampling import Sampling
 from eval.metrics.base import Column, Metric
 from train.data.pairs import preferences, ranking
 from train.data.pairs.dataset import PairSet
-from train.data.pairs.preferences import PairMaker, PreferenceConfig, Request, main, speak, write_preferences
+from train.data.pairs.preferences import PairMaker, PreferenceConfig, main, write_preferences
 from train.data.tokens.shards import TokenSet
 
 N_SPOKEN = len(TEXTS) - 1  # one has no words
@@ -85,12 +85,12 @@ def test_a_pair_is_what_the_model_says_in_the_voice_of_another_recording(finishe
         assert heard.id != own.id
     model, tokenizer = load_tts(folders[0])
     loop = FrameLoop(model, tokenizer.special, 3)
-    prefix, ids = loop.prefix(pair.voice.long()), tokenizer.encode(pair.line.text)
+    prefix, ids = loop.prefill(pair.voice.long()), tokenizer.encode(pair.line.text)
     seeds = np.random.SeedSequence((0, [u.id for u in recordings].index(own.id))).generate_state(3)
-    requests = [Request(prefix, ids, make_config().sampling(int(seed), own.codes.shape[1])) for seed in seeds]
-    said = [candidate.codes for candidate in speak(loop, requests)]
+    requests = [SequenceRequest(prefix, ids, make_config().sampling(int(seed), own.codes.shape[1])) for seed in seeds]
+    generated = [candidate.codes for candidate in generate_frames(loop, requests)]
     for codes in (pair.winner, pair.loser):
-        assert any(torch.equal(codes.long(), other) for other in said)
+        assert any(torch.equal(codes.long(), other) for other in generated)
 
 
 def test_words_are_compared_with_words_where_the_model_reads_phonemes(monkeypatch, folders):
@@ -125,9 +125,9 @@ def test_speeches_do_not_depend_on_how_many_are_made_at_a_time(folders):
 
     def made(n_slots):
         loop = FrameLoop(model, tokenizer.special, n_slots)
-        prefix, ids = loop.prefix(voice), tokenizer.encode("one two")
+        prefix, ids = loop.prefill(voice), tokenizer.encode("one two")
         samplings = [Sampling(temperature=0.9, seed=seed, max_frames=15) for seed in range(8)]
-        return speak(loop, (Request(prefix, ids, sampling) for sampling in samplings))
+        return generate_frames(loop, (SequenceRequest(prefix, ids, sampling) for sampling in samplings))
 
     alone, together = made(1), made(3)
     assert len({c.codes.shape[1] for c in alone}) > 2
@@ -142,9 +142,9 @@ def test_speeches_do_not_depend_on_how_many_are_made_at_a_time(folders):
 def test_a_speech_without_end_is_no_cause_for_a_warning(folders):
     model, tokenizer = load_tts(folders[0])
     loop = FrameLoop(model, tokenizer.special)
-    prefix = loop.prefix(TokenSet(folders[1])[0].codes.long())
-    (spoken,) = speak(loop, [Request(prefix, [9], Sampling(min_frames=4, max_frames=5))])
-    assert spoken.codes.shape[1] in (4, 5)
+    prefix = loop.prefill(TokenSet(folders[1])[0].codes.long())
+    (frames,) = generate_frames(loop, [SequenceRequest(prefix, [9], Sampling(min_frames=4, max_frames=5))])
+    assert frames.codes.shape[1] in (4, 5)
 
 
 def test_a_killed_run_goes_on(tmp_path, monkeypatch, folders, finished):

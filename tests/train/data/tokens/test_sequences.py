@@ -68,7 +68,7 @@ def test_training_sees_what_speaking_reads(tokenizer, design):
         p *= 4 if p.ndim == 2 else 1
     voice, text = codes(20, 1).long(), "the quick brown fox"
     loop = FrameLoop(model, tokenizer.special)
-    loop.start(0, loop.prefix(voice), tokenizer.encode(text), Sampling(temperature=0, max_frames=20, min_frames=19))
+    loop.start(0, loop.prefill(voice), tokenizer.encode(text), Sampling(temperature=0, max_frames=20, min_frames=19))
     spoken, moves = [], loop.streams[0].moves
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -78,7 +78,7 @@ def test_training_sees_what_speaking_reads(tokenizer, design):
     if design == "aligned":  # the sequence is whole only if the text is
         moves[frames.shape[1] - 1] = len(tokenizer.encode(text))
     sample = arrange(config.sequence, tokenizer, voice, text, frames, moves=moves[: frames.shape[1]])
-    h = model.backbone(model.embed(sample.text[None], sample.frames[None]))[0, sample.where]
+    h = model.backbone(model.embed(sample.text[None], sample.frames[None]))[0, sample.target_positions]
     logits = model.semantic_logits(h)
     logits[:, END] = -torch.inf  # held back by min_frames
     assert torch.equal(logits[:-1].argmax(1), sample.targets[:-1, 0])
@@ -93,11 +93,11 @@ def test_rows_are_packed_whole_and_repeatable(tokens, tokenizer, design):
     dataset = make(tokens, tokenizer, design)
     batch = dataset.collate([dataset[0], dataset[1]])
     again = dataset.collate([dataset[0], dataset[1]])
-    for name in ("text", "frames", "positions", "where", "targets", "moves", "weights"):
+    for name in ("text", "frames", "positions", "target_positions", "targets", "moves", "weights"):
         assert torch.equal(getattr(batch, name), getattr(again, name))
-    assert batch.text.shape == (2, 160, dataset.sequence.window)
-    lengths = {len(getattr(batch, name)) for name in ("where", "targets", "moves", "weights")}
-    assert lengths == {len(set(batch.where.tolist()))}
+    assert batch.text.shape == (2, 160, dataset.sequence.text_width)
+    lengths = {len(getattr(batch, name)) for name in ("target_positions", "targets", "moves", "weights")}
+    assert lengths == {len(set(batch.target_positions.tolist()))}
     n_ends = int((batch.targets[:, 0] == END).sum())
     assert n_ends == sum(map(len, (dataset[0], dataset[1]))) > 2
     # Every sequence starts with BOS at position 0, and padding is sequences of one position.
@@ -119,7 +119,7 @@ def test_the_reference_is_another_clip_of_the_speaker(tokens, tokenizer):
 
 def test_dropped_frames_are_those_that_were_said_not_the_voice(tokens, tokenizer):
     kept, dropped = (make(tokens, tokenizer, frame_dropout=p).sample(0, np.random.default_rng(1)) for p in (0.0, 1.0))
-    first = int(kept.where[0])
+    first = int(kept.target_positions[0])
     assert torch.equal(dropped.frames[:first], kept.frames[:first])
     assert (kept.frames[first + 1 :] != NONE).all()
     assert (dropped.frames[first:] == NONE).all()
