@@ -85,6 +85,7 @@ def address(site):
 @pytest.fixture
 def page(browser, address, tmp_path):  # noqa: F811
     browser.get(address)
+    browser.set_script_timeout(60)
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     wait_for_status(browser, "Ready")
     browser.find_element("tag name", "h1").click()  # browsers let pages sound once they have been clicked

@@ -81,12 +81,13 @@ function keep(frame) {
 
 /** The player goes on. */
 function follow(event) {
+  if (event === "end") return finish();
   if (event === "gap") run.nGaps++;
-  else if (event === "chunk") {
+  else {
     const { codes, nQ } = run.frames[run.nPlayed++];
     heatMap.add(codes, nQ);
     run.source.proceed();
-  } else finish();
+  }
   showSpeed();
 }
 
@@ -132,8 +133,8 @@ function say(text, isFailure = false) {
 
 /** The codec does not run here. */
 function giveUp(reason) {
-  run?.player.close();
-  run?.source.stop();
+  run?.player?.close();
+  run?.source?.stop();
   setBusy(true);
   say(reason, true);
 }

@@ -41,18 +41,19 @@ export class Microphone {
     const capture = new AudioWorkletNode(context, "capture", { channelCount: 1, channelCountMode: "explicit" });
     capture.port.onmessage = ({ data }) => send(data);
     new MediaStreamAudioSourceNode(context, { mediaStream: stream }).connect(capture).connect(context.destination);
-    return new Microphone(stream, context, send);
+    return new Microphone(stream, capture, send);
   }
 
-  constructor(stream, context, send) {
-    Object.assign(this, { stream, context, send });
+  constructor(stream, capture, send) {
+    Object.assign(this, { stream, capture, send });
   }
 
   proceed() {}
 
-  async stop() {
+  stop() {
     for (const track of this.stream.getTracks()) track.stop();
-    await this.context.close();
+    this.capture.port.onmessage = null;
+    this.capture.context.close();
     this.send(null);
   }
 }
