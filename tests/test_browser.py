@@ -26,14 +26,18 @@ PAGE = ROOT / "notebooks/browser"
 CLIP = ROOT / "tests/data/kathleen.flac"
 DIST = "node_modules/onnxruntime-web/dist"
 NEEDED = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-FRAMES_THAT_DIFFER = 0.01  # at most: logarithms of the codec's front magnify rounding
+CODES_THAT_DIFFER = 0.01  # at most: logarithms of the codec's front magnify rounding
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Says nothing about requests."""
+class Handler(SimpleHTTPRequestHandler):
+    """Says nothing about requests, and has browsers ask again."""
 
     def log_message(self, *_):
         pass
+
+    def end_headers(self):
+        self.send_header("Cache-Control", "no-store")
+        super().end_headers()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +78,7 @@ def streams(site):
 
 @pytest.fixture(scope="module")
 def address(site):
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=site)) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=site)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -136,7 +140,7 @@ def test_streams_take_chunks_of_any_size(page, streams):
     expected = codec.Tokens.join([encoder.push(samples), encoder.flush()])
     codes = torch.tensor(codes).view(-1, expected.codes.shape[1]).T[None]
     assert codes.shape == expected.codes.shape
-    assert (codes != expected.codes).double().mean() <= FRAMES_THAT_DIFFER
+    assert (codes != expected.codes).double().mean() <= CODES_THAT_DIFFER
     torch.testing.assert_close(torch.tensor(sound), decode(streams, codes), atol=1e-4, rtol=0)
 
 
@@ -147,7 +151,7 @@ def test_a_recording(page, streams, tmp_path):
     encoder = streams.encoder_stream()
     expected = codec.Tokens.join([encoder.push(samples), encoder.flush()])
     assert (tokens.fingerprint, tokens.n_samples.tolist()) == ("0123456789abcdef", [len(samples)])
-    assert (tokens.codes != expected.codes).double().mean() <= FRAMES_THAT_DIFFER
+    assert (tokens.codes != expected.codes).double().mean() <= CODES_THAT_DIFFER
     assert sound.abs().max() > 0.01
     torch.testing.assert_close(sound, decode(streams, tokens).clamp(-1, 1), atol=2**-14, rtol=0)
     assert float(page.find_element("id", "rtf").text) > 0
@@ -172,7 +176,7 @@ def test_the_microphone(page, streams, tmp_path):
     page.find_element("id", "stop").click()
     tokens, sound = save(page, tmp_path, "microphone")
     assert tokens.codes.unique(dim=2).shape[2] > 5
-    assert sound.shape == tokens.n_samples
+    assert [len(sound)] == tokens.n_samples.tolist()
     torch.testing.assert_close(sound, decode(streams, tokens).clamp(-1, 1), atol=2**-14, rtol=0)
 
 
@@ -186,7 +190,7 @@ def test_what_cannot_be_opened(page, tmp_path):
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        ("onnx/decoder_step.onnx", "onnx/decoder_step.onnx: File not found; codec export-onnx --step writes it"),
+        ("onnx/decoder_step.onnx", "onnx/decoder_step.onnx: HTTP status 404; codec export-onnx --step writes it"),
         (f"{DIST}/{NEEDED[0]}", "onnxruntime-web is missing: npm install brings it"),
     ],
 )

@@ -11,8 +11,8 @@ const ARRAYS = { float32: Float32Array, int64: Int32Array }; // of tensors outsi
 export class Step {
   /** Read a file of `codec export-onnx --step`. */
   static async load(url) {
-    const response = await fetch(url);
-    if (!response.ok) throw new Error(`${url}: ${response.statusText}; codec export-onnx --step writes it`);
+    const response = await fetch(url, { cache: "no-cache" }); // it may have been exported again
+    if (!response.ok) throw new Error(`${url}: HTTP status ${response.status}; codec export-onnx --step writes it`);
     const bytes = new Uint8Array(await response.arrayBuffer());
     const metadata = readMetadata(bytes);
     if (!metadata.codebook_sizes) {
