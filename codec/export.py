@@ -7,6 +7,7 @@ codes and waveforms. Streams run by `EncodeStep` and `DecodeStep` of `codec.step
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,8 @@ def export_steps(codec: Codec, folder: str | Path, fingerprint: str = "") -> Non
     encoder_step.onnx: `waveform` `[B, hop_length]` float32, `length` `[B]` int64, the real samples of each, and the
     state -> `codes` `[B, K, 1]` int64 and the new state. decoder_step.onnx: `codes` `[B, K, 1]` int64, the last of
     which may be `NO_CODE`, and the state -> `waveform` `[B, hop_length]` float32 and the new state. The state is
-    `seen` `[B]` int64, 0 in a fresh stream, `tail_0`, `tail_1` and so on; new ones begin with `new_`. Config and
-    fingerprint are in the metadata of the files. Otherwise as `export_onnx`.
+    `seen` `[B]` int64, 0 in a fresh stream, `tail_0`, `tail_1` and so on; new ones begin with `new_`. Config,
+    sizes of the codebooks and fingerprint are in the metadata of the files. Otherwise as `export_onnx`.
 
     Raises:
         MissingDependencyError: onnx or onnxscript is not installed.
@@ -125,7 +126,8 @@ def export_steps(codec: Codec, folder: str | Path, fingerprint: str = "") -> Non
             f"proj_kernel_size = {c.proj_kernel_size}: streams begin with {c.lead_frames} frames at once, expected 1 "
             f"for a step; export whole inputs, or train with at most {c.patches_per_frame}, the patches of a frame"
         )
-    metadata = {"config": c.to_json(), "fingerprint": fingerprint}
+    sizes = json.dumps(c.codebook_sizes)  # which not every runtime can tell from the config
+    metadata = {"config": c.to_json(), "codebook_sizes": sizes, "fingerprint": fingerprint}
     with atomic_folder(Path(folder)) as new:
         if codec.has_encoder:
             lengths = torch.full((EXAMPLE[0],), c.hop_length)

@@ -75,7 +75,8 @@ def browser():
     if not (shutil.which("chromium") and (driver := shutil.which("chromedriver"))):
         pytest.skip("needs the Debian packages chromium and chromium-driver")
     options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--window-size=1200,900"):
+    microphone = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # which beeps
+    for argument in ("--headless=new", "--no-sandbox", "--window-size=1200,900", *microphone):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     chromium = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
