@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from codec.serve import codes, errors, speech, voices
+from codec.serve import codes, errors, speech, speech_socket, voices
 from codec.serve.access import Access
+from codec.serve.connection import Sessions
 from codec.serve.engine import Engine
 from codec.serve.metrics import Metrics
 from codec.serve.voices import VoiceStore
@@ -33,11 +34,12 @@ def make_app(engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str
 
     app = FastAPI(title="codec37", lifespan=lifespan)
     app.state.engine, app.state.voices, app.state.model_name = engine, store, model_name
-    app.state.metrics = metrics = Metrics(engine)
+    app.state.sessions = Sessions(engine.limits.max_sessions)
+    app.state.metrics = metrics = Metrics(engine, app.state.sessions)
     app.state.codec_turn = asyncio.Lock()  # recordings are encoded and decoded one by one, beside the engine
     errors.install(app)
     app.add_middleware(Access, keys=keys, metrics=metrics)
-    for part in (speech, voices, codes):
+    for part in (speech, speech_socket, voices, codes):
         app.include_router(part.router)
 
     @app.get("/healthz")

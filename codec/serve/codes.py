@@ -16,12 +16,12 @@ from codec import bitstream
 from codec.files import STREAM_SUFFIX
 from codec.serve.errors import ApiError
 from codec.serve.formats import MEDIA_TYPES, make_encoder
+from codec.serve.speech import Format
 from codec.serve.upload import UploadLimits, read_upload
 from codec.tokenizer import Tokenizer
 from codec.tokens.tokens import Tokens
 
 STREAM_TYPE = "application/octet-stream"
-Format = Literal["mp3", "opus", "flac", "wav", "pcm"]
 
 router = APIRouter(prefix="/v1/codec")
 

@@ -36,7 +36,7 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, BusyError):
-        return ApiError(str(error), 429, headers={"Retry-After": str(error.retry_after)})
+        return ApiError(str(error), 503 if error.is_closing else 429, headers={"Retry-After": str(error.retry_after)})
     if isinstance(error, DeadlineError):
         return ApiError(str(error), 504)
     return ApiError(str(error)) if isinstance(error, ValueError) else ApiError("internal error; see the log", 500)
