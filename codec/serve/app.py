@@ -9,15 +9,18 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from codec.serve import codes, errors, speech, speech_socket, voices
+from codec.serve import codec_socket, codes, errors, speech, speech_socket, voices
 from codec.serve.access import Access
 from codec.serve.connection import Sessions
 from codec.serve.engine import Engine
 from codec.serve.metrics import Metrics
 from codec.serve.voices import VoiceStore
+from codec.serve.watermark import Encoders, Watermark
 
 
-def make_app(engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str, ...] = ()) -> FastAPI:
+def make_app(
+    engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str, ...] = (), watermark: Watermark | None = None
+) -> FastAPI:
     """The server as an ASGI application; the engine is closed with it.
 
     Args:
@@ -25,6 +28,7 @@ def make_app(engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str
         store: the voices.
         model_name: of the voice model, as clients call it.
         keys: of which each request under /v1 must bring one, if there are any.
+        watermark: put into all sound, if there is one.
     """
 
     @asynccontextmanager
@@ -34,12 +38,13 @@ def make_app(engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str
 
     app = FastAPI(title="codec37", lifespan=lifespan)
     app.state.engine, app.state.voices, app.state.model_name = engine, store, model_name
+    app.state.encoders = Encoders(engine.tts.sample_rate, watermark)
     app.state.sessions = Sessions(engine.limits.max_sessions)
     app.state.metrics = metrics = Metrics(engine, app.state.sessions)
     app.state.codec_turn = asyncio.Lock()  # recordings are encoded and decoded one by one, beside the engine
     errors.install(app)
     app.add_middleware(Access, keys=keys, metrics=metrics)
-    for part in (speech, speech_socket, voices, codes):
+    for part in (speech, speech_socket, voices, codes, codec_socket):
         app.include_router(part.router)
 
     @app.get("/healthz")

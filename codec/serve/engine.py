@@ -127,6 +127,8 @@ class Handle(AsyncIterator[Tensor]):
 
     def put(self, packet: Tensor, words: Sequence[Word] = ()) -> None:
         """Add a packet for the reader."""
+        if self.is_cancelled:
+            return
         self.words += words
         if len(packet):
             self.n_samples += len(packet)

@@ -62,7 +62,8 @@ class _Compressed:
         self._made, self._n_sent = io.BytesIO(), 0
         kind, subtype = _KINDS[format]
         self._file = soundfile.SoundFile(self._made, "w", sample_rate, 1, subtype, format=kind)
-        self._file.comment = comment
+        if comment:
+            self._file.comment = comment
         if kind == "OGG":
             most = soundfile._ffi.new("double *", _PAGE_MS)
             soundfile._snd.sf_command(self._file._file, _SET_PAGE_MS, most, soundfile._ffi.sizeof("double"))

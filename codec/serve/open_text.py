@@ -13,6 +13,7 @@ from codec.tts.sampling import Sampling
 from codec.tts.sequence import NOT_YET
 from codec.tts.speech import TTS
 from codec.tts.text.feed import Run, Silence
+from codec.tts.text.tokenizer import TextError
 from codec.tts.voices import Voice
 
 T = TypeVar("T")
@@ -66,6 +67,8 @@ class OpenText:
                     self.n_ids += 1
                     ids.put(i)
                 ids.close()
+        except ValueError as error:  # of the text
+            self._read.close(TextError(str(error)))
         except Exception as error:
             self._read.close(error)
         else:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from codec.serve.engine import Engine, Handle
 from codec.serve.errors import ApiError, as_api_error, body
-from codec.serve.formats import MEDIA_TYPES, Encoder, make_encoder
+from codec.serve.formats import MEDIA_TYPES, Encoder
 from codec.serve.metrics import Metrics
 from codec.serve.voices import VoiceStore
 from codec.tts.sampling import Sampling
@@ -63,7 +63,7 @@ async def speak(wanted: SpeechRequest, request: Request) -> StreamingResponse:
         raise
     state.metrics.first_audio.observe(time.monotonic() - start)
     tts = state.engine.tts
-    encoder = make_encoder(wanted.response_format, tts.sample_rate, provenance_comment(voice))
+    encoder = state.encoders.make(wanted.response_format, provenance_comment(voice))
     blocks, kind = _encoded(handle, first, encoder, state.metrics), MEDIA_TYPES[wanted.response_format]
     if wanted.stream_format == "sse":
         blocks, kind = _events(blocks, handle, tts.codec.config.hop_length), "text/event-stream"

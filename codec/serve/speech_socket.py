@@ -14,11 +14,11 @@ from pydantic import BaseModel, Field, TypeAdapter
 from codec.serve.connection import Connection, connect, parse
 from codec.serve.engine import Engine, Handle
 from codec.serve.errors import ApiError
-from codec.serve.formats import make_encoder
 from codec.serve.metrics import Metrics
 from codec.serve.open_text import OpenText
 from codec.serve.speech import Format, check, usage
 from codec.serve.voices import VoiceStore
+from codec.serve.watermark import Encoders
 from codec.tts.sampling import Sampling
 from codec.tts.timing import Word
 from codec.tts.voices import Voice, provenance_comment
@@ -111,6 +111,7 @@ class _Session:
         self.engine: Engine = state.engine
         self.voices: VoiceStore = state.voices
         self.metrics: Metrics = state.metrics
+        self.encoders: Encoders = state.encoders
         self.model_name: str = state.model_name
         self.client: str = socket.state.client
         self.connection = connection
@@ -224,7 +225,7 @@ class _Session:
     async def _send_audio(self, utterance: _Utterance, about: dict[str, int]) -> int:
         """All that is said, and the words' times; the number of bytes."""
         config, tts = utterance.config, self.engine.tts
-        encoder = make_encoder(config.response_format, tts.sample_rate, provenance_comment(utterance.voice))
+        encoder = self.encoders.make(config.response_format, provenance_comment(utterance.voice))
         n_bytes, start = 0, time.monotonic()
         form = {"format": config.response_format, "sample_rate": tts.sample_rate, "channels": 1}
 

@@ -41,14 +41,19 @@ class WordClock:
         """
         ended = []
         for move in moves[self._frame - self._start : n_frames - self._start]:
-            while self._n_begun < len(self._words) and self._words[self._n_begun][0] <= self._place:
-                ended += self._end()
-                self._spoken = self._words[self._n_begun][1], self._frame
-                self._n_begun += 1
+            ended += self._begin_words()
             self._frame += 1
             self._place += move
-        return ended + self._end() if is_last else ended
+        return ended + self._begin_words() + self._end_word() if is_last else ended
 
-    def _end(self) -> list[Word]:
+    def _begin_words(self) -> list[Word]:
+        ended = []
+        while self._n_begun < len(self._words) and self._words[self._n_begun][0] <= self._place:
+            ended += self._end_word()
+            self._spoken = self._words[self._n_begun][1], self._frame
+            self._n_begun += 1
+        return ended
+
+    def _end_word(self) -> list[Word]:
         spoken, self._spoken = self._spoken, None
         return [Word(*spoken, self._frame)] if spoken is not None and spoken[0] else []

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -179,6 +180,7 @@ def test_sessions_close_once_all_is_spoken(session):
         ("no json", "JSON"),
         (b"\x00", "JSON"),
         ("[]", "message: "),
+        (r'{"type": "input.text", "text": "\ud800"}', "JSON"),
         ('{"type": "input.audio"}', "input.text"),
         ('{"type": "input.text"}', "text: Field required"),
         ('{"type": "input.text", "text": "One."}', "session.config first"),
@@ -204,19 +206,21 @@ def test_errors_are_told_and_the_session_goes_on(session, message, reason):
     assert len(audio)
 
 
-def test_an_utterance_that_cannot_be_read_fails_alone(session):
+def test_an_utterance_that_fails_fails_alone(session, engine, monkeypatch):
     async def steps(talk):
-        await talk.write("One \ud800 two.")
-        await talk.done()
-        failed = (await talk.hear())[0]
+        with monkeypatch.context() as m:
+            m.setattr(engine, "limits", replace(engine.limits, max_seconds=0.3))
+            await talk.write(LONG)
+            await talk.done()
+            failed = (await talk.hear())[0]
         await talk.write("One.")
         await talk.done()
         return failed, (await talk.hear())[0]
 
     failed, good = session(steps)
-    assert any(message["type"] == "error" for message in failed)
+    assert [(m["status"], m["utterance_index"]) for m in failed if m["type"] == "error"] == [(504, 0)]
     assert failed[-1]["error"] is True
-    assert good[-1]["error"] is False
+    assert (good[-1]["utterance_index"], good[-1]["error"]) == (1, False)
 
 
 def test_text_and_utterances_are_bounded(session):
@@ -268,5 +272,12 @@ def test_keys_and_pages_of_others(session):
         with pytest.raises(InvalidStatus) as caught:
             session(steps, headers=headers)
         assert caught.value.response.status_code == status
-    names = (("Sec-WebSocket-Protocol", "realtime, openai-insecure-api-key.a-key"),)
-    session(steps, headers=names)
+
+
+def test_browsers_send_keys_as_subprotocols(url):
+    async def go():
+        names = ["realtime", "openai-insecure-api-key.a-key"]
+        async with connect(f"ws{url[4:]}/v1/audio/speech/stream", subprotocols=names) as socket:
+            return socket.subprotocol
+
+    assert asyncio.run(go()) == "realtime"
