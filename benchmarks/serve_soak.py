@@ -15,6 +15,7 @@ import io
 import json
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -237,7 +238,8 @@ def main(arguments: list[str] | None = None) -> None:
         try:
             problems = asyncio.run(_run(process.pid, address, options))
             process.terminate()
-            problems += [] if process.wait(timeout=60) == 0 else [f"exit code {process.returncode} on SIGTERM"]
+            if process.wait(timeout=60) not in (0, -signal.SIGTERM):
+                problems.append(f"exit code {process.returncode} on SIGTERM")
         finally:
             process.kill()
     if problems:

@@ -126,7 +126,8 @@ def test_voices_outlive_a_server_that_is_killed(folder):
     with started(folder) as (_, address):  # and killed in the end
         form = {"name": "eve", "consent": "Eve agreed"}
         url = f"http://{address}/v1/audio/voices"
-        assert httpx.post(url, headers=KEY, files={"audio_sample": sample}, data=form).status_code == 201
+        answer = httpx.post(url, headers=KEY, files={"audio_sample": sample}, data=form, timeout=60)
+        assert answer.status_code == 201
     with started(folder) as (_, address):
-        listed = httpx.get(f"http://{address}/v1/audio/voices", headers=KEY).json()["data"]
+        listed = httpx.get(f"http://{address}/v1/audio/voices", headers=KEY, timeout=60).json()["data"]
     assert "eve" in {voice["id"] for voice in listed}

@@ -61,7 +61,7 @@ class Access:
 
         try:
             refusal = self._refusal(scope, key)
-            answer = self.app if refusal is None else JSONResponse(body(refusal), refusal.status)
+            answer: ASGIApp = self.app if refusal is None else JSONResponse(body(refusal), refusal.status)
             await answer(scope, bounded, note)
         finally:
             route = getattr(scope.get("route"), "path", "")  # whatever is asked for, there are few of them

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from codec.serve import codec_socket, codes, errors, speech, speech_socket, voices
@@ -36,7 +37,7 @@ def make_app(
         yield
         engine.close()
 
-    app = FastAPI(title="codec37", lifespan=lifespan)
+    app = FastAPI(title="codec37", lifespan=lifespan, responses=errors.RESPONSES)
     app.state.engine, app.state.voices, app.state.model_name = engine, store, model_name
     app.state.encoders = Encoders(engine.tts.sample_rate, watermark)
     app.state.sessions = Sessions(engine.limits.max_sessions)
@@ -58,7 +59,7 @@ def make_app(
         response.status_code = 200 if engine.is_open else 503
         return {"status": "ready" if engine.is_open else "closing"}
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     def show_metrics() -> Response:
         """Counts for Prometheus."""
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from codec import bitstream
 from codec.files import STREAM_SUFFIX
 from codec.serve.errors import ApiError
-from codec.serve.formats import MEDIA_TYPES
+from codec.serve.formats import AUDIO, MEDIA_TYPES
 from codec.serve.speech import Format
 from codec.serve.upload import UploadLimits, read_upload
 from codec.tokenizer import Tokenizer
@@ -38,7 +38,7 @@ class Codes(BaseModel):
     provenance: Provenance = {}
 
 
-@router.post("/encode", response_model=None)
+@router.post("/encode", response_model=None, responses={200: {"content": {STREAM_TYPE: {}}}})
 async def encode(
     request: Request,
     file: Annotated[bytes, File()],
@@ -61,7 +61,7 @@ async def encode(
     }
 
 
-@router.post("/decode")
+@router.post("/decode", response_class=Response, responses={200: AUDIO})
 async def decode(request: Request, response_format: Format = "wav") -> Response:
     """Tokens as a recording: JSON as of `encode`, or a `.c37` stream as application/octet-stream."""
     tokenizer = request.app.state.engine.tts.codec

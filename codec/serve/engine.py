@@ -197,8 +197,8 @@ class Engine:
             TextError: nothing to say. BusyError: the queue is full, or the engine is closing.
         """
         self._admit()
-        sequences = [s if isinstance(s, Silence) else list(s) for s in request.sequences]
-        n_text = sum(len(s) for s in sequences if not isinstance(s, Silence))
+        sequences = [s if isinstance(s, Silence | int) else list(s) for s in request.sequences]
+        n_text = sum(len(s) for s in sequences if isinstance(s, list))
         if not n_text:
             raise TextError(NOTHING_TO_SAY)
         request.sequences = iter(sequences)

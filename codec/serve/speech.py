@@ -16,7 +16,7 @@ from torch import Tensor
 
 from codec.serve.engine import Engine, Handle
 from codec.serve.errors import ApiError, as_api_error, body
-from codec.serve.formats import MEDIA_TYPES, Encoder
+from codec.serve.formats import AUDIO, MEDIA_TYPES, Encoder
 from codec.serve.metrics import Metrics
 from codec.serve.voices import VoiceStore
 from codec.tts.sampling import Sampling
@@ -49,7 +49,11 @@ class SpeechRequest(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0  # the same one gives the same speech
 
 
-@router.post("/audio/speech")
+@router.post(
+    "/audio/speech",
+    response_class=StreamingResponse,
+    responses={200: {"content": AUDIO["content"] | {"text/event-stream": {}}}},
+)
 async def speak(wanted: SpeechRequest, request: Request) -> StreamingResponse:
     """Speak a text."""
     state = request.app.state

@@ -192,5 +192,6 @@ class SpeechLoop:
             prefix = self.cache.prefill(self.frames, request.voice)
         self.frames.start(slot, prefix, ids, request.sampling)
         request.has_speech = True
-        knows_place = isinstance(ids, Run) and self.frames.model.move_head is not None
-        request.clock = WordClock(ids.words, request.n_frames + request.n_silent) if knows_place else None
+        request.clock = None
+        if isinstance(ids, Run) and self.frames.model.move_head is not None:
+            request.clock = WordClock(ids.words, request.n_frames + request.n_silent)
