@@ -7,6 +7,7 @@ shorter than the first convolution's mirrored padding, waits for `config.lead_fr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,15 @@ from codec.nn.state import State, merge
 from codec.quant.base import NO_CODE
 from codec.step import DecodeStep, EncodeStep, Step
 from codec.tokens.tokens import Tokens, check_codes, pad_codes
+
+
+class PausedStream(NamedTuple):
+    """All that a stream remembers, outside of its place among others."""
+
+    state: State  # a row of each tensor
+    started: Tensor  # [] bool
+    pending: Tensor
+    owed: int
 
 
 class _Streams:
@@ -214,6 +224,21 @@ class DecoderStream(_Streams):
         super().reset(stream)
         for i in self._chosen(stream):
             self.owed[i] = 0
+
+    def pause(self, stream: int) -> PausedStream:
+        """Take a stream out of its place, where another one may start."""
+        state = [tensor[stream].clone() for tensor in self.state]
+        paused = PausedStream(state, self.started[stream].clone(), self.pending[stream], self.owed[stream])
+        self.reset(stream)
+        return paused
+
+    def resume(self, stream: int, paused: PausedStream) -> None:
+        """Go on with a paused stream in the place of another, which is forgotten."""
+        place = torch.tensor([stream], device=self.step.device)
+        rows = zip(self.state, paused.state, strict=True)
+        self.state = [tensor.index_copy(0, place, row[None]) for tensor, row in rows]
+        self.started[stream] = paused.started
+        self.pending[stream], self.owed[stream] = paused.pending, paused.owed
 
     def _input(self, rows: Tensor) -> Tensor:
         return rows.transpose(1, 2)  # [B, K, n]

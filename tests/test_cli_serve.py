@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,10 +17,12 @@ from typer.testing import CliRunner
 
 import codec.cli
 import codec.tts
+from codec.tts.config import SequenceConfig
 
 PAGE = (Path(__file__).parent.parent / "docs/howto/serve.md").read_text()
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)).replace("\\\n", "")
-ADDRESS = "http://127.0.0.1:8000"  # of the page
+KEY = {"Authorization": "Bearer a-key"}
+ADDRESS = "127.0.0.1:8000"  # of the page
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,8 @@ def folder(tokenizer, tmp_path_factory):
     """A working folder with a tiny model, keys, and a recording."""
     folder = tmp_path_factory.mktemp("serve")
     tokenizer.save(folder / "codec")
-    write_tts(folder / "default", tokenizer, codec=str(folder / "codec"))
+    sequence = SequenceConfig(design="aligned", audio_history=False)  # as the default model has it
+    write_tts(folder / "default", tokenizer, codec=str(folder / "codec"), sequence=sequence)
     (folder / "voices").mkdir()
     (folder / "keys.txt").write_text("a-key\n")
     clip = Path(codec.tts.__file__).parent / "speakers/kathleen.flac"
@@ -35,8 +39,8 @@ def folder(tokenizer, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def server(folder):
+@contextmanager
+def started(folder):
     """A process of the page's first command, on a free port, and its address."""
     _, *arguments = next(shlex.split(line) for line in SHELL.splitlines() if line.startswith("codec serve --v"))
     process = subprocess.Popen(
@@ -46,16 +50,24 @@ def server(folder):
     lines = []
     for line in process.stderr:
         lines.append(line)
-        if found := re.search(r"running on (http://\S+)", line):
+        if found := re.search(r"running on http://([^\s\"]+)", line):
             break
     else:
         raise AssertionError("".join(lines))
-    yield process, found[1]
-    process.kill()
-    process.wait()
+    try:
+        yield process, found[1]
+    finally:
+        process.kill()
+        process.wait()
 
 
-def test_the_page_works(server, folder):
+@pytest.fixture
+def server(folder):
+    with started(folder) as server:
+        yield server
+
+
+def test_the_page_works(server, folder, capsys):
     _, address = server
     for line in SHELL.splitlines():
         if line.startswith("curl"):
@@ -64,16 +76,17 @@ def test_the_page_works(server, folder):
             assert result.returncode == 0, result.stdout + result.stderr
     assert (folder / "speech.wav").read_bytes().startswith(b"RIFF")
     assert (folder / "ada.c37").is_file()
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    exec(example.replace(ADDRESS, address), {})
-    counts = httpx.get(f"{address}/metrics").text
+    for example in re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL):
+        exec(example.replace(ADDRESS, address), {})
+    assert '"word":"morning."' in capsys.readouterr().out
+    counts = httpx.get(f"http://{address}/metrics").text
     assert 'codec_requests_total{path="/v1/audio/speech",status="200"}' in counts
     assert re.search(r"codec_audio_seconds_total [1-9.]", counts)
 
 
 def test_what_is_being_spoken_is_finished_on_sigterm(server):
     process, address = server
-    client = openai.OpenAI(base_url=f"{address}/v1", api_key="a-key")
+    client = openai.OpenAI(base_url=f"http://{address}/v1", api_key="a-key")
     text = "One two three four five."
     ask = {"model": "default", "voice": "kathleen", "input": text, "response_format": "pcm"}
     with client.audio.speech.with_streaming_response.create(**ask) as response:
@@ -106,3 +119,15 @@ def test_open_servers_are_warned_of(host, is_warned, monkeypatch):
     monkeypatch.setattr(codec.cli.serve, "open_model", lambda *a: exit(0))
     result = CliRunner().invoke(codec.cli.app, ["serve", "--host", host])
     assert ("whoever reaches" in result.output) == is_warned
+
+
+def test_voices_outlive_a_server_that_is_killed(folder):
+    sample = (folder / "ada.flac").read_bytes()
+    with started(folder) as (_, address):  # and killed in the end
+        form = {"name": "eve", "consent": "Eve agreed"}
+        url = f"http://{address}/v1/audio/voices"
+        answer = httpx.post(url, headers=KEY, files={"audio_sample": sample}, data=form, timeout=60)
+        assert answer.status_code == 201
+    with started(folder) as (_, address):
+        listed = httpx.get(f"http://{address}/v1/audio/voices", headers=KEY, timeout=60).json()["data"]
+    assert "eve" in {voice["id"] for voice in listed}

@@ -126,6 +126,22 @@ def test_uneven_decoding_of_a_batch(any_codec):
         torch.testing.assert_close(torch.cat(row), offline(any_codec, w)[1][: len(w)].float(), atol=1e-5, rtol=0)
 
 
+def test_a_paused_stream_goes_on_in_any_place(any_codec):
+    codes, waveform = offline(any_codec, noise(12 * any_codec.config.hop_length))
+    others = codes.flip(2)
+    decoder, out, place = DecoderStream(any_codec, 3), [], 0
+    for frame in codes.split(1, dim=2):
+        batch = others[:, :, :1].repeat(3, 1, 1)
+        batch[place] = frame[0]
+        out.append(decoder.push(batch)[place])
+        paused = decoder.pause(place)
+        decoder.push(others[:, :, :2].repeat(3, 1, 1))
+        place = (place + 1) % 3
+        decoder.resume(place, paused)
+    out.append(decoder.flush(place)[place])
+    torch.testing.assert_close(torch.cat(out), waveform.float(), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("chunk_frames", [1, 7, 64])
 def test_codes_do_not_depend_on_the_chunk_length(any_codec, monkeypatch, chunk_frames):
     x = noise(60_000)

@@ -124,14 +124,14 @@ def write_audio(path: str | Path, waveform: Tensor, sample_rate: int, comment: s
             raise AudioError(f"{path}: the format cannot hold a comment of {size} bytes; use .flac or shorten it")
 
 
-def read_comment(path: str | Path) -> str:
-    """Read the comment in the metadata of a file; "" if there is none.
+def read_comment(path: str | Path | io.BytesIO) -> str:
+    """Read the comment in the metadata of a file, or of one open for reading bytes; "" if there is none.
 
     Raises:
         AudioError: unreadable as audio.
     """
     try:
-        with soundfile.SoundFile(native_path(path)) as file:
+        with soundfile.SoundFile(path if isinstance(path, io.BytesIO) else native_path(path)) as file:
             return file.comment
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioError(f"{path}: cannot be read as audio ({error})") from error

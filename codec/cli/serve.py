@@ -1,4 +1,4 @@
-"""The command serve: speech and tokens over HTTP."""
+"""The command serve: speech and tokens over HTTP and WebSockets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from codec.extras import MissingDependencyError, needs
 from codec.settings import DEFAULT
 
 DRAIN_SECONDS = 30  # for requests that are running when the server is asked to end
+MAX_MESSAGE_BYTES = 2**20  # of a WebSocket
 
 Host = Annotated[str, typer.Option(help="address to listen on; by default only this machine can connect")]
 Port = Annotated[int, typer.Option(help="to listen on; 0 takes a free one", min=0, max=65535)]
 Voices = Annotated[Path | None, typer.Option(help="folder of voice files, to which clients may add")]
 KeyFile = Annotated[Path | None, typer.Option(help="file of API keys, one a line; without, none are asked for")]
+Mark = Annotated[str | None, typer.Option("--watermark", help="module:function or entry point that marks all sound")]
 Slots = Annotated[int, typer.Option(help="requests that are spoken side by side", min=1)]
 
 
@@ -28,6 +30,7 @@ def serve(
     voices: Voices = None,
     key_file: KeyFile = None,
     slots: Slots = 8,
+    watermark: Mark = None,
     device: Device = "cpu",
     dtype: Precision = "float32",
 ) -> None:
@@ -44,15 +47,27 @@ def serve(
             from codec.serve.app import make_app
             from codec.serve.engine import Engine, Limits
             from codec.serve.voices import VoiceStore
+            from codec.serve.watermark import load_watermark
         from codec import tts
+
+        mark = None if watermark is None else load_watermark(watermark)
     except (MissingDependencyError, ValueError, OSError) as error:
         fail(error)
     if not keys and not _is_loopback(host):
         typer.echo(f"warning: whoever reaches {host} may use this server; give --key-file", err=True)
     network = open_model(tts.load, model, device, dtype)
     logs.set_up()
-    app = make_app(Engine(network, Limits(n_slots=slots)), VoiceStore(network, voices), Path(model).name, keys)
-    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS)
+    engine, store = Engine(network, Limits(n_slots=slots)), VoiceStore(network, voices)
+    app = make_app(engine, store, Path(model).name, keys, mark)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        ws_max_size=MAX_MESSAGE_BYTES,
+    )
 
 
 def _keys(path: Path | None) -> tuple[str, ...]:

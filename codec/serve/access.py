@@ -7,6 +7,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,6 +18,7 @@ from codec.serve.metrics import Metrics
 
 MAX_BYTES = 32 * 2**20  # of a request's body
 PROTECTED = "/v1/"  # paths that need a key
+KEY_PROTOCOL = "openai-insecure-api-key."  # and a key, as OpenAI has it
 
 log = logging.getLogger(__name__)
 
@@ -34,18 +36,18 @@ class Access:
         self.app, self.metrics, self.keys = app, metrics, [key.encode() for key in keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         start, status, n_read, request_id = time.monotonic(), 500, 0, uuid.uuid4().hex
-        key = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ").encode()
+        key = _take_key(scope)
         address = scope["client"][0] if scope["client"] else ""
         scope.setdefault("state", {})["client"] = key.decode() if self.keys else address
 
         async def note(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
+                status = message.get("status", 101)
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
@@ -58,21 +60,41 @@ class Access:
             return message
 
         try:
-            if scope["path"].startswith(PROTECTED) and not self._is_known(key):
-                refusal = ApiError("API key: missing or unknown; send it as Authorization: Bearer KEY", 401)
-                await JSONResponse(body(refusal), refusal.status)(scope, receive, note)
-            elif int(Headers(scope=scope).get("content-length", "0")) > MAX_BYTES:
-                refusal = ApiError(f"body: more than {MAX_BYTES} bytes; send less", 413)
-                await JSONResponse(body(refusal), refusal.status)(scope, receive, note)
-            else:
-                await self.app(scope, bounded, note)
+            refusal = self._refusal(scope, key)
+            answer: ASGIApp = self.app if refusal is None else JSONResponse(body(refusal), refusal.status)
+            await answer(scope, bounded, note)
         finally:
             route = getattr(scope.get("route"), "path", "")  # whatever is asked for, there are few of them
             self.metrics.requests.labels(route, status).inc()
-            fields = {"request_id": request_id, "method": scope["method"], "path": scope["path"], "status": status}
+            method = scope.get("method", "WEBSOCKET")
+            fields = {"request_id": request_id, "method": method, "path": scope["path"], "status": status}
             log.info("request", extra={"fields": fields | {"seconds": round(time.monotonic() - start, 3)}})
+
+    def _refusal(self, scope: Scope, key: bytes) -> ApiError | None:
+        headers = Headers(scope=scope)
+        if scope["path"].startswith(PROTECTED) and not self._is_known(key):
+            return ApiError("API key: missing or unknown; send it as Authorization: Bearer KEY", 401)
+        if scope["type"] == "websocket" and "origin" in headers and not _is_same_site(headers):
+            return ApiError(f"origin {headers['origin']}: pages of other sites may not connect", 403)
+        if int(headers.get("content-length", "0")) > MAX_BYTES:
+            return ApiError(f"body: more than {MAX_BYTES} bytes; send less", 413)
+        return None
 
     def _is_known(self, key: bytes) -> bool:
         """In constant time, whichever key it is."""
         matches = [hmac.compare_digest(key, known) for known in self.keys]
         return not self.keys or any(matches)
+
+
+def _take_key(scope: Scope) -> bytes:
+    """The API key of a request; browsers cannot set headers of WebSockets, and send it as one of the subprotocols."""
+    names = scope.get("subprotocols", [])
+    keys = [name.removeprefix(KEY_PROTOCOL) for name in names if name.startswith(KEY_PROTOCOL)]
+    if keys:
+        scope["subprotocols"] = [name for name in names if not name.startswith(KEY_PROTOCOL)]
+    header = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ")
+    return str(keys[0] if keys else header).encode()
+
+
+def _is_same_site(headers: Headers) -> bool:
+    return urlsplit(headers["origin"]).netloc == headers.get("host", "")

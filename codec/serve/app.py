@@ -7,16 +7,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from codec.serve import codes, errors, speech, voices
+from codec.serve import codec_socket, codes, errors, speech, speech_socket, voices
 from codec.serve.access import Access
+from codec.serve.connection import Sessions
 from codec.serve.engine import Engine
 from codec.serve.metrics import Metrics
 from codec.serve.voices import VoiceStore
+from codec.serve.watermark import Encoders, Watermark
 
 
-def make_app(engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str, ...] = ()) -> FastAPI:
+def make_app(
+    engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str, ...] = (), watermark: Watermark | None = None
+) -> FastAPI:
     """The server as an ASGI application; the engine is closed with it.
 
     Args:
@@ -24,6 +29,7 @@ def make_app(engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str
         store: the voices.
         model_name: of the voice model, as clients call it.
         keys: of which each request under /v1 must bring one, if there are any.
+        watermark: put into all sound, if there is one.
     """
 
     @asynccontextmanager
@@ -31,13 +37,15 @@ def make_app(engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str
         yield
         engine.close()
 
-    app = FastAPI(title="codec37", lifespan=lifespan)
+    app = FastAPI(title="codec37", lifespan=lifespan, responses=errors.RESPONSES)
     app.state.engine, app.state.voices, app.state.model_name = engine, store, model_name
-    app.state.metrics = metrics = Metrics(engine)
+    app.state.encoders = Encoders(engine.tts.sample_rate, watermark)
+    app.state.sessions = Sessions(engine.limits.max_sessions)
+    app.state.metrics = metrics = Metrics(engine, app.state.sessions)
     app.state.codec_turn = asyncio.Lock()  # recordings are encoded and decoded one by one, beside the engine
     errors.install(app)
     app.add_middleware(Access, keys=keys, metrics=metrics)
-    for part in (speech, voices, codes):
+    for part in (speech, speech_socket, voices, codes, codec_socket):
         app.include_router(part.router)
 
     @app.get("/healthz")
@@ -51,7 +59,7 @@ def make_app(engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str
         response.status_code = 200 if engine.is_open else 503
         return {"status": "ready" if engine.is_open else "closing"}
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     def show_metrics() -> Response:
         """Counts for Prometheus."""
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)

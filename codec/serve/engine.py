@@ -1,8 +1,9 @@
 """The engine: one thread with one speech loop, which requests join and leave at any frame.
 
 What a request may cost others is bounded. It waits in a queue of `max_waiting`, in turn with those of other clients.
-Its packets wait for its reader in a buffer of `buffer_seconds`; once that is full, the request is paused in its slot
-until there is room again, and the others go on. After `max_seconds` it is ended, read or not, and its slot is free.
+Its packets wait for its reader in a buffer of `buffer_seconds`; once that is full, the request is paused until there is
+room again, and the others go on; so is one whose text is still being written and has nothing more to say for now. While
+others wait for a slot, those that are paused have none. After `max_seconds` a request is ended, read or not.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from codec.stream import DecoderStream
+from codec.serve.open_text import OpenText
+from codec.stream import DecoderStream, PausedStream
 from codec.tokens.tokens import Tokens, pad_codes
 from codec.tts.loop import Request, SpeechLoop
 from codec.tts.speech import NOTHING_TO_SAY, TTS
 from codec.tts.text.feed import Silence
 from codec.tts.text.tokenizer import TextError
+from codec.tts.timing import Word
 
 CHECK_SECONDS = 0.5  # between looks at deadlines while nothing else happens
+
+_Packet = tuple[Request, Tensor, list[Word]]
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +39,9 @@ log = logging.getLogger(__name__)
 class BusyError(RuntimeError):
     """The queue is full, or the engine is closing; `retry_after` says in how many seconds to ask again."""
 
-    def __init__(self, reason: str, retry_after: int) -> None:
+    def __init__(self, reason: str, retry_after: int, is_closing: bool = False) -> None:
         super().__init__(f"{reason}; ask again in {retry_after} s")
-        self.retry_after = retry_after
+        self.retry_after, self.is_closing = retry_after, is_closing
 
 
 class DeadlineError(RuntimeError):
@@ -57,6 +62,7 @@ class Limits:
 
     n_slots: int = 8  # requests that are spoken side by side
     max_waiting: int = 32  # requests in the queue
+    max_sessions: int = 64  # connections for text that is still being written
     buffer_seconds: float = 30.0  # of audio that wait for a request's reader
     max_seconds: float = 300.0  # from asking to the last packet
     packet_frames: int = 1  # frames of a packet, at most, of models without audio history
@@ -70,7 +76,8 @@ class Limits:
 class Handle(AsyncIterator[Tensor]):
     """A request on its way: iterate over its packets `[n]` float32, in one event loop.
 
-    Its packets may be of any number of samples; `n_text` ids were read, `n_samples` are made so far.
+    Its packets may be of any number of samples; `n_text` ids were read, `n_samples` are made so far. `words` are those
+    that have ended with the packets, if the model knows when; whoever reads them takes them out.
 
     Raises, from the iteration:
         DeadlineError: it took too long. SpeechError: it failed. BusyError: the engine was closed.
@@ -79,7 +86,10 @@ class Handle(AsyncIterator[Tensor]):
     def __init__(self, request: Request, client: str, n_text: int, deadline: float, changed: threading.Condition):
         self.request, self.client, self.n_text, self.deadline = request, client, n_text, deadline
         self.n_samples = 0  # so far
+        self.words: deque[Word] = deque()
         self.is_cancelled = False
+        self.has_more = True  # whether text has come since it was last looked at
+        self.decoder: PausedStream | None = None  # its state while the request has no slot
         self._changed = changed  # the engine's
         self._packets: deque[Tensor] = deque()
         self._is_ended = False
@@ -87,10 +97,12 @@ class Handle(AsyncIterator[Tensor]):
         self._listener: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def cancel(self) -> None:
-        """Leave: the slot is free within one frame. Does nothing where all was spoken."""
+        """Leave: no packet follows, and the slot is free within one frame. Does nothing where all was spoken."""
         with self._changed:
             self.is_cancelled = True
+            self._packets.clear()
             self._changed.notify_all()
+            self._notify()
 
     @property
     def n_buffered(self) -> int:
@@ -107,14 +119,17 @@ class Handle(AsyncIterator[Tensor]):
                 if self._packets:
                     self._changed.notify_all()
                     return self._packets.popleft()
-                if self._is_ended:
+                if self._is_ended or self.is_cancelled:
                     if self._error is not None:
                         raise self._error
                     raise StopAsyncIteration
             await event.wait()
 
-    def put(self, packet: Tensor) -> None:
+    def put(self, packet: Tensor, words: Sequence[Word] = ()) -> None:
         """Add a packet for the reader."""
+        if self.is_cancelled:
+            return
+        self.words += words
         if len(packet):
             self.n_samples += len(packet)
             self._packets.append(packet)
@@ -144,7 +159,8 @@ class Engine:
         self.tts, self.limits = tts, limits or Limits()
         self._changed = threading.Condition()
         self._queues: dict[str, deque[Handle]] = {}  # those that wait, by client; the first client is next
-        self._running: dict[Request, Handle] = {}
+        self._running: dict[Request, Handle] = {}  # those that have a slot
+        self._paused: list[Handle] = []  # those that have none until they can go on
         self._closes_at = float("inf")
         self._renew()
         self._thread = threading.Thread(target=self._work, name="speech", daemon=True)
@@ -159,6 +175,11 @@ class Engine:
     def n_running(self) -> int:
         """Requests in slots."""
         return len(self._running)
+
+    @property
+    def n_paused(self) -> int:
+        """Requests without a slot whose text or reader is behind."""
+        return len(self._paused)
 
     @property
     def is_open(self) -> bool:
@@ -176,16 +197,33 @@ class Engine:
             TextError: nothing to say. BusyError: the queue is full, or the engine is closing.
         """
         self._admit()
-        sequences = [s if isinstance(s, Silence) else list(s) for s in request.sequences]
-        n_text = sum(len(s) for s in sequences if not isinstance(s, Silence))
+        sequences = [s if isinstance(s, Silence | int) else list(s) for s in request.sequences]
+        n_text = sum(len(s) for s in sequences if isinstance(s, list))
         if not n_text:
             raise TextError(NOTHING_TO_SAY)
         request.sequences = iter(sequences)
-        handle = Handle(request, client, n_text, time.monotonic() + self.limits.max_seconds, self._changed)
+        handle = self._handle(request, client, n_text)
         with self._changed:
             self._admit()
-            self._queues.setdefault(client, deque()).append(handle)
-            self._changed.notify_all()
+            self._queue(handle)
+        return handle
+
+    def submit_open(self, text: OpenText, client: str = "") -> Handle:
+        """Speak a text while it is written, from its first words; arguments and errors as of `submit`."""
+        handle = self._handle(text.request, client, 0)
+
+        def note() -> None:
+            with self._changed:
+                handle.n_text, handle.has_more = text.n_ids, True
+                self._changed.notify_all()
+
+        handle.has_more = False
+        with self._changed:
+            self._admit()
+            self._paused.append(handle)
+        text.on_change = note
+        if text.has_changed:
+            note()
         return handle
 
     def close(self, timeout: float = 0.0) -> None:
@@ -195,9 +233,16 @@ class Engine:
             self._changed.notify_all()
         self._thread.join()
 
+    def _handle(self, request: Request, client: str, n_text: int) -> Handle:
+        return Handle(request, client, n_text, time.monotonic() + self.limits.max_seconds, self._changed)
+
+    def _queue(self, handle: Handle) -> None:
+        self._queues.setdefault(handle.client, deque()).append(handle)
+        self._changed.notify_all()
+
     def _admit(self) -> None:
         if not self.is_open:
-            raise BusyError("the server is closing", 5)
+            raise BusyError("the server is closing", 5, is_closing=True)
         if self.n_waiting >= self.limits.max_waiting:
             raise BusyError(f"{self.n_waiting} requests are waiting", 1 + self.n_waiting // self.limits.n_slots)
 
@@ -212,13 +257,17 @@ class Engine:
             with self._changed:
                 now = time.monotonic()
                 self._drop(now)
-                if not self._running and not self._queues and self._closes_at < float("inf"):
+                if not (self._running or self._queues or self._paused) and self._closes_at < float("inf"):
                     return
+                self._queue_resumed()
+                self._pause_for_others()
                 self._admit_waiting()
                 paused = self._paused_slots()
                 if len(paused) == len(self._running):  # all, or there are none
                     self._changed.wait(CHECK_SECONDS)
                     continue
+                for slot, request in self._loop.running.items():
+                    self._running[request].has_more &= slot in paused
             try:
                 packets, ended = self._step(paused)
             except Exception as error:
@@ -226,8 +275,8 @@ class Engine:
                 packets, ended = [], dict.fromkeys(self._running, error)
                 self._renew()
             with self._changed:
-                for request, packet in packets:
-                    self._running[request].put(packet)
+                for request, packet, words in packets:
+                    self._running[request].put(packet, words)
                 for request, cause in ended.items():
                     self._running.pop(request).end(None if cause is None else _failed(cause))
 
@@ -237,6 +286,7 @@ class Engine:
             for handle in [handle for handle in queue if self._is_over(handle, now)]:
                 queue.remove(handle)
         self._queues = {client: queue for client, queue in self._queues.items() if queue}
+        self._paused = [handle for handle in self._paused if not self._is_over(handle, now)]
         for slot, request in list(self._loop.running.items()):
             if self._is_over(self._running[request], now):
                 self._loop.cancel(slot)
@@ -250,10 +300,26 @@ class Engine:
         elif now > handle.deadline:
             handle.end(DeadlineError(f"not spoken within {self.limits.max_seconds:g} s; send less text at once"))
         elif now > self._closes_at:
-            handle.end(BusyError("the server is closing", 5))
+            handle.end(BusyError("the server is closing", 5, is_closing=True))
         else:
             return False
         return True
+
+    def _queue_resumed(self) -> None:
+        """Let those wait for a slot again that can go on."""
+        resumed = [handle for handle in self._paused if self._can_go_on(handle, self.limits.buffer_seconds / 2)]
+        for handle in resumed:
+            self._paused.remove(handle)
+            self._queue(handle)
+
+    def _pause_for_others(self) -> None:
+        """Free slots of those that cannot go on, as many as are waited for."""
+        n_needed = self.n_waiting - (self.limits.n_slots - len(self._running))
+        for slot in sorted(self._paused_slots())[: max(n_needed, 0)]:
+            handle = self._running.pop(self._loop.running[slot])
+            self._loop.pause(slot)
+            handle.decoder = self._decoder.pause(slot)
+            self._paused.append(handle)
 
     def _admit_waiting(self) -> None:
         """Fill free slots, a request of each client in turn."""
@@ -267,25 +333,40 @@ class Engine:
             self._loop.submit(handle.request)
 
     def _paused_slots(self) -> set[int]:
-        """The slots of requests whose readers are behind."""
-        most = self.limits.buffer_seconds * self.tts.sample_rate
-        return {slot for slot, r in self._loop.running.items() if self._running[r].n_buffered >= most}
+        """The slots of requests that cannot go on."""
+        running = self._loop.running.items()
+        return {slot for slot, r in running if not self._can_go_on(self._running[r], self.limits.buffer_seconds)}
 
-    def _step(self, paused: set[int]) -> tuple[list[tuple[Request, Tensor]], dict[Request, Exception | None]]:
+    def _can_go_on(self, handle: Handle, buffer_seconds: float) -> bool:
+        has_room = handle.n_buffered < buffer_seconds * self.tts.sample_rate
+        return has_room and (handle.has_more or not handle.request.is_stalled)
+
+    def _step(self, paused: set[int]) -> tuple[list[_Packet], dict[Request, Exception | None]]:
         """The next packets, and the requests that are done or failed."""
         parts = self._loop.advance(paused)
-        packets: list[tuple[Request, Tensor]] = []
+        packets: list[_Packet] = []
         ended: dict[Request, Exception | None] = {}
-        for slot, request, _ in parts:  # those that are done come before who follows in their slots
+        for slot, request, *_ in parts:  # those that are done come before who follows in their slots
             if request.is_done:
-                packets.append((request, self._decoder.flush(slot)[slot].cpu()))
+                self._resume_decoder(slot, request)
+                packets.append((request, self._decoder.flush(slot)[slot].cpu(), []))
                 ended[request] = request.error
         codes = [[self._loop.no_codes] for _ in range(self.limits.n_slots)]
-        for slot, _, new in parts:
+        words: list[list[Word]] = [[] for _ in range(self.limits.n_slots)]
+        for slot, _, new, spoken in parts:
             codes[slot].append(new)
+            words[slot] += spoken
+        for slot, request in self._loop.running.items():
+            self._resume_decoder(slot, request)
         waveforms = self._decode([torch.cat(c, dim=1) for c in codes])
-        packets += [(request, waveforms[slot]) for slot, request in self._loop.running.items()]
+        packets += [(request, waveforms[slot], words[slot]) for slot, request in self._loop.running.items()]
         return packets, ended
+
+    def _resume_decoder(self, slot: int, request: Request) -> None:
+        handle = self._running[request]
+        if handle.decoder is not None:
+            self._decoder.resume(slot, handle.decoder)
+            handle.decoder = None
 
     def _decode(self, codes: list[Tensor]) -> list[Tensor]:
         """Codes `[K, n_i]` of each slot to waveforms `[n_i * hop_length]`, none or more."""
@@ -296,5 +377,7 @@ class Engine:
 
 
 def _failed(cause: Exception) -> Exception:
+    if isinstance(cause, TextError):  # its author's
+        return cause
     log.error("a request failed", exc_info=cause)
     return SpeechError("the request failed in the engine; see the server's log")

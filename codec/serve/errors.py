@@ -7,11 +7,33 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from codec.serve.engine import BusyError, DeadlineError
 
 _TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None  # the field that is wrong, if one is
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """The body of a response that tells of an error."""
+
+    error: ErrorDetail
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorBody, "description": "The request is refused"},
+    "5XX": {"model": ErrorBody, "description": "The server failed, is closing, or was too slow"},
+}  # of every route, for its documentation
 
 
 class ApiError(Exception):
@@ -36,7 +58,7 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, BusyError):
-        return ApiError(str(error), 429, headers={"Retry-After": str(error.retry_after)})
+        return ApiError(str(error), 503 if error.is_closing else 429, headers={"Retry-After": str(error.retry_after)})
     if isinstance(error, DeadlineError):
         return ApiError(str(error), 504)
     return ApiError(str(error)) if isinstance(error, ValueError) else ApiError("internal error; see the log", 500)

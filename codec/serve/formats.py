@@ -18,7 +18,10 @@ MEDIA_TYPES = {
     "opus": "audio/ogg; codecs=opus",
     "mp3": "audio/mpeg",
 }
+AUDIO = {"content": {kind: {} for kind in MEDIA_TYPES.values()}}  # a response, for the documentation of routes
 _KINDS = {"flac": ("FLAC", "PCM_16"), "opus": ("OGG", "OPUS"), "mp3": ("MP3", "MPEG_LAYER_III")}  # in soundfile
+_PAGE_MS = 80.0  # of an Ogg page, at most: libsndfile would else wait for a second of sound
+_SET_PAGE_MS = 0x1302  # SFC_SET_OGG_PAGE_LATENCY_MS, which soundfile has no method for
 _HEADER_LAST = ("flac", "mp3")  # their header says how long they are, and is written once that is known
 
 
@@ -60,7 +63,11 @@ class _Compressed:
         self._made, self._n_sent = io.BytesIO(), 0
         kind, subtype = _KINDS[format]
         self._file = soundfile.SoundFile(self._made, "w", sample_rate, 1, subtype, format=kind)
-        self._file.comment = comment
+        if comment:
+            self._file.comment = comment
+        if kind == "OGG":
+            most = soundfile._ffi.new("double *", _PAGE_MS)
+            soundfile._snd.sf_command(self._file._file, _SET_PAGE_MS, most, soundfile._ffi.sizeof("double"))
         self._is_sent_whole = format in _HEADER_LAST
 
     def push(self, waveform: Tensor) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from codec.serve.connection import Sessions
 from codec.serve.engine import Engine, Handle
 
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.3, 2.0, 5.0, 10.0, 30.0)  # bounds of waiting
@@ -12,7 +13,7 @@ SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.3, 2.0, 5.0, 10.0, 30.0)  # bounds o
 class Metrics:
     """Counts of one server."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, sessions: Sessions) -> None:
         self.sample_rate = engine.tts.sample_rate
         self.registry = r = CollectorRegistry()
         self.requests = Counter("codec_requests", "Requests answered", ["path", "status"], registry=r)
@@ -24,6 +25,10 @@ class Metrics:
         running.set_function(lambda: engine.n_running)
         waiting = Gauge("codec_waiting_requests", "Requests in the queue", registry=r)
         waiting.set_function(lambda: engine.n_waiting)
+        paused = Gauge("codec_paused_requests", "Requests whose text or reader is behind, without a slot", registry=r)
+        paused.set_function(lambda: engine.n_paused)
+        connected = Gauge("codec_sessions", "WebSocket connections", registry=r)
+        connected.set_function(lambda: sessions.n)
 
     def count(self, handle: Handle) -> None:
         """Add what was made for a request."""

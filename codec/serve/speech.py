@@ -16,13 +16,14 @@ from torch import Tensor
 
 from codec.serve.engine import Engine, Handle
 from codec.serve.errors import ApiError, as_api_error, body
-from codec.serve.formats import MEDIA_TYPES, Encoder, make_encoder
+from codec.serve.formats import AUDIO, MEDIA_TYPES, Encoder
 from codec.serve.metrics import Metrics
 from codec.serve.voices import VoiceStore
 from codec.tts.sampling import Sampling
 from codec.tts.voices import Voice, provenance_comment
 
 MAX_CHARS = 4096  # of a text
+Format = Literal["mp3", "opus", "flac", "wav", "pcm"]
 IGNORED = '299 - "instructions: this model does not read them"'
 
 router = APIRouter(prefix="/v1")
@@ -41,18 +42,22 @@ class SpeechRequest(BaseModel):
     input: Annotated[str, Field(min_length=1, max_length=MAX_CHARS)]
     voice: str | VoiceId
     instructions: str | None = None
-    response_format: Literal["mp3", "opus", "flac", "wav", "pcm"] = "mp3"
+    response_format: Format = "mp3"
     speed: float = 1.0
     stream_format: Literal["audio", "sse"] = "audio"
     language: str | None = None  # of the text, a BCP-47 tag; the voice's unless given
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0  # the same one gives the same speech
 
 
-@router.post("/audio/speech")
+@router.post(
+    "/audio/speech",
+    response_class=StreamingResponse,
+    responses={200: {"content": AUDIO["content"] | {"text/event-stream": {}}}},
+)
 async def speak(wanted: SpeechRequest, request: Request) -> StreamingResponse:
     """Speak a text."""
     state = request.app.state
-    _check(wanted, state.model_name)
+    check(wanted.model, wanted.speed, state.model_name)
     start = time.monotonic()
     handle, voice = await asyncio.to_thread(_submit, wanted, state.engine, state.voices, request.state.client)
     try:
@@ -62,7 +67,7 @@ async def speak(wanted: SpeechRequest, request: Request) -> StreamingResponse:
         raise
     state.metrics.first_audio.observe(time.monotonic() - start)
     tts = state.engine.tts
-    encoder = make_encoder(wanted.response_format, tts.sample_rate, provenance_comment(voice))
+    encoder = state.encoders.make(wanted.response_format, provenance_comment(voice))
     blocks, kind = _encoded(handle, first, encoder, state.metrics), MEDIA_TYPES[wanted.response_format]
     if wanted.stream_format == "sse":
         blocks, kind = _events(blocks, handle, tts.codec.config.hop_length), "text/event-stream"
@@ -88,11 +93,21 @@ def _model(request: Request) -> dict[str, Any]:
     return {"id": request.app.state.model_name, "object": "model", "created": 0, "owned_by": "codec37"}
 
 
-def _check(wanted: SpeechRequest, model_name: str) -> None:
-    if wanted.model != model_name:
-        raise ApiError(f"model {wanted.model!r}: this server has {model_name!r}", 404, "model")
-    if wanted.speed != 1.0:
-        raise ApiError(f"speed = {wanted.speed:g}: this model speaks at 1.0 only; leave it out", 400, "speed")
+def check(model: str, speed: float, model_name: str) -> None:
+    """Refuse another model than that of a name, and another speed than its own.
+
+    Raises:
+        ApiError: it is one.
+    """
+    if model != model_name:
+        raise ApiError(f"model {model!r}: this server has {model_name!r}", 404, "model")
+    if speed != 1.0:
+        raise ApiError(f"speed = {speed:g}: this model speaks at 1.0 only; leave it out", 400, "speed")
+
+
+def usage(n_text: int, n_frames: int) -> dict[str, int]:
+    """What a request took, in OpenAI's terms."""
+    return {"input_tokens": n_text, "output_tokens": n_frames, "total_tokens": n_text + n_frames}
 
 
 def _submit(wanted: SpeechRequest, engine: Engine, voices: VoiceStore, client: str) -> tuple[Handle, Voice]:
@@ -126,9 +141,8 @@ async def _events(blocks: AsyncIterator[bytes], handle: Handle, hop_length: int)
     except Exception as error:
         yield _event({"type": "error", **body(as_api_error(error))})
         return
-    n_frames = handle.n_samples // hop_length
-    usage = {"input_tokens": handle.n_text, "output_tokens": n_frames, "total_tokens": handle.n_text + n_frames}
-    yield _event({"type": "speech.audio.done", "usage": usage})
+    used = usage(handle.n_text, handle.n_samples // hop_length)
+    yield _event({"type": "speech.audio.done", "usage": used})
 
 
 def _event(content: dict[str, Any]) -> bytes:

@@ -8,13 +8,14 @@ import resource
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from codec.audio.error import AudioError
-from codec.audio.io import read_audio
+from codec.audio.io import read_audio, read_comment
 
 _OK, _FAILED = b"+", b"-"  # how an answer of the child begins
 
@@ -28,8 +29,15 @@ class UploadLimits:
     audio_seconds: float = 600.0  # of sound
 
 
-def read_upload(content: bytes, sample_rate: int, limits: UploadLimits | None = None) -> Tensor:
-    """A recording in the bytes of a file as mono float32 samples `[L]` at `sample_rate`.
+class Upload(NamedTuple):
+    """A recording."""
+
+    samples: Tensor  # [L] float32, mono
+    comment: str  # of its metadata
+
+
+def read_upload(content: bytes, sample_rate: int, limits: UploadLimits | None = None) -> Upload:
+    """A recording in the bytes of a file, at `sample_rate`.
 
     Raises:
         AudioError: it cannot be read, or not within the limits.
@@ -54,7 +62,8 @@ def read_upload(content: bytes, sample_rate: int, limits: UploadLimits | None = 
         child.join()
     if answer[:1] != _OK:
         raise AudioError(answer[1:].decode())
-    return torch.from_numpy(np.frombuffer(answer, np.float32, offset=1).copy())
+    comment, samples = answer[1:].split(b"\0", 1)
+    return Upload(torch.from_numpy(np.frombuffer(samples, np.float32).copy()), comment.decode())
 
 
 def _read(pipe: Connection, sample_rate: int, limits: UploadLimits) -> None:
@@ -66,8 +75,9 @@ def _read(pipe: Connection, sample_rate: int, limits: UploadLimits) -> None:
     content = pipe.recv_bytes()
     try:
         samples = read_audio(io.BytesIO(content), None, sample_rate, "upload")
+        comment = read_comment(io.BytesIO(content)).replace("\0", "")
         if len(samples) > limits.audio_seconds * sample_rate:
             raise AudioError(f"upload: {len(samples) / sample_rate:.0f} s; send at most {limits.audio_seconds:g} s")
-        pipe.send_bytes(_OK + samples.numpy().tobytes())
+        pipe.send_bytes(_OK + comment.encode() + b"\0" + samples.numpy().tobytes())
     except AudioError as error:
         pipe.send_bytes(_FAILED + str(error).encode())

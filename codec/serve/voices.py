@@ -86,7 +86,7 @@ class VoiceStore:
             raise ApiError("this server keeps no voices; start it with a folder for them", 403)
         if path is None:
             raise ApiError(f"name {name!r}: expected at most 64 of a-z, 0-9, - and _", 400, "name")
-        samples = read_upload(recording, self.tts.sample_rate)
+        samples, _ = read_upload(recording, self.tts.sample_rate)
         voice = self.tts.voice(samples, consent, self.tts.sample_rate)
         with self._lock:
             if path.exists() or name in self._shipped:

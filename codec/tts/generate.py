@@ -19,7 +19,7 @@ from codec.tts.backbone import State, grow
 from codec.tts.heads.base import HeadSampling
 from codec.tts.model import TTSModel, end_frame
 from codec.tts.sampling import Sampling, draw_moves, draw_semantic
-from codec.tts.sequence import NONE, Step, speech_steps, text_ids, voice_steps
+from codec.tts.sequence import NONE, NOT_YET, WAIT, Step, speech_steps, text_ids, voice_steps
 from codec.tts.text.tokenizer import SpecialIds
 
 SLACK_FRAMES = 25  # that a text of any length may last
@@ -37,20 +37,25 @@ class Stream:
     n_text: int = 0  # ids of the text that have been read
     semantic: list[int] = field(default_factory=list)  # semantic tokens so far
     moves: list[int] = field(default_factory=list)  # how far the text went on after each frame, if that is predicted
+    is_stalled: bool = False  # whether the text that is due is not there yet
+    _unread: list[Step] = field(default_factory=list)  # steps before it
 
     def next_steps(self) -> list[Step]:
-        """The steps up to the one from which the next frame is predicted."""
-        steps = []
+        """The steps up to the one from which the next frame is predicted; none while the stream is stalled."""
         for step in self.steps:
-            steps.append(step)
+            self.is_stalled = step is WAIT
+            if self.is_stalled:
+                return []
+            self._unread.append(step)
             if step.predicts_frame:
                 break
+        steps, self._unread = self._unread, []
         return steps
 
     def count_text(self, ids: Iterable[int]) -> Iterator[int]:
         """The ids of the text, as they are read."""
         for i in ids:
-            self.n_text += 1
+            self.n_text += i != NOT_YET
             yield i
 
     @property
@@ -79,6 +84,13 @@ class Prefix:
     """Keys and values of a voice, with which requests begin: computed once, used by many."""
 
     kv: Tensor  # [n_layers, 1, T, 2 * Hkv, head_dim]
+
+
+class PausedStream(NamedTuple):
+    """A request outside of its slot, with all that it takes to go on."""
+
+    stream: Stream
+    kv: Tensor  # as of `Prefix`
 
 
 class FrameLoop:
@@ -136,27 +148,43 @@ class FrameLoop:
         Args:
             slot: which.
             prefix: the voice.
-            ids: of the text; may be an iterator over text that is still to come.
+            ids: of the text; may be an iterator over text that is still to come, see `speech_steps`.
             sampling: the request's settings.
+
+        Raises:
+            ValueError: the slot is taken.
+        """
+        generator = torch.Generator().manual_seed(sampling.seed)
+        stream = Stream(sampling, generator, end_frame(self.model.config.num_codebooks))
+        stream.steps = speech_steps(self.model.config.sequence, self.special, stream.count_text(ids), stream.moves)
+        self.resume(slot, PausedStream(stream, prefix.kv))
+
+    def pause(self, slot: int) -> PausedStream:
+        """Take a request out of its slot, which is then free."""
+        stream = self.streams[slot]
+        assert stream is not None
+        paused = PausedStream(stream, self.kv[:, slot : slot + 1, : self.lengths[slot]].clone())
+        self.stop(slot)
+        return paused
+
+    def resume(self, slot: int, paused: PausedStream) -> None:
+        """Put a paused request into a free slot; it goes on as if it had not been paused.
 
         Raises:
             ValueError: the slot is taken.
         """
         if self.streams[slot] is not None:
             raise ValueError(f"slot {slot} is taken; the free ones are {self.free}")
-        generator = torch.Generator().manual_seed(sampling.seed)
-        stream = Stream(sampling, generator, end_frame(self.model.config.num_codebooks))
-        stream.steps = speech_steps(self.model.config.sequence, self.special, stream.count_text(ids), stream.moves)
-        self.streams[slot] = stream
-        self.lengths[slot] = prefix.kv.shape[2]
+        self.streams[slot] = paused.stream
+        self.lengths[slot] = paused.kv.shape[2]
         self._make_room(0)
-        self.kv[:, slot, : self.lengths[slot]] = prefix.kv[:, 0]
+        self.kv[:, slot, : self.lengths[slot]] = paused.kv[:, 0]
 
     @torch.no_grad()
     def advance(self, paused: Collection[int] = ()) -> dict[int, Frames]:
         """The next frames of every request, by slot; none of one whose audio has ended before them.
 
-        Those in the slots `paused` wait.
+        Those in the slots `paused` wait, and those whose text is not there yet.
 
         Warns when a request is cut at its limit, see `Sampling`.
         """
@@ -210,10 +238,11 @@ class FrameLoop:
 
     def _predict(self, paused: Collection[int]) -> dict[int, PendingFrame]:
         """The next frame of every request, without its acoustic codes; its text goes on after it."""
-        active = self._active(paused)
-        if not active:
+        chunks = {slot: s.next_steps() for slot, s in self._active(paused).items()}
+        chunks = {slot: steps for slot, steps in chunks.items() if steps}
+        if not chunks:
             return {}
-        chunks = {slot: stream.next_steps() for slot, stream in active.items()}
+        active = {slot: stream for slot, stream in self._active(paused).items() if slot in chunks}
         h, logits = self._hidden(chunks)
         slots = torch.tensor(list(active), device=h.device)
         h = h[slots]

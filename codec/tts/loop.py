@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,11 +13,13 @@ from torch import Tensor
 from codec.tokenizer import Tokenizer
 from codec.tokens.layout import END
 from codec.tts.accelerate import Mode
-from codec.tts.generate import FrameLoop, Prefix
+from codec.tts.generate import FrameLoop, PausedStream, Prefix
 from codec.tts.model import TTSModel
 from codec.tts.sampling import Sampling
-from codec.tts.text.feed import Silence
+from codec.tts.sequence import NOT_YET
+from codec.tts.text.feed import Run, Silence
 from codec.tts.text.tokenizer import SpecialIds
+from codec.tts.timing import Word, WordClock
 from codec.tts.voices import Voice
 
 CONTEXT_FRAMES = 25  # of the speech so far, at most, which the next sequence reads after the voice
@@ -29,13 +31,17 @@ MAX_PREFIXES = 16  # voices whose keys and values are kept
 class Request:
     """One text in one voice, spoken in one or more sequences."""
 
-    sequences: Iterator[Iterable[int] | Silence]
+    sequences: Iterator[Iterable[int] | Silence | int]  # the only int is NOT_YET
     voice: Voice
     sampling: Sampling
     has_speech: bool = False  # whether there was a text to speak
     context: Tensor | None = None  # codes [K, n] of its last frames, for the next sequence
     was_cut: bool = False
     n_silent: int = 0  # frames before the next sequence
+    n_frames: int = 0  # so far, silent ones among them
+    clock: WordClock | None = None  # of the sequence, where the model knows its place in the text
+    is_stalled: bool = False  # whether the text that is due is not there yet
+    paused: PausedStream | None = None  # its sequence, while it has no slot
     is_done: bool = False  # nothing follows
     error: Exception | None = None  # which ended it
 
@@ -46,6 +52,7 @@ class Part(NamedTuple):
     slot: int
     request: Request
     codes: Tensor  # [K, n] int64
+    words: Sequence[Word] = ()  # that end with them
 
 
 class SpeechCache:
@@ -82,7 +89,7 @@ class SpeechCache:
 class SpeechLoop:
     """Up to `n_slots` requests at a time; others wait for a slot in the order in which they were submitted.
 
-    A request keeps its slot until it is done, has failed or is cancelled. What fails in one request ends that one.
+    A request keeps its slot until it is done or paused, has failed or is cancelled. What fails in one ends that one.
 
     Args:
         model: the network.
@@ -111,6 +118,11 @@ class SpeechLoop:
         del self.running[slot]
         self.frames.stop(slot)
 
+    def pause(self, slot: int) -> None:
+        """Take a request out of its slot, which is then free; submitted again, it goes on where it was."""
+        request = self.running.pop(slot)
+        request.paused = None if self.frames.streams[slot] is None else self.frames.pause(slot)
+
     def run(self) -> Iterator[Part]:
         """Speak all that was submitted.
 
@@ -125,15 +137,20 @@ class SpeechLoop:
 
     def advance(self, paused: Collection[int] = ()) -> list[Part]:
         """The next frames of all requests but those in the slots `paused`, which stay as they are."""
-        parts = [part for slot in self.frames.free for part in self._next(slot)]
+        parts = [part for slot in self.frames.free if slot not in paused for part in self._next(slot)]
         streams = list(self.frames.streams)
         for slot, (codes, is_last) in self.frames.advance(paused).items():
             request, stream = self.running[slot], streams[slot]
-            request.was_cut |= is_last and stream is not None and stream.semantic[-1] != END
+            assert stream is not None
+            request.is_stalled = stream.is_stalled
+            request.was_cut |= is_last and stream.semantic[-1] != END
             if codes.shape[1]:
                 context = codes if request.context is None else torch.cat([request.context, codes], dim=1)
                 request.context = context[:, -CONTEXT_FRAMES:]
-                parts.append(Part(slot, request, codes))
+                request.n_frames += codes.shape[1]
+            words = request.clock.advance(stream.moves, request.n_frames, is_last) if request.clock else []
+            if codes.shape[1] or words:
+                parts.append(Part(slot, request, codes, words))
         return parts
 
     def _next(self, slot: int) -> Iterator[Part]:
@@ -141,25 +158,33 @@ class SpeechLoop:
         while slot in self.running or self.waiting:
             request = self.running.pop(slot, None) or self.waiting.popleft()
             try:
-                request.is_done = not self._begin(slot, request)
+                self._begin(slot, request)
             except Exception as error:
                 request.is_done, request.error = True, error
             if not request.is_done:
                 self.running[slot] = request
                 n_silent, request.n_silent = request.n_silent, 0
-                if n_silent and self.cache.silent_frame is not None:
+                if n_silent:
+                    assert self.cache.silent_frame is not None
+                    request.n_frames += n_silent
                     yield from [Part(slot, request, self.cache.silent_frame)] * n_silent
                 return
             yield Part(slot, request, self.no_codes)
 
-    def _begin(self, slot: int, request: Request) -> bool:
-        """Start the request's next sequence, if there is one."""
+    def _begin(self, slot: int, request: Request) -> None:
+        """Go on with the request's sequence if it was paused, else start the next one if there is one."""
+        if request.paused is not None:
+            self.frames.resume(slot, request.paused)
+            request.paused = None
+            return
         ids = next(request.sequences, None)
         while isinstance(ids, Silence):
-            request.n_silent += round(ids.seconds * self.cache.codec.config.frame_rate)
+            if self.cache.silent_frame is not None:
+                request.n_silent += round(ids.seconds * self.cache.codec.config.frame_rate)
             ids = next(request.sequences, None)
-        if ids is None:
-            return False
+        request.is_done, request.is_stalled = ids is None, ids == NOT_YET
+        if ids is None or isinstance(ids, int):
+            return
         if request.context is not None:
             prefix = self.frames.prefill(request.voice.codes, request.context)
             request.sampling = replace(request.sampling, seed=request.sampling.seed + 1)
@@ -167,4 +192,6 @@ class SpeechLoop:
             prefix = self.cache.prefill(self.frames, request.voice)
         self.frames.start(slot, prefix, ids, request.sampling)
         request.has_speech = True
-        return True
+        request.clock = None
+        if isinstance(ids, Run) and self.frames.model.move_head is not None:
+            request.clock = WordClock(ids.words, request.n_frames + request.n_silent)

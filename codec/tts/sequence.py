@@ -14,8 +14,8 @@ position and whether a frame is predicted there. `ids` are those of the text; RE
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, count, islice
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import chain, count
 from typing import NamedTuple
 
 import torch
@@ -25,6 +25,7 @@ from codec.tts.config import SequenceConfig
 from codec.tts.text.tokenizer import SpecialIds
 
 NONE = -1  # in place of a text id
+NOT_YET = -2  # in place of a text id that is still to come
 
 
 class Step(NamedTuple):
@@ -35,6 +36,9 @@ class Step(NamedTuple):
     reads_frame: bool = False  # whether the last frame is read
     predicts_frame: bool = False  # whether a frame is predicted from here
     may_end: bool = False  # whether that may be END: all of the text has been read
+
+
+WAIT = Step()  # no position: the text that is due is not there yet
 
 
 def voice_steps(special: SpecialIds, n_frames: int) -> Iterator[Step]:
@@ -54,12 +58,13 @@ def speech_steps(
     Args:
         config: the design.
         special: the text tokenizer's markers.
-        ids: read as late as the design allows; may wait for text that is still to come.
+        ids: read as late as the design allows; may wait for text that is still to come, or say NOT_YET, which gives
+            the step WAIT.
         moves: aligned only: how many ids the text goes on after each frame, read when the next one is due.
     """
-    if config.design == "prefix":
-        return _prefix(special, ids)
     text = chain(ids, [special.repeat])
+    if config.design == "prefix":
+        return _prefix(text, special)
     if config.design == "interleaved":
         return _interleaved(text, special.repeat, config.n_text, config.n_frames)
     if config.design == "dual":
@@ -67,8 +72,16 @@ def speech_steps(
     return _aligned(text, special.repeat, config, iter(moves))
 
 
-def _prefix(special: SpecialIds, ids: Iterable[int]) -> Iterator[Step]:
-    for i in chain(ids, [special.repeat]):
+def _next(text: Iterator[int]) -> Generator[Step, None, int]:
+    while (i := next(text)) == NOT_YET:
+        yield WAIT
+    return i
+
+
+def _prefix(text: Iterator[int], special: SpecialIds) -> Iterator[Step]:
+    i = NONE
+    while i != special.repeat:
+        i = yield from _next(text)
         yield Step(i)
     yield Step(special.begin_audio, predicts_frame=True, may_end=True)
     while True:
@@ -78,7 +91,7 @@ def _prefix(special: SpecialIds, ids: Iterable[int]) -> Iterator[Step]:
 def _interleaved(text: Iterator[int], last: int, n_text: int, n_frames: int) -> Iterator[Step]:
     for block in count():
         for place in range(n_text):
-            i = next(text)
+            i = yield from _next(text)
             reads_frame = place == 0 and block > 0  # the last frame of the block before, with the first id of this one
             predicts_frame = i == last or place == n_text - 1
             yield Step(i, reads_frame=reads_frame, predicts_frame=predicts_frame, may_end=i == last)
@@ -92,7 +105,7 @@ def _interleaved(text: Iterator[int], last: int, n_text: int, n_frames: int) -> 
 def _dual(text: Iterator[int], special: SpecialIds, delay: int) -> Iterator[Step]:
     ended = False
     for position in count():
-        i = special.pad if ended else next(text)
+        i = special.pad if ended else (yield from _next(text))
         ended = ended or i == special.repeat
         yield Step(i, reads_frame=position > delay, predicts_frame=position >= delay, may_end=ended)
 
@@ -101,7 +114,8 @@ def _aligned(text: Iterator[int], last: int, config: SequenceConfig, moves: Iter
     read = [NONE] * config.behind
     place, reads_frame = config.behind, False
     while True:
-        read += islice(text, max(0, place + 1 + config.ahead - len(read)))
+        while len(read) <= place + config.ahead and read[-1:] != [last]:
+            read.append((yield from _next(text)))
         place = min(place, len(read) - 1)
         after = read[place + 1 :] + [NONE] * (place + 1 + config.ahead - len(read))
         before = read[place - config.behind : place]

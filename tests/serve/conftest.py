@@ -9,6 +9,7 @@ import openai
 import pytest
 import torch
 import uvicorn
+from fastapi import FastAPI
 from tiny_tts import write_tts
 
 import codec.tts
@@ -16,6 +17,7 @@ from codec.serve.app import make_app
 from codec.serve.engine import Engine, Limits
 from codec.serve.voices import VoiceStore
 from codec.tokenizer import Tokenizer
+from codec.tts.config import SequenceConfig
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +32,8 @@ def model(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The folder of a tiny voice model, with its codec."""
     folder = tmp_path_factory.mktemp("serve")
     tokenizer.save(folder / "codec")
-    return write_tts(folder / "tts", tokenizer, codec=str(folder / "codec"))
+    sequence = SequenceConfig(design="aligned", audio_history=False)  # as the default model has it
+    return write_tts(folder / "tts", tokenizer, codec=str(folder / "codec"), sequence=sequence)
 
 
 @pytest.fixture(scope="session")
@@ -50,13 +53,18 @@ def engine(tts: codec.tts.TTS) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def url(
+def app(
     engine: Engine, tts: codec.tts.TTS, voice: codec.tts.Voice, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """Where a server listens that asks for the key "a-key"; `ada` is a voice in its folder."""
+) -> FastAPI:
+    """An application that asks for the key "a-key"; `ada` is a voice in its folder."""
     folder = tmp_path_factory.mktemp("voices")
     voice.save(folder / "ada.safetensors")
-    app = make_app(engine, VoiceStore(tts, folder), "tiny", ("another-key", "a-key"))
+    return make_app(engine, VoiceStore(tts, folder), "tiny", ("another-key", "a-key"))
+
+
+@pytest.fixture(scope="session")
+def url(app: FastAPI) -> Iterator[str]:
+    """Where it is served."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()

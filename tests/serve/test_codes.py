@@ -78,7 +78,7 @@ def test_bodies_are_bounded(http):
 
 
 def test_uploads_are_bounded_in_sound_memory_and_time(recording):
-    assert len(read_upload(recording, RATE)) == 4 * RATE
+    assert len(read_upload(recording, RATE).samples) == 4 * RATE
     with pytest.raises(AudioError, match="4 s; send at most 3 s"):
         read_upload(recording, RATE, UploadLimits(audio_seconds=3))
     with pytest.raises(AudioError, match="memory"):

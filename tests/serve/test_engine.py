@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from codec.serve.engine import BusyError, DeadlineError, Engine, Limits, SpeechError
+from codec.serve.open_text import OpenText
 from codec.tts import Sampling, TextError
 
 TEXTS = ["One two. Three four!", "Five.", "Six seven, eight nine. One. Two."]
@@ -192,3 +193,51 @@ def test_closing_speaks_what_is_there_or_ends_it_in_time(make_engine, request_of
 def test_limits_are_positive():
     with pytest.raises(ValueError, match="n_slots = 0"):
         Limits(n_slots=0)
+
+
+def test_text_that_is_still_being_written_is_spoken_as_if_it_were_whole(make_engine, tts, voice):
+    pieces = ["One two thr", "ee, four five ", "six. Seven <break time='1s'/>", " eight nine.", " One."]
+
+    async def speak():
+        engine = make_engine(n_slots=1)
+        texts = [OpenText(tts, voice, Sampling(seed=seed), "en") for seed in range(3)]
+        handles = [engine.submit_open(text, f"{n}") for n, text in enumerate(texts)]
+        readers = [asyncio.create_task(read(handle)) for handle in handles]
+        for piece in pieces:
+            for text in texts:
+                text.append(piece)
+                await until(lambda: not engine.n_waiting and all(h.request.is_stalled for h in handles))
+        assert engine.n_paused >= 2  # all have stalled, in mid-word, and only one can have the slot
+        for text in texts:
+            text.close()
+        return await asyncio.gather(*readers)
+
+    for seed, spoken in enumerate(asyncio.run(speak())):
+        alone = torch.cat([*tts.stream(iter(pieces), voice, Sampling(seed=seed))])
+        torch.testing.assert_close(spoken, alone, atol=1e-5, rtol=0)
+
+
+def test_readers_that_are_behind_leave_their_slots_to_others(make_engine, request_of, tts, voice):
+    text, sampling = TEXTS[2], Sampling(min_frames=8, max_frames=10)
+
+    async def speak():
+        engine = make_engine(n_slots=1, buffer_seconds=0.25)
+        slow = engine.submit(request_of(text, sampling))
+        await read(engine.submit(request_of(TEXTS[0], sampling)))
+        return await read(slow)
+
+    torch.testing.assert_close(asyncio.run(speak()), tts.speak(text, voice, sampling), atol=1e-5, rtol=0)
+
+
+def test_open_text_without_words_or_that_cannot_be_read_ends(make_engine, tts, voice):
+    async def speak(piece):
+        engine = make_engine(n_slots=1)
+        text = OpenText(tts, voice, LONG, "hi")
+        handle = engine.submit_open(text)
+        text.append(piece)
+        text.close()
+        return [packet async for packet in handle]
+
+    assert asyncio.run(speak("...")) == []
+    with pytest.raises(TextError, match="digits"):
+        asyncio.run(speak("5 one"))

@@ -13,7 +13,7 @@ from codec.tts.generate import CAPACITY, FrameLoop
 from codec.tts.heads.base import HeadSampling
 from codec.tts.model import end_frame
 from codec.tts.sampling import Sampling
-from codec.tts.sequence import NONE, speech_steps, text_ids, voice_steps
+from codec.tts.sequence import NONE, NOT_YET, speech_steps, text_ids, voice_steps
 
 GREEDY = Sampling(temperature=0, max_frames=12, min_frames=11)
 
@@ -210,3 +210,28 @@ def test_a_recorded_loop_speaks_the_same(make_model, text_tokenizer, voice_codes
             loop.start(slot, loop.prefill(voice_codes), ids, GREEDY)
         spoken.append(run(loop, (0, 1))[0])
     assert torch.equal(*spoken)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_text_may_stall_and_streams_may_move(make_model, text_tokenizer, voice_codes, design):
+    model, ids = make_model(design), text_tokenizer.encode("over the lazy dog")
+    sampling = Sampling(max_frames=12, min_frames=11)
+
+    def halting():
+        for i in ids:
+            yield from [NOT_YET, NOT_YET, i]
+
+    alone = FrameLoop(model, text_tokenizer.special)
+    alone.start(0, alone.prefill(voice_codes), ids, sampling)
+    loop, frames, slot = FrameLoop(model, text_tokenizer.special, 3), [], 0
+    loop.start(slot, loop.prefill(voice_codes), halting(), sampling)
+    while slot not in loop.free:
+        frames.append(loop.advance()[slot].codes)
+        if slot not in loop.free:
+            paused = loop.pause(slot)
+            slot = (slot + 1) % 3
+            loop.start((slot + 1) % 3, loop.prefill(voice_codes[:, :9]), ids, sampling)
+            loop.advance()
+            loop.stop((slot + 1) % 3)
+            loop.resume(slot, paused)
+    assert torch.equal(torch.cat(frames, dim=1), run(alone)[0])

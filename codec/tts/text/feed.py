@@ -5,12 +5,13 @@ Both kinds of runs have the same words. A run ends with a punctuation mark, as w
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
 from codec.tts.text.normalise import Reader, Reading
-from codec.tts.text.phonemes import PhonemeStream, to_phonemes
+from codec.tts.text.phonemes import PhonemeStream, spoken_words, to_phonemes
 from codec.tts.text.tokenizer import TextError, TextTokenizer, check_text
 
 MIN_CHARS, MAX_CHARS = 60, 200  # of a run: it ends with a sentence between the two, or at the maximum
@@ -23,6 +24,21 @@ class Silence:
     """A pause between two runs, requested by the text."""
 
     seconds: float
+
+
+class Run(Iterator[int]):
+    """Ids of one sequence, and where its words begin.
+
+    Args:
+        ids: read one by one.
+        words: the first id and the text of each word, as far as it was read; after the last one, their number and "".
+    """
+
+    def __init__(self, ids: Iterator[int], words: list[tuple[int, str]]) -> None:
+        self.words, self._ids = words, ids
+
+    def __next__(self) -> int:
+        return next(self._ids)
 
 
 def text_pieces(text: str | Iterable[str]) -> Iterator[str]:
@@ -66,7 +82,7 @@ def sentence_ids(
 
 def word_ids(
     pieces: Iterable[str], language: str, tokenizer: TextTokenizer, phonemes: bool = False
-) -> Iterator[Iterator[int] | Silence]:
+) -> Iterator[Run | Silence]:
     """Yield runs of ids, each word by word while the text arrives; exhaust a run before taking the next.
 
     A word is read once no later text can change its reading: in plain text with the next word, "5" with what may be
@@ -77,8 +93,8 @@ def word_ids(
     for word, is_end in words:
         waiting.append((word, is_end))
         if any(c.isalnum() for c in word):  # a run needs a letter or digit
-            spoken = _run_text(waiting, words, language, phonemes)
-            yield chain.from_iterable(map(tokenizer.encode, spoken))
+            places: list[tuple[int, str]] = []
+            yield Run(_run_ids(_run_text(waiting, words, language, phonemes), places, tokenizer), places)
             waiting = []
         elif is_end:
             waiting = []
@@ -131,22 +147,70 @@ class _Words(Iterator[tuple[str, bool]]):
             yield last, reading.is_end
 
 
-def _run_text(first: list[tuple[str, bool]], words: _Words, language: str, phonemes: bool) -> Iterator[str]:
-    """Yield the text of one run, in pieces that are encoded one by one."""
-    stream = PhonemeStream(language) if phonemes else None
+def _run_ids(
+    spoken: Iterator[tuple[str, list[str]]], places: list[tuple[int, str]], tokenizer: TextTokenizer
+) -> Iterator[int]:
+    n_ids = 0
+    for text, words in spoken:
+        ids = tokenizer.encode(text)
+        places += [(n_ids, word) for word in words]
+        yield from ids
+        n_ids += len(ids)
+    places.append((n_ids, ""))
+
+
+def _run_text(
+    first: list[tuple[str, bool]], words: _Words, language: str, phonemes: bool
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield the text of one run, in pieces that are encoded one by one, and the words that begin with each."""
+    stream = _SpokenWords(language) if phonemes else None
     n_chars, last, is_end = 0, "", False
     for word, is_end in chain(first, words):
         if word:
-            for spoken in stream.push(word) if stream else [word]:
-                yield f" {spoken}" if last else spoken
+            for spoken, begun in stream.push(word) if stream else [(word, [word])]:
+                yield f" {spoken}" if last else spoken, begun
                 last = spoken
             n_chars += 1 + len(word)
         if words.silence or n_chars >= MAX_CHARS or (is_end and n_chars >= MIN_CHARS):
             break
-    for spoken in stream.flush() if stream else []:
-        yield f" {spoken}" if last else spoken
+    for spoken, begun in stream.flush() if stream else []:
+        yield f" {spoken}" if last else spoken, begun
         last = spoken
-    yield _marked(last, "." if is_end else ",")[len(last) :]
+    yield _marked(last, "." if is_end else ",")[len(last) :], []
+
+
+class _SpokenWords:
+    """Phonemes of words that arrive one by one, and the words that begin with each piece of them.
+
+    A piece may hold two words, as of "of the", and a word may have several pieces.
+    """
+
+    def __init__(self, language: str) -> None:
+        self._language, self._stream = language, PhonemeStream(language)
+        self._words: deque[str] = deque()  # of which no piece has come
+        self._n_more = 0  # pieces of the last word
+
+    def push(self, word: str) -> list[tuple[str, list[str]]]:
+        self._words.append(word)
+        return self._with_words(self._stream.push(word))
+
+    def flush(self) -> list[tuple[str, list[str]]]:
+        return self._with_words(self._stream.flush())
+
+    def _with_words(self, pieces: list[str]) -> list[tuple[str, list[str]]]:
+        pairs = [(piece, self._take(piece)) for piece in pieces]
+        if pairs and self._stream.is_empty:  # whatever was miscounted
+            pairs[-1][1].extend(self._words)
+            self._words.clear()
+            self._n_more = 0
+        return pairs
+
+    def _take(self, piece: str) -> list[str]:
+        if self._n_more or not self._words:
+            self._n_more = max(self._n_more - 1, 0)
+            return []
+        n_words, self._n_more = spoken_words(piece, tuple(self._words)[:2], self._language)
+        return [self._words.popleft() for _ in range(n_words)]
 
 
 def _checked(pieces: Iterator[str]) -> Iterator[str]:

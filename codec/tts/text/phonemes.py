@@ -57,6 +57,11 @@ class PhonemeStream:
         self._known: list[str] = []  # their phonemes, as far as known
         self._returned: list[str] = []  # phonemes already returned
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the phonemes of all words were returned."""
+        return not self._words
+
     def push(self, word: str) -> list[str]:
         """Take one more word of normalised text, with its marks; return phonemes, word by word."""
         out = self.flush() if word[0] in _MARKS else []
@@ -84,16 +89,37 @@ class PhonemeStream:
         if self._known[:n_said] != self._returned:  # a word has changed, and perhaps become one with the next
             spoken = "".join(self._returned)
             near = range(max(n_said - 1, 0), n_said + 2)
-            n_said = max(near, key=lambda n: SequenceMatcher(None, spoken, "".join(self._known[:n])).ratio())
+            n_said = max(near, key=lambda n: _likeness(spoken, "".join(self._known[:n])))
         if n_words <= n_said:
             return []
         out, self._returned = self._known[n_said:n_words], self._known[:n_words]
         return out
 
 
+def spoken_words(piece: str, words: tuple[str, ...], language: str) -> tuple[int, int]:
+    """Compare a piece of `PhonemeStream`'s with one or two words that it may be of.
+
+    Returns:
+        How many of the words are in it, 1 or 2, and how many more pieces the last of these has.
+    """
+    alone = [_phonemes_alone(word, language) for word in words]
+    both = "".join(alone)
+    n_words = 2 if len(words) == 2 and _likeness(piece, both) > _likeness(piece, alone[0]) else 1
+    return n_words, 0 if n_words == 2 else alone[0].count(" ")
+
+
 def check_phonemes(language: str) -> None:
     """Check that `to_phonemes` can speak a language; raises as it does."""
     _backend(language)
+
+
+@lru_cache(4096)
+def _phonemes_alone(word: str, language: str) -> str:
+    return _phonemes(word, language)
+
+
+def _likeness(a: str, b: str) -> float:
+    return SequenceMatcher(None, a, b).ratio()
 
 
 def _phonemes(text: str, language: str) -> str:

@@ -61,11 +61,15 @@ def letters(text):
 PLAIN = "It was the best of times, it was the worst of times. What for? He told us so at ten A M, and left. " * 3
 
 
-def test_streamed_phonemes_are_those_of_the_whole(text_tokenizer):
+def skip_without_phonemes():
     try:
         phonemes.check_phonemes("en")
     except MissingDependencyError as error:
         pytest.skip(str(error))
+
+
+def test_streamed_phonemes_are_those_of_the_whole(text_tokenizer):
+    skip_without_phonemes()
     streamed = read(word_ids, list(PLAIN), "en", text_tokenizer, phonemes=True)
     assert streamed == read(word_ids, [PLAIN], "en", text_tokenizer, phonemes=True)
     assert " ".join(streamed) == to_phonemes(normalise(PLAIN, "en"), "en")
@@ -187,3 +191,23 @@ def test_pieces_that_are_no_strings():
     assert next(pieces) == "hello "
     with pytest.raises(TextError, match="a piece of it is bytes b'there'"):
         next(pieces)
+
+
+@pytest.mark.parametrize("reads_phonemes", [False, True])
+def test_runs_know_where_their_words_begin(text_tokenizer, reads_phonemes):
+    if reads_phonemes:
+        skip_without_phonemes()
+    text = "The end of the road, in the middle of the night: I am what I have been."
+    run = next(word_ids(iter([text]), "en", text_tokenizer, reads_phonemes))
+    ids = list(run)
+    assert [word for _, word in run.words] == [*text.split(), ""]
+    places = [place for place, _ in run.words]
+    assert places == sorted(places)
+    assert (places[0], places[-1]) == (0, len(ids))
+    spoken = [text_tokenizer.decode(ids[a:b]) for a, b in pairwise(places)]
+    assert "".join(spoken) == text_tokenizer.decode(ids)
+    if reads_phonemes:  # where two words are one, the first is empty
+        assert [bool(piece) for piece in spoken[:5]] == [True, True, False, True, True]
+        assert spoken[4].startswith(" ɹ")
+    else:
+        assert [piece.strip() for piece in spoken] == text.split()
