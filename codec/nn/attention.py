@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from codec.nn.norm import RMSNorm
+from codec.nn.product import Linear
 from codec.nn.state import Span
 
 # The first ALiBi slope is r ** ALIBI_FIRST_POWER with r = 2 ** (-8 / heads). The model's authors'
@@ -45,10 +47,10 @@ class WindowAttention(nn.Module):
         super().__init__()
         self.n_heads, self.n_kv_heads, self.head_dim = n_heads, n_kv_heads, head_dim
         self.q_dim, self.kv_dim = n_heads * head_dim, n_kv_heads * head_dim
-        self.qkv = nn.Linear(dim, self.q_dim + 2 * self.kv_dim, bias=False)
-        self.q_norm = nn.RMSNorm(self.q_dim, qk_norm_eps)
-        self.k_norm = nn.RMSNorm(self.kv_dim, qk_norm_eps)
-        self.out = nn.Linear(self.q_dim, dim, bias=False)
+        self.qkv = Linear(dim, self.q_dim + 2 * self.kv_dim)
+        self.q_norm = RMSNorm(self.q_dim, qk_norm_eps)
+        self.k_norm = RMSNorm(self.kv_dim, qk_norm_eps)
+        self.out = Linear(self.q_dim, dim)
         past = window + CURRENT_KEYS - 1
         self.tail_shape = (past, 2 * self.kv_dim)
         self.n_past_blocks = math.ceil(past / BLOCK_SIZE)

@@ -8,14 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codec.nn.norm import RMSNorm
+from codec.nn.product import Linear
+
 
 class SwiGLU(nn.Module):
     """Feed-forward `[..., dim] -> [..., dim]`: down(silu(gate(x)) * up(x)), gate and up in one product. No bias."""
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
         super().__init__()
-        self.gate_up = nn.Linear(dim, 2 * hidden_dim, bias=False)
-        self.down = nn.Linear(hidden_dim, dim, bias=False)
+        self.gate_up = Linear(dim, 2 * hidden_dim)
+        self.down = Linear(hidden_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x).chunk(2, dim=-1)
@@ -44,9 +47,9 @@ class Block(nn.Module):
         self, attention: nn.Module, dim: int, hidden_dim: int, norm_eps: float, layer_scale: float | None = None
     ) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(dim, norm_eps)
+        self.attention_norm = RMSNorm(dim, norm_eps)
         self.attention = attention
-        self.feed_forward_norm = nn.RMSNorm(dim, norm_eps)
+        self.feed_forward_norm = RMSNorm(dim, norm_eps)
         self.feed_forward = SwiGLU(dim, hidden_dim)
         self.attention_scale = None if layer_scale is None else LayerScale(dim, layer_scale)
         self.feed_forward_scale = None if layer_scale is None else LayerScale(dim, layer_scale)

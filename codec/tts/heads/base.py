@@ -11,6 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from codec.nn.attention import attend
+from codec.nn.product import Linear
 from codec.nn.transformer import Block
 from codec.tts.config import TransformerConfig
 
@@ -64,8 +65,8 @@ class FullAttention(nn.Module):
         super().__init__()
         c = config
         self.n_heads, self.n_kv_heads, self.head_dim = c.n_heads, c.n_kv_heads, c.head_dim
-        self.qkv = nn.Linear(c.dim, (c.n_heads + 2 * c.n_kv_heads) * c.head_dim, bias=False)
-        self.out = nn.Linear(c.n_heads * c.head_dim, c.dim, bias=False)
+        self.qkv = Linear(c.dim, (c.n_heads + 2 * c.n_kv_heads) * c.head_dim)
+        self.out = Linear(c.n_heads * c.head_dim, c.dim)
 
     def forward(
         self, x: Tensor, mask: Tensor | None = None, past: Tensor | None = None
