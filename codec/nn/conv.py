@@ -40,10 +40,11 @@ class CausalConv1d(Product):
 
     def forward(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
         x = x.to(tail.dtype)
+        batch_size, _, in_dim = x.shape
         if not span.steady:
             tail, x = self._ends(x, tail, span)
         x = torch.cat([tail, x], dim=1)
-        blocks = x.unflatten(1, (-1, self.stride)).flatten(2)  # of steps that windows begin with, one after the other
+        blocks = x.view(batch_size, -1, self.stride * in_dim)  # of steps that windows begin with, one after the other
         y = self.product(_windows(blocks, self.weight.shape[1] // self.stride))
         return y, x[:, x.shape[1] - self.tail_shape[0] :]
 

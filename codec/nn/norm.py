@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -14,11 +16,10 @@ class RMSNorm(nn.RMSNorm):
 
     eps: float
     weight: Tensor
-    floor: Tensor  # [], root of eps
 
     def __init__(self, dim: int, eps: float) -> None:
         super().__init__(dim, eps)
-        self.register_buffer("floor", torch.tensor(eps).sqrt(), persistent=False)
+        self.floor = torch.tensor(math.sqrt(eps), dtype=torch.float32, device="cpu")
 
     def forward(self, x: Tensor) -> Tensor:
         if not x.is_cpu or x.dtype != torch.float32 or x.requires_grad or torch.compiler.is_compiling():

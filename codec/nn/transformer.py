@@ -26,14 +26,14 @@ class SwiGLU(nn.Module):
 
 
 class LayerScale(nn.Module):
-    """Multiply each channel by a learned factor, small at first."""
+    """x + weight * y: add a branch, each channel times a learned factor, small at first."""
 
     def __init__(self, dim: int, init: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((dim,), init))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.weight * x
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return torch.addcmul(x, self.weight, y)
 
 
 class Block(nn.Module):
@@ -64,5 +64,5 @@ class Block(nn.Module):
         return self._add(x, self.feed_forward(self.feed_forward_norm(x)), self.feed_forward_scale), state
 
     def _add(self, x: Tensor, y: Tensor, scale: LayerScale | None) -> Tensor:
-        y = y if scale is None else scale(y)
-        return x + F.dropout(y, self.dropout, self.training)
+        y = F.dropout(y, self.dropout) if self.training else y
+        return x + y if scale is None else scale(x, y)
