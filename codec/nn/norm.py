@@ -14,9 +14,6 @@ class RMSNorm(nn.RMSNorm):
     PyTorch takes ten operations for that on a CPU, which streams notice; without a gradient, five do.
     """
 
-    eps: float
-    weight: Tensor
-
     def __init__(self, dim: int, eps: float) -> None:
         super().__init__(dim, eps)
         self.floor = torch.tensor(math.sqrt(eps), dtype=torch.float32, device="cpu")

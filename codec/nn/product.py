@@ -40,7 +40,7 @@ class Product(nn.Module):
         if self.weight.device.type != "cpu" or self.weight.dtype != torch.float32:
             return
         matrix = self.matrix.detach()
-        if torch.backends.quantized.engine in ("x86", "fbgemm") and torch.equal(matrix.half().float(), matrix):
+        if can_pack() and torch.equal(matrix.half().float(), matrix):
             self._packed = torch.ops.quantized.linear_prepack_fp16(matrix, None)
             self._packed_version = _version(self.weight)
         else:  # read twice as fast by few rows
@@ -68,6 +68,11 @@ class Linear(Product, nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.product(x)
+
+
+def can_pack() -> bool:
+    """Whether PyTorch has products with packed float16 weights on this processor."""
+    return torch.backends.quantized.engine in ("x86", "fbgemm")
 
 
 def store_for_streams(module: nn.Module) -> None:

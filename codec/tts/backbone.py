@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
 from codec.nn.norm import RMSNorm
@@ -63,10 +62,11 @@ class CausalAttention(nn.Module):
             kv = cache
         k, v = kv.transpose(1, 2).chunk(2, dim=1)  # [B, Hkv, S, d]
         # The queries that share a key head stand below each other, so that no key is copied.
-        groups = self.n_heads // self.n_kv_heads
-        q = rearrange(q, "b t (h g) d -> b h (g t) d", g=groups)
+        batch_size, steps, _, _ = q.shape
+        q = q.transpose(1, 2).reshape(batch_size, self.n_kv_heads, -1, self.head_dim)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=context.mask)
-        return self.out(rearrange(y, "b h (g t) d -> b t (h g d)", g=groups)), None
+        y = y.reshape(batch_size, self.n_heads, steps, self.head_dim)
+        return self.out(y.transpose(1, 2).flatten(2)), None
 
 
 class Backbone(nn.Module):

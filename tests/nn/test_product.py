@@ -8,12 +8,10 @@ import torch
 from tiny import make_codec
 from torch import nn
 
-from codec.nn.product import MOST_ROWS, Linear, Product, store_for_streams
+from codec.nn.product import MOST_ROWS, Linear, Product, can_pack, store_for_streams
 from codec.tokenizer import Tokenizer, load
 
-packs = pytest.mark.skipif(
-    torch.backends.quantized.engine not in ("x86", "fbgemm"), reason="needs a processor that packs float16 weights"
-)
+packs = pytest.mark.skipif(not can_pack(), reason="needs a processor that packs float16 weights")
 
 
 def in_halves(module: nn.Module) -> nn.Module:
