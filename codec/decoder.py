@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from einops import rearrange
 from torch import Tensor, nn
 
 from codec.config import CodecConfig
@@ -53,12 +52,12 @@ class Decoder(nn.Module):
         Returns:
             Waveform `[B, T * hop_length]`, not limited to [-1, 1], and the state.
         """
-        if self.head is None:
-            x, state = self.stack(z, state, length)
-            return rearrange(x, "b t p -> b (t p)"), state
-        x, log_f0, new_state = self._head_inputs(z, state, length)
-        y, tail = self.head(x, log_f0, state[-1], Span(state[0] * self.patches_per_frame, None))
-        return rearrange(y, "b t p -> b (t p)"), [*new_state, tail]
+        span = self.stack.span(state[0], length)
+        y, tails = self.stack(z, state[1:], span)
+        if self.head is not None:
+            log_f0, tails[-2] = self.pitch(z, tails[-2], span)
+            y, tails[-1] = self.head(y, log_f0, tails[-1], span._replace(seen=state[0] * self.patches_per_frame))
+        return y.flatten(1), [state[0] + z.shape[1], *tails]
 
     def reconstruct(self, z: Tensor, with_waveform: bool) -> tuple[Tensor | None, Controls | None]:
         """Decode whole latents `[B, T, D]` to the waveform `[B, T * hop_length]` and its controls.
@@ -68,12 +67,8 @@ class Decoder(nn.Module):
         state = self.init_state(len(z))
         if self.head is None:
             return self.forward(z, state)[0], None
-        x, log_f0, _ = self._head_inputs(z, state, None)
-        y = self.head(x, log_f0, state[-1], Span(state[0], None))[0] if with_waveform else None
-        return None if y is None else rearrange(y, "b t p -> b (t p)"), self.head.controls(x, log_f0)
-
-    def _head_inputs(self, z: Tensor, state: State, length: Tensor | None) -> tuple[Tensor, Tensor, State]:
-        """Inputs of the head: controls `[B, T, in_dim]` and pitch `[B, T]`; and the new state without the head's."""
-        x, new_state = self.stack(z, state[:-2], length)
-        log_f0, tail = self.pitch(z, state[-2], Span(state[0], None))
-        return x, log_f0, [*new_state, tail]
+        start = Span(state[0], None)
+        x, _ = self.stack(z, state[1:], start)
+        log_f0, _ = self.pitch(z, state[-2], start)
+        y = self.head(x, log_f0, state[-1], start)[0].flatten(1) if with_waveform else None
+        return y, self.head.controls(x, log_f0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from einops import rearrange
 from torch import Tensor, nn
 
 from codec.config import CodecConfig
 from codec.nn.conv import PROJ_PADDING, CausalConv1d
 from codec.nn.spectrum import SpectrumFront
 from codec.nn.stack import CausalStack, edge_tails
-from codec.nn.state import Span, State
+from codec.nn.state import State
 
 
 class Encoder(nn.Module):
@@ -46,10 +45,11 @@ class Encoder(nn.Module):
         Returns:
             Latents `[B, T, D]`, undefined in frames of padding only, and the state.
         """
-        x = rearrange(waveform, "b (t p) -> b t p", p=self.patch_size)
+        x = waveform.unflatten(1, (-1, self.patch_size))
         n_patches = None if length is None else (length + self.patch_size - 1) // self.patch_size
-        if self.front is None:
-            return self.stack(x, state, n_patches)
-        features, tail = self.front(x, state[-1], Span(state[0] * self.stack.steps_per_frame, n_patches))
-        z, state = self.stack(features, state[:-1], n_patches)
-        return z, [*state, tail]
+        span = self.stack.span(state[0], n_patches)
+        new_state = [state[0] + x.shape[1] // self.stack.steps_per_frame, *state[1:]]
+        if self.front is not None:
+            x, new_state[-1] = self.front(x, state[-1], span)
+        z, new_state[1:] = self.stack(x, new_state[1:], span)
+        return z, new_state

@@ -39,7 +39,7 @@ class _Streams:
             raise ValueError(f"batch_size = {batch_size}: expected at least 1")
         self.step, self.config, self.batch_size, self.unit = step, step.config, batch_size, unit
         self.state: State = step.init_state(batch_size)
-        self.started = torch.zeros(batch_size, dtype=torch.bool)
+        self.started = [False] * batch_size
         self.pending = [empty.to(step.device)] * batch_size  # input rows that fill no frame yet
 
     def reset(self, stream: int | None = None) -> None:
@@ -47,51 +47,57 @@ class _Streams:
         for i in self._chosen(stream):
             self.pending[i] = self.pending[i][:0]
             self.started[i] = False
-        self.state[0] = self.state[0] * self.started.to(self.state[0].device)
+        self.state[0] = self.state[0] * torch.tensor(self.started, device=self.state[0].device)
 
     def _drain(self) -> list[Tensor]:
         """Process every frame that is pending; returns the outputs `[n_i, ...]` of each stream."""
         outputs: list[list[Tensor]] = [[] for _ in range(self.batch_size)]
         lead = self.config.lead_frames
         while True:
-            ready = torch.tensor([len(rows) // self.unit for rows in self.pending])
-            needed = torch.where(self.started, 1, lead)
-            active = ready >= needed
-            if not active.any():
-                return [torch.cat([self._nothing(), *parts]) for parts in outputs]
-            n_frames = min(int(ready[active].min()), max(lead, self.step.chunk_frames // self.batch_size))
-            active &= needed <= n_frames
+            ready = [len(rows) // self.unit for rows in self.pending]
+            needed = [1 if started else lead for started in self.started]
+            active = [i for i in range(self.batch_size) if ready[i] >= needed[i]]
+            if not active:
+                return [self._joined(parts) for parts in outputs]
+            n_frames = min(min(ready[i] for i in active), max(lead, self.step.chunk_frames // self.batch_size))
+            active = [i for i in active if needed[i] <= n_frames]
             y = self._run(active, n_frames, None)
-            for i in active.nonzero().flatten().tolist():
+            for i in active:
                 outputs[i].append(y[i])
-            self.started |= active
+                self.started[i] = True
 
     def _finish(self, stream: int | None) -> list[Tensor]:
         """Process what is pending as the end of the streams, and reset them."""
-        outputs = [self._nothing() for _ in range(self.batch_size)]
-        length = torch.zeros(self.batch_size, dtype=torch.int64)
-        for i in self._chosen(stream):
-            length[i] = len(self.pending[i])
-        active = length > 0
-        if active.any():
-            y = self._run(active, 1 if self.started[active].all() else self.config.lead_frames, length)
-            for i in active.nonzero().flatten().tolist():
-                outputs[i] = y[i, : -(-int(length[i]) // self.unit)]
+        outputs = [self._nothing()] * self.batch_size
+        chosen = self._chosen(stream)
+        lengths = [len(rows) if i in chosen else 0 for i, rows in enumerate(self.pending)]
+        active = [i for i in chosen if lengths[i]]
+        if active:
+            n_frames = 1 if all(self.started[i] for i in active) else self.config.lead_frames
+            y = self._run(active, n_frames, torch.tensor(lengths))
+            for i in active:
+                outputs[i] = y[i, : -(-lengths[i] // self.unit)]
         self.reset(stream)
         return outputs
 
-    def _run(self, active: Tensor, n_frames: int, length: Tensor | None) -> Tensor:
+    def _run(self, active: list[int], n_frames: int, length: Tensor | None) -> Tensor:
         """Feed `n_frames` frames of the active streams, zeros where there is less; returns `[B, n_frames, ...]`."""
         size = n_frames * self.unit
-        chunk = self.pending[0].new_zeros(self.batch_size, size, *self.pending[0].shape[1:])
-        for i in active.nonzero().flatten().tolist():
-            rows, self.pending[i] = self.pending[i][:size], self.pending[i][size:]
-            chunk[i, : len(rows)] = rows
-        before = self.state
+        rows = [self.pending[0].new_zeros(size, *self.pending[0].shape[1:])] * self.batch_size
+        for i in active:
+            missing = size - len(self.pending[i])
+            rows[i] = self.pending[i][:size] if missing <= 0 else torch.cat([self.pending[i], rows[i][:missing]])
+            self.pending[i] = self.pending[i][size:]
+        chunk, before = torch.stack(rows), self.state
         y, *self.state = self.step(self._input(chunk), None if length is None else length.to(chunk.device), *before)
-        if not active.all():
-            self.state = merge(before, self.state, active.to(chunk.device))
+        if len(active) < self.batch_size:
+            is_active = torch.tensor([i in active for i in range(self.batch_size)], device=chunk.device)
+            self.state = merge(before, self.state, is_active)
         return self._rows(y)
+
+    def _joined(self, parts: list[Tensor]) -> Tensor:
+        """The outputs of a stream as one."""
+        return parts[0] if len(parts) == 1 else torch.cat([self._nothing(), *parts])
 
     def _chosen(self, stream: int | None) -> range:
         if stream is None:

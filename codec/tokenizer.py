@@ -22,8 +22,8 @@ from codec.checkpoint.hub import resolve
 from codec.checkpoint.store import CheckpointError
 from codec.config import PRESETS, CodecConfig, preset
 from codec.model import Codec
-from codec.nn.layout import by_columns
 from codec.nn.precision import warn_if_emulated
+from codec.nn.product import store_for_streams
 from codec.settings import DEFAULT
 from codec.stream import DecoderStream, EncoderStream
 from codec.tokens.layout import IdLayout
@@ -252,7 +252,7 @@ def load(
     tokenizer = Tokenizer(model.requires_grad_(False), fingerprint, source)
     _ = tokenizer.fingerprint  # computed before the weights are cast
     model.cast(dtype).to(device)
-    by_columns(model)
+    store_for_streams(model)
     return tokenizer
 
 

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from codec.nn.norm import RMSNorm
+from codec.nn.product import Linear
 from codec.nn.state import Span
 
 # The first ALiBi slope is r ** ALIBI_FIRST_POWER with r = 2 ** (-8 / heads). The model's authors'
@@ -38,54 +40,46 @@ class WindowAttention(nn.Module):
     and keys are RMS-normalised over all heads together; `n_kv_heads` may be a divisor of `n_heads`.
     """
 
-    bias: Tensor  # [H, block, keys], scores by distance
+    bias: Tensor  # [1, H, block, keys], scores by distance
     keys: Tensor  # [keys] int64, places of a block's keys relative to its first query
 
     def __init__(self, dim: int, n_heads: int, n_kv_heads: int, head_dim: int, window: int, qk_norm_eps: float) -> None:
         super().__init__()
         self.n_heads, self.n_kv_heads, self.head_dim = n_heads, n_kv_heads, head_dim
         self.q_dim, self.kv_dim = n_heads * head_dim, n_kv_heads * head_dim
-        self.qkv = nn.Linear(dim, self.q_dim + 2 * self.kv_dim, bias=False)
-        self.q_norm = nn.RMSNorm(self.q_dim, qk_norm_eps)
-        self.k_norm = nn.RMSNorm(self.kv_dim, qk_norm_eps)
-        self.out = nn.Linear(self.q_dim, dim, bias=False)
+        self.qkv = Linear(dim, self.q_dim + 2 * self.kv_dim)
+        self.q_norm = RMSNorm(self.q_dim, qk_norm_eps)
+        self.k_norm = RMSNorm(self.kv_dim, qk_norm_eps)
+        self.out = Linear(self.q_dim, dim)
         past = window + CURRENT_KEYS - 1
         self.tail_shape = (past, 2 * self.kv_dim)
         self.n_past_blocks = math.ceil(past / BLOCK_SIZE)
         lead = self.n_past_blocks * BLOCK_SIZE
-        self.register_buffer("bias", _band(n_heads, past, lead), persistent=False)
+        self.register_buffer("bias", _band(n_heads, past, lead)[None], persistent=False)
         self.register_buffer("keys", torch.arange(lead + BLOCK_SIZE) - lead, persistent=False)
 
     def forward(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
-        batch, steps, _ = x.shape
+        steps = x.shape[1]
         q, k, v = self.qkv(x).split((self.q_dim, self.kv_dim, self.kv_dim), dim=2)
         kv = torch.cat([tail, torch.cat([self.k_norm(k), v], dim=2)], dim=1)  # [B, past + T, 2 * Hkv * d]
-        tail = kv[:, kv.shape[1] - self.tail_shape[0] :]
-
         is_known = isinstance(steps, int)  # else a graph is made for any number
-        arrange = self._whole if is_known and steps <= BLOCK_SIZE else self._blocks
-        q, kv, bias = arrange(self.q_norm(q), kv, span)
-        if self.n_kv_heads != self.n_heads:
-            kv = kv.repeat_interleave(self.n_heads // self.n_kv_heads, dim=2)
-        y = attend(q, kv[0], kv[1], bias)  # [B * n, H, block, d]
-        y = y.transpose(1, 2).reshape(batch, -1, self.q_dim)[:, :steps]
-        return self.out(y.contiguous()), tail  # a strided view makes the product copy its weight
+        attend_to = self._all if is_known and steps <= BLOCK_SIZE else self._blocks
+        y = attend_to(self.q_norm(q), kv, span)
+        return self.out(y), kv[:, kv.shape[1] - self.tail_shape[0] :]
 
-    def _whole(self, q: Tensor, kv: Tensor, span: Span) -> tuple[Tensor, Tensor, Tensor]:
-        """A few queries, which meet all keys: as of `_blocks` for one block without anything around it."""
-        lead, past, steps = self.keys.shape[0] - BLOCK_SIZE, self.tail_shape[0], q.shape[1]
+    def _all(self, q: Tensor, kv: Tensor, span: Span) -> Tensor:
+        """As `_blocks`, for no more queries than one block has: they meet all keys."""
+        batch, steps, _ = q.shape
+        lead, past = self.keys.shape[0] - BLOCK_SIZE, self.tail_shape[0]
         near = slice(lead - past, lead + steps)
-        q = q.unflatten(2, (self.n_heads, self.head_dim)).transpose(1, 2)
-        kv = kv.unflatten(2, (2, self.n_kv_heads, self.head_dim)).permute(2, 0, 3, 1, 4)
-        bias = self.bias[None, :, :steps, near]
-        return q, kv, bias if span.steady else _mask(bias, self.keys[near], span.seen)
+        q = q.view(batch, steps, self.n_heads, self.head_dim).transpose(1, 2)
+        kv = kv.view(batch, past + steps, 2, self.n_kv_heads, self.head_dim).permute(2, 0, 3, 1, 4)
+        bias = self.bias[:, :, :steps, near]
+        return self._attend(q, kv, bias if span.steady else _mask(bias, self.keys[near], span.seen))
 
-    def _blocks(self, q: Tensor, kv: Tensor, span: Span) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries `[B, T, H * d]` and their keys and values `[B, past + T, 2 * Hkv * d]`, cut into n blocks.
-
-        Returns queries `[B * n, H, block, d]`, keys and values `[2, B * n, Hkv, keys, d]`, and scores to add.
-        """
-        steps = q.shape[1]
+    def _blocks(self, q: Tensor, kv: Tensor, span: Span) -> Tensor:
+        """Queries `[B, T, H * d]` meet keys and values `[B, past + T, 2 * Hkv * d]`: values `[B, T, H * d]`."""
+        batch, steps, _ = q.shape
         n_blocks = (steps + BLOCK_SIZE - 1) // BLOCK_SIZE
         lead = self.n_past_blocks * BLOCK_SIZE - self.tail_shape[0]
         fill = n_blocks * BLOCK_SIZE - steps
@@ -94,11 +88,19 @@ class WindowAttention(nn.Module):
         kv = F.pad(kv, (0, 0, lead, fill)).unflatten(1, (-1, BLOCK_SIZE))  # [B, n_past + n, block, 2 * Hkv * d]
         kv = torch.cat([kv[:, i : i + n_blocks] for i in range(self.n_past_blocks + 1)], dim=2)
         kv = rearrange(kv, "b n s (two h d) -> two (b n) h s d", two=2, h=self.n_kv_heads)
-        bias = self.bias[None]
+        bias = self.bias
         if not span.steady:
             starts = torch.arange(0, n_blocks * BLOCK_SIZE, BLOCK_SIZE, device=self.keys.device)
             bias = _mask(bias, self.keys, (span.seen[:, None] + starts).flatten())
-        return q, kv, bias
+        y = self._attend(q, kv, bias).reshape(batch, -1, self.q_dim)[:, :steps]
+        return y.contiguous()  # of a strided view the product would copy its weight
+
+    def _attend(self, q: Tensor, kv: Tensor, bias: Tensor) -> Tensor:
+        """Queries `[N, H, T, d]` meet keys and values `[2, N, Hkv, S, d]`: values `[N, T, H * d]`."""
+        if self.n_kv_heads != self.n_heads:
+            kv = kv.repeat_interleave(self.n_heads // self.n_kv_heads, dim=2)
+        k, v = kv.unbind()
+        return attend(q, k, v, bias).transpose(1, 2).flatten(2)
 
 
 def _mask(bias: Tensor, keys: Tensor, first: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codec.nn.product import Product
 from codec.nn.state import Span
 
 # Padding of a stream's two ends: mirrored beside the waveform, repeated inside the encoder and decoder.
@@ -20,7 +21,7 @@ PROJ_PADDING = "reflect"
 BLOCK_PADDING = "replicate"
 
 
-class CausalConv1d(nn.Module):
+class CausalConv1d(Product):
     """Convolve `[B, T, in_dim]` to `[B, T / stride, out_dim]`; `stride` must divide T. No bias.
 
     Before the first step stand copies of it ("replicate") or the steps after it, mirrored
@@ -39,11 +40,12 @@ class CausalConv1d(nn.Module):
 
     def forward(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
         x = x.to(tail.dtype)
+        batch_size, _, in_dim = x.shape
         if not span.steady:
             tail, x = self._ends(x, tail, span)
         x = torch.cat([tail, x], dim=1)
-        blocks = x.unflatten(1, (-1, self.stride)).flatten(2)  # of steps that windows begin with, one after the other
-        y = F.linear(_windows(blocks, self.weight.shape[1] // self.stride), self.weight.flatten(1))
+        blocks = x.view(batch_size, -1, self.stride * in_dim)  # of steps that windows begin with, one after the other
+        y = self.product(_windows(blocks, self.weight.shape[1] // self.stride))
         return y, x[:, x.shape[1] - self.tail_shape[0] :]
 
     def _ends(self, x: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
@@ -63,11 +65,13 @@ class CausalConv1d(nn.Module):
         return span.past(tail, before), x
 
 
-class CausalConvTranspose1d(nn.Module):
+class CausalConvTranspose1d(Product):
     """Upsample `[B, T, in_dim]` to `[B, T * stride, out_dim]`; `kernel_size` is a multiple of `stride`. No bias.
 
     The last `kernel_size - stride` outputs of an ordinary transposed convolution are dropped.
     """
+
+    n_row_dims = 2
 
     def __init__(self, in_dim: int, out_dim: int, kernel_size: int, stride: int) -> None:
         super().__init__()
@@ -80,7 +84,7 @@ class CausalConvTranspose1d(nn.Module):
         stride, out_dim, taps, _ = self.weight.shape
         x = torch.cat([span.past(tail), x], dim=1)
         tail = x[:, x.shape[1] - taps + 1 :]
-        y = F.linear(_windows(x, taps), self.weight.flatten(0, 1).flatten(1))  # [B, T, stride * out_dim]
+        y = self.product(_windows(x, taps))  # [B, T, stride * out_dim]
         return y.unflatten(2, (stride, out_dim)).flatten(1, 2), tail
 
 

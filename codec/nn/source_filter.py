@@ -110,14 +110,17 @@ class SourceFilter(nn.Module):
 
     def forward(self, x: Tensor, log_f0: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
         with full_precision(x):
-            x, log_f0, fresh = x.float(), log_f0.detach(), span.fresh[..., 0]
+            x, log_f0 = x.float(), log_f0.detach()
             pulses, before, pitch, phase = tail[..., 0].split((self.n_past, self.in_dim, 2, 1), dim=1)
-            before = torch.where(fresh, x[:, 0], before)
-            pitch = torch.where(fresh, log_f0[:, :1], pitch.double().sum(1, keepdim=True))
+            pitch = pitch.double().sum(1, keepdim=True)
+            if not span.steady:
+                fresh = span.fresh[..., 0]
+                pulses, phase = pulses.masked_fill(fresh, 0), phase.masked_fill(fresh, 0)
+                before, pitch = torch.where(fresh, x[:, 0], before), torch.where(fresh, log_f0[:, :1], pitch)
             x, log_f0 = torch.cat([before[:, None], x], dim=1), torch.cat([pitch, log_f0], dim=1)
             gain, periodicity, _ = self.controls(x, log_f0)
-            new_pulses, phase = self._oscillate(log_f0, phase.masked_fill(fresh, 0))
-            pulses = torch.cat([pulses.masked_fill(fresh, 0), new_pulses], dim=1)
+            new_pulses, phase = self._oscillate(log_f0, phase)
+            pulses = torch.cat([pulses, new_pulses], dim=1)
             y = self._filter(gain, periodicity.contiguous() @ self.spread, pulses, span)
             high = log_f0[:, -1:].float()
             pitch = torch.cat([high, (log_f0[:, -1:] - high).float()], dim=1)

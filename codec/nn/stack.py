@@ -26,7 +26,7 @@ class CausalStack(nn.Module):
         self.layers = nn.ModuleList()
         self.scales: list[tuple[int, int]] = []  # steps out, steps in, of each layer
         self.tail_shapes: list[tuple[int, int]] = []
-        self.memory = 0  # frames until all tails are full
+        self.memory = 1  # frames until all tails are full, also those of a front end or head
 
     def add(self, layer: CausalConv1d | CausalConvTranspose1d, up: int = 1, down: int = 1) -> None:
         self._append(layer, layer.tail_shape, (up, down))
@@ -51,25 +51,32 @@ class CausalStack(nn.Module):
         seen = torch.zeros(batch_size, dtype=torch.int64, device=like.device)
         return [seen, *(like.new_zeros(batch_size, *shape) for shape in self.tail_shapes)]
 
-    def forward(self, x: Tensor, state: State, length: Tensor | None) -> tuple[Tensor, State]:
+    def span(self, seen: Tensor, length: Tensor | None) -> Span:
+        """Position of a chunk at the input.
+
+        Args:
+            seen: `[B]` int64, frames before the chunk.
+            length: `[B]` int64, input steps without padding; None: all.
+        """
+        return Span(seen * self.steps_per_frame, length, is_steady(seen, length, self.memory))
+
+    def forward(self, x: Tensor, tails: State, span: Span) -> tuple[Tensor, State]:
         """Run one chunk of whole frames.
 
         Args:
             x: `[B, T * steps_per_frame, D]`.
-            state: from `init_state` or the previous chunk.
-            length: `[B]` int64, input steps without padding; None: all.
+            tails: from `init_state`, without its first, or the previous chunk; more of them are passed through.
+            span: position of the chunk.
 
         Returns:
-            The output `[B, T', D']` and the state after the chunk.
+            The output `[B, T', D']` and the tails after the chunk.
         """
-        seen, tails = state[0], state[1:]  # a list, for torch.compile
-        n_frames = x.shape[1] // self.steps_per_frame
-        span = Span(seen * self.steps_per_frame, length, is_steady(seen, length, self.memory))
+        tails, is_short = tails.copy(), span.steady and x.shape[1] == self.steps_per_frame
         for i, (layer, scale) in enumerate(zip(self.layers, self.scales, strict=True)):
             x, tail = layer(x, tails[i], span)
-            tails[i] = tail.clone()  # a view would keep the whole chunk in memory
+            tails[i] = tail if is_short else tail.clone()  # a view would keep the whole chunk in memory
             span = span.scaled(*scale)
-        return x, [seen + n_frames, *tails]
+        return x, tails
 
 
 def edge_tails(batch_size: int, device: torch.device, *layers: SpectrumFront | PitchReader | SourceFilter) -> State:

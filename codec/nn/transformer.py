@@ -8,14 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codec.nn.norm import RMSNorm
+from codec.nn.product import Linear
+
 
 class SwiGLU(nn.Module):
     """Feed-forward `[..., dim] -> [..., dim]`: down(silu(gate(x)) * up(x)), gate and up in one product. No bias."""
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
         super().__init__()
-        self.gate_up = nn.Linear(dim, 2 * hidden_dim, bias=False)
-        self.down = nn.Linear(hidden_dim, dim, bias=False)
+        self.gate_up = Linear(dim, 2 * hidden_dim)
+        self.down = Linear(hidden_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x).chunk(2, dim=-1)
@@ -23,14 +26,14 @@ class SwiGLU(nn.Module):
 
 
 class LayerScale(nn.Module):
-    """Multiply each channel by a learned factor, small at first."""
+    """x + weight * y: add a branch, each channel times a learned factor, small at first."""
 
     def __init__(self, dim: int, init: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((dim,), init))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.weight * x
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return torch.addcmul(x, self.weight, y)
 
 
 class Block(nn.Module):
@@ -44,9 +47,9 @@ class Block(nn.Module):
         self, attention: nn.Module, dim: int, hidden_dim: int, norm_eps: float, layer_scale: float | None = None
     ) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(dim, norm_eps)
+        self.attention_norm = RMSNorm(dim, norm_eps)
         self.attention = attention
-        self.feed_forward_norm = nn.RMSNorm(dim, norm_eps)
+        self.feed_forward_norm = RMSNorm(dim, norm_eps)
         self.feed_forward = SwiGLU(dim, hidden_dim)
         self.attention_scale = None if layer_scale is None else LayerScale(dim, layer_scale)
         self.feed_forward_scale = None if layer_scale is None else LayerScale(dim, layer_scale)
@@ -61,5 +64,5 @@ class Block(nn.Module):
         return self._add(x, self.feed_forward(self.feed_forward_norm(x)), self.feed_forward_scale), state
 
     def _add(self, x: Tensor, y: Tensor, scale: LayerScale | None) -> Tensor:
-        y = y if scale is None else scale(y)
-        return x + F.dropout(y, self.dropout, self.training)
+        y = F.dropout(y, self.dropout) if self.training else y
+        return x + y if scale is None else scale(x, y)

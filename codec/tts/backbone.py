@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
+from codec.nn.norm import RMSNorm
+from codec.nn.product import Linear
 from codec.nn.transformer import Block
 from codec.tts.config import TransformerConfig
 
@@ -46,8 +47,8 @@ class CausalAttention(nn.Module):
         super().__init__()
         c = config
         self.n_heads, self.n_kv_heads, self.head_dim = c.n_heads, c.n_kv_heads, c.head_dim
-        self.qkv = nn.Linear(c.dim, (c.n_heads + 2 * c.n_kv_heads) * c.head_dim, bias=False)
-        self.out = nn.Linear(c.n_heads * c.head_dim, c.dim, bias=False)
+        self.qkv = Linear(c.dim, (c.n_heads + 2 * c.n_kv_heads) * c.head_dim)
+        self.out = Linear(c.n_heads * c.head_dim, c.dim)
 
     def forward(self, x: Tensor, context: Context, cache: Tensor | None = None) -> tuple[Tensor, None]:
         """`cache` `[B, capacity, 2 * Hkv, head_dim]` takes up the keys and values of `x`, in place."""
@@ -61,10 +62,11 @@ class CausalAttention(nn.Module):
             kv = cache
         k, v = kv.transpose(1, 2).chunk(2, dim=1)  # [B, Hkv, S, d]
         # The queries that share a key head stand below each other, so that no key is copied.
-        groups = self.n_heads // self.n_kv_heads
-        q = rearrange(q, "b t (h g) d -> b h (g t) d", g=groups)
+        batch_size, steps, _, _ = q.shape
+        q = q.transpose(1, 2).reshape(batch_size, self.n_kv_heads, -1, self.head_dim)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=context.mask)
-        return self.out(rearrange(y, "b h (g t) d -> b t (h g d)", g=groups)), None
+        y = y.reshape(batch_size, self.n_heads, steps, self.head_dim)
+        return self.out(y.transpose(1, 2).flatten(2)), None
 
 
 class Backbone(nn.Module):
@@ -82,7 +84,7 @@ class Backbone(nn.Module):
             Block(CausalAttention(config), config.dim, config.hidden_dim, config.norm_eps)
             for _ in range(config.n_layers)
         )
-        self.norm = nn.RMSNorm(config.dim, config.norm_eps)
+        self.norm = RMSNorm(config.dim, config.norm_eps)
 
     def init_state(self, batch_size: int, capacity: int) -> State:
         """Fresh streams that can have `capacity` steps, on the model's device and in its dtype."""

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codec.nn.norm import RMSNorm
+from codec.nn.product import Linear
 from codec.tokens.layout import EMPTY, END, IdLayout
 from codec.tts.backbone import Backbone, State
 from codec.tts.config import TTSConfig, padded
@@ -65,16 +67,16 @@ class TTSModel(nn.Module):
         self.text_embedding = nn.Embedding(config.sequence.text_width * config.vocab_size, dim)
         self.audio_embedding = nn.Embedding(padded(self.layout.vocab_size), dim)
         self.backbone = Backbone(config.backbone, config.rope_theta)
-        self.semantic_head = nn.Linear(dim, padded(config.semantic_codebook_size + self.layout.n_special), bias=False)
+        self.semantic_head = Linear(dim, padded(config.semantic_codebook_size + self.layout.n_special))
         self.acoustic_head = make_head(config)
         aligned = config.sequence.design == "aligned"
-        self.move_head = nn.Linear(dim, config.sequence.max_move + 1, bias=False) if aligned else None
+        self.move_head = Linear(dim, config.sequence.max_move + 1) if aligned else None
         self.apply(_init)
         self.semantic_condition: nn.Sequential | None = None
         if config.acoustic_reads_semantic:
-            projection = nn.Linear(dim, dim, bias=False)
+            projection = Linear(dim, dim)
             nn.init.zeros_(projection.weight)  # nothing is added at first
-            self.semantic_condition = nn.Sequential(nn.RMSNorm(dim, config.backbone.norm_eps), projection)
+            self.semantic_condition = nn.Sequential(RMSNorm(dim, config.backbone.norm_eps), projection)
 
     @property
     def device(self) -> torch.device:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from codec import tokenizer as codecs
 from codec.audio.io import Audio
-from codec.nn.layout import by_columns
 from codec.nn.precision import warn_if_emulated
+from codec.nn.product import store_for_streams
 from codec.settings import DEFAULT
 from codec.tts.accelerate import Mode
 from codec.tts.checkpoint import load_tts, resolve_tts
@@ -232,5 +232,5 @@ def load(
         own_codec = folder / OWN_CODEC if (folder / OWN_CODEC).is_dir() else None
     codec = codecs.load(own_codec or model.config.codec, device)
     model.requires_grad_(False).to(device)
-    by_columns(model)
+    store_for_streams(model)
     return TTS(model, text_tokenizer, codec, mode)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from codec.nn.attention import attend
+from codec.nn.product import Linear
 from codec.nn.transformer import Block
 from codec.tts.config import TransformerConfig
 
@@ -64,8 +64,8 @@ class FullAttention(nn.Module):
         super().__init__()
         c = config
         self.n_heads, self.n_kv_heads, self.head_dim = c.n_heads, c.n_kv_heads, c.head_dim
-        self.qkv = nn.Linear(c.dim, (c.n_heads + 2 * c.n_kv_heads) * c.head_dim, bias=False)
-        self.out = nn.Linear(c.n_heads * c.head_dim, c.dim, bias=False)
+        self.qkv = Linear(c.dim, (c.n_heads + 2 * c.n_kv_heads) * c.head_dim)
+        self.out = Linear(c.n_heads * c.head_dim, c.dim)
 
     def forward(
         self, x: Tensor, mask: Tensor | None = None, past: Tensor | None = None
@@ -77,19 +77,20 @@ class FullAttention(nn.Module):
             mask: `[T, T]` bool, which positions each sees; None: all.
             past: `[2, N, Hkv, S, head_dim]`, keys and values of S positions seen as well; None: none, none returned.
         """
-        qkv = rearrange(self.qkv(x), "n t (h d) -> n h t d", d=self.head_dim)
+        n, steps, _ = x.shape
+        qkv = self.qkv(x).view(n, steps, -1, self.head_dim).transpose(1, 2)  # [N, H + 2 * Hkv, T, d]
         q, k, v = qkv.split((self.n_heads, self.n_kv_heads, self.n_kv_heads), dim=1)
         if past is not None:
             past = torch.cat([past, torch.stack([k, v])], dim=3)
             k, v = past
         # The queries that share a key head stand below each other, so that no key is copied.
-        groups = self.n_heads // self.n_kv_heads
-        q = rearrange(q, "n (h g) t d -> n h (g t) d", g=groups)
+        q = q.reshape(n, self.n_kv_heads, -1, self.head_dim)
         bias = None
         if mask is not None:
-            bias = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, -torch.inf).repeat(groups, 1)
-        y = attend(q, k, v, bias)
-        return self.out(rearrange(y, "n h (g t) d -> n t (h g d)", g=groups)), past
+            bias = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, -torch.inf)
+            bias = bias.repeat(self.n_heads // self.n_kv_heads, 1)
+        y = attend(q, k, v, bias).reshape(n, self.n_heads, steps, self.head_dim)
+        return self.out(y.transpose(1, 2).flatten(2)), past
 
 
 def make_layers(config: TransformerConfig, n_first: int | None = None) -> nn.ModuleList:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from codec.nn.norm import RMSNorm
+from codec.nn.product import Linear
 from codec.tts.config import TransformerConfig
 from codec.tts.heads.base import AcousticHead, HeadSampling, drop_hidden, make_layers
 
@@ -28,12 +30,12 @@ class FlowHead(AcousticHead):
         super().__init__()
         dim = config.dim
         self.acoustic_dim, self.n_levels, self.scale = acoustic_dim, n_levels, scale
-        self.input_projection = nn.Linear(acoustic_dim, dim, bias=False)
-        self.time_projection = nn.Linear(dim, dim, bias=False)
-        self.hidden_projection = nn.Linear(dim, dim, bias=False)
+        self.input_projection = Linear(acoustic_dim, dim)
+        self.time_projection = Linear(dim, dim)
+        self.hidden_projection = Linear(dim, dim)
         self.layers = make_layers(config, n_first=1)
-        self.norm = nn.RMSNorm(dim, config.norm_eps)
-        self.output = nn.Linear(dim, acoustic_dim, bias=False)
+        self.norm = RMSNorm(dim, config.norm_eps)
+        self.output = Linear(dim, acoustic_dim)
 
     def velocity(self, x: Tensor, t: Tensor, h: Tensor) -> Tensor:
         """dx/dt `[N, acoustic_dim]` at points `[N, acoustic_dim]`, times `[N]` in [0, 1] and hidden states `[N, dim]`.

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codec.nn.norm import RMSNorm
+from codec.nn.product import Linear
 from codec.tts.config import TransformerConfig
 from codec.tts.heads.base import AcousticHead, HeadSampling, drop_hidden, make_layers
 from codec.tts.heads.codebooks import CodeEmbedding, CodeOutput, gumbel
@@ -26,11 +28,11 @@ class MaskGITHead(AcousticHead):
         super().__init__()
         dim = config.dim
         self.acoustic_dim, self.n_levels = acoustic_dim, n_levels
-        self.hidden_projection = nn.Linear(dim, dim, bias=False)
+        self.hidden_projection = Linear(dim, dim)
         self.embedding = CodeEmbedding(acoustic_dim, n_levels + 1, dim)
         self.positions = nn.Embedding(acoustic_dim, dim)
         self.layers = make_layers(config)
-        self.norm = nn.RMSNorm(dim, config.norm_eps)
+        self.norm = RMSNorm(dim, config.norm_eps)
         self.output = CodeOutput(acoustic_dim, n_levels, dim)
 
     def logits(self, h: Tensor, codes: Tensor) -> Tensor:
