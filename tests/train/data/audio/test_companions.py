@@ -1,7 +1,6 @@
 """Companions: the pitch is the voice's, at the right moment; only what is new is made; what is missing is named."""
 
 import os
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -198,12 +197,6 @@ def test_a_damaged_file_is_named(tmp_path):
     for name in ("a", "missing"):
         with pytest.raises(ValueError, match=rf"{name}\.safetensors: damaged .* delete it and run"):
             read_companion(tmp_path / f"{name}.safetensors")
-
-
-def test_training_data_loads_no_transformers():
-    code = "import train.data.audio.crops, sys; print('transformers' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "False"
 
 
 def test_command(tmp_path, monkeypatch, capsys):
