@@ -10,7 +10,6 @@ from tiny import CONFIGS, make_codec
 from codec.model import Codec
 from codec.tokenizer import Tokenizer
 
-
 get_context("forkserver").set_forkserver_preload(["torch"])  # else every worker takes seconds to load it
 
 

@@ -72,7 +72,7 @@ def finished(tmp_path_factory):
         [sys.executable, "-m", "train.ablate", *arguments(folder)], cwd=ROOT, stderr=subprocess.PIPE, text=True
     )
     started = [folder / "out" / variant / "3" / "metrics.jsonl" for variant in ("plain", "coarse")]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not all(path.exists() and path.stat().st_size for path in started) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
