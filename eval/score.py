@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
-
-import torch
 
 from codec.extras import MissingDependencyError
 from eval.metrics.base import Column, Metric, Pair
@@ -18,6 +15,7 @@ from eval.metrics.registry import make_metric
 from eval.progress import progress
 from eval.results import SystemResult
 from eval.store import Lines
+from eval.workers import pool
 
 
 @dataclass(frozen=True)
@@ -64,17 +62,15 @@ def score_each(jobs: Iterable[Job], workers: int = 0) -> Iterator[Scored]:
 
     Args:
         jobs: pairs and metrics.
-        workers: processes; 0 scores in this one. Scripts that ask for some need the usual
-            `if __name__ == "__main__":`, because each worker imports the script.
+        workers: processes, as of `eval.workers.pool`; 0 scores in this one.
     """
     if not workers:
         yield from map(score, jobs)
         return
-    # Forked workers can hang in torch's thread pools, so they start afresh.
-    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+    with pool(workers) as processes:
         pending: deque[Future[Scored]] = deque()
         for job in jobs:
-            pending.append(pool.submit(score, job))
+            pending.append(processes.submit(score, job))
             if len(pending) > 2 * workers:
                 yield pending.popleft().result()
         while pending:

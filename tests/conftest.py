@@ -1,6 +1,7 @@
 """Shared fixtures."""
 
 from collections.abc import Iterator
+from multiprocessing import get_context
 
 import pytest
 import torch
@@ -8,6 +9,8 @@ from tiny import CONFIGS, make_codec
 
 from codec.model import Codec
 from codec.tokenizer import Tokenizer
+
+get_context("forkserver").set_forkserver_preload(["torch"])  # else every worker takes seconds to load it
 
 
 @pytest.fixture(autouse=True)

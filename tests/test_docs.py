@@ -1,6 +1,5 @@
 """The documentation: its Python examples run as printed, and what it adds to the library trains."""
 
-import os
 import re
 import shlex
 import shutil
@@ -10,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from forks import Fork
 from tts_tokens import write_tokens
 
 ROOT = Path(__file__).parent.parent
@@ -70,11 +70,9 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS, ids=[command[4] for command in COMMANDS])
 def test_extensions_train(command, checkout):
     shutil.rmtree(checkout / "run", ignore_errors=True)
-    result = subprocess.run(
-        [sys.executable, *command[1:], *STEPS],
-        cwd=checkout, env={**os.environ, "PYTHONPATH": str(checkout)}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
+    log = checkout / "log"
+    assert command[:2] == ["python", "-m"]
+    assert Fork(*command[2:], *STEPS, log=log, cwd=checkout).wait() == 0, log.read_text()
     assert (checkout / "run/last/model.safetensors").is_file()
 
 

@@ -29,7 +29,7 @@ def test_all_comes_back(tmp_path):
 def test_processes_write_the_same_bytes(tmp_path):
     """The library alone orders texts by a hash that is another one in every process."""
     sums = set()
-    for number in range(3):
+    for number in range(2):
         path = tmp_path / str(number)
         subprocess.run([sys.executable, "-c", WRITE, path], check=True)
         sums.add(hashlib.sha256(path.read_bytes()).hexdigest())

@@ -115,8 +115,8 @@ def test_weights_that_no_folder_has_are_pickled(loaded, tmp_path, tokenizer):
 
 def test_in_a_dataloader(loaded):
     """A codec that works in a fresh process, and batches of batches."""
-    loader = DataLoader(CLIPS, batch_size=2, collate_fn=loaded.encode, num_workers=1, multiprocessing_context="spawn")
-    batches = list(loader)
+    workers = {"num_workers": 1, "multiprocessing_context": "forkserver"}
+    batches = list(DataLoader(CLIPS, batch_size=2, collate_fn=loaded.encode, **workers))
     joined = next(iter(DataLoader(batches, batch_size=2, collate_fn=Tokens.stack)))
     expected = loaded.encode(CLIPS)
     assert torch.equal(joined.codes, expected.codes)

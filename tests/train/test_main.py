@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from forks import ROOT, Fork, run_ranks
 from safetensors.torch import load_file
 
 import codec
@@ -18,8 +20,6 @@ from codec.config import preset
 from codec.model import Codec
 from train.__main__ import start
 
-ROOT = Path(__file__).parent.parent.parent
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 # Every part that has state takes part: discriminators, averages, the codebook, several data workers.
 SHORT = [
     "experiment=codec_tiny_cpu",
@@ -45,18 +45,29 @@ EXACT = [
     "model.quantizer.acoustic.round_prob=1.0",
     "model.quantizer.acoustic.noise_prob=0.0",
     "model.quantizer.dropout=0.0",
+    "trainer.steps=6",
+    "loss.vq_starts=[2]",
 ]
 
 
-def command(folder, *settings, processes=1):
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [sys.executable, *(torchrun if processes > 1 else []), "-m", "train", f"run_dir={folder}", *settings]
+def begin(folder, *settings):
+    return Fork("train", f"run_dir={folder}", *settings, log=Path(f"{folder}.log"))
+
+
+def log_of(folder):
+    return Path(f"{folder}.log").read_text()
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 600
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def attempt(folder, *settings, processes=1):
-    return subprocess.run(
-        command(folder, *settings, processes=processes), cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
-    )
+    Path(f"{folder}.log").unlink(missing_ok=True)
+    status = run_ranks(processes, "train", f"run_dir={folder}", *settings, log=Path(f"{folder}.log"))
+    return SimpleNamespace(returncode=status, stderr=log_of(folder))
 
 
 def train(folder, *settings, processes=1):
@@ -70,16 +81,17 @@ def last_tensors(folder):
 
 
 def test_tiny_learns_and_leaves_everything_behind(tmp_path):
+    run = tmp_path / "run"
     settings = ["experiment=codec_tiny_cpu", "trainer.steps=100", "trainer.validate_every=100", "optim.warmup_steps=10"]
-    lines = train(tmp_path, *settings, "trainer.validate_clips=1", "loss.vq_starts=[40]", "logger.wandb=offline")
+    lines = train(run, *settings, "trainer.validate_clips=1", "loss.vq_starts=[40]", "logger.wandb=offline")
     losses = [line["loss/log_mel"] for line in lines if "loss/log_mel" in line]
     assert losses[-1] < 0.9 * losses[0]  # means of 20 steps
     assert {"valid/pesq_wb", "valid/estoi", "valid/mel", "valid/stft"} <= lines[-1].keys()
     for name in ("config.yaml", "starts.jsonl", "samples", "wandb", "last/config.json"):
-        assert (tmp_path / name).exists(), name
-    assert {p.suffix for p in (tmp_path / "samples").iterdir()} == {".wav", ".png"}
-    assert json.loads((tmp_path / "starts.jsonl").read_text())["data"].endswith(" h")
-    tokenizer = codec.load(tmp_path / "last")
+        assert (run / name).exists(), name
+    assert {p.suffix for p in (run / "samples").iterdir()} == {".wav", ".png"}
+    assert json.loads((run / "starts.jsonl").read_text())["data"].endswith(" h")
+    tokenizer = codec.load(run / "last")
     assert tokenizer.decode(tokenizer.encode(ROOT / "tests/data/kathleen.flac"))[0].isfinite().all()
 
 
@@ -87,10 +99,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(tmp_path):
     settings = [*SHORT, "trainer.steps=12", "trainer.save_every=3"]
     whole = train(tmp_path / "whole", *settings)
     killed = tmp_path / "killed"
-    process = subprocess.Popen(command(killed, *settings), cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (killed / "checkpoints" / "step_00000006").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    process = begin(killed, *settings)
+    wait_for((killed / "checkpoints" / "step_00000006").exists)
     process.send_signal(signal.SIGKILL)
     process.wait()
     resumed = train(killed, *settings)
@@ -103,34 +113,30 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(tmp_path):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_saves_what_can_be_loaded_and_is_no_success(tmp_path, number, status):
-    process = subprocess.Popen(
-        command(tmp_path, *SHORT, "trainer.steps=100000", "trainer.save_every=100000"),
-        cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "metrics.jsonl").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    run = tmp_path / "run"
+    process = begin(run, *SHORT, "trainer.steps=100000", "trainer.save_every=100000")
+    wait_for((run / "metrics.jsonl").exists)
     time.sleep(1)
     process.send_signal(number)
-    _, messages = process.communicate(timeout=60)
-    assert process.returncode == status, messages[-2000:]
-    assert "the same command resumes from here" in messages
-    assert (sorted((tmp_path / "checkpoints").glob("step_*"))[-1] / "progress.json").exists()
-    codec.load(tmp_path / "last")  # before the first validation
+    assert process.wait() == status, log_of(run)[-2000:]
+    assert "the same command resumes from here" in log_of(run)
+    assert (sorted((run / "checkpoints").glob("step_*"))[-1] / "progress.json").exists()
+    codec.load(run / "last")  # before the first validation
 
 
 def test_best_and_last_of_equal_weights_are_equal_files(tmp_path):
     """Validated at the last step, and that is the best there is."""
+    run = tmp_path / "run"
     settings = [*SHORT, "trainer.steps=2", "trainer.validate_every=2", "trainer.validate_clips=1"]
-    train(tmp_path, *settings)
-    best, last = (tmp_path / name for name in ("best", "last"))
+    train(run, *settings)
+    best, last = (run / name for name in ("best", "last"))
     for name in ("model.safetensors", "config.json", "ctc.safetensors"):
         assert (best / name).read_bytes() == (last / name).read_bytes(), name
     assert json.loads((best / "training.json").read_text())["judged_by"] == "estoi"
-    again = attempt(tmp_path, *settings)
+    again = attempt(run, *settings)
     assert again.returncode == 0
     assert "is complete at step 2" in again.stderr
-    other = attempt(tmp_path, *settings, "optim.lr=1e-4", "seed=1")
+    other = attempt(run, *settings, "optim.lr=1e-4", "seed=1")
     assert other.returncode == 1
     assert "optim.lr = 0.003, now 0.0001; seed = 0, now 1" in other.stderr
 
@@ -144,39 +150,46 @@ def test_two_trainings_of_one_folder(tmp_path):
         "hydra.job.chdir=true",
         f"data.train={ROOT / 'tests/data'}",
     ]
-    first = subprocess.Popen(
-        [sys.executable, "-m", "train", *settings], cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.DEVNULL
-    )
+    first = Fork("train", *settings, log=tmp_path / "log")
     try:
-        deadline = time.monotonic() + 120
-        while not (found := list(tmp_path.glob("runs/*/metrics.jsonl"))) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert found[0].parent.name.startswith("codec_tiny_cpu-polarity_prob_0.5-")
-        second = attempt(found[0].parent, *settings)
+        wait_for(lambda: list(tmp_path.glob("runs/*/metrics.jsonl")))
+        (found,) = tmp_path.glob("runs/*/metrics.jsonl")
+        assert found.parent.name.startswith("codec_tiny_cpu-polarity_prob_0.5-")
+        second = attempt(found.parent, *settings)
     finally:
-        first.kill()
+        first.send_signal(signal.SIGKILL)
         first.wait()
     assert second.returncode == 1
     assert f"another training runs here (process {first.pid}" in second.stderr
 
 
 def test_a_batch_that_cannot_be_shared_is_told_first(tmp_path):
-    result = attempt(tmp_path, *SHORT, "data.batch_size=3", processes=2)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "train"]
+    command = [*torchrun, f"run_dir={tmp_path}", *SHORT, "data.batch_size=3"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert result.returncode != 0
     assert "data.batch_size = 3: expected a multiple of the 2 processes" in result.stderr
     assert not list(tmp_path.glob("checkpoints/*"))
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What one process logs, and leaves behind."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    return train(folder, *SHORT, *EXACT), last_tensors(folder)
+
+
 @pytest.mark.parametrize("mode", ["ddp", "fsdp"])
-def test_two_processes_train_like_one(tmp_path, mode):
-    settings = [*SHORT, *EXACT, "trainer.steps=6", "loss.vq_starts=[2]", f"trainer.parallel={mode}"]
-    one = train(tmp_path / "one", *settings)
+def test_two_processes_train_like_one(tmp_path, alone, mode):
+    settings = [*SHORT, *EXACT, f"trainer.parallel={mode}"]
+    one, a = alone
     two = train(tmp_path / "two", *settings, processes=2)
     names = ("loss/total", "loss/discriminator", "loss/feature", "loss/commit", "grad_norm/codec")
-    for a, b in zip(one, two, strict=True):
+    for line, other in zip(one, two, strict=True):
         for name in names:
-            assert a.get(name, 0.0) == pytest.approx(b.get(name, 0.0), rel=2e-3, abs=1e-5), (a["step"], name)
-    a, b = last_tensors(tmp_path / "one"), last_tensors(tmp_path / "two")
+            assert line.get(name, 0.0) == pytest.approx(other.get(name, 0.0), rel=2e-3, abs=1e-5), (line["step"], name)
+    b = last_tensors(tmp_path / "two")
     assert {name: t.shape for name, t in a.items()} == {name: t.shape for name, t in b.items()}
     resumed = train(tmp_path / "two", *settings, "trainer.steps=8", processes=2)
     assert [line["step"] for line in resumed] == list(range(1, 9))

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from codec.tokens.layout import END
+from codec.tts import generate
 from codec.tts.config import DESIGNS
-from codec.tts.generate import CAPACITY, FrameLoop
+from codec.tts.generate import FrameLoop
 from codec.tts.heads.base import HeadSampling
 from codec.tts.model import end_frame
 from codec.tts.sampling import Sampling
@@ -165,16 +166,17 @@ def test_min_frames_holds_the_end_back(make_model, text_tokenizer, voice_codes):
     assert run(loop)[0].shape[1] == 4
 
 
-def test_room_grows_with_the_speech(make_model, text_tokenizer, voice_codes):
-    model, ids = make_model(), text_tokenizer.encode("the lazy dog")
-    long = Sampling(temperature=0, max_frames=CAPACITY, min_frames=CAPACITY - 1, frames_per_id=100)
+def test_room_grows_with_the_speech(make_model, text_tokenizer, voice_codes, monkeypatch):
+    model, ids, capacity = make_model(), text_tokenizer.encode("the lazy dog"), 64
+    monkeypatch.setattr(generate, "CAPACITY", capacity)
+    long = Sampling(temperature=0, max_frames=capacity, min_frames=capacity - 1, frames_per_id=100)
     loop = FrameLoop(model, text_tokenizer.special)
     loop.start(0, loop.prefill(voice_codes), ids, long)
     roomy = FrameLoop(model, text_tokenizer.special)
-    roomy.kv = model.init_state(1, 4 * CAPACITY).kv
+    roomy.kv = model.init_state(1, 4 * capacity).kv
     roomy.start(0, roomy.prefill(voice_codes), ids, long)
     assert torch.equal(run(loop)[0], run(roomy)[0])
-    assert loop.kv.shape[2] == 2 * CAPACITY
+    assert loop.kv.shape[2] == 2 * capacity
 
 
 def test_nothing_to_do_is_no_work(make_model, text_tokenizer):

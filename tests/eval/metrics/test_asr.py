@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tiny_whisper import make_whisper
 from transformers import (
     GenerationConfig,
     WhisperConfig,
@@ -53,25 +54,10 @@ def sphinx():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A Whisper with random weights, 26 letters and two languages."""
-    torch.manual_seed(0)
     vocab = {chr(ord("a") + i): i for i in range(26)} | {"Ġ": 26} | {s: 27 + i for i, s in enumerate(SPECIAL)}
     tokenizer = WhisperTokenizer(vocab=vocab, merges=[], additional_special_tokens=SPECIAL)
-    config = WhisperConfig(
-        vocab_size=len(tokenizer),
-        d_model=16,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=32,
-        decoder_ffn_dim=32,
-        num_mel_bins=16,
-        max_source_positions=50 * SECONDS,
-        max_target_positions=24,
-        init_std=0.5,
-        **IDS,
-    )
-    model = WhisperForConditionalGeneration(config)
+    sizes = {"vocab_size": len(tokenizer), "max_source_positions": 50 * SECONDS, "max_target_positions": 24}
+    model = make_whisper(**sizes, **IDS)
     model.generation_config = GenerationConfig(
         **IDS,
         max_length=24,

@@ -8,12 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from tiny_whisper import make_whisper
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
     GenerationConfig,
-    WhisperConfig,
     WhisperFeatureExtractor,
-    WhisperForConditionalGeneration,
     WhisperTokenizer,
 )
 
@@ -46,25 +45,14 @@ def folder(tmp_path_factory):
     """A converted Whisper with random weights and two languages, that hears letters in anything."""
     from ctranslate2.converters import TransformersConverter
 
-    torch.manual_seed(0)
     source, path = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("converted")
-    config = WhisperConfig(
+    model = make_whisper(
         vocab_size=len(VOCABULARY) + N_TIMESTAMPS,
-        d_model=16,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=32,
-        decoder_ffn_dim=32,
-        num_mel_bins=16,
-        init_std=0.5,
         eos_token_id=END,
         bos_token_id=END,
         pad_token_id=END,
         decoder_start_token_id=IDS["<|startoftranscript|>"],
     )
-    model = WhisperForConditionalGeneration(config)
     with torch.no_grad():
         model.model.decoder.embed_positions.weight *= 8  # or it would repeat itself
         model.model.decoder.layer_norm.bias[0] = 10
@@ -76,7 +64,7 @@ def folder(tmp_path_factory):
     model.save_pretrained(source)
     special = VOCABULARY[END:]
     WhisperTokenizer(vocab=IDS, merges=[], additional_special_tokens=special).save_pretrained(source)
-    WhisperFeatureExtractor(config.num_mel_bins).save_pretrained(source)
+    WhisperFeatureExtractor(model.config.num_mel_bins).save_pretrained(source)
     TransformersConverter(str(source), copy_files=COPIED).convert(path, force=True)
     return path
 

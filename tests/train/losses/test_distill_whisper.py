@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
+from tiny_whisper import END, save_teacher
 
 from codec.config import preset
 from train.losses.distill import Distillation, DistillConfig, make_distillation
@@ -13,37 +13,12 @@ from train.losses.whisper import WhisperTeacher, alignment_heads, encode
 
 CONFIG = preset("tiny")
 HOP, DIM, RATE = CONFIG.hop_length, CONFIG.quantizer.semantic_dim, CONFIG.sample_rate
-EOS, START, SECONDS = 40, 41, 2
+SECONDS = 2
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Whisper that hears 2 s at a time and knows 40 words."""
-    torch.manual_seed(0)
-    config = WhisperConfig(
-        vocab_size=44,
-        d_model=16,
-        encoder_layers=1,
-        decoder_layers=2,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=32,
-        decoder_ffn_dim=32,
-        num_mel_bins=16,
-        max_source_positions=50 * SECONDS,
-        max_target_positions=24,
-        init_std=0.5,
-        eos_token_id=EOS,
-        bos_token_id=EOS,
-        pad_token_id=EOS,
-        decoder_start_token_id=START,
-        suppress_tokens=None,
-        begin_suppress_tokens=[EOS],
-    )
-    path = tmp_path_factory.mktemp("whisper")
-    WhisperForConditionalGeneration(config).save_pretrained(path)
-    WhisperFeatureExtractor(feature_size=16, chunk_length=SECONDS).save_pretrained(path)
-    return str(path)
+    return save_teacher(tmp_path_factory.mktemp("whisper"), SECONDS)
 
 
 @pytest.fixture
@@ -65,7 +40,7 @@ def test_teacher_decodes_text_and_alignments(distill: Distillation) -> None:
     read_out = distill.head.teacher.model.proj_out
     for item, length in zip(distill.head.teacher.transcribe(waveform, lengths), lengths.tolist(), strict=True):
         assert 0 < len(item.tokens) <= 8
-        assert read_out(item.states)[:, :EOS].argmax(-1).equal(item.tokens), "states are those that predict the token"
+        assert read_out(item.states)[:, :END].argmax(-1).equal(item.tokens), "states are those that predict the token"
         assert item.attention.shape == (len(item.states), -(-length * 50 // RATE))
 
 
@@ -220,7 +195,7 @@ def test_teacher_is_out_of_sight(distill: Distillation) -> None:
 def test_nothing_heard_is_a_connected_zero(distill: Distillation) -> None:
     generation_config = distill.head.teacher.model.generation_config
     generation_config.begin_suppress_tokens = None
-    generation_config.suppress_tokens = [i for i in range(44) if i != EOS]
+    generation_config.suppress_tokens = [i for i in range(44) if i != END]
     loss = distill(*batch(5 * HOP))
     loss.backward()
     assert loss == 0

@@ -2,13 +2,11 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from forks import run_ranks
 from tiny import make_codec
 from tiny_tts import write_random_pairs, write_tokens, write_tts
 
@@ -212,10 +210,8 @@ def test_two_processes_train_like_one(tmp_path, folder, mode):
     same = ["loss.acoustic=0", "loss.acoustic_beta=0", "trainer.steps=1", "trainer.validate_every=1"]
     assert train(run(folder, tmp_path / "one", *same)) == 0
     two = overrides(folder, tmp_path / "two", *same, f"trainer.parallel={mode}")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "train"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run([*torchrun, *two], cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-2000:]
+    log = tmp_path / "log"
+    assert run_ranks(2, "train", *two, log=log) == 0, log.read_text()[-2000:]
     (a, a_valid), (b, b_valid) = logged(tmp_path / "one"), logged(tmp_path / "two")
     for name in ("loss/total", "grad_norm/tts"):  # not to the bit: means are over a process's frames
         assert a[name] == pytest.approx(b[name], rel=0.02), name

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+from tiny import CONFIGS
 from tts_tokens import write_tokens
 
 import codec
@@ -36,17 +37,6 @@ LINEAR = {
     "windows": (5, 1),
     "encoder_layers": (1, 0),
     "decoder_layers": (0, 1),
-}
-SOURCE_FILTER = {
-    "front": "spectrum",
-    "head": "source_filter",
-    "envelope_bands": 16,
-    "periodicity_bands": 4,
-    "strides": (4, 2, 1),
-    "kernel_sizes": (8, 4, 3),
-    "windows": (3, 5, 4),
-    "encoder_layers": (0, 1, 1),
-    "decoder_layers": (1, 1, 0),
 }
 
 
@@ -176,7 +166,12 @@ def test_a_checkpoint_without_an_encoder_gets_one(tmp_path, layout):
 def test_with_a_source_filter(tmp_path):
     """The controls of recordings teach the encoder too, through a decoder that stays as it is."""
     write_companions([CLIPS], tmp_path / "companions")
-    data = {"changes": SOURCE_FILTER, "companions": str(tmp_path / "companions"), "crop_s": 0.32, "batch_size": 8}
+    data = {
+        "changes": CONFIGS["source filter"],
+        "companions": str(tmp_path / "companions"),
+        "crop_s": 0.32,
+        "batch_size": 8,
+    }
     loss = {"envelope": 1.0, "motion": 0.3, "periodicity": 0.6, "pitch": 4.0, "waveform": 0.0}
     data["start"] = 29
     original = make_task("transform", made_share=0.0, loss=loss, **data).codec

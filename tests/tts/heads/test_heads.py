@@ -98,8 +98,3 @@ def test_dropped_hidden_states_are_zeros():
 def test_unknown_heads_are_named():
     with pytest.raises(ValueError, match="head = 'gan': expected one of flow, depth, maskgit"):
         make_head(TTSConfig(head="gan"))
-
-
-def test_an_unknown_head_is_named():
-    with pytest.raises(ValueError, match="head = 'gan': expected one of flow, depth, maskgit"):
-        make_head(TTSConfig(head="gan"))

@@ -15,9 +15,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +35,7 @@ from codec.tensors import write_tensors
 from eval.command import command, reports_errors
 from eval.metrics.prosody import require_praat
 from eval.testsets import Utterance
+from eval.workers import pool
 from train.data.manifest import read_manifest
 from train.data.media import open_recording
 from train.losses.teacher import POSITIONS_PER_SECOND, TeacherStates
@@ -197,8 +196,8 @@ def _map(function: Callable[[Path, Utterance], str], utterances: dict[Path, Utte
     if not workers:
         yield from map(function, utterances.keys(), utterances.values())
     else:
-        with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-            yield from pool.map(function, utterances.keys(), utterances.values(), chunksize=8)
+        with pool(workers) as processes:
+            yield from processes.map(function, utterances.keys(), utterances.values(), chunksize=8)
 
 
 def _write_pitch(path: Path, utterance: Utterance) -> str:

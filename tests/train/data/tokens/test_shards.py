@@ -80,7 +80,7 @@ def test_an_utterance_holds_no_more_than_its_own(folder):
     assert torch.equal(tokens[0].codes, before)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
 def test_workers_read_the_same(folder, method):
     tokens = TokenSet(folder)
     expected = list(tokens)  # maps the shards in this process first
