@@ -87,7 +87,7 @@ def test_the_page_works(server, folder, capsys):
 def test_what_is_being_spoken_is_finished_on_sigterm(server):
     process, address = server
     client = openai.OpenAI(base_url=f"http://{address}/v1", api_key="a-key")
-    text = "One two three four five."
+    text = 3 * "One two three four five. "
     ask = {"model": "default", "voice": "kathleen", "input": text, "response_format": "pcm"}
     with client.audio.speech.with_streaming_response.create(**ask) as response:
         blocks = response.iter_bytes()
@@ -126,8 +126,8 @@ def test_voices_outlive_a_server_that_is_killed(folder):
     with started(folder) as (_, address):  # and killed in the end
         form = {"name": "eve", "consent": "Eve agreed"}
         url = f"http://{address}/v1/audio/voices"
-        answer = httpx.post(url, headers=KEY, files={"audio_sample": sample}, data=form, timeout=60)
+        answer = httpx.post(url, headers=KEY, files={"audio_sample": sample}, data=form, timeout=None)
         assert answer.status_code == 201
     with started(folder) as (_, address):
-        listed = httpx.get(f"http://{address}/v1/audio/voices", headers=KEY, timeout=60).json()["data"]
+        listed = httpx.get(f"http://{address}/v1/audio/voices", headers=KEY, timeout=None).json()["data"]
     assert "eve" in {voice["id"] for voice in listed}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Protocol
+from typing import Any, Protocol
 
 import soundfile
 from torch import Tensor
@@ -18,7 +18,8 @@ MEDIA_TYPES = {
     "opus": "audio/ogg; codecs=opus",
     "mp3": "audio/mpeg",
 }
-AUDIO = {"content": {kind: {} for kind in MEDIA_TYPES.values()}}  # a response, for the documentation of routes
+# A response of a route, for its documentation.
+AUDIO: dict[str, Any] = {"content": {kind: {} for kind in MEDIA_TYPES.values()}}
 _KINDS = {"flac": ("FLAC", "PCM_16"), "opus": ("OGG", "OPUS"), "mp3": ("MP3", "MPEG_LAYER_III")}  # in soundfile
 _PAGE_MS = 80.0  # of an Ogg page, at most: libsndfile would else wait for a second of sound
 _SET_PAGE_MS = 0x1302  # SFC_SET_OGG_PAGE_LATENCY_MS, which soundfile has no method for
