@@ -12,8 +12,9 @@ import codec
 from codec.checkpoint.store import CONFIG, CheckpointError
 from codec.checkpoint.voxtral import PARAMS, WEIGHTS
 from codec.checkpoint.voxtral_tts import config_from_params, from_released, params_from_config, to_released
-from codec.tts.checkpoint import export_voxtral, load_tts, save_tts
+from codec.tts.checkpoint import load_tts, save_tts
 from codec.tts.config import PRESETS, TransformerConfig, TTSConfig
+from codec.tts.export import export_voxtral
 from codec.tts.generate import FrameLoop
 from codec.tts.heads.base import HeadSampling
 from codec.tts.model import TTSModel
