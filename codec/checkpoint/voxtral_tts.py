@@ -104,18 +104,13 @@ def write_voxtral_tts(
         ValueError: the released layout does not support the configurations, or they do not match each other.
     """
     fields = json.loads(config.to_json())
-    sizes = (fields["semantic_codebook_size"], *[fields["acoustic_levels"]] * fields["acoustic_dim"])
-    if codec.codebook_sizes != sizes:
-        raise ValueError(
-            f"codec: its codebooks have {codec.codebook_sizes} entries, not those of the TTS; give the codec of the TTS"
-        )
     params = params_from_config(fields, codec)
     tensors = {PREFIX + name: tensor for name, tensor in voxtral.to_released(codec_state, codec).items()}
     params["multimodal"]["audio_tokenizer_args"]["voice"] = {name: i for i, name in enumerate(voices)}
     (folder / PARAMS).write_text(json.dumps(params, indent=2))
     write_tensors(folder / WEIGHTS, to_released(state) | tensors, {})
-    (folder / VOICES).mkdir()
     for name, rows in voices.items():
+        (folder / VOICES).mkdir(exist_ok=True)
         torch.save(rows.bfloat16(), folder / VOICES / f"{name}.pt")  # the release's own form
 
 
@@ -183,8 +178,13 @@ def params_from_config(fields: dict[str, Any], codec: CodecConfig) -> dict[str, 
     """Convert the fields of our config and the codec's config to params.json.
 
     Raises:
-        ValueError: the released layout does not support the configurations.
+        ValueError: the released layout does not support the configurations, or they do not match each other.
     """
+    sizes = (fields["semantic_codebook_size"], *[fields["acoustic_levels"]] * fields["acoustic_dim"])
+    if codec.codebook_sizes != sizes:
+        raise ValueError(
+            f"codec: its codebooks have {codec.codebook_sizes} entries, not those of the TTS; give the codec of the TTS"
+        )
     variants = fields | {"design": fields["sequence"]["design"]}
     for name, only in _VARIANT.items():
         if variants.get(name, only) != only:

@@ -81,7 +81,7 @@ def export_voxtral(
 
 def _rows(model: TTSModel, voice: Voice) -> Tensor:
     """What the backbone reads of a voice, `[N, D]`: a row for each frame and one for its end."""
-    codes = model.heard(voice.codes)
+    codes = model.trim_voice(voice.codes)
     tokens = torch.cat([codes.T.cpu() + model.layout.n_special, end_frame(len(codes))[None]])[None]
     nothing = torch.full((1, tokens.shape[1], 1), NONE)
     return model.embed(nothing.to(model.device), tokens.to(model.device))[0].cpu()
