@@ -77,7 +77,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     old = new.with_name(new.name + "-old")
     try:
         yield new
-        for file in new.iterdir():
+        for file in find_files(new):
             _sync(file)
         new.chmod(0o777 & ~_umask())
         if folder.exists():

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from codec.checkpoint import voxtral
@@ -19,6 +20,7 @@ from codec.checkpoint.voxtral import BLOCK_NAMES, PARAMS, PREFIX, WEIGHTS, block
 from codec.config import CodecConfig
 from codec.tensors import write_tensors
 
+VOICES = "voice_embedding"  # folder of a file for each voice
 TEXT_EMBEDDING = "mm_audio_embeddings.tok_embeddings.weight"
 _NAMES = {
     "text_embedding.weight": TEXT_EMBEDDING,
@@ -81,23 +83,35 @@ def read_state(folder: Path, like: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_voxtral_tts(
-    folder: Path, config: Config, state: dict[str, Tensor], codec: CodecConfig, codec_state: dict[str, Tensor]
+    folder: Path,
+    config: Config,
+    state: dict[str, Tensor],
+    codec: CodecConfig,
+    codec_state: dict[str, Tensor],
+    voices: dict[str, Tensor],
 ) -> None:
-    """Write `params.json` and `consolidated.safetensors` of a TTS and its codec to an existing folder.
+    """Write `params.json`, `consolidated.safetensors` and `voice_embedding/` of a TTS and its codec to a folder.
+
+    Args:
+        folder: exists.
+        config: of the TTS.
+        state: its weights.
+        codec: the config of the codec.
+        codec_state: its weights.
+        voices: what the backbone reads of each, `[N, D]`, written as bfloat16.
 
     Raises:
         ValueError: the released layout does not support the configurations, or they do not match each other.
     """
     fields = json.loads(config.to_json())
-    sizes = (fields["semantic_codebook_size"], *[fields["acoustic_levels"]] * fields["acoustic_dim"])
-    if codec.codebook_sizes != sizes:
-        raise ValueError(
-            f"codec: its codebooks have {codec.codebook_sizes} entries, not those of the TTS; give the codec of the TTS"
-        )
     params = params_from_config(fields, codec)
     tensors = {PREFIX + name: tensor for name, tensor in voxtral.to_released(codec_state, codec).items()}
+    params["multimodal"]["audio_tokenizer_args"]["voice"] = {name: i for i, name in enumerate(voices)}
     (folder / PARAMS).write_text(json.dumps(params, indent=2))
     write_tensors(folder / WEIGHTS, to_released(state) | tensors, {})
+    for name, rows in voices.items():
+        (folder / VOICES).mkdir(exist_ok=True)
+        torch.save(rows.bfloat16(), folder / VOICES / f"{name}.pt")  # the release's own form
 
 
 def from_released(theirs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -164,8 +178,13 @@ def params_from_config(fields: dict[str, Any], codec: CodecConfig) -> dict[str, 
     """Convert the fields of our config and the codec's config to params.json.
 
     Raises:
-        ValueError: the released layout does not support the configurations.
+        ValueError: the released layout does not support the configurations, or they do not match each other.
     """
+    sizes = (fields["semantic_codebook_size"], *[fields["acoustic_levels"]] * fields["acoustic_dim"])
+    if codec.codebook_sizes != sizes:
+        raise ValueError(
+            f"codec: its codebooks have {codec.codebook_sizes} entries, not those of the TTS; give the codec of the TTS"
+        )
     variants = fields | {"design": fields["sequence"]["design"]}
     for name, only in _VARIANT.items():
         if variants.get(name, only) != only:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codec.cli.common import Model, fail, open_tokenizer
+from codec.cli.common import Model, fail, open_model, open_tokenizer
 from codec.extras import MissingDependencyError
 from codec.files import TOKENS_SUFFIX
 from codec.settings import DEFAULT
@@ -51,13 +51,35 @@ def to_onnx(
         fail(error)
 
 
-def to_voxtral(out: Folder, model: Model = DEFAULT) -> None:
-    """Write the model in the released Voxtral layout."""
-    tokenizer = open_tokenizer(model, "cpu", "float32")
+def to_voxtral(
+    out: Folder,
+    model: Model = DEFAULT,
+    tts: Annotated[bool, typer.Option("--tts", help="export the voice model of that name, with its codec")] = False,
+    voice: Annotated[
+        list[str] | None, typer.Option(help="with --tts: voice file, or one of `codec voices`; default: all of these")
+    ] = None,
+) -> None:
+    """Write a codec, or a voice model, in the released Voxtral layout."""
+    if voice and not tts:
+        fail("--voice: a codec has no voices; give --tts as well")
     try:
-        tokenizer.export_voxtral(out)
-    except (ValueError, OSError) as error:
+        if tts:
+            _export_tts(out, model, voice)
+        else:
+            open_tokenizer(model, "cpu", "float32").export_voxtral(out)
+    except (MissingDependencyError, ValueError, OSError) as error:
         fail(error)
+
+
+def _export_tts(out: Path, model: str, names: list[str] | None) -> None:
+    from codec.tts import Voice, load, shipped_voices
+    from codec.tts.export import check_voxtral, export_voxtral
+
+    tts = open_model(load, model, "cpu", "float32")
+    check_voxtral(tts.model, tts.codec)
+    wanted = names or [voice.name for voice in shipped_voices()]
+    voices = {Path(n).stem: Voice.load(n) if Path(n).is_file() else tts.voice(n) for n in wanted}
+    export_voxtral(out, tts.model, tts.text_tokenizer, tts.codec, voices)
 
 
 def _model_facts(name: str) -> dict[str, object]:

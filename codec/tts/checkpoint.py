@@ -11,7 +11,7 @@ from codec.checkpoint import voxtral, voxtral_tts
 from codec.checkpoint.hub import resolve
 from codec.checkpoint.store import CheckpointError, check_tensors, read_checkpoint, write_checkpoint
 from codec.files import atomic_folder
-from codec.tokenizer import Tokenizer, float32_by_default
+from codec.tokenizer import float32_by_default
 from codec.tts.config import TTSConfig
 from codec.tts.model import TTSModel
 from codec.tts.text.tekken import TekkenTokenizer
@@ -68,20 +68,6 @@ def load_tts(folder: str | Path, dtype: torch.dtype | None = torch.float32) -> t
     # One by one, to save memory.
     model.load_state_dict({name: state.pop(name).to(dtype) for name in list(state)}, assign=True)
     return model.eval(), _load_tokenizer(folder, config)
-
-
-def export_voxtral(folder: str | Path, model: TTSModel, tokenizer: TextTokenizer, codec: Tokenizer) -> None:
-    """Write a TTS and its codec in the released Voxtral layout, with unchanged dtypes.
-
-    Raises:
-        ValueError: the layout does not support the model, or codec or tokenizer do not match it.
-    """
-    if not isinstance(tokenizer, TekkenTokenizer):
-        raise ValueError(f"tokenizer: a {type(tokenizer).__name__}; the released layout supports only {TEKKEN}")
-    with atomic_folder(Path(folder)) as new:
-        state, codec_state = model.state_dict(), codec.model.state_dict()
-        voxtral_tts.write_voxtral_tts(new, model.config, state, codec.config, codec_state)
-        tokenizer.save(new / TEKKEN)
 
 
 def _load_tokenizer(folder: Path, config: TTSConfig) -> TextTokenizer:

@@ -1,5 +1,3 @@
-import threading
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +6,8 @@ import httpx
 import openai
 import pytest
 import torch
-import uvicorn
 from fastapi import FastAPI
+from running import running
 from tiny_tts import write_tts
 
 import codec.tts
@@ -65,14 +63,8 @@ def app(
 @pytest.fixture(scope="session")
 def url(app: FastAPI) -> Iterator[str]:
     """Where it is served."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with running(app) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,34 @@
-"""The text tokenizer of the released Voxtral TTS: a tekken.json file, read by mistral-common."""
+"""The text tokenizer of the released Voxtral TTS, a tekken.json read by mistral-common, and ours in that form."""
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from codec.extras import needs
 from codec.files import atomic_file
-from codec.tts.text.tokenizer import SpecialIds
+from codec.tts.text.tokenizer import BPETokenizer, SpecialIds
 
+N_SPECIAL = 1000  # ids before those of text, as in the release
+# How a BPE of ours and GPT-2 split text.
+PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_SPECIAL = (  # of version 7 of the format, from 0; a reader asks for all of them
+    "<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]",
+    "[/TOOL_RESULTS]", "[TOOL_CALLS]", "[IMG]", "<pad>", "[IMG_BREAK]", "[IMG_END]", "[PREFIX]", "[MIDDLE]", "[SUFFIX]",
+    "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CONTENT]",
+)  # fmt: skip
+_SPEECH = {
+    24: "[AUDIO]",
+    25: "[BEGIN_AUDIO]",
+    34: "[TRANSCRIBE]",
+    35: "[REPEAT_AUDIO_TEXT]",
+    36: "[NEXT_AUDIO_TEXT]",
+}
 _NAMES = {
     "bos": "<s>",
     "begin_audio": "[BEGIN_AUDIO]",
@@ -53,7 +70,7 @@ class TekkenTokenizer:
         if absent := [name for name in _NAMES.values() if name not in ids]:
             raise ValueError(f"{path}: no special tokens {', '.join(absent)}; use the tekken.json of Voxtral TTS")
         self._path, self._policy = path, SpecialTokenPolicy.IGNORE
-        self.special = SpecialIds(**{field: ids[name] for field, name in _NAMES.items()})
+        self.special = special_ids(ids)
         self.vocab_size: int = self._tokenizer.n_words
 
     def encode(self, text: str) -> list[int]:
@@ -70,7 +87,40 @@ class TekkenTokenizer:
         """Decode ids; special ones are dropped."""
         return self._tokenizer.decode(list(ids), special_token_policy=self._policy)
 
+    def content(self) -> dict[str, Any]:
+        """What is in the file."""
+        content: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+        return content
+
     def save(self, path: Path) -> None:
         """Copy the file."""
         with atomic_file(path) as new:
             shutil.copyfile(self._path, new)
+
+
+def special_ids(ids: dict[str, int]) -> SpecialIds:
+    """Our markers among the special tokens of a tekken.json."""
+    return SpecialIds(**{field: ids[name] for field, name in _NAMES.items()})
+
+
+def as_tekken(tokenizer: BPETokenizer) -> tuple[dict[str, Any], list[int]]:
+    """A BPE in the form of a tekken.json, and for each id of text, from `N_SPECIAL`, the one that it was before.
+
+    Raises:
+        ValueError: it was not trained here.
+    """
+    before, pieces = zip(*tokenizer.pieces(), strict=True)
+    names = dict(enumerate(_SPECIAL)) | _SPEECH
+    config = {
+        "pattern": PATTERN,
+        "num_vocab_tokens": len(pieces),
+        "default_vocab_size": N_SPECIAL + len(pieces),
+        "default_num_special_tokens": N_SPECIAL,
+        "version": "v7",
+    }
+    vocab = [
+        {"rank": rank, "token_bytes": base64.b64encode(piece).decode(), "token_str": None}
+        for rank, piece in enumerate(pieces)
+    ]
+    special = [{"rank": i, "token_str": names.get(i, f"<SPECIAL_{i}>"), "is_control": True} for i in range(N_SPECIAL)]
+    return {"config": config, "vocab": vocab, "special_tokens": special}, list(before)

@@ -131,6 +131,24 @@ class BPETokenizer:
         """Decode ids; markers are dropped, and bytes that are not UTF-8 become U+FFFD."""
         return self._tokenizer.decode([i for i in ids if i not in self._markers])
 
+    def pieces(self) -> list[tuple[int, bytes]]:
+        """Ids and their bytes, without markers, in the order in which they are merged: single bytes first.
+
+        Raises:
+            ValueError: text is not split, or not merged, as by `train`.
+        """
+        content = json.loads(self._tokenizer.to_str())
+        vocab, split = content["model"]["vocab"], content["pre_tokenizer"] or {}
+        merged = list(dict.fromkeys("".join(pair) for pair in content["model"]["merges"]))
+        if content["normalizer"] or split.get("type") != "ByteLevel" or split["add_prefix_space"]:
+            raise ValueError("tokenizer: one that splits text by rules of its own; expected one that was trained here")
+        if merged != sorted(merged, key=vocab.__getitem__):
+            raise ValueError("tokenizer: merges in another order than its ids; expected one that was trained here")
+        bytes_of = _bytes_of_characters()
+        ids = {bytes([byte]): vocab[character] for character, byte in bytes_of.items()}
+        singles = [(ids[bytes([byte])], bytes([byte])) for byte in range(256)]
+        return singles + [(vocab[piece], bytes(map(bytes_of.__getitem__, piece))) for piece in merged]
+
     def save(self, path: Path) -> None:
         """Write the JSON file of the tokenizers package."""
         with atomic_file(path) as new:
@@ -149,3 +167,10 @@ class BPETokenizer:
             raise ValueError(
                 f"{path}: not a tokenizer that BPETokenizer.save wrote ({error}); copy it again"
             ) from error
+
+
+def _bytes_of_characters() -> dict[str, int]:
+    """The byte that each character of a byte-level vocabulary stands for: printable ones for themselves."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
