@@ -26,7 +26,7 @@ class PausedStream(NamedTuple):
     """All that a stream remembers, outside of its place among others."""
 
     state: State  # a row of each tensor
-    started: Tensor  # [] bool
+    started: bool
     pending: Tensor
     owed: int
 
@@ -234,7 +234,7 @@ class DecoderStream(_Streams):
     def pause(self, stream: int) -> PausedStream:
         """Take a stream out of its place, where another one may start."""
         state = [tensor[stream].clone() for tensor in self.state]
-        paused = PausedStream(state, self.started[stream].clone(), self.pending[stream], self.owed[stream])
+        paused = PausedStream(state, self.started[stream], self.pending[stream], self.owed[stream])
         self.reset(stream)
         return paused
 
