@@ -47,7 +47,7 @@ class Fork:
             if time.monotonic() > deadline:
                 self.send_signal(signal.SIGKILL)
                 raise TimeoutError(f"process {self.pid} did not end in {timeout:g} s")
-            time.sleep(0.02)
+            time.sleep(0.1)
         return status
 
     def send_signal(self, number: int) -> None:

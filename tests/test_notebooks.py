@@ -22,7 +22,7 @@ def test_it_runs(path):
         assert source.count(long) == 1
         source = source.replace(long, short)
     notebook = nbformat.reads(source, as_version=4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(notebook, resources={"metadata": {"path": str(path.parent)}}).execute()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

@@ -35,7 +35,7 @@ def pair(request, tmp_path_factory):
         assert result.exit_code == 0, result.output
         model = codec.load(folder.parent / "codec").model
     else:
-        model = make_codec("source filter")
+        model = make_codec("source filter", encoder_layers=(0, 1, 0), decoder_layers=(0, 1, 0))
         export_steps(model, folder, "0123456789abcdef")
     return model, onnx.OnnxStreams(folder)
 

@@ -68,18 +68,16 @@ def finished(tmp_path_factory):
     """A study that was stopped at work and begun again, and the exit status of its second half."""
     folder = tmp_path_factory.mktemp("study")
     (folder / "study.yaml").write_text(STUDY)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "train.ablate", *arguments(folder)], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
+    process = Fork("train.ablate", *arguments(folder), log=folder / "log")
     started = [folder / "out" / variant / "3" / "metrics.jsonl" for variant in ("plain", "coarse")]
     deadline = time.monotonic() + 600
     while not all(path.exists() and path.stat().st_size for path in started) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    _, messages = process.communicate(timeout=60)
+    assert process.wait() == 1
+    messages = (folder / "log").read_text()
     assert "the same command resumes from here" in messages
     assert "plain/3: training; its log is " in messages  # though this is no terminal
-    assert process.returncode == 1
     assert not any(run.is_complete for run in plan(read_study(str(folder / "study.yaml")), folder / "out"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "_start", fork)

@@ -15,11 +15,15 @@ def text_tokenizer():
 def make_model():
     """Tiny voice models of any design, seeded, whose tokens vary."""
 
-    def make(design: str = "prefix", head: str = "flow", seed: int = 0, reads: bool = False) -> TTSModel:
+    def make(
+        design: str = "prefix", head: str = "flow", seed: int = 0, reads: bool = False, n_layers: int = 2
+    ) -> TTSModel:
         config = TTSConfig.from_json(PRESETS["tiny"].to_json())
         config.sequence.design = design
         config.head = head
         config.acoustic_reads_semantic = reads
+        config.backbone.n_layers = n_layers
+        config.head_transformer.n_layers = n_layers + 1
         torch.manual_seed(seed)
         model = TTSModel(config).eval().requires_grad_(False)
         for p in model.parameters():
