@@ -42,6 +42,7 @@ WARM_SHARE = 0.3  # of the time, after which nothing grows
 MEMORY_SLACK = 64 * 2**20  # bytes, of allocators and caches
 FILES_SLACK = 8
 SETTLE_SECONDS = 60.0
+PATIENCE_SECONDS = 400.0  # longer than the server's own deadline for a request
 
 
 class Soak:
@@ -58,7 +59,7 @@ class Soak:
         self.address, self.model, self.voice, self.rng = address, model, voice, rng
         self.counts: Counter[str] = Counter()
         self.bad: list[str] = []
-        self.http = httpx.AsyncClient(base_url=f"http://{address}", headers=HEADERS, timeout=120)
+        self.http = httpx.AsyncClient(base_url=f"http://{address}", headers=HEADERS, timeout=PATIENCE_SECONDS)
 
     async def run(self, seconds: float) -> None:
         """Misbehave for a time."""
@@ -74,9 +75,9 @@ class Soak:
             kind = self.rng.choice(kinds)
             self.counts[kind.__name__] += 1
             try:
-                await asyncio.wait_for(kind(), 120)
+                await asyncio.wait_for(kind(), PATIENCE_SECONDS)
             except TimeoutError:
-                self.bad.append(f"{kind.__name__}: no end after 120 s")
+                self.bad.append(f"{kind.__name__}: no end after {PATIENCE_SECONDS:g} s")
             except (httpx.HTTPError, WebSocketException, OSError) as error:
                 self.counts[type(error).__name__] += 1
 

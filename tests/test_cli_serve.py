@@ -87,7 +87,7 @@ def test_the_page_works(server, folder, capsys):
 def test_what_is_being_spoken_is_finished_on_sigterm(server):
     process, address = server
     client = openai.OpenAI(base_url=f"http://{address}/v1", api_key="a-key")
-    text = 3 * "One two three four five. "
+    text = "One two three four five."
     ask = {"model": "default", "voice": "kathleen", "input": text, "response_format": "pcm"}
     with client.audio.speech.with_streaming_response.create(**ask) as response:
         blocks = response.iter_bytes()
@@ -99,7 +99,7 @@ def test_what_is_being_spoken_is_finished_on_sigterm(server):
     lines = [json.loads(line) for line in log.splitlines()]
     assert any(line.get("request_id") == request_id and line["status"] == 200 for line in lines)
     assert len(spoken) % 3840 == 0
-    assert len(spoken) > 10 * 3840
+    assert len(spoken) > 3 * 3840
 
 
 @pytest.mark.parametrize(
