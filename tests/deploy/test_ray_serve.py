@@ -1,5 +1,6 @@
 """Two replicas on a local Ray: what is streamed, and what a client sees when one of them is killed."""
 
+import os
 import socket
 import sys
 from pathlib import Path
@@ -8,6 +9,9 @@ import openai
 import pytest
 from tiny_tts import write_tts
 
+for name in ("PROXY_READY_CHECK", "PROXY_HEALTH_CHECK"):  # of Ray's own processes, on a busy machine
+    os.environ[f"RAY_SERVE_{name}_TIMEOUT_S"] = "300"
+os.environ["RAY_worker_register_timeout_seconds"] = "300"  # noqa: SIM112
 ray = pytest.importorskip("ray", reason="needs pip install 'codec37[ray]'")
 from ray import serve  # noqa: E402
 

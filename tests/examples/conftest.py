@@ -1,5 +1,6 @@
 """A server with a tiny voice model, and the folder of examples on the path."""
 
+import time
 import warnings
 from pathlib import Path
 
@@ -33,6 +34,19 @@ def engine(tokenizer, tmp_path_factory):
 def url(engine):
     with running(make_app(engine, VoiceStore(engine.tts), "tiny")) as url:
         yield f"{url}/v1"
+
+
+@pytest.fixture
+def is_idle(engine):
+    """Whether nothing is spoken any more, for which it waits a while."""
+
+    def wait():
+        deadline = time.monotonic() + 60
+        while engine.n_running and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return not engine.n_running
+
+    return wait
 
 
 @pytest.fixture(scope="session")

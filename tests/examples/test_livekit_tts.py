@@ -1,7 +1,6 @@
 """The LiveKit Agents adapter, against a server on a loopback port."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -26,7 +25,9 @@ def test_it_says_what_the_server_says(make, spoken):
 
     frame = asyncio.run(speak())
     assert (frame.sample_rate, frame.num_channels) == (24_000, 1)
-    assert bytes(frame.data) == spoken(TEXT)
+    speech, padding = bytes(frame.data)[: len(spoken(TEXT))], bytes(frame.data)[len(spoken(TEXT)) :]
+    assert speech == spoken(TEXT)
+    assert not any(padding)  # LiveKit ends with a moment of silence
 
 
 @pytest.mark.parametrize(
@@ -45,13 +46,10 @@ def test_errors_are_livekits(make, settings, kind, message):
         asyncio.run(speak())
 
 
-def test_an_interruption_frees_the_slot(make, engine):
+def test_an_interruption_frees_the_slot(make, is_idle):
     async def interrupt():
         async with make() as tts, tts.synthesize(160 * "One two three four five. ", conn_options=ONCE) as stream:
             await anext(stream)
 
     asyncio.run(interrupt())
-    deadline = time.monotonic() + 60
-    while engine.n_running and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert engine.n_running == 0
+    assert is_idle()
