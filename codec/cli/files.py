@@ -47,6 +47,9 @@ def encode(
     device: Device = "cpu",
     dtype: Precision = "float32",
     overwrite: Overwrite = False,
+    fixed_rate: Annotated[
+        bool, typer.Option("--fixed-rate", help="do without entropy coding: larger, the same size for every frame")
+    ] = False,
 ) -> None:
     """Encode audio files to NAME.c37."""
     jobs, failures = _jobs(inputs, AUDIO_SUFFIXES, out, STREAM_SUFFIX, overwrite)
@@ -56,7 +59,7 @@ def encode(
     def work(jobs: list[Job]) -> None:
         tokens = _prefix(tokenizer.encode([job.source for job in jobs]), n_q)
         for i, job in enumerate(jobs):
-            save(job.target, tokens[i], tokenizer.config.codebook_sizes, tokenizer.token_model)
+            save(job.target, tokens[i], tokenizer.config.codebook_sizes, None if fixed_rate else tokenizer.token_model)
 
     _run(_batches(jobs), work, failures)
 
