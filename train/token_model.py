@@ -1,4 +1,4 @@
-"""`python -m train.token_model TOKENS --valid TOKENS --out FILE`: train the entropy model of streams.
+"""`python -m train.token_model TOKENS ... --valid TOKENS --out FILE`: train the entropy model of streams.
 
 TOKENS are folders of `python -m train.data.tokens.tokenize`. FILE should be `token_model.safetensors` in the codec's
 checkpoint folder, where encoder and decoder look for it. It is written whenever validation improves.
@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import ConcatDataset
 
 from codec.bitstream.header import default_layer_ends
-from codec.bitstream.token_model import ONE, UNITS, LayerModel, TokenModel
+from codec.bitstream.networks import ONE, EntryModel
+from codec.bitstream.token_model import TokenModel
 from eval.command import command, reports_errors
 from eval.progress import progress
 from eval.tables import table
-from train.data.tokens.shards import TokenSet
+from train.data.tokens.shards import TokenSet, TokenUtterance
+from train.token_start import start
 
 N_FRAMES = 512  # per step
 VALIDATE_EVERY = 250  # steps
@@ -32,29 +35,33 @@ WARMUP_STEPS = 50
 class TokenModelConfig:
     """Settings of the training of a token model."""
 
-    steps: int = 4000
+    steps: int = 2000
     lr: float = 2e-3  # peak, relative to ONE; falls to 0 along a half cosine
-    width: int = 256  # of the hidden layers
-    past: int = 3  # input frames
-    embedding: int = 16  # width of the embedding of a code
+    width: int = 192  # of the hidden layers
+    past: int = 2  # input frames
+    embedding: int = 32  # width of the embedding of a code that is no level
     seed: int = 0
 
 
-def fit(train: TokenSet, valid: TokenSet, out: Path, config: TokenModelConfig) -> list[float]:
-    """Train a model and write the best one; returns its bits per frame for each layer, on `valid`.
+def fit(train: Sequence[TokenSet], valid: TokenSet, out: Path, config: TokenModelConfig) -> Tensor:
+    """Train a model and write the best one; returns its bits of each codebook on `valid`, `[K]`.
 
     Raises:
         ValueError: tokens of different codecs.
     """
-    if train.info.fingerprint != valid.info.fingerprint:
-        raise ValueError(f"{valid.folder}: codec {valid.info.fingerprint}; {train.folder}: {train.info.fingerprint}")
+    info = valid.info
+    for tokens in train:
+        if tokens.info.fingerprint != info.fingerprint:
+            raise ValueError(f"{valid.folder}: codec {info.fingerprint}; {tokens.folder}: {tokens.info.fingerprint}")
     torch.manual_seed(config.seed)
-    sizes = train.info.codebook_sizes
-    model = TokenModel(sizes, default_layer_ends(len(sizes)), config.width, config.past, config.embedding)
-    train_frames, valid_frames = (_frames(tokens, model) for tokens in (train, valid))
-    _start(model, train_frames)
-    optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99))
-    best = [math.inf]
+    ends = default_layer_ends(len(info.codebook_sizes))
+    model = TokenModel(info.codebook_sizes, info.ordinal, ends, config.width, config.past, config.embedding)
+    utterances: ConcatDataset[TokenUtterance] = ConcatDataset(train)
+    order = torch.randperm(len(utterances)).tolist()  # neighbours are of one speaker
+    train_frames, valid_frames = joined((utterances[i] for i in order), model), joined(valid, model)
+    start(model, train_frames)
+    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), betas=(0.9, 0.99))
+    best = _keep_better(model, valid_frames, torch.full((len(info.codebook_sizes),), math.inf), out)
     with progress(total=config.steps, desc="token model", unit="step") as bar:
         for step in range(config.steps):
             rise, fall = min(1.0, step / WARMUP_STEPS), (1 + math.cos(math.pi * step / config.steps)) / 2
@@ -62,87 +69,77 @@ def fit(train: TokenSet, valid: TokenSet, out: Path, config: TokenModelConfig) -
                 group["lr"] = config.lr * ONE * rise * fall
             first = int(torch.randint(max(1, train_frames.shape[1] - N_FRAMES), ()))
             optimizer.zero_grad()
-            torch.stack(bits(model, train_frames[:, first : first + N_FRAMES + config.past])).sum().backward()
+            _loss(model, train_frames[:, first : first + N_FRAMES + config.past]).backward()
             optimizer.step()
             if step % VALIDATE_EVERY == VALIDATE_EVERY - 1:
                 best = _keep_better(model, valid_frames, best, out)
-                bar.set_postfix(bits=f"{sum(best):.2f}")
+                bar.set_postfix(bits=f"{best.sum():.2f}")
             bar.update()
     return _keep_better(model, valid_frames, best, out)
 
 
-def bits(model: TokenModel, frames: Tensor) -> list[Tensor]:
-    """Mean bits per frame of `[K, past + T]` by layer; frames of `padding` are only context."""
+def bits(model: TokenModel, frames: Tensor, layer: int) -> Tensor:
+    """Mean bits of each codebook of a layer, in frames `[K, past + T]`; those of `padding` are only context."""
     real = frames[0, model.past :] < model.codebook_sizes[0]
-    found = []
-    for layer, end in enumerate(model.layer_ends):
-        log_likelihoods = model(frames, layer)[real] / UNITS  # [T, codebooks, size]
-        codes = frames[end - log_likelihoods.shape[1] : end, model.past :].T[real]
-        loss = F.cross_entropy(log_likelihoods.flatten(0, 1), codes.flatten())
-        found.append(loss * codes.shape[1] / math.log(2))
-    return found
+    return model.bits(frames, layer)[:, real].mean(dim=1)
 
 
-def entropies(frames: Tensor, model: TokenModel) -> list[float]:
-    """Bits per frame of each layer by the entropies of its codebooks."""
-    real = frames[:, frames[0] < model.codebook_sizes[0]]
-    each = [-(p := row.bincount().float() / len(row))[p > 0].log2().mul(p[p > 0]).sum().item() for row in real]
-    starts = (0, *model.layer_ends)
-    return [sum(each[start:end]) for start, end in zip(starts, model.layer_ends, strict=False)]
+def entropies(frames: Tensor, model: TokenModel) -> Tensor:
+    """Entropy of each codebook in bits, `[K]`."""
+    rows = frames[:, frames[0] < model.codebook_sizes[0]]
+    shares = [row.bincount()[row.bincount() > 0] / len(row) for row in rows]
+    return torch.stack([-(share * share.log2()).sum() for share in shares])
 
 
-@torch.no_grad()
-def _start(model: TokenModel, frames: Tensor) -> None:
-    """Make a fresh model predict every code by how frequent it is, whatever comes before."""
-    counts = [row[row < size].bincount(minlength=size) for row, size in zip(frames, model.codebook_sizes, strict=True)]
-    for layer, start, end in zip(model.layers, (0, *model.layer_ends), model.layer_ends, strict=False):
-        assert isinstance(layer, LayerModel)
-        layer.out.zero_()
-        layer.bias.copy_(torch.cat([UNITS * ((n + 1) / (n + 1).sum()).log() for n in counts[start:end]]))
-
-
-@torch.no_grad()
-def _keep_better(model: TokenModel, frames: Tensor, best: list[float], out: Path) -> list[float]:
-    found = [float(layer) for layer in bits(model, frames)]
-    if sum(found) < sum(best):
-        model.save(out)
-        return found
-    return best
-
-
-def _frames(tokens: TokenSet, model: TokenModel) -> Tensor:
+def joined(tokens: Iterable[TokenUtterance], model: TokenModel) -> Tensor:
     """Concatenate all utterances, each after `padding`: `[K, T]` int64."""
     parts = [part for utterance in tokens for part in (model.padding(), utterance.codes.long())]
     return torch.cat(parts, dim=1)
+
+
+def _loss(model: TokenModel, frames: Tensor) -> Tensor:
+    """Bits per frame; of entries, which cost most time, on half of the frames."""
+    total = frames.new_zeros((), dtype=torch.float32)
+    for i, layer in enumerate(model.layers):
+        total += bits(model, frames[:, : len(frames[0]) // 2] if isinstance(layer, EntryModel) else frames, i).sum()
+    return total
+
+
+@torch.no_grad()
+def _keep_better(model: TokenModel, frames: Tensor, best: Tensor, out: Path) -> Tensor:
+    found = torch.cat([bits(model, frames, layer) for layer in range(len(model.layers))])
+    if found.sum() < best.sum():
+        model.save(out)
+        return found
+    return best
 
 
 @reports_errors
 def main() -> int:
     d = TokenModelConfig()
     parser = command("train.token_model", __doc__, out="file to write", seed="seed of weights and order")
-    parser.add_argument("tokens", type=Path, help="folder of train.data.tokens.tokenize to train on")
+    parser.add_argument("tokens", type=Path, nargs="+", help="folders of train.data.tokens.tokenize to train on")
     parser.add_argument("--valid", type=Path, required=True, help="another one to validate on")
     parser.add_argument("--steps", type=int, default=d.steps, help="training steps")
     parser.add_argument("--width", type=int, default=d.width, help="width of the hidden layers")
     args = parser.parse_args()
     config = TokenModelConfig(steps=args.steps, width=args.width, seed=args.seed)
-    train, valid = TokenSet(args.tokens), TokenSet(args.valid)
-    found = fit(train, valid, args.out, config)
-    print(summary(TokenModel.load(args.out), _frames(valid, TokenModel.load(args.out)), found))
+    valid = TokenSet(args.valid)
+    found = fit([TokenSet(folder) for folder in args.tokens], valid, args.out, config)
+    model = TokenModel.load(args.out)
+    print(summary(model, entropies(joined(valid, model), model), found))
     return 0
 
 
-def summary(model: TokenModel, frames: Tensor, found: Sequence[float]) -> str:
+def summary(model: TokenModel, by_frequency: Tensor, found: Tensor) -> str:
     """Table of bits per frame by layer: at the fixed rate, by frequency, and by the model."""
-    starts = (0, *model.layer_ends)
-    fixed = [sum(map(math.log2, model.codebook_sizes[a:b])) for a, b in zip(starts, model.layer_ends, strict=False)]
+    columns = [torch.tensor(model.codebook_sizes).log2(), by_frequency, found]
     rows = [
-        [f"{start} to {end - 1}", *(f"{value:.2f}" for value in values)]
-        for start, end, *values in zip(starts, model.layer_ends, fixed, entropies(frames, model), found, strict=False)
+        [f"{start} to {end - 1}", *(f"{column[start:end].sum():.2f}" for column in columns)]
+        for start, end in pairwise((0, *model.layer_ends))
     ]
-    totals = [sum(fixed), sum(entropies(frames, model)), sum(found)]
-    rows.append(["all", *(f"{total:.2f}" for total in totals)])
-    rows.append(["saved", *(f"{1 - total / totals[0]:.1%}" for total in totals)])
+    rows.append(["all", *(f"{column.sum():.2f}" for column in columns)])
+    rows.append(["saved", *(f"{1 - column.sum() / columns[0].sum():.1%}" for column in columns)])
     return table(["codebooks", "fixed rate", "by frequency", "token model"], rows)
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.bitstream.header import BitstreamError, Header
+from codec.bitstream.networks import FLOOR, UNITS
 from codec.bitstream.radix import pack, unpack
-from codec.bitstream.token_model import FLOOR, UNITS, TokenModel
+from codec.bitstream.token_model import TokenModel
 
 WORD = np.dtype("<u4")  # of the range coder
 # By units below the most likely code; rounded, as the last bit of exp depends on the machine.
@@ -24,7 +25,7 @@ class Coding(Protocol):
     """Coding of frames to the bytes of a packet's layers."""
 
     def encode(self, codes: NDArray[np.integer]) -> tuple[bytes, ...]:
-        """Encode codes `[K, T]` to bytes for each layer."""
+        """Encode codes `[n_q, T]`, up to the end of a layer, to bytes for each layer."""
 
     def decode(self, layers: Sequence[bytes], n_frames: int) -> NDArray[np.int64]:
         """Decode codes `[n_q, T]` from the first layers. Raises ValueError if the bytes are invalid."""
@@ -52,7 +53,7 @@ class FixedRate:
         self.layers = header.layers
 
     def encode(self, codes: NDArray[np.integer]) -> tuple[bytes, ...]:
-        return tuple(pack(codes[part], sizes) for part, sizes in self.layers)
+        return tuple(pack(codes[part], sizes) for part, sizes in self.layers if part.stop <= len(codes))
 
     def decode(self, layers: Sequence[bytes], n_frames: int) -> NDArray[np.int64]:
         received = zip(layers, self.layers, strict=False)
@@ -80,8 +81,10 @@ class EntropyCoding:
     @torch.no_grad()
     def encode(self, codes: NDArray[np.integer]) -> tuple[bytes, ...]:
         coder, ends = self._encoder(), [0]
-        frames = torch.cat([self.model.padding(), torch.from_numpy(codes.astype(np.int64))], dim=1)
+        frames = torch.cat([self.model.padding()[: len(codes)], torch.from_numpy(codes.astype(np.int64))], dim=1)
         for layer, (part, _) in enumerate(self.layers):
+            if part.stop > len(codes):
+                break
             for frame, units in zip(codes[part].T, self.model(frames, layer), strict=True):
                 coder.encode(frame.astype(np.int32), self._family, likelihoods(units))
             ends.append(coder.num_words() + 1)  # a decoder reads two words ahead; one is counted

@@ -100,7 +100,17 @@ class Header:
             raise BitstreamError("the header is cut or damaged")
         sizes = tuple(size for count, size in runs for _ in range(count))
         fingerprint, token_model = (name.hex() if any(name) else "" for name in names)
-        return cls(sizes, rate, hop, fingerprint, frames, ends, json.loads(metadata or b"{}"), token_model)
+        try:
+            return cls(sizes, rate, hop, fingerprint, frames, ends, _object(metadata), token_model)
+        except (ValueError, RecursionError) as error:
+            raise BitstreamError(f"the header is damaged: {error}") from error
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """Parse JSON, nothing being an empty object. Raises ValueError."""
+    value = json.loads(data or b"{}")
+    require(isinstance(value, dict), "metadata", value, "a JSON object")
+    return dict(value)
 
 
 def default_layer_ends(n_codebooks: int) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from codec.bitstream.writer import END, TAIL
 
 BLOCK = 2**16  # bytes per read
 OVERHEAD = 1024  # largest size of a packet besides its codes, in bytes
+MAX_GAP = 2**16  # frames; a packet of a number further ahead is damaged
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Frames:
     """The frames of one packet."""
 
     start: int  # number of the first one in the stream
-    codes: NDArray[np.int64]  # [n_q, T]; fewer codebooks than in the header if layers were dropped
+    codes: NDArray[np.int64]  # [n_q, T]; fewer codebooks than in the header if layers were dropped, as in copies
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Reader:
     Args:
         file: to read from; only `seek` needs a seekable one.
         model: for entropy-coded streams.
+        wait: number of packets after a missing one that are read before it counts as lost, so that a copy or the late
+            packet itself can take its place.
 
     Attributes:
         header: of the stream.
@@ -55,41 +58,32 @@ class Reader:
         BitstreamError: a damaged header or another format; in iteration, a stream of another model.
     """
 
-    def __init__(self, file: BinaryIO, model: TokenModel | None = None) -> None:
-        self.file, self.header, self.model = file, Header.read(file), model
+    def __init__(self, file: BinaryIO, model: TokenModel | None = None, wait: int = 0) -> None:
+        self.file, self.header, self.model, self.wait = file, Header.read(file), model, wait
         self.n_samples: int | None = None
         self._data = b""  # read, not parsed
         self._next_number = 0  # number of the next packet
+        self._reason = ""  # why packets may be missing
         n_frames = self.header.frames_per_packet
         self._max_size = 2 * sum(n_bytes(sizes, n_frames) for _, sizes in self.header.layers) + OVERHEAD
 
     def __iter__(self) -> Iterator[Frames | Loss]:
-        reason, coding = "", make_coding(self.header, self.model)
-        while True:
+        coding, held = make_coding(self.header, self.model), dict[int, NDArray[np.int64]]()
+        while (packet := self._packet()) is not None:
             try:
-                packet, size = Packet.parse(self._data, self._max_size)
-            except BitstreamError as error:
-                if isinstance(error, CutError) and self._fill():
-                    continue
-                reason = reason or f"damaged, {error}"
-                if not self._skip():
-                    break
-                continue
-            self._data = self._data[size:]
-            if packet.n_frames == 0:
-                yield from self._end(packet, reason)
-                return
-            if packet.number < self._next_number:
-                continue  # duplicate or late
-            try:
-                codes = self._decode(packet, coding)
+                if packet.n_frames == 0:
+                    n_packets = len(self._index(packet))
+                    yield from self._deliver(held, -1)
+                    yield from self._end(n_packets)
+                    return
+                if packet.number >= self._next_number:  # not late
+                    codes = self._decode(packet, coding)
+                    if len(codes) > len(held.get(packet.number, ())):
+                        held[packet.number] = codes
+                    yield from self._deliver(held, self.wait)
             except ValueError as error:
-                reason = f"damaged, {error}"
-                continue
-            if packet.number > self._next_number:
-                yield self._lost(packet.number, reason)
-            self._next_number, reason = packet.number + 1, ""
-            yield Frames(packet.number * self.header.frames_per_packet, codes)
+                self._reason = f"damaged, {error}"
+        yield from self._deliver(held, -1)
         yield Loss(self._first_frame, 0, f"{self._where(self._next_number)}: the stream is cut there")
 
     def seek(self, seconds: float) -> int:
@@ -98,21 +92,53 @@ class Reader:
         Raises:
             BitstreamError: no index, as the file is cut or was not closed.
         """
-        self.file.seek(-END.size, SEEK_END)
-        size, tail = END.unpack(self.file.read(END.size))
-        if tail != TAIL:
+        end = max(0, self.file.seek(0, SEEK_END) - END.size)
+        self.file.seek(end)
+        size, tail = END.unpack(self.file.read(END.size).rjust(END.size))
+        if tail != TAIL or size > end:
             raise BitstreamError("no index at the end, as the file is cut; read it from the start")
-        end = self.file.seek(-END.size - size, SEEK_END)
+        self.file.seek(end - size)
         sizes = self._index(Packet.parse(self.file.read(size))[0])
         frame = int(max(0.0, seconds) * self.header.sample_rate / self.header.hop_length + 1e-6)
         self._next_number = min(frame // self.header.frames_per_packet, len(sizes))
-        self._data = b""
-        self.file.seek(end - sum(sizes[self._next_number :]))
+        self._data, self._reason = b"", ""
+        start = end - size - sum(sizes[self._next_number :])
+        if start < 0:
+            raise BitstreamError("the index names more bytes than the file has; read it from the start")
+        self.file.seek(start)
         return self._first_frame
+
+    def packets(self) -> Iterator[Packet]:
+        """Packets with frames that are whole, as they come, to the end."""
+        while (packet := self._packet()) is not None and packet.n_frames:
+            yield packet
 
     @property
     def _first_frame(self) -> int:
         return self._next_number * self.header.frames_per_packet
+
+    def _packet(self) -> Packet | None:
+        """Next packet that is whole; None at the end of the file."""
+        while True:
+            try:
+                packet, size = Packet.parse(self._data, self._max_size)
+            except BitstreamError as error:
+                if isinstance(error, CutError) and self._fill():
+                    continue
+                self._reason = self._reason or f"damaged, {error}"
+                if not self._skip():
+                    return None
+                continue
+            self._data = self._data[size:]
+            return packet
+
+    def _deliver(self, held: dict[int, NDArray[np.int64]], wait: int) -> Iterator[Frames | Loss]:
+        """Frames that are next among those `held`; missing ones are lost once a packet is `wait` behind them."""
+        while held and (self._next_number in held or max(held) - self._next_number > wait):
+            if (number := min(held)) > self._next_number:
+                yield self._lost(number)
+            self._next_number, self._reason = number + 1, ""
+            yield Frames(number * self.header.frames_per_packet, held.pop(number))
 
     def _fill(self) -> bool:
         """Read more data; False at the end of the file."""
@@ -131,35 +157,42 @@ class Reader:
         return True
 
     def _decode(self, packet: Packet, coding: Coding) -> NDArray[np.int64]:
-        """Decode codes `[n_q, T]`. Raises ValueError for impossible sizes."""
-        n_layers, n_frames = len(packet.layers), packet.n_frames
-        if not 0 < n_layers <= len(self.header.layers) or n_frames > self.header.frames_per_packet:
+        """Decode codes `[n_q, T]`. Raises ValueError for impossible numbers or sizes."""
+        n_layers, n_frames, n_whole = len(packet.layers), packet.n_frames, self.header.frames_per_packet
+        if (packet.number - self._next_number) * n_whole > MAX_GAP:
+            raise ValueError(f"its number is {packet.number}")
+        if not 0 < n_layers <= len(self.header.layers) or n_frames > n_whole:
             raise ValueError(f"{n_layers} layers of {n_frames} frames")
         return coding.decode(packet.layers, n_frames)
 
-    def _end(self, packet: Packet, reason: str) -> Iterator[Loss]:
-        sizes = self._index(packet)
-        if self._next_number < len(sizes) and self.n_samples is not None:
+    def _end(self, n_packets: int) -> Iterator[Loss]:
+        if self._next_number < n_packets and self.n_samples is not None:
             n_frames = -(-self.n_samples // self.header.hop_length)
-            lost = self._lost(len(sizes), reason)
+            lost = self._lost(n_packets)
             yield Loss(lost.start, n_frames - lost.start, lost.reason)
 
     def _index(self, packet: Packet) -> list[int]:
-        """Sizes of all packets, from the end packet."""
+        """Sizes of all packets, from the end packet.
+
+        Raises:
+            BitstreamError: its numbers contradict each other.
+        """
         numbers, at = [], 0
-        while at < len(packet.layers[0]):
+        while at < len(packet.layers[0] if packet.layers else b""):
             number, at = read_varint(packet.layers[0], at)
             numbers.append(number)
-        self.n_samples, n_packets, *sizes = numbers
-        if n_packets != len(sizes):
-            raise BitstreamError(f"the index names {len(sizes)} of {n_packets} packets")
+        n_samples, n_packets, *sizes = numbers + [0, 0][len(numbers) :]
+        size = self.header.frames_per_packet * self.header.hop_length  # of a packet, in samples
+        if not n_packets == len(sizes) == -(-n_samples // size):
+            raise BitstreamError(f"the end names {n_packets} packets, {len(sizes)} sizes and {n_samples} samples")
+        self.n_samples = n_samples
         return sizes
 
-    def _lost(self, number: int, reason: str) -> Loss:
+    def _lost(self, number: int) -> Loss:
         """Loss of all expected frames before packet `number`."""
         names = str(self._next_number) if number == self._next_number + 1 else f"{self._next_number} to {number - 1}"
         n_frames = number * self.header.frames_per_packet - self._first_frame
-        return Loss(self._first_frame, n_frames, f"{self._where(names)}: {reason or 'missing'}")
+        return Loss(self._first_frame, n_frames, f"{self._where(names)}: {self._reason or 'missing'}")
 
     def _where(self, packets: object) -> str:
         seconds = self._first_frame * self.header.hop_length / self.header.sample_rate

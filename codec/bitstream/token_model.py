@@ -2,15 +2,13 @@
 
 For each layer of a stream, a network reads previous frames, without higher layers, and the lower layers of the current
 frame. So any number of layers decodes without the others.
-
-Weights and activations are integers in float32, small enough that every sum is exact, for any order of summation,
-number of threads or library.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,33 +17,20 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from codec.bitstream.header import BitstreamError
+from codec.bitstream.networks import (
+    BIAS_LIMIT,
+    EXACT,
+    LIMIT,
+    ONE,
+    UNITS,
+    EntryModel,
+    LevelModel,
+    integers,
+    level_values,
+)
 from codec.tensors import write_tensors
 
 TOKEN_MODEL = "token_model.safetensors"  # in a codec's checkpoint folder
-ONE = 128  # integer for a weight or activation of 1
-LIMIT = 127  # largest weight or activation, as int8
-BIAS_LIMIT = 2**15 - 1  # as int16
-EXACT = 2**24  # float32 represents all integers up to this
-UNITS = 16  # of log-likelihoods, per nat
-FLOOR = 255  # largest distance in units from the most likely code, so that all are possible
-
-
-class LayerModel(nn.Module):
-    """The network of one layer: two hidden layers of integers in 0 .. `LIMIT`. Parameters are rounded in training."""
-
-    def __init__(self, n_inputs: int, width: int, n_codes: int) -> None:
-        super().__init__()
-        self.first, self.second, self.out = (
-            nn.Parameter(torch.randn(rows, columns) * ONE * columns**-0.5)
-            for rows, columns in ((width, n_inputs), (width, width), (n_codes, width))
-        )
-        self.bias = nn.Parameter(torch.zeros(n_codes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Integers `[T, inputs]` to log-likelihoods `[T, codes]`, integers in `UNITS`."""
-        for weight in (self.first, self.second):
-            x = _straight_through(torch.floor, x @ _integers(weight).T / ONE).clamp(0, LIMIT)
-        return _straight_through(torch.floor, x @ _integers(self.out).T / ONE) + _integers(self.bias, BIAS_LIMIT)
 
 
 class TokenModel(nn.Module):
@@ -53,36 +38,39 @@ class TokenModel(nn.Module):
 
     Args:
         codebook_sizes: of the codec.
+        ordinal: whether the codes of each codebook are levels, as in `Quantizer.ordinal`.
         layer_ends: number of codebooks up to the end of each layer, as in the header of a stream.
         width: of the hidden layers.
         past: number of previous frames to read.
-        embedding: width of the embedding of a code.
+        embedding: width of the embedding of a code that is no level.
 
     Raises:
-        ValueError: codebooks of different sizes in one layer.
+        ValueError: codebooks of different sizes or kinds in one layer.
     """
 
     def __init__(
         self,
         codebook_sizes: Sequence[int],
+        ordinal: Sequence[bool],
         layer_ends: Sequence[int],
-        width: int = 256,
-        past: int = 3,
-        embedding: int = 16,
+        width: int = 192,
+        past: int = 2,
+        embedding: int = 32,
     ) -> None:
         super().__init__()
-        self.codebook_sizes, self.layer_ends, self.past = tuple(codebook_sizes), tuple(layer_ends), past
-        for start, end in pairwise((0, *layer_ends)):
-            if len(sizes := {*codebook_sizes[start:end]}) > 1:
-                raise ValueError(
-                    f"layer_ends = {layer_ends}: codebooks {start} to {end - 1} have sizes {sizes}, not one"
-                )
+        self.codebook_sizes, self.ordinal = tuple(codebook_sizes), tuple(map(bool, ordinal))
+        self.layer_ends, self.past = tuple(layer_ends), past
+        books = list(zip(self.codebook_sizes, self.ordinal, strict=True))
         # The last row is for frames before the first.
-        self.embeddings = nn.ParameterList(torch.randn(size + 1, embedding) * 0.3 * ONE for size in codebook_sizes)
-        self.layers = nn.ModuleList(
-            LayerModel((past * end + start) * embedding, width, sum(codebook_sizes[start:end]))
-            for start, end in pairwise((0, *layer_ends))
-        )
+        self.embeddings = nn.ParameterList(_table(*book, embedding) for book in books)
+        columns = [table.shape[1] for table in self.embeddings]
+        self.layers = nn.ModuleList()
+        for start, end in pairwise((0, *layer_ends)):
+            if len(kinds := {*books[start:end]}) > 1:
+                raise ValueError(f"layer_ends = {layer_ends}: codebooks {start} to {end - 1} are of several {kinds}")
+            ((size, is_ordinal),) = kinds
+            shape = past * sum(columns[:end]) + sum(columns[:start]), width, end - start, size
+            self.layers.append(LevelModel(*shape) if is_ordinal else EntryModel(*shape, embedding))
 
     def forward(self, frames: Tensor, layer: int) -> Tensor:
         """Log-likelihoods of every code of a layer, integers `[T, codebooks, size]` in `UNITS`.
@@ -91,12 +79,27 @@ class TokenModel(nn.Module):
             frames: codes `[K, past + T]`: the frames to predict after `past` previous ones, `padding` at the start.
             layer: number of the layer; its own and higher codes of the current frame are not read.
         """
+        scores: Tensor = self.layers[layer](self.inputs(frames, layer))
+        return scores
+
+    def inputs(self, frames: Tensor, layer: int) -> Tensor:
+        """What the network of a layer reads, integers `[T, inputs]`; arguments as in `forward`."""
         start, end = (0, *self.layer_ends)[layer : layer + 2]
         n_frames = frames.shape[1] - self.past
-        tables = [_integers(table) for table in self.embeddings[:end]]
+        tables = [integers(table) for table in self.embeddings[:end]]
         read = [tables[k][frames[k, lag : lag + n_frames]] for lag in range(self.past) for k in range(end)]
         read += [tables[k][frames[k, self.past :]] for k in range(start)]
-        return self.layers[layer](torch.cat(read, dim=1)).unflatten(1, (end - start, -1))
+        return torch.cat(read, dim=1)
+
+    def bits(self, frames: Tensor, layer: int) -> Tensor:
+        """Bits of each code of a layer, `[codebooks, T]` float32; arguments as in `forward`.
+
+        Frames of `padding` among the T have bits without meaning.
+        """
+        start, end = (0, *self.layer_ends)[layer : layer + 2]
+        bits = (self(frames, layer) / UNITS).log_softmax(-1) / -math.log(2)  # [T, codebooks, size]
+        codes = frames[start:end, self.past :].T.clamp(max=bits.shape[-1] - 1)
+        return bits.gather(-1, codes[..., None])[..., 0].T
 
     def padding(self) -> Tensor:
         """Codes `[K, past]` of frames before the first."""
@@ -112,15 +115,15 @@ class TokenModel(nn.Module):
         for name, value in self.state_dict().items():
             limit, kind = (BIAS_LIMIT, torch.int16) if name.endswith("bias") else (LIMIT, torch.int8)
             state[name] = value.round().clamp(-limit, limit).to(kind)
-            if value.ndim == 2 and int(state[name].int().abs().sum(1).max()) * LIMIT >= EXACT:
+            if int(state[name].int().abs().sum(-1).max()) * LIMIT >= EXACT and not name.endswith("bias"):
                 raise ValueError(f"{name}: its sums are not exact in float32; train it again with a smaller width")
         return state
 
     def save(self, path: Path) -> None:
         """Write a safetensors file."""
         state = self.integers()
-        sizes = {"codebook_sizes": self.codebook_sizes, "layer_ends": self.layer_ends, "past": (self.past,)}
-        metadata = {name: ",".join(map(str, values)) for name, values in sizes.items()}
+        shape = {"sizes": self.codebook_sizes, "ordinal": self.ordinal, "ends": self.layer_ends, "past": (self.past,)}
+        metadata = {name: ",".join(str(int(value)) for value in values) for name, values in shape.items()}
         write_tensors(path, state, metadata)
 
     @classmethod
@@ -133,12 +136,15 @@ class TokenModel(nn.Module):
         try:
             with safe_open(path, framework="pt") as file:
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                sizes, ends, (past,) = (
+                sizes, ordinal, ends, (past,) = (
                     [int(value) for value in file.metadata()[name].split(",")]
-                    for name in ("codebook_sizes", "layer_ends", "past")
+                    for name in ("sizes", "ordinal", "ends", "past")
                 )
-            width, embedding = len(state["layers.0.second"]), state["embeddings.0"].shape[1]
-            model = cls(sizes, ends, width, past, embedding)
+            width, embedding = (
+                len(state["layers.0.second"]),
+                max(state[f"embeddings.{k}"].shape[1] for k in range(len(sizes))),
+            )
+            model = cls(sizes, ordinal, ends, width, past, embedding)
             model.load_state_dict({name: t.float() for name, t in state.items()})
         except (OSError, SafetensorError, KeyError, ValueError, RuntimeError, TypeError) as error:
             raise BitstreamError(f"{path}: not a token model, or a damaged one ({error})") from error
@@ -146,17 +152,14 @@ class TokenModel(nn.Module):
 
     def fingerprint(self) -> str:
         """16 hex digits that identify the model."""
-        digest = hashlib.sha256(repr((self.codebook_sizes, self.layer_ends, self.past)).encode())
+        digest = hashlib.sha256(repr((self.codebook_sizes, self.ordinal, self.layer_ends, self.past)).encode())
         for name, value in sorted(self.integers().items()):
             digest.update(f"{name} {tuple(value.shape)}".encode() + value.numpy().tobytes())
         return digest.hexdigest()[:16]
 
 
-def _integers(weight: Tensor, limit: int = LIMIT) -> Tensor:
-    """Rounded values of a parameter in training, the parameter itself otherwise."""
-    return _straight_through(torch.round, weight).clamp(-limit, limit) if weight.requires_grad else weight
-
-
-def _straight_through(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply a rounding function, in training with a straight-through gradient."""
-    return x + (function(x) - x).detach() if x.requires_grad else function(x)
+def _table(size: int, ordinal: bool, width: int) -> nn.Parameter:
+    """What a network reads for each code, `[size + 1, columns]`: the value of a level, or a vector to be learned."""
+    if ordinal:
+        return nn.Parameter(torch.cat([level_values(size), torch.zeros(1)])[:, None], requires_grad=False)
+    return nn.Parameter(torch.randn(size + 1, width) * 0.3 * ONE)

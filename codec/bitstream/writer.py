@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -10,11 +11,28 @@ from numpy.typing import NDArray
 
 from codec.bitstream.coding import make_coding
 from codec.bitstream.header import Header
-from codec.bitstream.packet import Packet, varint
+from codec.bitstream.packet import Packet, drop_layers, varint
 from codec.bitstream.token_model import TokenModel
+from codec.settings import require
 
 END = struct.Struct("<I4s")  # size of the end packet, and the mark at the end of a file
 TAIL = b"73C\n"
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Packets are sent again, with only their first layers, so that less is lost with a packet.
+
+    Raises:
+        ValueError: a number below 1.
+    """
+
+    n_layers: int  # of a copy
+    distance: int = 1  # packets between a packet and its copy
+
+    def __post_init__(self) -> None:
+        require(self.n_layers > 0, "n_layers", self.n_layers, "at least 1")
+        require(self.distance > 0, "distance", self.distance, "at least 1")
 
 
 class Writer:
@@ -24,27 +42,37 @@ class Writer:
         file: to write to; need not be seekable, and stays open.
         header: written at once.
         model: for entropy coding, that of the header.
+        copies: how to repeat packets, for networks that lose some.
 
     Raises:
         BitstreamError: the header has another model.
     """
 
-    def __init__(self, file: BinaryIO, header: Header, model: TokenModel | None = None) -> None:
-        self.file, self.header, self.coding = file, header, make_coding(header, model)
+    def __init__(
+        self, file: BinaryIO, header: Header, model: TokenModel | None = None, copies: Copies | None = None
+    ) -> None:
+        self.file, self.header, self.copies = file, header, copies
+        self.coding = make_coding(header, model)
+        self._to_copy: list[bytes] = []
         self._pending = np.empty((len(header.codebook_sizes), 0), np.int64)
         self._sizes: list[int] = []  # of the packets, in bytes
         self._n_frames = 0
         file.write(header.to_bytes())
 
     def write(self, codes: NDArray[np.integer]) -> None:
-        """Add frames `[K, T]`; complete packets are written, other frames are buffered.
+        """Add frames `[n_q, T]`; complete packets are written, other frames are buffered.
+
+        All have the same number of codebooks, at the end of a layer.
 
         Raises:
             ValueError: wrong number of codebooks, or codes out of range.
         """
-        sizes = np.array(self.header.codebook_sizes)[:, None]
-        if codes.ndim != 2 or len(codes) != len(sizes):
-            raise ValueError(f"codes: shape {codes.shape}; expected [{len(sizes)}, T]")
+        if codes.ndim == 2 and not self._n_frames + self._pending.shape[1]:
+            self._pending = self._pending[: len(codes)]
+        n_q, ends = len(self._pending), self.header.layer_ends
+        if codes.ndim != 2 or len(codes) != n_q or n_q not in ends:
+            raise ValueError(f"codes: shape {codes.shape}; expected [n_q, T], the same n_q of {ends} in all frames")
+        sizes = np.array(self.header.codebook_sizes)[:n_q, None]
         if (bad := (codes < 0) | (codes >= sizes)).any():
             book, frame = np.argwhere(bad)[0]
             raise ValueError(f"codes[{book}, {frame}] = {codes[book, frame]}: expected 0 to {sizes[book, 0] - 1}")
@@ -65,6 +93,8 @@ class Writer:
             raise ValueError(f"n_samples = {n_samples}: {n_frames} frames of {hop} samples were written")
         if self._pending.shape[1]:
             self._write(self._pending)
+        while self._to_copy:
+            self._copy()
         index = b"".join(map(varint, (n_samples, len(self._sizes), *self._sizes)))
         end = Packet(len(self._sizes), 0, (index,)).to_bytes()
         self.file.write(end + END.pack(len(end), TAIL))
@@ -74,3 +104,13 @@ class Writer:
         self.file.write(data)
         self._sizes.append(len(data))
         self._n_frames += codes.shape[1]
+        if self.copies:
+            self._to_copy.append(data)
+            if len(self._to_copy) > self.copies.distance:
+                self._copy()
+
+    def _copy(self) -> None:
+        assert self.copies is not None
+        copy = drop_layers(self._to_copy.pop(0), self.copies.n_layers)
+        self.file.write(copy)
+        self._sizes[-1] += len(copy)  # seeking skips it with the packet before it

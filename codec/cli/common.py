@@ -10,19 +10,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, cast
 
 import typer
 
 from codec.extras import MissingDependencyError
-from codec.files import TOKENS_SUFFIX
 
 if TYPE_CHECKING:
     import torch
 
     from codec.tokenizer import Tokenizer
-    from codec.tokens.tokens import Tokens
 
 T = TypeVar("T")
 
@@ -50,21 +47,6 @@ def open_model(load: Callable[[str, str, torch.dtype], T], model: str, device: s
             return load(model, device, getattr(torch, dtype))
     except (MissingDependencyError, ValueError, RuntimeError, OSError) as error:
         fail(error)
-
-
-def read_tokens(path: Path, tokenizer: Tokenizer) -> Tokens:
-    """Read tokens from a .tokens file, or any other as a .c37 file, which repairs losses with a warning.
-
-    Raises:
-        ValueError: not such a file.
-    """
-    if path.suffix == TOKENS_SUFFIX:
-        from codec.tokens.tokens import Tokens
-
-        return Tokens.load(path)
-    from codec.bitstream import load
-
-    return load(path, tokenizer.token_model, on_loss="repeat")
 
 
 def check_precision(dtype: str) -> None:

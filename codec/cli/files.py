@@ -15,7 +15,7 @@ import typer
 from tqdm import tqdm
 
 from codec.audio.error import AudioError
-from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, read_tokens, show_warnings
+from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, show_warnings
 from codec.files import AUDIO_SUFFIXES, STREAM_SUFFIX, TOKENS_SUFFIX, find_files, find_recordings
 from codec.settings import DEFAULT
 
@@ -47,6 +47,9 @@ def encode(
     device: Device = "cpu",
     dtype: Precision = "float32",
     overwrite: Overwrite = False,
+    fixed_rate: Annotated[
+        bool, typer.Option("--fixed-rate", help="do without entropy coding: larger, the same size for every frame")
+    ] = False,
 ) -> None:
     """Encode audio files to NAME.c37."""
     jobs, failures = _jobs(inputs, AUDIO_SUFFIXES, out, STREAM_SUFFIX, overwrite)
@@ -56,7 +59,7 @@ def encode(
     def work(jobs: list[Job]) -> None:
         tokens = _prefix(tokenizer.encode([job.source for job in jobs]), n_q)
         for i, job in enumerate(jobs):
-            save(job.target, tokens[i], tokenizer.config.codebook_sizes, tokenizer.token_model)
+            save(job.target, tokens[i], tokenizer.config.codebook_sizes, None if fixed_rate else tokenizer.token_model)
 
     _run(_batches(jobs), work, failures)
 
@@ -72,15 +75,14 @@ def decode(
 ) -> None:
     """Decode .c37 and .tokens files to NAME.wav; existing recordings of that name are kept.
 
-    In damaged parts of a .c37 file, the frame before is repeated, with a warning that gives the time.
+    What is lost of a damaged .c37 file is concealed, with a warning that gives the time.
     """
     jobs, failures = _jobs(inputs, (STREAM_SUFFIX, TOKENS_SUFFIX), out, ".wav", overwrite)
     tokenizer = open_tokenizer(model, device, dtype)
 
     def work(jobs: list[Job]) -> None:
         for job in jobs:
-            tokens = read_tokens(job.source, tokenizer)
-            _write(job.target, tokenizer.decode(_prefix(tokens, n_q))[0], tokenizer)
+            _write(job.target, _decode(job.source, tokenizer, n_q), tokenizer)
 
     _run([[job] for job in jobs], work, failures)
 
@@ -158,6 +160,23 @@ def _is_ours(path: Path) -> bool:
         return read_comment(path).startswith(MARK)
     except AudioError:
         return False
+
+
+def _decode(path: Path, tokenizer: Tokenizer, n_q: int | None) -> Tensor:
+    """Decode the only recording of a .c37 file, or the first of a .tokens file, to `[L]`.
+
+    Raises:
+        ValueError: no such file.
+    """
+    if path.suffix == TOKENS_SUFFIX:
+        from codec.tokens.tokens import Tokens
+
+        return tokenizer.decode(_prefix(Tokens.load(path), n_q))[0]
+    from codec.bitstream import fade, recover
+
+    tokens, received = recover(path, tokenizer.token_model)
+    waveform = tokenizer.decode(_prefix(tokens, n_q))[0]
+    return fade(waveform, received, tokens.hop_length, tokens.sample_rate)
 
 
 def _write(path: Path, waveform: Tensor, tokenizer: Tokenizer) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,14 +128,18 @@ def _tokens_facts(path: Path) -> dict[str, object]:
 def _stream_facts(path: Path) -> dict[str, object]:
     from codec.bitstream import describe
 
-    header, n_samples = describe(path)
-    seconds = n_samples / header.sample_rate
+    contents = describe(path)
+    header, seconds = contents.header, contents.n_samples / contents.header.sample_rate
     facts: dict[str, object] = {
         "stream": f"{path} (made by codec {header.fingerprint or 'unknown'})",
-        "codebooks": f"{len(header.codebook_sizes)} in layers that end after {', '.join(map(str, header.layer_ends))}",
         "duration": f"{seconds:.3f} s",
         "coding": f"by token model {header.token_model}" if header.token_model else "at a fixed rate",
+        "packets": f"{contents.n_packets} of {header.frames_per_packet} frames, {contents.n_copies} copies",
     }
-    if n_samples:
+    if contents.n_samples:
+        used = [(end, size) for end, size in zip(header.layer_ends, contents.layer_bytes, strict=True) if size]
+        total = accumulate(size for _, size in used)
+        rates = (f"{8 * size / seconds / 1000:.2f} ({end})" for (end, _), size in zip(used, total, strict=True))
         facts["bitrate"] = f"{8 * path.stat().st_size / seconds / 1000:.2f} kbit/s, of the whole file"
+        facts["by layers"] = f"{', '.join(rates)} kbit/s (codebooks) of {len(header.codebook_sizes)}"
     return facts | {f"metadata {name}": value for name, value in header.metadata.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codec.bitstream import Reader, Writer
+from codec.bitstream import Copies, Reader, Writer
 
 ROOT = Path(__file__).parents[2]
 VECTORS = sorted((Path(__file__).parent / "vectors").glob("*.c37"))
@@ -15,7 +15,7 @@ VECTORS = sorted((Path(__file__).parent / "vectors").glob("*.c37"))
 @pytest.fixture(scope="module")
 def read_c37():
     (source,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/bitstream.md").read_text(), re.DOTALL)
-    assert len(source.splitlines()) <= 65
+    assert len(source.splitlines()) <= 70
     space = {}
     exec(source, space)
     return space["read_c37"]
@@ -37,9 +37,9 @@ def test_the_writer_writes_the_vectors(path, tmp_path):
         reader = Reader(file)
         items = list(reader)
     if len(items[0].codes) < len(reader.header.codebook_sizes):
-        return  # a relay dropped layers
+        return  # a relay dropped layers, and left the index
     with (tmp_path / "again.c37").open("wb") as file:
-        writer = Writer(file, reader.header)
+        writer = Writer(file, reader.header, copies=Copies(1) if path.stem == "copies" else None)
         writer.write(np.load(path.with_suffix(".npy")))
         writer.close(reader.n_samples)
     assert (tmp_path / "again.c37").read_bytes() == path.read_bytes()

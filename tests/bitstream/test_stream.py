@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec.bitstream import BitstreamError, Header, Loss, Packet, Reader, Writer, drop_layers
+from codec.bitstream import BitstreamError, Copies, Header, Loss, Packet, Reader, Writer, drop_layers
 from codec.bitstream.radix import n_bytes, pack, unpack
 from codec.bitstream.reader import Frames
 
@@ -152,6 +152,49 @@ def test_a_relay_drops_layers_without_decoding(header):
         drop_layers(body[0], 0)
 
 
+def test_codebooks_up_to_the_end_of_a_layer_are_enough(header):
+    codes = make_codes(SIZES, 18)[:3]
+    got = list(Reader(io.BytesIO(write(codes, header))))
+    np.testing.assert_array_equal(np.concatenate([item.codes for item in got], axis=1), codes)
+
+
+@pytest.mark.parametrize("distance", [1, 2])
+def test_copies_stand_in_for_lost_packets(header, distance):
+    """A reader that waits finds what the copy holds; one that does not reads the stream as before."""
+    codes, file = make_codes(SIZES, 18), io.BytesIO()
+    writer = Writer(file, header, copies=Copies(2, distance))
+    writer.write(codes)
+    writer.close(1800)
+    found = list(Reader(io.BytesIO(file.getvalue())).packets())
+    assert sorted(packet.number for packet in found) == sorted(2 * list(range(5)))
+    sent = [packet.to_bytes() for packet in found if not (packet.number == 1 and len(packet.layers) == 3)]
+    data = header.to_bytes() + b"".join(sent) + file.getvalue()[-last(file.getvalue()) - 8 :]
+    patient = list(Reader(io.BytesIO(data), wait=distance))
+    assert [item.start for item in patient] == [0, 4, 8, 12, 16]
+    for item in patient:
+        n_q = 3 if item.start == 4 else 4
+        np.testing.assert_array_equal(item.codes, codes[:n_q, item.start : item.start + 4])
+    hasty = list(Reader(io.BytesIO(data)))
+    assert [item.start for item in hasty if isinstance(item, Loss)] == [4]
+    assert Reader(io.BytesIO(file.getvalue())).seek(0.8) == 8
+
+
+def test_packets_in_another_order_are_sorted_by_a_reader_that_waits(header):
+    codes = make_codes(SIZES, 18)
+    head, *body, end = packets(write(codes, header), header)
+    mixed = [body[i] for i in (1, 0, 3, 2, 4)]
+    got = list(Reader(io.BytesIO(head + b"".join(mixed) + end), wait=1))
+    np.testing.assert_array_equal(np.concatenate([item.codes for item in got], axis=1), codes)
+
+
+def test_a_number_far_ahead_is_damage(header):
+    codes = make_codes(SIZES, 18)
+    head, *body, end = packets(write(codes, header), header)
+    far = Packet(10**12, 4, Packet.parse(body[0])[0].layers).to_bytes()
+    got = list(Reader(io.BytesIO(head + body[0] + far + b"".join(body[1:]) + end)))
+    np.testing.assert_array_equal(np.concatenate([item.codes for item in got], axis=1), codes)
+
+
 @pytest.mark.parametrize(("seconds", "start"), [(0.0, 0), (0.39, 0), (0.4, 4), (1.7, 16), (99.0, 20)])
 def test_seek(header, seconds, start):
     codes = make_codes(SIZES, 18)
@@ -212,7 +255,8 @@ def test_codes_that_do_not_fit_are_refused(header):
     writer = Writer(io.BytesIO(), header)
     with pytest.raises(ValueError, match=r"codes\[1, 0\] = 5: expected 0 to 4"):
         writer.write(np.array([[0], [5], [0], [0]]))
-    with pytest.raises(ValueError, match=r"shape \(3, 1\); expected \[4, T\]"):
-        writer.write(np.zeros((3, 1), int))
+    for n_q in (2, 5):
+        with pytest.raises(ValueError, match=rf"shape \({n_q}, 1\); expected \[n_q, T\], the same n_q of \(1, 3, 4\)"):
+            Writer(io.BytesIO(), header).write(np.zeros((n_q, 1), int))
     with pytest.raises(ValueError, match="n_samples = 1"):
         writer.close(1)

@@ -12,6 +12,7 @@ from codec.bitstream import BitstreamError, Header, Reader, TokenModel, Writer
 from codec.bitstream.coding import EntropyCoding
 
 SIZES, ENDS = (64, 5, 5, 5, 5), (1, 3, 5)
+ORDINAL = (False, True, True, True, True)
 HEADER = Header(SIZES, 1000, 100, frames_per_packet=8, layer_ends=ENDS)
 
 
@@ -19,7 +20,11 @@ HEADER = Header(SIZES, 1000, 100, frames_per_packet=8, layer_ends=ENDS)
 def model(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("model") / "token_model.safetensors"
-    TokenModel(SIZES, ENDS, width=32, past=2, embedding=4).save(path)
+    model = TokenModel(SIZES, ORDINAL, ENDS, width=32, past=2, embedding=4)
+    for name, weight in model.named_parameters():
+        if "embeddings" not in name:
+            torch.nn.init.normal_(weight.data, std=20)
+    model.save(path)
     return TokenModel.load(path)
 
 
@@ -51,13 +56,15 @@ def test_a_stream_by_a_model(model):
         list(Reader(io.BytesIO(file.getvalue())))
 
 
-def test_sums_are_exact_in_any_order_and_library(model):
+@pytest.mark.parametrize("index", [0, 1], ids=["entries", "levels"])
+def test_sums_are_exact_in_any_order_and_library(index):
     """One thread, many, float64, and ONNX Runtime agree to the bit, at the width that is shipped."""
     onnxruntime = pytest.importorskip("onnxruntime")
     torch.manual_seed(1)
-    layer = TokenModel((1024, *[21] * 8), (1, 9), width=256).layers[1].requires_grad_(False)
-    for weight in layer.parameters():
-        weight.copy_((weight * 4).round().clamp(-127, 127))
+    layer = TokenModel((1024, *[21] * 8), (False, *[True] * 8), (1, 9), width=256).layers[index]
+    for name, weight in layer.requires_grad_(False).named_parameters():
+        size = 10 if name == "out_bias" else 127 * weight.shape[-1] ** -0.5
+        weight.copy_((torch.randn_like(weight) * size).round().clamp(-127, 127))
     x = torch.randint(-127, 128, (64, layer.first.shape[1])).float()
     expected = layer(x)
     assert expected.std() > 10, "not all clipped"
@@ -68,7 +75,7 @@ def test_sums_are_exact_in_any_order_and_library(model):
     torch.set_num_threads(n_threads)
     assert torch.equal(layer.double()(x.double()).float(), expected)
     file = io.BytesIO()
-    program = torch.onnx.export(layer.float(), (x,), dynamo=True, verbose=False)
+    program = torch.onnx.export(layer.float().eval(), (x,), dynamo=True, verbose=False)
     program.save(file)
     session = onnxruntime.InferenceSession(file.getvalue())
     (got,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
@@ -84,6 +91,14 @@ def test_what_is_coded_by_two_threads_decodes_by_one(model):
     torch.set_num_threads(n_threads)
 
 
+def test_codes_need_the_bits_that_the_model_says(model):
+    codes = torch.from_numpy(make_codes(8))
+    frames = torch.cat([model.padding(), codes], dim=1)
+    bits = torch.cat([model.bits(frames, layer) for layer in range(3)])
+    assert bits.shape == codes.shape
+    assert abs(8 * len(b"".join(EntropyCoding(HEADER, model).encode(codes.numpy()))) - float(bits.sum())) < 64
+
+
 def test_saved_and_loaded_it_is_the_same(model, tmp_path):
     model.save(tmp_path / "again.safetensors")
     again = TokenModel.load(tmp_path / "again.safetensors")
@@ -97,12 +112,12 @@ def test_saved_and_loaded_it_is_the_same(model, tmp_path):
 def test_models_of_other_codebooks_are_refused(model):
     with pytest.raises(BitstreamError, match=r"for codebooks \(64, 5, 5, 5, 5\) in layers"):
         EntropyCoding(Header((64, 5, 5), 1000, 100), model)
-    with pytest.raises(ValueError, match=r"layer_ends = \(2, 5\): codebooks 0 to 1 have sizes"):
-        TokenModel(SIZES, (2, 5))
+    with pytest.raises(ValueError, match=r"layer_ends = \(2, 5\): codebooks 0 to 1 are of several"):
+        TokenModel(SIZES, ORDINAL, (2, 5))
 
 
 def test_sums_that_might_not_be_exact_are_refused():
-    model = TokenModel((2**9, 2), (1, 2), width=4, past=2**8, embedding=8)
+    model = TokenModel((2**9, 2), (False, False), (1, 2), width=4, past=2**8, embedding=8)
     model.layers[0].first.data.fill_(127)
     with pytest.raises(ValueError, match=r"layers\.0\.first: its sums are not exact"):
         model.integers()
