@@ -10,7 +10,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from codec.serve import codec_socket, codes, errors, speech, speech_socket, voices
+from codec.serve import codec_socket, codes, errors, speech, speech_socket, voices, web
 from codec.serve.access import Access
 from codec.serve.connection import Sessions
 from codec.serve.engine import Engine
@@ -47,6 +47,7 @@ def make_app(
     app.add_middleware(Access, keys=keys, metrics=metrics)
     for part in (speech, speech_socket, voices, codes, codec_socket):
         app.include_router(part.router)
+    web.install(app)
 
     @app.get("/healthz")
     def health() -> dict[str, str]:

@@ -38,6 +38,19 @@ class Codes(BaseModel):
     provenance: Provenance = {}
 
 
+@router.get("")
+def describe(request: Request) -> dict[str, Any]:
+    """The codec that is served."""
+    tokenizer = request.app.state.engine.tts.codec
+    c = tokenizer.config
+    return {
+        "sample_rate": c.sample_rate,
+        "hop_length": c.hop_length,
+        "codebook_sizes": c.codebook_sizes,
+        "fingerprint": tokenizer.fingerprint,
+    }
+
+
 @router.post("/encode", response_model=None, responses={200: {"content": {STREAM_TYPE: {}}}})
 async def encode(
     request: Request,

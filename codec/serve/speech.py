@@ -90,7 +90,10 @@ def get_model(name: str, request: Request) -> dict[str, Any]:
 
 
 def _model(request: Request) -> dict[str, Any]:
-    return {"id": request.app.state.model_name, "object": "model", "created": 0, "owned_by": "codec37"}
+    state = request.app.state
+    knows_words = state.engine.tts.model.move_head is not None
+    about = {"id": state.model_name, "object": "model", "created": 0, "owned_by": "codec37"}
+    return about | {"word_timestamps": knows_words}
 
 
 def check(model: str, speed: float, model_name: str) -> None:
