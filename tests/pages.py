@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -68,21 +69,29 @@ def run(tmp_path):
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium, driven by selenium."""
+@contextmanager
+def chromium(*arguments: str):
+    """Headless Chromium, driven by selenium; the test is skipped where there is none."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="needs the package selenium")
     if not (shutil.which("chromium") and (driver := shutil.which("chromedriver"))):
         pytest.skip("needs the Debian packages chromium and chromium-driver")
     options = webdriver.ChromeOptions()
     microphone = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # which beeps
-    for argument in ("--headless=new", "--no-sandbox", "--window-size=1200,900", *microphone):
+    for argument in ("--headless=new", "--no-sandbox", "--window-size=1200,900", *microphone, *arguments):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chromium = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    chromium.set_script_timeout(20)
-    yield chromium
-    chromium.quit()
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    browser.set_script_timeout(20)
+    try:
+        yield browser
+    finally:
+        browser.quit()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
 
 
 def wait_for(browser, condition: str) -> None:

@@ -34,13 +34,19 @@ export function act(section, action) {
   };
 }
 
+const system = matchMedia("(prefers-color-scheme: dark)");
+
+/** Call a listener whenever the page's colours have changed. */
+export function onThemeChange(listener) {
+  system.addEventListener("change", listener);
+  new MutationObserver(listener).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+}
+
 /** Let a button switch between light and dark; until it is used, the system decides. */
 export function setUpTheme(button) {
   const root = document.documentElement;
   button.addEventListener("click", () => {
-    const isDark = root.dataset.theme
-      ? root.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
+    const isDark = root.dataset.theme ? root.dataset.theme === "dark" : system.matches;
     root.dataset.theme = isDark ? "light" : "dark";
   });
 }

@@ -7,7 +7,7 @@ import { Playback } from "./playback.js";
 import { setUpQuality } from "./quality.js";
 import { Views } from "./views.js";
 
-const MAX_AHEAD_SECONDS = 0.5; // what comes late is left out, or all that follows would be late
+const MAX_AHEAD_SECONDS = 1; // what comes late is left out, or all that follows would be late
 const RETRY_SECONDS = 1;
 
 export function setUpLoop(section, codec) {
@@ -49,6 +49,7 @@ export function setUpLoop(section, codec) {
     microphone = await Microphone.open((block) => stream?.push(block));
     open();
     button.textContent = "Stop";
+    byId("loop-views").hidden = false;
     step();
   }
 

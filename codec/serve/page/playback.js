@@ -3,7 +3,8 @@
 import { Fader, output, toBuffer } from "./output.js";
 import { SAMPLE_RATE } from "./pcm.js";
 
-const LEAD_SECONDS = 0.06; // before the first packet, and after a gap: what the next one may be late
+const LEAD_SECONDS = 0.06; // before the first packet: what the next one may be late
+const MAX_LEAD_SECONDS = 0.5; // after gaps, each of which doubles it
 
 export class Playback {
   constructor() {
@@ -19,8 +20,8 @@ export class Playback {
   push(samples) {
     const { context } = output();
     if (this.end < context.currentTime) {
-      this.nGaps += this.spans.length ? 1 : 0;
-      this.end = context.currentTime + LEAD_SECONDS;
+      this.nGaps = this.spans.length;
+      this.end = context.currentTime + Math.min(LEAD_SECONDS * 2 ** this.nGaps, MAX_LEAD_SECONDS);
       this.spans.push({ at: this.end, from: this.seconds });
     }
     const source = new AudioBufferSourceNode(context, { buffer: toBuffer(samples) });

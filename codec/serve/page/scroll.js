@@ -1,5 +1,7 @@
 // A canvas over which columns of levels scroll; its colours are those of the page.
 
+import { onThemeChange } from "./dom.js";
+
 const SHADES = 256;
 
 export class Scroll {
@@ -9,6 +11,7 @@ export class Scroll {
     this.rows = canvas.height = rows;
     this.columns = canvas.width = columns;
     this.clear();
+    onThemeChange(() => this.draw(this.end));
   }
 
   clear() {
@@ -18,10 +21,11 @@ export class Scroll {
 
   /** Show the columns before `end`. */
   draw(end) {
+    this.end = end;
     const palette = this.#palette();
     const context = this.canvas.getContext("2d");
     const image = context.createImageData(this.columns, this.rows);
-    const pixels = new Uint32Array(image.data.buffer).fill(palette[0]);
+    const pixels = new Uint32Array(image.data.buffer);
     const start = Math.max(0, end - this.columns);
     for (let column = start; column < Math.min(end, this.levels.length); column++) {
       const levels = this.levels[column];
