@@ -1,6 +1,8 @@
 // A clip that plays in a loop while another of the same length can take over, at the same moment.
 
-import { Fader, output, toBuffer } from "./output.js";
+import { FADE_SECONDS, Fader, output, toBuffer } from "./output.js";
+
+const AHEAD_SECONDS = 0.03; // what starts now starts a little later than it should
 
 export class Clip {
   constructor() {
@@ -28,21 +30,21 @@ export class Clip {
     this.#sound(0);
   }
 
-  stop() {
-    this.sounding?.fader.fadeOut();
-    this.sounding?.source.stop(output().context.currentTime + 0.05);
+  stop(at = output().context.currentTime) {
+    this.sounding?.fader.fadeOut(at);
+    this.sounding?.source.stop(at + FADE_SECONDS);
     this.sounding = null;
   }
 
   #sound(position) {
-    this.stop();
-    const { context } = output();
+    const at = output().context.currentTime + AHEAD_SECONDS;
+    this.stop(at);
     const fader = new Fader();
-    const source = new AudioBufferSourceNode(context, { buffer: this.buffer, loop: true });
+    const source = new AudioBufferSourceNode(output().context, { buffer: this.buffer, loop: true });
     source.connect(fader.node);
-    fader.fadeIn();
-    source.start(0, position % this.buffer.duration);
-    this.startedAt = context.currentTime - position;
+    fader.fadeIn(at);
+    source.start(at, (position + AHEAD_SECONDS) % this.buffer.duration);
+    this.startedAt = at - AHEAD_SECONDS - position;
     this.sounding = { source, fader };
   }
 }

@@ -37,19 +37,16 @@ export class Fader {
     this.node.connect(destination);
   }
 
-  /** From silence to full level, from now on. */
-  fadeIn() {
-    const now = output().context.currentTime;
-    this.node.gain.setValueAtTime(0, now);
-    this.node.gain.linearRampToValueAtTime(1, now + FADE_SECONDS);
+  /** From silence to full level, from a time of the context on. */
+  fadeIn(at) {
+    this.node.gain.setValueAtTime(0, at);
+    this.node.gain.linearRampToValueAtTime(1, at + FADE_SECONDS);
   }
 
   /** To silence, for good. */
-  fadeOut() {
-    const now = output().context.currentTime;
-    this.node.gain.cancelScheduledValues(now);
-    this.node.gain.setValueAtTime(this.node.gain.value, now);
-    this.node.gain.linearRampToValueAtTime(0, now + FADE_SECONDS);
-    setTimeout(() => this.node.disconnect(), 1000 * FADE_SECONDS + 100);
+  fadeOut(at = output().context.currentTime) {
+    this.node.gain.setValueAtTime(1, at);
+    this.node.gain.linearRampToValueAtTime(0, at + FADE_SECONDS);
+    setTimeout(() => this.node.disconnect(), 1000);
   }
 }

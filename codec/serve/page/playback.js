@@ -1,6 +1,6 @@
 // Packets of one stream, played without gaps while they arrive.
 
-import { Fader, output, toBuffer } from "./output.js";
+import { FADE_SECONDS, Fader, output, toBuffer } from "./output.js";
 import { SAMPLE_RATE } from "./pcm.js";
 
 const LEAD_SECONDS = 0.06; // before the first packet: what the next one may be late
@@ -54,6 +54,6 @@ export class Playback {
   /** Be silent at once; of no use afterwards. */
   stop() {
     this.fader.fadeOut();
-    for (const source of this.sources) source.stop(output().context.currentTime + 0.05);
+    for (const source of this.sources) source.stop(output().context.currentTime + FADE_SECONDS);
   }
 }

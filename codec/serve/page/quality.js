@@ -1,6 +1,6 @@
 // A slider over the number of codebooks, with the bitrate that it means.
 
-/** Let `slider` choose n_q and `label` say what it is; `onchange(n_q)` follows each change. `codec` as of GET /v1/codec. */
+/** Let `slider` choose n_q and `label` say what it is; `onchange()` follows. `codec` as of GET /v1/codec. */
 export function setUpQuality(slider, label, codec, onchange) {
   const { codebook_sizes: sizes, sample_rate, hop_length } = codec;
   const bits = (nQ) => sizes.slice(0, nQ).reduce((sum, size) => sum + Math.log2(size), 0);
@@ -11,10 +11,12 @@ export function setUpQuality(slider, label, codec, onchange) {
     const rate = ((sample_rate / hop_length) * bits(nQ)) / 1000;
     label.textContent = `${rate.toFixed(2)} kbit/s, ${name(nQ)}`;
     slider.setAttribute("aria-valuetext", label.textContent);
-    return nQ;
   }
 
   slider.max = slider.value = sizes.length;
-  slider.addEventListener("input", () => onchange(show()));
+  slider.addEventListener("input", () => {
+    show();
+    onchange();
+  });
   show();
 }

@@ -7,6 +7,7 @@ import { WordMap } from "./words.js";
 
 const RETRY_SECONDS = [0.3, 1, 2, 4, 8]; // after the connection was lost, and was not found again
 const CONNECTION_LOST = "The connection is lost, and the server cannot be reached again.";
+const NOTHING_TO_SAY = "There is nothing to say in this text.";
 
 export class Utterance {
   /**
@@ -114,6 +115,7 @@ export class Utterance {
   }
 
   #succeed() {
+    if (!this.seconds) return this.#fail(NOTHING_TO_SAY);
     this.#end();
     this.on.done();
   }
