@@ -11,7 +11,7 @@ export class Scroll {
     this.rows = canvas.height = rows;
     this.columns = canvas.width = columns;
     this.clear();
-    onThemeChange(() => this.draw(this.end));
+    onThemeChange(() => this.#paint());
   }
 
   clear() {
@@ -21,7 +21,14 @@ export class Scroll {
 
   /** Show the columns before `end`. */
   draw(end) {
+    if (end === this.end && this.levels.length === this.nDrawn) return;
     this.end = end;
+    this.nDrawn = this.levels.length;
+    this.#paint();
+  }
+
+  #paint() {
+    const { end } = this;
     const palette = this.#palette();
     const context = this.canvas.getContext("2d");
     const image = context.createImageData(this.columns, this.rows);
@@ -29,7 +36,6 @@ export class Scroll {
     const start = Math.max(0, end - this.columns);
     for (let column = start; column < Math.min(end, this.levels.length); column++) {
       const levels = this.levels[column];
-      if (!levels) continue; // nobody looked at that moment
       for (let row = 0; row < this.rows; row++) {
         pixels[row * this.columns + column - start] = palette[Math.round((SHADES - 1) * levels[row])];
       }

@@ -65,8 +65,13 @@ export function setUpSpeak(section, codec, session, onspoken) {
 }
 
 function showFigures({ firstPacketSeconds, rtf }, { seconds, nGaps }) {
-  byId("first-packet").textContent = firstPacketSeconds === null ? "–" : `${Math.round(1000 * firstPacketSeconds)} ms`;
-  byId("rtf").textContent = rtf === null ? "–" : rtf.toFixed(2);
-  byId("seconds").textContent = `${seconds.toFixed(1)} s`;
-  byId("gaps").textContent = nGaps;
+  show("first-packet", firstPacketSeconds === null ? "–" : `${Math.round(1000 * firstPacketSeconds)} ms`);
+  show("rtf", rtf === null ? "–" : rtf.toFixed(2));
+  show("seconds", `${seconds.toFixed(1)} s`);
+  show("gaps", String(nGaps));
+}
+
+/** Most frames of the screen change nothing, and should cost nothing. */
+function show(name, text) {
+  if (byId(name).textContent !== text) byId(name).textContent = text;
 }
