@@ -236,6 +236,12 @@ def test_the_echo_agent_is_interrupted_by_typing(page):
     assert page.find_elements("css selector", "#conversation .interrupted")
 
 
+def test_the_agent_is_interrupted_by_talking(page):
+    element(page, "agent-listen").click()
+    element(page, "agent-text").send_keys(3 * TEXT + "\n")
+    wait_for(page, "document.querySelector('#conversation .interrupted')")
+
+
 class _Chat(BaseHTTPRequestHandler):
     asked: ClassVar[dict] = {}
 

@@ -18,11 +18,11 @@ async function* echo(text, signal) {
 async function* chat(url, model, key, messages, signal) {
   const headers = { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) };
   const body = JSON.stringify({ model, messages, stream: true });
-  const response = await fetch(`${url.replace(/\/+$/, "")}/chat/completions`, { method: "POST", headers, body, signal }).catch(
-    (error) => {
-      throw error.name === "AbortError" ? error : new Error(`${url} cannot be reached, or does not allow this page (CORS).`);
-    },
-  );
+  const target = `${url.replace(/\/+$/, "")}/chat/completions`;
+  const response = await fetch(target, { method: "POST", headers, body, signal }).catch((error) => {
+    if (error.name === "AbortError") throw error;
+    throw new Error(`${url} cannot be reached, or does not allow this page (CORS).`);
+  });
   if (!response.ok) {
     const said = await response.json().catch(() => null);
     throw new Error(`${url} answered ${response.status}: ${said?.error?.message ?? response.statusText}`);

@@ -31,7 +31,7 @@ async function allowed() {
   try {
     return await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: true } });
   } catch (error) {
-    const isRefused = error.name === "NotAllowedError";
-    throw new Error(isRefused ? "The microphone is not allowed; allow it in the browser." : `Microphone: ${error.message}`);
+    if (error.name !== "NotAllowedError") throw new Error(`Microphone: ${error.message}`);
+    throw new Error("The microphone is not allowed; allow it in the browser.");
   }
 }

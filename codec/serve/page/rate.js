@@ -64,7 +64,8 @@ export function setUpRate(section, codec) {
   }
 
   setUpQuality(slider, byId("rate-label"), codec, act(section, decode));
-  setUpRecorder(byId("rate-record"), MAX_SECONDS, (wav) => act(section, () => load(wav))(), (error) => tell(section, error.message, true));
+  const take = (wav) => act(section, () => load(wav))();
+  setUpRecorder(byId("rate-record"), MAX_SECONDS, take, (error) => tell(section, error.message, true));
   file.addEventListener("change", act(section, async () => {
     await wake();
     if (file.files[0]) await load(file.files[0]);

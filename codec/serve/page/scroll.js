@@ -46,7 +46,8 @@ export class Scroll {
   /** Opaque pixels from the canvas' background over its colour to its text's. */
   #palette() {
     const style = getComputedStyle(this.canvas);
-    const stops = [style.backgroundColor, style.color, style.caretColor].map((colour) => colour.match(/[\d.]+/g).map(Number));
+    const colours = [style.backgroundColor, style.color, style.caretColor];
+    const stops = colours.map((colour) => colour.match(/[\d.]+/g).map(Number));
     if (this.stops !== String(stops)) {
       this.stops = String(stops);
       this.shades = Uint32Array.from({ length: SHADES }, (_, i) => {

@@ -19,10 +19,11 @@ export async function setUpVoices(section, select) {
   }
 
   function describe({ id, language, consent }) {
-    const remove = el("button", { type: "button", class: "quiet", "aria-label": `Delete ${id}`, onclick: act(section, async () => {
+    const onclick = act(section, async () => {
       await ask(`v1/audio/voices/${encodeURIComponent(id)}`, { method: "DELETE" });
       await show(select.value);
-    }) }, "Delete");
+    });
+    const remove = el("button", { type: "button", class: "quiet", "aria-label": `Delete ${id}`, onclick }, "Delete");
     const isShipped = language !== null; // of the others only the recording is known
     return el("li", {}, el("strong", {}, id), el("span", { class: "muted" }, consent), ...(isShipped ? [] : [remove]));
   }
