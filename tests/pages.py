@@ -99,7 +99,7 @@ def wait_for(browser, condition: str) -> None:
     wait_until(lambda: browser.execute_script(f"return {condition}"), condition)
 
 
-def wait_until(is_so: Callable[[], object], what: str = "", seconds: float = 20.0) -> None:
+def wait_until(is_so: Callable[[], object], what: str = "", seconds: float = 60.0) -> None:
     """Until something is so.
 
     Raises:
