@@ -40,8 +40,6 @@ def browser(tmp_path_factory):
     soundfile.write(recording, samples, rate, subtype="PCM_16")
     with chromium(
         "--autoplay-policy=no-user-gesture-required",
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-audio-capture={recording}",
     ) as browser:
         yield browser
@@ -114,6 +112,7 @@ def test_speech_is_heard_with_its_tokens_and_its_words(page, tts):
     page.execute_script(f"{marked}.observe(document.getElementById('said'), {{childList: true}})")
     say(page)
     wait_for(page, "document.getElementById('stop').disabled")
+    wait_for(page, "played.slice(-4800).every((x) => x === 0)")  # the last of it has come here
     seconds = float(text_of(page, "#seconds").split()[0])
     heard = np.flatnonzero(played(page))
     assert len(heard), "silence"
