@@ -56,7 +56,7 @@ def fit(train: Sequence[TokenSet], valid: TokenSet, out: Path, config: TokenMode
     torch.manual_seed(config.seed)
     ends = default_layer_ends(len(info.codebook_sizes))
     model = TokenModel(info.codebook_sizes, info.ordinal, ends, config.width, config.past, config.embedding)
-    utterances: ConcatDataset[TokenUtterance] = ConcatDataset(train)
+    utterances: ConcatDataset[TokenUtterance] = ConcatDataset(train)  # type: ignore[arg-type]
     order = torch.randperm(len(utterances)).tolist()  # neighbours are of one speaker
     train_frames, valid_frames = joined((utterances[i] for i in order), model), joined(valid, model)
     start(model, train_frames)

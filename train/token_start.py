@@ -32,8 +32,8 @@ def start(model: TokenModel, frames: Tensor) -> None:
         counts = torch.stack([now[k].bincount(minlength=model.codebook_sizes[k]) for k in range(first, last)])
         frequencies = ((counts + 0.5) / (counts + 0.5).sum(1, keepdim=True)).log() * UNITS
         weights, bias, errors = _regression(x, torch.cat(targets, dim=1))
-        n_hidden = layer.second.shape[0]
         if isinstance(layer, LevelModel):
+            n_hidden = len(layer.second)
             deviations = errors.square().mean(0).sqrt()
             sharpness = 2 * UNITS * SHARPNESS * math.pi / math.sqrt(3) / 2 / deviations
             layer.out[::2, n_hidden:], layer.out_bias[::2] = weights.T * ONE, bias

@@ -144,7 +144,7 @@ class TokenModel(nn.Module):
                 len(state["layers.0.second"]),
                 max(state[f"embeddings.{k}"].shape[1] for k in range(len(sizes))),
             )
-            model = cls(sizes, ordinal, ends, width, past, embedding)
+            model = cls(sizes, [bool(value) for value in ordinal], ends, width, past, embedding)
             model.load_state_dict({name: t.float() for name, t in state.items()})
         except (OSError, SafetensorError, KeyError, ValueError, RuntimeError, TypeError) as error:
             raise BitstreamError(f"{path}: not a token model, or a damaged one ({error})") from error

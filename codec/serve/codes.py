@@ -129,7 +129,7 @@ def _of_stream(content: bytes, tokenizer: Tokenizer) -> tuple[Tokens, Provenance
         path = Path(folder, f"body{STREAM_SUFFIX}")
         path.write_bytes(content)
         try:
-            return bitstream.load(path, tokenizer.token_model), dict(bitstream.describe(path)[0].metadata)
+            return bitstream.load(path, tokenizer.token_model), dict(bitstream.describe(path).header.metadata)
         except bitstream.BitstreamError as error:
             raise ApiError(str(error).replace(f"{path}", "body")) from error
 
