@@ -107,7 +107,7 @@ def save(page, tmp_path, stem):
     files = [tmp_path / f"{stem}{suffix}" for suffix in (".tokens", ".wav")]
     for name in ("save_tokens", "save_sound"):
         page.find_element("id", name).click()
-    wait_until(lambda: all(file.exists() for file in files), f"{files}")
+    wait_until(lambda: all(file.exists() and file.stat().st_size for file in files), f"{files}")
     sound, sample_rate = soundfile.read(files[1], dtype="float32")
     assert sample_rate == 24_000
     return codec.Tokens.load(files[0]), torch.from_numpy(sound)
