@@ -63,6 +63,7 @@ class Reader:
         self.n_samples: int | None = None
         self._data = b""  # read, not parsed
         self._next_number = 0  # number of the next packet
+        self._next_frame = 0  # that follows those delivered
         self._reason = ""  # why packets may be missing
         n_frames = self.header.frames_per_packet
         self._max_size = 2 * sum(n_bytes(sizes, n_frames) for _, sizes in self.header.layers) + OVERHEAD
@@ -84,7 +85,7 @@ class Reader:
             except ValueError as error:
                 self._reason = f"damaged, {error}"
         yield from self._deliver(held, -1)
-        yield Loss(self._first_frame, 0, f"{self._where(self._next_number)}: the stream is cut there")
+        yield Loss(self._next_frame, 0, f"{self._where(self._next_number)}: the stream is cut there")
 
     def seek(self, seconds: float) -> int:
         """Go to the packet of a time, at most to the end; returns the number of its first frame.
@@ -106,16 +107,13 @@ class Reader:
         if start < 0:
             raise BitstreamError("the index names more bytes than the file has; read it from the start")
         self.file.seek(start)
-        return self._first_frame
+        self._next_frame = self._next_number * self.header.frames_per_packet
+        return self._next_frame
 
     def packets(self) -> Iterator[Packet]:
         """Packets with frames that are whole, as they come, to the end."""
         while (packet := self._packet()) is not None and packet.n_frames:
             yield packet
-
-    @property
-    def _first_frame(self) -> int:
-        return self._next_number * self.header.frames_per_packet
 
     def _packet(self) -> Packet | None:
         """Next packet that is whole; None at the end of the file."""
@@ -135,10 +133,13 @@ class Reader:
     def _deliver(self, held: dict[int, NDArray[np.int64]], wait: int) -> Iterator[Frames | Loss]:
         """Frames that are next among those `held`; missing ones are lost once a packet is `wait` behind them."""
         while held and (self._next_number in held or max(held) - self._next_number > wait):
-            if (number := min(held)) > self._next_number:
-                yield self._lost(number)
-            self._next_number, self._reason = number + 1, ""
-            yield Frames(number * self.header.frames_per_packet, held.pop(number))
+            number = min(held)
+            start = number * self.header.frames_per_packet
+            if start > self._next_frame:
+                yield self._lost(number, start)
+            frames = Frames(start, held.pop(number))
+            self._next_number, self._next_frame, self._reason = number + 1, start + frames.codes.shape[1], ""
+            yield frames
 
     def _fill(self) -> bool:
         """Read more data; False at the end of the file."""
@@ -166,10 +167,10 @@ class Reader:
         return coding.decode(packet.layers, n_frames)
 
     def _end(self, n_packets: int) -> Iterator[Loss]:
-        if self._next_number < n_packets and self.n_samples is not None:
-            n_frames = -(-self.n_samples // self.header.hop_length)
-            lost = self._lost(n_packets)
-            yield Loss(lost.start, n_frames - lost.start, lost.reason)
+        assert self.n_samples is not None
+        n_frames = -(-self.n_samples // self.header.hop_length)
+        if self._next_frame < n_frames:
+            yield self._lost(n_packets, n_frames)
 
     def _index(self, packet: Packet) -> list[int]:
         """Sizes of all packets, from the end packet.
@@ -188,12 +189,14 @@ class Reader:
         self.n_samples = n_samples
         return sizes
 
-    def _lost(self, number: int) -> Loss:
-        """Loss of all expected frames before packet `number`."""
-        names = str(self._next_number) if number == self._next_number + 1 else f"{self._next_number} to {number - 1}"
-        n_frames = number * self.header.frames_per_packet - self._first_frame
-        return Loss(self._first_frame, n_frames, f"{self._where(names)}: {self._reason or 'missing'}")
+    def _lost(self, number: int, end: int) -> Loss:
+        """Loss of all frames before packet `number` and frame `end` that have not been delivered."""
+        first, last = self._next_number, number - 1
+        if first > last:
+            first, self._reason = last, "damaged, it has too few frames"
+        names = str(first) if first == last else f"{first} to {last}"
+        return Loss(self._next_frame, end - self._next_frame, f"{self._where(names)}: {self._reason or 'missing'}")
 
     def _where(self, packets: object) -> str:
-        seconds = self._first_frame * self.header.hop_length / self.header.sample_rate
+        seconds = self._next_frame * self.header.hop_length / self.header.sample_rate
         return f"packet {packets} at {seconds:.2f} s"
