@@ -7,6 +7,7 @@
 Each of `--slots` is a `codec serve` of its own on a loopback port; they are asked in turn. A client asks for the next
 speech once it has all of the one before. First packet: from asking to the first sound. RTF: from asking to the end,
 over the length of the speech. A packet is late if a listener who plays from the first one on has run out of sound.
+Processor time is that of the server, over the length of all speech; other programs do not change it much.
 
 The request file and names in the JSON are those of `vllm bench serve` and, for audio, vLLM-Omni's, where they exist.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import re
 import subprocess
@@ -106,25 +108,42 @@ async def ask(http: httpx.AsyncClient, model: str, voice: str, text: str) -> Spe
     return speech
 
 
-async def load(url: str, model: str, voice: str, prompts: list[str], n_clients: int) -> tuple[list[Speech], float]:
-    """What `n_clients` get who ask for the prompts in turn, and the seconds that it took."""
-    waiting, speeches = iter(prompts), []
+@dataclass
+class Load:
+    """What clients got, and what it took."""
+
+    speeches: list[Speech] = field(default_factory=list)
+    duration: float = 0.0  # seconds
+    processor_seconds: float = math.nan  # of the server; only Linux tells
+
+
+async def load(url: str, model: str, voice: str, prompts: list[str], n_clients: int) -> Load:
+    """The load of `n_clients` who ask for the prompts in turn."""
+    waiting, done = iter(prompts), Load()
     limits = httpx.Limits(max_connections=n_clients)
     async with httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS, limits=limits) as http:
 
         async def client() -> None:
             for prompt in waiting:
-                speeches.append(await ask(http, model, voice, prompt))
+                done.speeches.append(await ask(http, model, voice, prompt))
 
-        start = time.perf_counter()
+        before, start = await _processor_seconds(http), time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for _ in range(n_clients):
                 group.create_task(client())
-        return speeches, time.perf_counter() - start
+        done.duration = time.perf_counter() - start
+        done.processor_seconds = await _processor_seconds(http) - before
+        return done
 
 
-def summary(speeches: list[Speech], duration: float) -> dict[str, float]:
-    """Numbers about a load of `duration` seconds."""
+async def _processor_seconds(http: httpx.AsyncClient) -> float:
+    found = re.search(r"^process_cpu_seconds_total (\S+)", (await http.get("/metrics")).text, re.MULTILINE)
+    return float(found[1]) if found else math.nan
+
+
+def summary(load: Load) -> dict[str, float]:
+    """Numbers about a load."""
+    speeches, duration = load.speeches, load.duration
     first = [1000 * speech.packets[0][0] for speech in speeches]
     rtf = [speech.seconds / speech.audio_seconds for speech in speeches]
     gaps = [speech.gaps() for speech in speeches]
@@ -136,6 +155,7 @@ def summary(speeches: list[Speech], duration: float) -> dict[str, float]:
         "char_throughput": sum(speech.n_chars for speech in speeches) / duration,
         "audio_throughput": audio / duration,
         "total_audio_duration_s": audio,
+        "processor_rtf": load.processor_seconds / audio,
         "median_e2el_ms": 1000 * float(np.median([speech.seconds for speech in speeches])),
         "median_audio_ttfp_ms": float(np.median(first)),
         "p95_audio_ttfp_ms": float(np.percentile(first, 95)),
@@ -190,11 +210,20 @@ def main() -> None:
         for n_clients in tqdm(args.max_concurrency, disable=None, leave=False):
             asked = list(islice(cycle(prompts), max(args.num_prompts, n_clients)))
             for n_slots, url in zip(args.slots, urls, strict=True):
-                speeches, duration = asyncio.run(load(url, name, args.voice, asked, n_clients))
-                results.append({"max_concurrency": n_clients, "slots": n_slots, **summary(speeches, duration)})
+                done = asyncio.run(load(url, name, args.voice, asked, n_clients))
+                results.append({"max_concurrency": n_clients, "slots": n_slots, **summary(done)})
 
     heading = f"`{name}`, {args.device}, {args.dtype}, {args.threads} threads, PyTorch {torch.__version__}.\n"
-    columns = ["clients", "slots", "first packet p50, ms", "p95, ms", "RTF", "late packets", "characters/s"]
+    columns = [
+        "clients",
+        "slots",
+        "first packet p50, ms",
+        "p95, ms",
+        "RTF",
+        "late packets",
+        "characters/s",
+        "processor RTF",
+    ]
     rows = [
         [
             str(r["max_concurrency"]),
@@ -204,6 +233,7 @@ def main() -> None:
             f"{r['median_audio_rtf']:.3f}",
             f"{r['late_packets'] / r['total_packets']:.1%}",
             f"{r['char_throughput']:.1f}",
+            f"{r['processor_rtf']:.3f}",
         ]
         for r in results
     ]

@@ -10,6 +10,7 @@ to the replica with fewer of them. Speech is not resumed: with a replica, its st
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from ray import serve
 from ray.serve import Application
 
 import codec.tts
+from codec.serve.access import read_keys
 from codec.serve.app import make_app
 from codec.serve.engine import Engine, Limits
 from codec.serve.voices import VoiceStore
@@ -35,7 +37,7 @@ class Settings(BaseModel):
     voices: Path | None = None  # a folder that all replicas see
     key_file: Path | None = None
     device: str = "cpu"
-    dtype: str = "float32"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     slots: int = 8
     replicas: int = 2
     cpus: float = 1.0  # of a replica
@@ -49,13 +51,13 @@ class Replica:
 
     def __init__(self, settings: Settings) -> None:
         torch.set_flush_denormal(True)
+        self.settings, self.keys = settings, read_keys(settings.key_file)
         tts = codec.tts.load(settings.model, settings.device, getattr(torch, settings.dtype))
-        keys = tuple(settings.key_file.read_text().split()) if settings.key_file else ()
         self.engine = Engine(tts, Limits(n_slots=settings.slots))
-        self.app = make_app(self.engine, VoiceStore(tts, settings.voices), Path(settings.model).name, keys)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return self.app
+        store = VoiceStore(self.engine.tts, self.settings.voices)
+        return make_app(self.engine, store, Path(self.settings.model).name, self.keys)
 
     def check_health(self) -> None:
         """Ray replaces a replica for which this raises."""

@@ -37,19 +37,20 @@ def serve(
     """Serve speech over HTTP, as OpenAI's clients ask for it, and tokens; ends on SIGTERM once all is spoken."""
     check_precision(dtype)
     try:
-        keys = _keys(key_file)
         if voices is not None and not voices.is_dir():
             raise ValueError(f"--voices {voices}: no such folder; create it first")
         with needs("fastapi uvicorn", "serving", "serve"):
             import uvicorn
 
             from codec.serve import logs
+            from codec.serve.access import read_keys
             from codec.serve.app import make_app
             from codec.serve.engine import Engine, Limits
             from codec.serve.voices import VoiceStore
             from codec.serve.watermark import load_watermark
         from codec import tts
 
+        keys = read_keys(key_file)
         mark = None if watermark is None else load_watermark(watermark)
     except (MissingDependencyError, ValueError, OSError) as error:
         fail(error)
@@ -68,20 +69,6 @@ def serve(
         timeout_graceful_shutdown=DRAIN_SECONDS,
         ws_max_size=MAX_MESSAGE_BYTES,
     )
-
-
-def _keys(path: Path | None) -> tuple[str, ...]:
-    """The lines of a file of keys.
-
-    Raises:
-        ValueError: there are none. OSError: it cannot be read.
-    """
-    if path is None:
-        return ()
-    keys = tuple(path.read_text().split())
-    if not keys:
-        raise ValueError(f"--key-file {path}: no key in it; write one a line, or leave the option out")
-    return keys
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,6 +7,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from fastapi.responses import JSONResponse
@@ -21,6 +22,20 @@ PROTECTED = "/v1/"  # paths that need a key
 KEY_PROTOCOL = "openai-insecure-api-key."  # and a key, as OpenAI has it
 
 log = logging.getLogger(__name__)
+
+
+def read_keys(path: Path | None) -> tuple[str, ...]:
+    """API keys of a file, one a line; none without a file.
+
+    Raises:
+        ValueError: there is no key in it. OSError: it cannot be read.
+    """
+    if path is None:
+        return ()
+    keys = tuple(path.read_text().split())
+    if not keys:
+        raise ValueError(f"key file {path}: no key in it; write one a line, or give no file")
+    return keys
 
 
 class Access:

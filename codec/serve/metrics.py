@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from codec.serve.connection import Sessions
 from codec.serve.engine import Engine, Handle
@@ -16,6 +16,7 @@ class Metrics:
     def __init__(self, engine: Engine, sessions: Sessions) -> None:
         self.sample_rate = engine.tts.sample_rate
         self.registry = r = CollectorRegistry()
+        ProcessCollector(registry=r)  # processor time, memory, open files; on Linux
         self.requests = Counter("codec_requests", "Requests answered", ["path", "status"], registry=r)
         self.first_audio = Histogram(
             "codec_first_audio_seconds", "From a request for speech to its first packet", buckets=SECONDS, registry=r

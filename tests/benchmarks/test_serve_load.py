@@ -24,11 +24,12 @@ def test_a_packet_is_late_once_all_before_it_was_played(serve_load):
     packets = [(1.0, 0.5), (1.2, 0.5), (2.5, 0.1), (2.6, 1.0), (3.0, 1.0)]  # played: 1.0-2.0, a gap, 2.5-4.6
     speech = serve_load.Speech(10, packets, 3.0)
     assert speech.gaps() == pytest.approx([0.5])
-    result = serve_load.summary([speech, serve_load.Speech(20, [(0.5, 2.0)], 0.5)], 4.0)
+    result = serve_load.summary(serve_load.Load([speech, serve_load.Speech(20, [(0.5, 2.0)], 0.5)], 4.0, 2.55))
     assert result["late_packets"] == 1
     assert result["total_packets"] == 6
     assert result["audio_continuity_ok_rate"] == 0.5
     assert result["char_throughput"] == 30 / 4.0
+    assert result["processor_rtf"] == pytest.approx(2.55 / 5.1)
     assert result["median_audio_ttfp_ms"] == 750
     assert result["median_audio_rtf"] == pytest.approx((3.0 / 3.1 + 0.5 / 2.0) / 2)
 
