@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fastapi import WebSocket
+from fastapi import WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter, ValidationError
 
@@ -90,7 +90,7 @@ class Connection:
 
 @asynccontextmanager
 async def connect(socket: WebSocket) -> AsyncIterator[Connection | None]:
-    """Accept a WebSocket, or refuse it as HTTP does: then there is no connection."""
+    """Accept a WebSocket, or refuse it as HTTP does: then there is no connection. A client may leave at any time."""
     sessions: Sessions = socket.app.state.sessions
     if sessions.n >= sessions.most:
         error = as_api_error(BusyError(f"{sessions.n} sessions are open", RETRY_SECONDS))
@@ -100,7 +100,8 @@ async def connect(socket: WebSocket) -> AsyncIterator[Connection | None]:
     sessions.n += 1
     try:
         await socket.accept(next(iter(socket.scope["subprotocols"]), None))
-        yield Connection(socket, sessions.idle_seconds)
+        with contextlib.suppress(WebSocketDisconnect):
+            yield Connection(socket, sessions.idle_seconds)
     finally:
         sessions.n -= 1
 

@@ -7,6 +7,7 @@ import re
 from difflib import SequenceMatcher
 from functools import lru_cache
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
 from codec.extras import MissingDependencyError, needs
@@ -17,6 +18,7 @@ _MARKS = ';:,.!?¡¿—…"«»“”(){}[]'  # at which phonemizer splits text
 # "A" as a letter, not the article: "Plan A works", "ten A M"; espeak-ng reads "A-" as the letter.
 _LETTERS = {"en": re.compile(r"(?<=[\w,;:)'\"]\s)A(?=\s(?:[a-z]|[A-Z]\b))|\bA(?=\s[A-Z]\b)")}
 
+_ONE_AT_A_TIME = Lock()  # espeak-ng has one buffer for all threads
 _QUIET = logging.getLogger(f"{__name__}.phonemizer")
 _QUIET.setLevel(logging.ERROR)
 
@@ -123,7 +125,8 @@ def _likeness(a: str, b: str) -> float:
 
 
 def _phonemes(text: str, language: str) -> str:
-    return str(_backend(language).phonemize([text], strip=True)[0]) if text else ""
+    with _ONE_AT_A_TIME:
+        return str(_backend(language).phonemize([text], strip=True)[0]) if text else ""
 
 
 def _with_letters(text: str, language: str) -> str:

@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001  IPA
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -114,3 +115,11 @@ def test_missing_program_is_named(monkeypatch):
     monkeypatch.setattr(backend.EspeakBackend, "is_available", lambda: False)
     with pytest.raises(MissingDependencyError, match="espeak-ng: pip install"):
         to_phonemes("hello", "en")
+
+
+def test_threads_do_not_disturb_each_other(espeak):
+    texts = [f"{word} three nine kilograms what for" for word in ("one", "two", "three", "four", "five", "six")]
+    expected = [to_phonemes(text, "en") for text in texts]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            assert list(pool.map(lambda text: to_phonemes(text, "en"), texts)) == expected
