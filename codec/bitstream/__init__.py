@@ -1,6 +1,6 @@
 """The file and packet format `.c37`; `docs/bitstream.md` describes it byte by byte."""
 
-from codec.bitstream.conceal import conceal, fade
+from codec.bitstream.concealment import conceal, fade
 from codec.bitstream.files import describe, load, recover, save
 from codec.bitstream.header import BitstreamError, Header
 from codec.bitstream.packet import Packet, drop_layers

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codec.bitstream.conceal import conceal
+from codec.bitstream.concealment import conceal
 from codec.bitstream.header import BitstreamError, Header, default_layer_ends
 from codec.bitstream.reader import Frames, Loss, Reader
 from codec.bitstream.token_model import TokenModel

@@ -15,18 +15,21 @@ HOLD_S = 0.12  # of a loss until it fades
 FADE_S = 0.12  # until it is silent
 RETURN_S = 0.01  # until it is as loud as before
 MAX_PREDICTED = 16  # lost frames in a row; after them the last one repeats, as it has faded
+AFTER = 1 / 3  # weight of the frame after a loss, beside the prediction
 
 
 @torch.no_grad()
 def conceal(codes: Tensor, received: Tensor, model: TokenModel | None = None, look_ahead: bool = False) -> Tensor:
     """Fill in codes that have not arrived.
 
+    Entries, such as semantic codes, are those of the frame before, as guesses are nearly always wrong. Levels are what
+    the model expects.
+
     Args:
         codes: `[K, T]`; those that have not arrived are not read.
         received: number of codebooks that have arrived of each frame, `[T]`; 0 is a lost frame.
-        model: predicts them from previous frames and from the frame's own first codebooks; None repeats those of the
-            frame before.
-        look_ahead: of several predictions, take the one that suits the frame after the loss; costs one frame of delay.
+        model: predicts levels from previous frames and from the frame's own first codebooks; None repeats all codes.
+        look_ahead: move levels of lost frames towards the frame after, if it is whole; costs one frame of delay.
 
     Returns:
         Codes `[K, T]`; before the first frame that has arrived they mean nothing.
@@ -39,6 +42,7 @@ def conceal(codes: Tensor, received: Tensor, model: TokenModel | None = None, lo
         return codes
     frames = F.pad(codes, (0, 0, 0, len(model.codebook_sizes) - len(codes)))
     frames = torch.cat([model.padding(), frames], dim=1)
+    ordinal = torch.tensor(model.ordinal)
     n_lost = 0  # in a row
     for t in gaps:
         n_known, now = int(received[t]), t + model.past
@@ -46,10 +50,10 @@ def conceal(codes: Tensor, received: Tensor, model: TokenModel | None = None, lo
         if n_lost > MAX_PREDICTED:
             frames[:, now] = frames[:, now - 1]
             continue
-        predicted = _predict(frames[:, t : now + 1], n_known, len(codes), model)
-        if look_ahead and 0 < t < codes.shape[1] - 1 and received[t + 1] == len(codes) == len(frames):
-            predicted = _likeliest(predicted, frames[:, t : now + 2], n_known, model)
-        frames[:, now] = predicted
+        _predict(frames[:, t : now + 1], n_known, len(codes), model)
+        if look_ahead and n_known == 0 and t + 1 < codes.shape[1] and received[t + 1] == len(codes):
+            between = torch.lerp(frames[:, now].float(), frames[:, now + 1].float(), AFTER).round().long()
+            frames[:, now] = torch.where(ordinal, between, frames[:, now])
     return frames[: len(codes), model.past :]
 
 
@@ -74,27 +78,16 @@ def fade(waveform: Tensor, received: Tensor, hop_length: int, sample_rate: int) 
     return waveform * gain[: len(waveform)].to(waveform.device)
 
 
-def _predict(frames: Tensor, n_known: int, n_wanted: int, model: TokenModel) -> Tensor:
-    """Codes `[K]` of the last of `frames`, of which the first `n_known` are known and `n_wanted` are wanted."""
-    frames = frames.clone()
+def _predict(frames: Tensor, n_known: int, n_wanted: int, model: TokenModel) -> None:
+    """Fill in the last of `frames`, of which the first `n_known` codes are known and `n_wanted` are wanted."""
+    before, now = frames[:, -2], frames[:, -1]
     for layer, (start, end) in enumerate(pairwise((0, *model.layer_ends))):
-        if start < n_wanted and n_known < end:
+        if start >= n_wanted or end <= n_known:
+            continue
+        first = max(start, n_known)
+        if model.ordinal[start]:
             probabilities = (model(frames, layer)[0] / UNITS).softmax(-1)  # [codebooks, size]
             levels = torch.arange(probabilities.shape[1], dtype=probabilities.dtype)
-            likely = (probabilities @ levels).round().long() if model.ordinal[start] else probabilities.argmax(-1)
-            first = max(start, n_known)
-            frames[first:end, -1] = likely[first - start :]
-    return frames[:, -1]
-
-
-def _likeliest(predicted: Tensor, frames: Tensor, n_known: int, model: TokenModel) -> Tensor:
-    """Codes `[K]` of the last but one of `frames`, the last being known: predicted, or nearer to a neighbour."""
-    before, after = frames[:, -3], frames[:, -1]
-    ordinal = torch.tensor(model.ordinal)
-    candidates = [predicted, before, after]
-    candidates += [torch.where(ordinal, (x + after + 1) // 2, y) for x in (predicted, before) for y in (x, after)]
-    candidates, bits = [torch.cat([predicted[:n_known], candidate[n_known:]]) for candidate in candidates], []
-    for candidate in candidates:
-        trial = torch.cat([frames[:, :-2], candidate[:, None], after[:, None]], dim=1)
-        bits.append(sum(float(model.bits(trial, layer).sum()) for layer in range(len(model.layers))))
-    return candidates[bits.index(min(bits))]
+            now[first:end] = (probabilities @ levels).round().long()[first - start :]
+        else:
+            now[first:end] = before[first:end].clamp(max=model.codebook_sizes[start] - 1)  # padding before the first
