@@ -1,6 +1,7 @@
 """Entropy coding: no code changes, whatever computes the model, and layers come off the end."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from codec.bitstream import BitstreamError, Header, Reader, TokenModel, Writer
 from codec.bitstream.coding import EntropyCoding
+from codec.tokenizer import load
 
+ROOT = Path(__file__).parents[2]
 SIZES, ENDS = (64, 5, 5, 5, 5), (1, 3, 5)
 ORDINAL = (False, True, True, True, True)
 HEADER = Header(SIZES, 1000, 100, frames_per_packet=8, layer_ends=ENDS)
@@ -89,6 +92,20 @@ def test_what_is_coded_by_two_threads_decodes_by_one(model):
     torch.set_num_threads(1)
     np.testing.assert_array_equal(EntropyCoding(HEADER, model).decode(layers, 8), codes)
     torch.set_num_threads(n_threads)
+
+
+def test_the_default_saves_a_fifth_and_one_thread_decodes_what_two_wrote():
+    tokenizer = load()
+    model, codes = tokenizer.token_model, tokenizer.encode(ROOT / "tests/data/kathleen.flac").codes[0].numpy()
+    header = Header(model.codebook_sizes, 24_000, 1920, layer_ends=model.layer_ends, token_model=model.fingerprint())
+    coding, n_threads = EntropyCoding(header, model), torch.get_num_threads()
+    torch.set_num_threads(2)
+    layers = coding.encode(codes)
+    torch.set_num_threads(1)
+    np.testing.assert_array_equal(coding.decode(layers, codes.shape[1]), codes)
+    torch.set_num_threads(n_threads)
+    fixed = np.log2(model.codebook_sizes).sum() * codes.shape[1]
+    assert 8 * sum(map(len, layers)) < 0.8 * fixed
 
 
 def test_codes_need_the_bits_that_the_model_says(model):
