@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from deploy.ray_serve import Settings, application  # noqa: E402
 
 pytestmark = pytest.mark.cluster
-LONG = 160 * "One two three four five. "
+LONG = 100 * "One two three four five. "
 
 
 @pytest.fixture(scope="module")
