@@ -35,6 +35,7 @@ from codec.tokens.tokens import Tokens
 from eval.metrics.base import Pair
 from eval.metrics.registry import make_metric
 from eval.packet_loss import PATTERNS, RECEIVERS
+from eval.probes.codes import entropy
 from eval.systems.libopus import OpusPackets
 from eval.tables import table
 from eval.testsets import Utterance, read_testset
@@ -74,9 +75,9 @@ def rates(tokenizer: Tokenizer, model: TokenModel, tokens: Sequence[Tokens]) -> 
     """Bits per frame by way of coding, and by codebook."""
     sizes = torch.tensor(tokenizer.config.codebook_sizes).float()
     codes = torch.cat([t.codes[0] for t in tokens], dim=1)
-    fixed, entropy = sizes.log2(), torch.stack([order_0(row) for row in codes])
+    fixed, order_0 = sizes.log2(), torch.tensor([entropy(row) for row in codes])
     modelled = by_model(model, tokens)
-    ways = {"mixed radix": fixed.sum(), "order-0 entropy of each codebook": entropy.sum()}
+    ways = {"mixed radix": fixed.sum(), "order-0 entropy of each codebook": order_0.sum()}
     if shutil.which("zstd"):
         data = codes.T.to(torch.int16).numpy().tobytes()
         squeezed = subprocess.run(["zstd", "-19", "-c"], input=data, capture_output=True, check=True).stdout
@@ -85,7 +86,7 @@ def rates(tokenizer: Tokenizer, model: TokenModel, tokens: Sequence[Tokens]) -> 
     rows = [[way, f"{float(bits):.1f}", f"{1 - float(bits / fixed.sum()):.1%}"] for way, bits in ways.items()]
     rows.append([ENCODEC[0], "-", f"{ENCODEC[1]:.1%}"])
     by_book = [
-        [str(k), *(f"{x[k]:.2f}" for x in (fixed, entropy, modelled)), f"{1 - modelled[k] / fixed[k]:.0%}"]
+        [str(k), *(f"{x[k]:.2f}" for x in (fixed, order_0, modelled)), f"{1 - modelled[k] / fixed[k]:.0%}"]
         for k in range(len(fixed))
     ]
     return (
@@ -200,12 +201,6 @@ def by_model(model: TokenModel, tokens: Sequence[Tokens]) -> Tensor:
         frames = torch.cat([model.padding(), packet], dim=1)
         bits.append(torch.cat([model.bits(frames, layer) for layer in range(len(model.layers))]))
     return torch.cat(bits, dim=1).mean(dim=1)
-
-
-def order_0(codes: Tensor) -> Tensor:
-    """Entropy of codes `[T]` in bits."""
-    shares = codes.bincount() / len(codes)
-    return torch.special.entr(shares).sum() / math.log(2)
 
 
 TABLES = {"rate": rates, "files": files, "speed": speeds, "loss": losses}

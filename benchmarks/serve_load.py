@@ -18,18 +18,12 @@ import argparse
 import asyncio
 import json
 import math
-import os
 import re
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
@@ -40,11 +34,12 @@ from codec.files import atomic_file
 from codec.settings import DEFAULT
 from codec.tts.config import PRESETS
 from eval.provenance import environment
+from eval.server import codec_serve
 from eval.tables import table
 
 SAMPLE_RATE, SAMPLE_BYTES = 24_000, 2  # of pcm
 AUDIBLE_SECONDS = 0.1  # a gap that breaks the continuity of speech, as vLLM-Omni counts it
-START_SECONDS, ANSWER_SECONDS = 300.0, 330.0  # a server gives up a request after 300 s
+ANSWER_SECONDS = 330.0  # a server gives up a request after 300 s
 
 
 @dataclass
@@ -67,29 +62,6 @@ class Speech:
                 gaps.append(arrival - played_until)
             played_until = max(arrival, played_until) + length
         return gaps
-
-
-@contextmanager
-def server(arguments: list[str], threads: int) -> Iterator[str]:
-    """A `codec serve` with these arguments, and its address."""
-    command = [sys.executable, "-c", "from codec.cli import main; main()", "serve", "--port", "0", *arguments]
-    env = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, env=env, stderr=log)
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while not (found := re.search(r"running on (http://127\.0\.0\.1:\d+)", _text(log))):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    sys.exit(f"codec serve {' '.join(arguments)} did not start:\n{_text(log)}")
-                time.sleep(0.1)
-            yield found[1]
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _text(log: Any) -> str:
-    return os.pread(log.fileno(), 2**20, 0).decode(errors="replace")
 
 
 async def ask(http: httpx.AsyncClient, model: str, voice: str, text: str) -> Speech:
@@ -204,7 +176,8 @@ def main() -> None:
     name, results = Path(args.model).name, []
     where = ["--model", args.model, "--device", args.device, "--dtype", args.dtype]
     with ExitStack() as stack:
-        urls = [stack.enter_context(server([*where, "--slots", str(n)], args.threads)) for n in args.slots]
+        servers = [stack.enter_context(codec_serve([*where, "--slots", str(n)], args.threads)) for n in args.slots]
+        urls = [url for _, url in servers]
         for url in urls:  # the first request of a server reads the voice
             asyncio.run(load(url, name, args.voice, prompts[:1], 1))
         for n_clients in tqdm(args.max_concurrency, disable=None, leave=False):

@@ -16,8 +16,6 @@ import json
 import random
 import re
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -31,6 +29,8 @@ import psutil
 import soundfile
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
+
+from eval.server import codec_serve
 
 KEY = "a-key"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -213,20 +213,6 @@ def growth(samples: list[tuple[int, int]]) -> tuple[int, int]:
     return int(more[0]), int(more[1])
 
 
-def start(model: str, voices: Path) -> tuple[subprocess.Popen[str], str]:
-    """A server on a free port, and its address."""
-    (voices / "keys").write_text(KEY)
-    options = ["--port", "0", "--model", model, "--voices", str(voices), "--key-file", str(voices / "keys")]
-    command = [sys.executable, "-c", "from codec.cli import main; main()", "serve", *options]
-    log = (voices / "log").open("w")
-    process = subprocess.Popen(command, stderr=log, text=True)
-    while not (found := re.search(r"running on http://([^\s\"]+)", (voices / "log").read_text())):
-        if process.poll() is not None:
-            raise SystemExit((voices / "log").read_text())
-        time.sleep(0.1)
-    return process, found[1]
-
-
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=30.0)
@@ -235,14 +221,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        process, address = start(options.model, Path(folder))
-        try:
-            problems = asyncio.run(_run(process.pid, address, options))
+        (keys := Path(folder, "keys")).write_text(KEY)
+        settings = ["--model", options.model, "--voices", folder, "--key-file", str(keys)]
+        with codec_serve(settings) as (process, url):
+            problems = asyncio.run(_run(process.pid, url.removeprefix("http://"), options))
             process.terminate()
             if process.wait(timeout=60) not in (0, -signal.SIGTERM):
                 problems.append(f"exit code {process.returncode} on SIGTERM")
-        finally:
-            process.kill()
     if problems:
         raise SystemExit("\n".join(problems))
 

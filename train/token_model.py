@@ -21,6 +21,7 @@ from codec.bitstream.header import default_layer_ends
 from codec.bitstream.networks import ONE, EntryModel
 from codec.bitstream.token_model import TokenModel
 from eval.command import command, reports_errors
+from eval.probes.codes import entropy
 from eval.progress import progress
 from eval.tables import table
 from train.data.tokens.shards import TokenSet, TokenUtterance
@@ -86,9 +87,7 @@ def bits(model: TokenModel, frames: Tensor, layer: int) -> Tensor:
 
 def entropies(frames: Tensor, model: TokenModel) -> Tensor:
     """Entropy of each codebook in bits, `[K]`."""
-    rows = frames[:, frames[0] < model.codebook_sizes[0]]
-    shares = [row.bincount()[row.bincount() > 0] / len(row) for row in rows]
-    return torch.stack([-(share * share.log2()).sum() for share in shares])
+    return torch.tensor([entropy(row) for row in frames[:, frames[0] < model.codebook_sizes[0]]])
 
 
 def joined(tokens: Iterable[TokenUtterance], model: TokenModel) -> Tensor:

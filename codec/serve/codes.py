@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import tempfile
 from pathlib import Path
@@ -129,9 +130,10 @@ def _of_stream(content: bytes, tokenizer: Tokenizer) -> tuple[Tokens, Provenance
         path = Path(folder, f"body{STREAM_SUFFIX}")
         path.write_bytes(content)
         try:
-            return bitstream.load(path, tokenizer.token_model), dict(bitstream.describe(path).header.metadata)
+            tokens = bitstream.load(path, tokenizer.token_model)
         except bitstream.BitstreamError as error:
             raise ApiError(str(error).replace(f"{path}", "body")) from error
+    return tokens, dict(bitstream.Header.read(io.BytesIO(content)).metadata)
 
 
 def _to_stream(tokens: Tokens, provenance: Provenance, tokenizer: Tokenizer) -> bytes:

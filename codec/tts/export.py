@@ -20,7 +20,7 @@ from codec.config import CodecConfig
 from codec.files import atomic_folder
 from codec.tokenizer import Tokenizer
 from codec.tts.checkpoint import TEKKEN, TOKENIZER
-from codec.tts.model import TTSModel, end_frame
+from codec.tts.model import TTSModel, as_frames
 from codec.tts.sequence import NONE
 from codec.tts.text.tekken import N_SPECIAL, TekkenTokenizer, as_tekken, special_ids
 from codec.tts.text.tokenizer import BPETokenizer, SpecialIds, TextTokenizer
@@ -81,10 +81,9 @@ def export_voxtral(
 
 def _rows(model: TTSModel, voice: Voice) -> Tensor:
     """What the backbone reads of a voice, `[N, D]`: a row for each frame and one for its end."""
-    codes = model.trim_voice(voice.codes)
-    tokens = torch.cat([codes.T.cpu() + model.layout.n_special, end_frame(len(codes))[None]])[None]
-    nothing = torch.full((1, tokens.shape[1], 1), NONE)
-    return model.embed(nothing.to(model.device), tokens.to(model.device))[0].cpu()
+    frames = as_frames(model.trim_voice(voice.codes).cpu())[None]
+    nothing = torch.full((1, frames.shape[1], 1), NONE)
+    return model.embed(nothing.to(model.device), frames.to(model.device))[0].cpu()
 
 
 def _moved(embedding: Tensor, before: list[int], special: SpecialIds, content: dict[str, Any]) -> Tensor:

@@ -17,7 +17,7 @@ from codec.tokens.layout import END
 from codec.tts.accelerate import Accelerated, Mode
 from codec.tts.backbone import State, grow
 from codec.tts.heads.base import HeadSampling
-from codec.tts.model import TTSModel, end_frame
+from codec.tts.model import TTSModel, as_frames, end_frame
 from codec.tts.sampling import Sampling, draw_moves, draw_semantic
 from codec.tts.sequence import NONE, NOT_YET, WAIT, Step, speech_steps, text_ids, voice_steps
 from codec.tts.text.tokenizer import SpecialIds
@@ -131,7 +131,7 @@ class FrameLoop:
         """Read a voice's codes `[K, T]`, no more of them than in training, and those `[K, T']` just before."""
         codes = self.model.trim_voice(voice)
         codes = codes if before is None else torch.cat([codes, before], dim=1)
-        shifted = torch.cat([codes.T.cpu() + self.model.layout.n_special, end_frame(len(codes))[None]])
+        shifted = as_frames(codes.cpu())
         steps = list(voice_steps(self.special, len(shifted)))
         text, frames = self._blank(1, len(steps))
         text[0] = text_ids(steps, text.shape[2])
@@ -238,11 +238,11 @@ class FrameLoop:
 
     def _predict(self, paused: Collection[int]) -> dict[int, PendingFrame]:
         """The next frame of every request, without its acoustic codes; its text goes on after it."""
-        chunks = {slot: s.next_steps() for slot, s in self._active(paused).items()}
-        chunks = {slot: steps for slot, steps in chunks.items() if steps}
+        streams = self._active(paused)
+        chunks = {slot: steps for slot, stream in streams.items() if (steps := stream.next_steps())}
         if not chunks:
             return {}
-        active = {slot: stream for slot, stream in self._active(paused).items() if slot in chunks}
+        active = {slot: streams[slot] for slot in chunks}
         h, logits = self._hidden(chunks)
         slots = torch.tensor(list(active), device=h.device)
         h = h[slots]

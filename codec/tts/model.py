@@ -135,6 +135,11 @@ class TTSModel(nn.Module):
         return self.backbone.init_state(batch_size, capacity)
 
 
+def as_frames(codes: Tensor) -> Tensor:
+    """Codes `[K, T]` as frames `[T + 1, K]` int64 with the one after the last."""
+    return torch.cat([codes.T.long() + IdLayout.n_special, end_frame(len(codes))[None]])
+
+
 def end_frame(num_codebooks: int) -> Tensor:
     """The frame `[K]` after the last: (END, EMPTY, EMPTY, ...)."""
     return torch.tensor([END] + [EMPTY] * (num_codebooks - 1))

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.settings import coerce, require
-from codec.tokens.layout import IdLayout
 from codec.tts.config import SequenceConfig
-from codec.tts.model import TTSBatch, end_frame
+from codec.tts.model import TTSBatch, as_frames
 from codec.tts.sequence import NONE, Step, speech_steps, text_ids, voice_steps
 from codec.tts.text.tokenizer import TextTokenizer
 from train.data.sources import Sources
@@ -223,9 +222,7 @@ def arrange(
     `weights` `[T]` weigh the frames, 1 by default; `moves` are T numbers for the design "aligned". None if the audio
     ends before its text is read.
     """
-    end = end_frame(len(codes))[None]
-    shift = IdLayout.n_special
-    inputs = torch.cat([reference.T.long() + shift, end, codes.T.long() + shift, end])  # [R + 1 + T + 1, K]
+    inputs = torch.cat([as_frames(reference), as_frames(codes)])  # [R + 1 + T + 1, K]
     n_voice, n_frames = reference.shape[1] + 1, codes.shape[1]
     steps = list(voice_steps(tokenizer.special, n_voice))
     steps += _until(speech_steps(sequence, tokenizer.special, tokenizer.encode(text), moves), n_frames + 1)
