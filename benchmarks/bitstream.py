@@ -29,6 +29,7 @@ from codec.bitstream import Header, TokenModel, load, save
 from codec.bitstream.coding import make_coding
 from codec.bitstream.header import default_layer_ends
 from codec.files import atomic_file
+from codec.recordings.utterance import Utterance
 from codec.tokenizer import Tokenizer
 from codec.tokenizer import load as load_codec
 from codec.tokens.tokens import Tokens
@@ -38,7 +39,7 @@ from eval.packet_loss import PATTERNS, RECEIVERS
 from eval.probes.codes import entropy
 from eval.systems.libopus import OpusPackets
 from eval.tables import table
-from eval.testsets import Utterance, read_testset
+from eval.testsets import read_testset
 
 FRAMES_PER_PACKET = 50  # of a file
 LOSS_RATES = (0.01, 0.05, 0.1, 0.2)

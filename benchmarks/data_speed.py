@@ -11,9 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from codec.recordings.manifest import read_manifest
 from train.data.audio.crops import CropDataset, DataConfig
 from train.data.loader import make_loader
-from train.data.manifest import read_manifest
 
 
 def main() -> None:

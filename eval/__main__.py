@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from codec.recordings.utterance import Utterance, read_lines
 from eval.command import command, reports_errors
 from eval.metrics.registry import DEFAULT, METRICS
 from eval.pictures import rate_quality, save_figure
@@ -14,7 +15,7 @@ from eval.provenance import environment
 from eval.run import evaluate
 from eval.systems.registry import ANCHORS, BASELINES, FILES, PRETRAINED
 from eval.tables import markdown, write
-from eval.testsets import Utterance, read_lines, read_testset
+from eval.testsets import read_testset
 
 UNSEEN = "unseen speakers"
 

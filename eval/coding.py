@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from codec.audio.io import read_audio
+from codec.recordings.utterance import Utterance
 from eval.digest import digest
 from eval.lag import find_lag, shift
 from eval.progress import progress
@@ -17,7 +18,6 @@ from eval.speed import timed
 from eval.store import REFERENCE, Lines, Outputs, file_of, read_flac, write_flac
 from eval.systems.base import SAMPLE_RATE, System
 from eval.systems.files import Files
-from eval.testsets import Utterance
 
 N_LAG_ITEMS = 4  # recordings on which a lag is searched
 Groups = Callable[[Utterance], tuple[str, ...]]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codec.extras import MissingDependencyError
+from codec.recordings.utterance import Utterance
 from eval.coding import Groups, Source, code_sources, read_sources
 from eval.lag import CUT
 from eval.metrics.base import Pair
@@ -17,7 +18,6 @@ from eval.store import Outputs, read_flac
 from eval.systems.base import SAMPLE_RATE, System
 from eval.systems.files import Files
 from eval.systems.registry import make_system
-from eval.testsets import Utterance
 
 
 def evaluate(

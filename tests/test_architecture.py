@@ -21,6 +21,7 @@ ORDER = [
     {"quant"},
     {"config"},
     {"audio"},
+    {"recordings"},
     {"nn"},
     {"encoder", "decoder"},
     {"model"},

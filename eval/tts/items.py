@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.testsets import Utterance, read_testset, read_text
+from codec.recordings.utterance import Utterance, read_text
+from eval.testsets import read_testset
 
 VOICE_SUFFIX = ".safetensors"  # of voice files; other files are recordings
 

@@ -14,7 +14,7 @@ from codec.audio import mp3
 from codec.audio.error import AudioError
 from codec.audio.io import read_audio
 from codec.audio.sound import open_sound
-from train.data.media import open_recording
+from codec.recordings.media import open_recording
 
 FIELD = Path(__file__).parents[1] / "field"
 RATE = 24_000

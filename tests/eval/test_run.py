@@ -11,6 +11,7 @@ import torch
 import eval.coding
 import eval.score
 from codec.extras import MissingDependencyError
+from codec.recordings.utterance import Utterance
 from eval import tables
 from eval.metrics import registry
 from eval.metrics.asr import asr_metric
@@ -19,7 +20,6 @@ from eval.results import CODING, Results
 from eval.run import evaluate
 from eval.store import REFERENCE, file_of
 from eval.systems.base import Coded
-from eval.testsets import Utterance
 
 METRICS = ("mel", "estoi")
 

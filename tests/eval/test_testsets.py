@@ -2,7 +2,8 @@
 
 import pytest
 
-from eval.testsets import Utterance, read_lines, read_testset
+from codec.recordings.utterance import Utterance, read_lines
+from eval.testsets import read_testset
 
 
 def test_lines_with_and_without_labels(tmp_path):

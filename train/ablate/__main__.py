@@ -20,6 +20,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from codec.files import atomic_file
+from codec.recordings.utterance import Utterance
 from codec.tokenizer import load
 from eval.command import command, reports_errors
 from eval.metrics.registry import make_metric
@@ -28,7 +29,7 @@ from eval.provenance import environment
 from eval.results import SystemResult
 from eval.run import evaluate
 from eval.systems.ours import CodecSystem
-from eval.testsets import Utterance, read_testset
+from eval.testsets import read_testset
 from train.ablate.cost import measure_cost
 from train.ablate.figure import study_figure
 from train.ablate.result import Point, StudyResult, summarize, to_markdown, write_results

@@ -10,9 +10,9 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from codec.recordings.manifest import read_manifest
 from codec.settings import coerce, read, require
 from train.checkpoint import CHECKPOINTS, checkpoints, read_progress
-from train.data.manifest import read_manifest
 from train.data.sources import paths
 from train.folder import CONFIG, differences
 from train.loop import LAST

@@ -1,1 +1,1 @@
-"""Training data: manifests, random crops, augmentation, token shards, loading."""
+"""Training data: scanned manifests, random crops, augmentation, token shards, loading."""

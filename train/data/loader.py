@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from train.data.manifest import read_manifest
-from train.data.media import open_recording
+from codec.recordings.manifest import read_manifest
+from codec.recordings.media import open_recording
 from train.data.sources import EndlessDataset
 
 B = TypeVar("B", covariant=True)

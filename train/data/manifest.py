@@ -1,7 +1,6 @@
-"""Manifests: one `Utterance` per recording.
+"""`python -m train.data.manifest FOLDER --out OUT.jsonl`: scan a folder once for all runs; a killed scan resumes.
 
-`python -m train.data.manifest FOLDER --out OUT.jsonl` scans a folder once for all runs; a killed scan resumes. A
-recording with an unreadable transcript is kept without it; a warning and its line in the manifest say so.
+A recording with an unreadable transcript is kept without it; a warning and its line in the manifest say so.
 """
 
 from __future__ import annotations
@@ -9,49 +8,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-from tqdm import tqdm
+from typing import Any
 
 from codec.audio.error import AudioError
-from codec.files import AUDIO_SUFFIXES, ESCAPE, write_json_lines
+from codec.files import ESCAPE, write_json_lines
+from codec.recordings.manifest import map_files
+from codec.recordings.media import Recording, list_files, open_recording
+from codec.recordings.readers.sidecars import is_audio, read_sidecars, warn_of_unread
 from eval.command import command, reports_errors
-from eval.testsets import Utterance
-from train.data.media import Recording, list_files, open_recording
-from train.data.readers import READERS
-from train.data.readers.sidecars import is_audio, read_sidecars, warn_of_unread
 
-In = TypeVar("In")
-Out = TypeVar("Out")
-_N_THREADS = 8  # that read headers
-_CHUNK = 1024
 _BLOCK = 2**20  # samples
-
-
-def read_manifest(source: str | Path) -> list[Utterance]:
-    """Read all utterances of a source in a format of `train.data.readers`, see docs/data.md.
-
-    Missing durations are read from file headers.
-
-    Raises:
-        ValueError: no such source, no usable audio, or a bad line; the message has its number.
-    """
-    path = Path(source)
-    if not path.exists():
-        raise ValueError(f"{path}: no such manifest, folder or shard; check the path")
-    reader = next((reader for reader in READERS if reader.accepts(path)), None)
-    if reader is None:
-        raise ValueError(f"{path}: expected {' or '.join(reader.FORM for reader in READERS)}")
-    utterances = _fill_durations(reader.read(path))
-    if not utterances:
-        kinds = ", ".join(sorted(AUDIO_SUFFIXES))
-        raise ValueError(f"{path}: no usable audio; give a manifest with lines, or a folder or shard with {kinds}")
-    return utterances
 
 
 def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
@@ -81,7 +49,7 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
     addresses = [name for name in names if is_audio(name)]
     left = [name for name in addresses if os.path.relpath(name, home) not in done]
     with partial.open("a", buffering=1, encoding="utf-8", errors=ESCAPE) as file:
-        for line in _map(inspect, left, f"reading {folder}"):
+        for line in map_files(inspect, left, f"reading {folder}"):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
             done[line["path"]] = line
     lines = [done[os.path.relpath(name, home)] for name in addresses]
@@ -104,36 +72,6 @@ def _check(recording: Recording) -> None:
     n_samples = recording.n_samples
     for start in range(0, n_samples, _BLOCK) if recording.sound.is_float else (n_samples - 1,):
         recording.read(start, min(_BLOCK, n_samples - start))
-
-
-def _fill_durations(utterances: list[Utterance]) -> list[Utterance]:
-    """Read missing durations; leaves out files with an unreadable header, with a warning."""
-
-    def measure(utterance: Utterance) -> Utterance | AudioError:
-        if utterance.duration_s is not None:
-            return utterance
-        try:
-            with open_recording(utterance.path) as recording:
-                return replace(utterance, duration_s=recording.n_samples / recording.native_rate)
-        except AudioError as error:
-            return error
-
-    if all(utterance.duration_s is not None for utterance in utterances):
-        return utterances
-    results = list(_map(measure, utterances, "reading durations"))
-    bad = [result for result in results if isinstance(result, AudioError)]
-    if bad:
-        warnings.warn(f"{len(bad)} of {len(results)} files are left out, the first being {bad[0]}", stacklevel=3)
-    return [result for result in results if isinstance(result, Utterance)]
-
-
-def _map(function: Callable[[In], Out], items: list[In], title: str) -> Iterator[Out]:
-    """Map in threads, in order, with a progress bar after two seconds."""
-    with ThreadPoolExecutor(_N_THREADS) as pool, tqdm(total=len(items), desc=title, unit="file", delay=2) as bar:
-        for start in range(0, len(items), _CHUNK):
-            for result in pool.map(function, items[start : start + _CHUNK]):
-                yield result
-                bar.update()
 
 
 def _read_partial(path: Path) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ from codec.config import CodecConfig
 from codec.model import Codec, CodecOutput
 from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
+from codec.recordings.manifest import read_manifest
 from codec.tokenizer import load
 from eval.ctc import normalise
 from eval.metrics.base import Pair
@@ -29,7 +30,6 @@ from eval.score import Job, columns_of, failures, score_each
 from train.data.audio.crops import Batch, CropDataset, DataConfig
 from train.data.audio.synthetic import SyntheticDataConfig
 from train.data.loader import ValidClip, check_shares, make_loader, valid_clips
-from train.data.manifest import read_manifest
 from train.data.sources import mix
 from train.dist import gather_batch, rank_and_size
 from train.init.freeze import is_frozen

@@ -2,7 +2,7 @@
 
 import { FADE_SECONDS, Fader, output, toBuffer } from "./output.js";
 
-const AHEAD_SECONDS = 0.03; // what starts now starts a little later than it should
+const AHEAD_SECONDS = 0.1; // before a start: a busy machine hears of it late, and would start the clip out of place
 
 export class Clip {
   constructor() {

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.testsets import Utterance, read_testset
+from codec.recordings.utterance import Utterance
+from eval.testsets import read_testset
 from eval.tts.items import items_of_lines, items_of_testset
 
 

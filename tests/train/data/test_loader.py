@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from codec.audio.io import AudioError
-from eval.testsets import Utterance
+from codec.recordings.manifest import read_manifest
+from codec.recordings.utterance import Utterance
 from train.data.audio.augment import AugmentConfig
 from train.data.audio.crops import CropDataset, DataConfig
 from train.data.loader import make_loader, valid_clips
-from train.data.manifest import read_manifest
 
 DATA = Path(__file__).parents[2] / "data"
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from eval.testsets import Utterance
+from codec.recordings.manifest import read_manifest
+from codec.recordings.media import open_recording
+from codec.recordings.utterance import Utterance
 from train.data import manifest
-from train.data.manifest import read_manifest, write_manifest
-from train.data.media import open_recording
+from train.data.manifest import write_manifest
 
 CLIPS = sorted((Path(__file__).parents[2] / "data").glob("*.flac"))
 

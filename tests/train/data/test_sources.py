@@ -7,11 +7,11 @@ import pytest
 import torch
 from tiny_tts import write_tokens
 
+from codec.recordings.manifest import read_manifest
 from codec.settings import read
 from codec.tts.config import PRESETS
 from train.data.audio.crops import CropDataset, DataConfig
 from train.data.loader import make_loader
-from train.data.manifest import read_manifest
 from train.data.sources import Mixture, SourceConfig, mix, source_seed, summary
 from train.data.tokens.sequences import SpeechDataConfig
 from train.losses.config import TTSLossConfig

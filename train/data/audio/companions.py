@@ -30,14 +30,14 @@ from tqdm import tqdm
 from codec.audio.io import AudioError
 from codec.files import ESCAPE, atomic_file
 from codec.nn.precision import warn_if_emulated
+from codec.recordings.manifest import read_manifest
+from codec.recordings.media import open_recording
+from codec.recordings.utterance import Utterance
 from codec.settings import require
 from codec.tensors import write_tensors
 from eval.command import command, reports_errors
 from eval.metrics.prosody import require_praat
-from eval.testsets import Utterance
 from eval.workers import pool
-from train.data.manifest import read_manifest
-from train.data.media import open_recording
 from train.losses.teacher import POSITIONS_PER_SECOND, TeacherStates
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.audio.io import AudioError
+from codec.recordings.media import open_recording
+from codec.recordings.utterance import Utterance
 from codec.settings import coerce, require
-from eval.testsets import Utterance
 from train.data.audio.augment import AugmentConfig, augment, change_speed
 from train.data.audio.companions import HOPS_PER_SECOND, companion_path, read_companion, require_companions
-from train.data.media import open_recording
 from train.data.sources import Sources
 from train.losses.teacher import TeacherStates
 

@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 from codec.audio.io import AudioError
 from codec.files import atomic_file
+from codec.recordings.manifest import read_manifest
+from codec.recordings.media import open_recording
+from codec.recordings.utterance import Utterance
 from eval.command import command, reports_errors
 from eval.progress import progress
-from eval.testsets import Utterance
-from train.data.manifest import read_manifest
-from train.data.media import open_recording
 
 SAMPLE_RATE = 24_000  # Hz, one of Opus
 MIN_KBPS, MAX_KBPS = 6.0, 256.0  # range of libsndfile's compression level

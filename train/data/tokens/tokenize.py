@@ -23,15 +23,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from codec.audio.io import AudioError
+from codec.recordings.manifest import read_manifest
+from codec.recordings.media import open_recording
+from codec.recordings.utterance import Utterance
 from codec.settings import DEFAULT, coerce, require
 from codec.tokenizer import Tokenizer, load
 from eval.command import command, reports_errors
 from eval.progress import progress
-from eval.testsets import Utterance
 from train.data.audio.activity import frame_activity, load_detector
 from train.data.audio.augment import change_speed
-from train.data.manifest import read_manifest
-from train.data.media import open_recording
 from train.data.tokens.shards import (
     TokenInfo,
     TokenUtterance,

@@ -12,7 +12,8 @@ import torch
 from tiny_whisper import save_teacher
 
 from codec.config import preset
-from eval.testsets import Utterance
+from codec.recordings.manifest import read_manifest
+from codec.recordings.utterance import Utterance
 from train.data.audio.companions import (
     Companion,
     companion_path,
@@ -22,7 +23,6 @@ from train.data.audio.companions import (
     resample_pitch,
     write_companions,
 )
-from train.data.manifest import read_manifest
 from train.losses.distill import DistillConfig, make_distillation
 
 RATE = 24_000

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from codec.audio.io import AudioError
-from eval.testsets import Utterance
+from codec.recordings.manifest import read_manifest
+from codec.recordings.utterance import Utterance
 from train.data.audio.augment import AugmentConfig
 from train.data.audio.companions import companion_path, find_pitch, write_companions
 from train.data.audio.crops import MAX_ATTEMPTS, CropDataset, DataConfig
 from train.data.loader import make_loader
-from train.data.manifest import read_manifest
 
 RATE, HOP = 24_000, 1_920
 DATA = Path(__file__).parents[3] / "data"

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codec.recordings.manifest import read_manifest
+from codec.recordings.media import open_recording
 from train.data.audio.shards import write_shards
-from train.data.manifest import read_manifest
-from train.data.media import open_recording
 
 CLIPS = Path(__file__).parents[3] / "data"
 

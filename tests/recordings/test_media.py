@@ -9,9 +9,9 @@ import soundfile
 import soxr
 
 from codec.audio.io import AudioError
-from train.data.media import open_recording, read_bytes
+from codec.recordings.media import open_recording, read_bytes
 
-CLIP = Path(__file__).parents[2] / "data/kathleen.flac"
+CLIP = Path(__file__).parents[1] / "data/kathleen.flac"
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
-"""Manifests: one JSON object per line, see `eval.testsets`."""
+"""Manifests: one JSON object per line, see `codec.recordings.utterance`."""
 
 from pathlib import Path
 
-from eval.testsets import Utterance, read_lines
+from codec.recordings.utterance import Utterance, read_lines
 
 FORM = "a .jsonl manifest"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from eval.testsets import Utterance
-from train.data.readers import folder, jsonl, tar
+from codec.recordings.readers import folder, jsonl, tar
+from codec.recordings.utterance import Utterance
 
 
 class Reader(Protocol):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from eval.testsets import Utterance
-from train.data.readers.sidecars import labelled
+from codec.recordings.readers.sidecars import labelled
+from codec.recordings.utterance import Utterance
 
 FORM = "a folder of audio or tar shards"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from codec.files import AUDIO_SUFFIXES, FOREIGN_SUFFIXES
-from eval.testsets import Utterance, labels
-from train.data.media import list_files, read_bytes
+from codec.recordings.media import list_files, read_bytes
+from codec.recordings.utterance import Utterance, labels
 
 _UNREAD = "unread"  # field of a recording: an unreadable sidecar and the reason
 

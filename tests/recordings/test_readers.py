@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from eval.testsets import Utterance
-from train.data import manifest
-from train.data.manifest import read_manifest
-from train.data.readers import READERS
+from codec.recordings import manifest
+from codec.recordings.manifest import read_manifest
+from codec.recordings.readers import READERS
+from codec.recordings.utterance import Utterance
 
 
 def read_csv(path):

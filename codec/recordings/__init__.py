@@ -1,0 +1,1 @@
+"""Recordings wherever they are: manifests, folders, shards."""
