@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
 from torch import Tensor
 
+from codec.bitstream import load, save
 from codec.tokenizer import Tokenizer
 from eval.systems.base import SAMPLE_RATE, Coded, check_n_q, resample
 
@@ -35,3 +39,19 @@ class CodecSystem:
     def decode(self, coded: Coded) -> Tensor:
         output = self.tokenizer.decode(coded.data)[0].cpu()
         return resample(output, self.tokenizer.config.sample_rate, SAMPLE_RATE)
+
+
+class FileSystem(CodecSystem):
+    """The same as `.c37` files; bits are those of whole files, entropy-coded where the codec has a token model."""
+
+    def __init__(self, tokenizer: Tokenizer, n_q: int | None = None, name: str = "codec") -> None:
+        super().__init__(tokenizer, n_q, name)
+        self.model = tokenizer.token_model
+        self.version += f"+{self.model.fingerprint()}" if self.model else ""
+
+    def encode(self, waveform: Tensor) -> Coded:
+        coded = super().encode(waveform)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "recording.c37")
+            save(path, coded.data, self.tokenizer.config.codebook_sizes, self.model)
+            return replace(coded, bits=8 * path.stat().st_size, data=load(path, self.model))

@@ -12,7 +12,7 @@ from eval.systems.base import System, split_n_q
 from eval.systems.files import Files
 from eval.systems.huggingface import Dac, Encodec, Mimi
 from eval.systems.lyra import Lyra
-from eval.systems.ours import CodecSystem
+from eval.systems.ours import CodecSystem, FileSystem
 from eval.systems.programs import Codec2, opus, speex
 from eval.systems.snac import Snac
 
@@ -40,6 +40,7 @@ PRETRAINED: dict[str, Callable[[str, str, int | None, str], System]] = {
 }
 
 FILES = "files="  # precedes the folder of outputs made elsewhere
+STREAMS = "c37="  # precedes a codec of ours whose rate is that of `.c37` files
 
 
 def make_system(spec: str, device: str = "cpu") -> System | Files:
@@ -47,8 +48,9 @@ def make_system(spec: str, device: str = "cpu") -> System | Files:
 
     Args:
         spec: a name in `ANCHORS` or `BASELINES`; a name in `PRETRAINED`, optionally with its weights as in
-            `mimi=FOLDER_OR_HUB_ID` or `lyra=FOLDER`; or a checkpoint folder, hub id or preset of ours. A number of
-            codebooks may follow the last two: `mimi:8`. `files=FOLDER` are outputs made elsewhere (see `Files`).
+            `mimi=FOLDER_OR_HUB_ID` or `lyra=FOLDER`; or a checkpoint folder, hub id or preset of ours, after `c37=`
+            with the rate of its files. A number of codebooks may follow the last two: `mimi:8`. `files=FOLDER` are
+            outputs made elsewhere (see `Files`).
         device: of neural codecs.
 
     Raises:
@@ -65,8 +67,8 @@ def make_system(spec: str, device: str = "cpu") -> System | Files:
     if family in PRETRAINED:
         return PRETRAINED[family](spec, source, n_q, device)
     try:
-        tokenizer = load(model, device)
+        tokenizer = load(model.removeprefix(STREAMS), device)
     except ValueError as error:
         known = " ".join([*BASELINES, *PRETRAINED, *ANCHORS, f"{FILES}FOLDER"])
         raise ValueError(f"system {spec}: {error}; the baselines are {known}") from error
-    return CodecSystem(tokenizer, n_q, spec)
+    return (FileSystem if model.startswith(STREAMS) else CodecSystem)(tokenizer, n_q, spec)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny import make_codec
 
+from codec.audio.io import read_audio
 from codec.tokenizer import Tokenizer
 from eval.systems.ours import CodecSystem
 from eval.systems.registry import make_system
@@ -33,6 +34,18 @@ def test_other_sample_rates():
     assert coded.bits == pytest.approx(
         math.ceil(16_000 / tokenizer.config.hop_length) * tokenizer.config.bitrate() / tokenizer.config.frame_rate
     )
+
+
+@pytest.mark.parametrize("n_q", [2, 5, 37])
+def test_bits_of_files_are_those_of_whole_files(n_q):
+    x = read_audio("tests/data/kathleen.flac", None, 24_000)[:48_000]
+    nominal, files = make_system(f"default:{n_q}"), make_system(f"c37=default:{n_q}")
+    coded = files.encode(x)
+    torch.testing.assert_close(files.decode(coded), nominal.decode(nominal.encode(x)))
+    header = 8 * 100
+    assert coded.bits % 8 == 0
+    assert 0.5 * nominal.encode(x).bits < coded.bits < nominal.encode(x).bits + header
+    assert files.version != nominal.version, "sizes change with the token model"
 
 
 def test_specs(tokenizer, tmp_path):
