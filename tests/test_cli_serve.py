@@ -84,6 +84,13 @@ def test_the_page_works(server, folder, capsys):
     assert re.search(r"codec_audio_seconds_total [1-9.]", counts)
 
 
+def test_the_readme_shows_what_works():
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    shell, client = re.findall(r"```(?:sh|py)\n(.*?)```", readme[readme.index("OpenAI's clients") :], flags=re.DOTALL)
+    assert set(shell.replace("\\\n", "").splitlines()) <= set(SHELL.splitlines())
+    assert f"```python\n{client}```" in PAGE
+
+
 def test_what_is_being_spoken_is_finished_on_sigterm(server):
     process, address = server
     client = openai.OpenAI(base_url=f"http://{address}/v1", api_key="a-key")

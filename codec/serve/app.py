@@ -50,9 +50,10 @@ def make_app(
     web.install(app)
 
     @app.get("/healthz")
-    def health() -> dict[str, str]:
-        """Whether the process answers."""
-        return {"status": "ok"}
+    def health(response: Response) -> dict[str, str]:
+        """Whether the process answers and its engine works; 503 once it must be started again."""
+        response.status_code = 503 if engine.has_failed else 200
+        return {"status": "failed" if engine.has_failed else "ok"}
 
     @app.get("/readyz")
     def ready(response: Response) -> dict[str, str]:

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -162,8 +163,9 @@ class Engine:
         self._running: dict[Request, Handle] = {}  # those that have a slot
         self._paused: list[Handle] = []  # those that have none until they can go on
         self._closes_at = float("inf")
+        self.has_failed = False  # and works no more
         self._renew()
-        self._thread = threading.Thread(target=self._work, name="speech", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="speech", daemon=True)
         self._thread.start()
 
     @property
@@ -251,6 +253,16 @@ class Engine:
         n_slots = self.limits.n_slots
         self._loop: SpeechLoop = self.tts.loop(n_slots, self.limits.packet_frames)
         self._decoder: DecoderStream = self.tts.codec.decoder_stream(n_slots)
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            log.exception("the engine failed; all requests end, and it takes no more")
+            with self._changed:
+                self.has_failed, self._closes_at = True, time.monotonic()
+                for handle in (*self._running.values(), *self._paused, *chain(*self._queues.values())):
+                    handle.end(_failed(error))
 
     def _work(self) -> None:
         while True:
@@ -376,7 +388,7 @@ class Engine:
         return [waveform.cpu() for waveform in waveforms]
 
 
-def _failed(cause: Exception) -> Exception:
+def _failed(cause: BaseException) -> Exception:
     if isinstance(cause, TextError):  # its author's
         return cause
     log.error("a request failed", exc_info=cause)

@@ -166,6 +166,25 @@ def test_the_engine_outlives_a_step_that_fails(make_engine, request_of, tts, voi
     torch.testing.assert_close(asyncio.run(speak()), tts.speak(TEXTS[0], voice, SHORT[0]), atol=1e-5, rtol=0)
 
 
+def test_no_request_waits_for_an_engine_that_has_failed(make_engine, request_of, monkeypatch):
+    async def speak():
+        engine = make_engine(n_slots=1)
+        running = engine.submit(request_of())
+        await anext(running)
+        with monkeypatch.context() as m:
+            m.setattr(engine, "_renew", lambda: 1 / 0)
+            m.setattr(engine, "_step", lambda paused: 1 / 0)
+            waiting = engine.submit(request_of())
+            for handle in (running, waiting):
+                with pytest.raises(SpeechError, match="log"):
+                    await read(handle)
+        with pytest.raises(BusyError):
+            engine.submit(request_of())
+        assert engine.has_failed
+
+    asyncio.run(speak())
+
+
 def test_nothing_to_say_is_told_at_once(make_engine, tts, voice):
     with pytest.raises(TextError, match="at least one word"):
         make_engine().submit(tts.request("...", voice, LONG, "en"))
