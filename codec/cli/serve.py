@@ -20,6 +20,7 @@ Port = Annotated[int, typer.Option(help="to listen on; 0 takes a free one", min=
 Voices = Annotated[Path | None, typer.Option(help="folder of voice files, to which clients may add")]
 KeyFile = Annotated[Path | None, typer.Option(help="file of API keys, one a line; without, none are asked for")]
 Mark = Annotated[str | None, typer.Option("--watermark", help="module:function or entry point that marks all sound")]
+Recognizer = Annotated[str | None, typer.Option(help="a Whisper for faster-whisper that writes down what is said")]
 Slots = Annotated[int, typer.Option(help="requests that are spoken side by side", min=1)]
 
 
@@ -31,6 +32,7 @@ def serve(
     key_file: KeyFile = None,
     slots: Slots = 8,
     watermark: Mark = None,
+    recognizer: Recognizer = None,
     device: Device = "cpu",
     dtype: Precision = "float32",
 ) -> None:
@@ -46,12 +48,14 @@ def serve(
             from codec.serve.access import read_keys
             from codec.serve.app import make_app
             from codec.serve.engine import Engine, Limits
+            from codec.serve.recognition import load_recognizer
             from codec.serve.voices import VoiceStore
             from codec.serve.watermark import load_watermark
         from codec import tts
 
         keys = read_keys(key_file)
         mark = None if watermark is None else load_watermark(watermark)
+        recognizers = {} if recognizer is None else {Path(recognizer).name: load_recognizer(recognizer)}
     except (MissingDependencyError, ValueError, OSError) as error:
         fail(error)
     if not keys and not _is_loopback(host):
@@ -59,7 +63,7 @@ def serve(
     network = open_model(tts.load, model, device, dtype)
     logs.set_up()
     engine, store = Engine(network, Limits(n_slots=slots)), VoiceStore(network, voices)
-    app = make_app(engine, store, Path(model).name, keys, mark)
+    app = make_app(engine, store, Path(model).name, keys, mark, recognizers)
     uvicorn.run(
         app,
         host=host,

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from codec.serve import codec_socket, codes, errors, speech, speech_socket, voices, web
+from codec.serve import codec_socket, codes, errors, recognition, speech, speech_socket, voices, web
 from codec.serve.access import Access
 from codec.serve.connection import Sessions
 from codec.serve.engine import Engine
 from codec.serve.metrics import Metrics
+from codec.serve.recognition import Recognizer
 from codec.serve.voices import VoiceStore
 from codec.serve.watermark import Encoders, Watermark
 
 
 def make_app(
-    engine: Engine, store: VoiceStore, model_name: str, keys: tuple[str, ...] = (), watermark: Watermark | None = None
+    engine: Engine,
+    store: VoiceStore,
+    model_name: str,
+    keys: tuple[str, ...] = (),
+    watermark: Watermark | None = None,
+    recognizers: Mapping[str, Recognizer] | None = None,
 ) -> FastAPI:
     """The server as an ASGI application; the engine is closed with it.
 
@@ -30,6 +36,7 @@ def make_app(
         model_name: of the voice model, as clients call it.
         keys: of which each request under /v1 must bring one, if there are any.
         watermark: put into all sound, if there is one.
+        recognizers: by the names that clients call them.
     """
 
     @asynccontextmanager
@@ -42,10 +49,12 @@ def make_app(
     app.state.encoders = Encoders(engine.tts.sample_rate, watermark)
     app.state.sessions = Sessions(engine.limits.max_sessions)
     app.state.metrics = metrics = Metrics(engine, app.state.sessions)
+    app.state.recognizers = dict(recognizers or {})
     app.state.codec_turn = asyncio.Lock()  # recordings are encoded and decoded one by one, beside the engine
+    app.state.recognizer_turn = asyncio.Lock()
     errors.install(app)
     app.add_middleware(Access, keys=keys, metrics=metrics)
-    for part in (speech, speech_socket, voices, codes, codec_socket):
+    for part in (speech, speech_socket, voices, recognition, codes, codec_socket):
         app.include_router(part.router)
     web.install(app)
 

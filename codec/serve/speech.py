@@ -77,23 +77,26 @@ async def speak(wanted: SpeechRequest, request: Request) -> StreamingResponse:
 
 @router.get("/models")
 def list_models(request: Request) -> dict[str, Any]:
-    """The one model that is served."""
-    return {"object": "list", "data": [_model(request)]}
+    """The voice model that is served, and recognizers."""
+    return {"object": "list", "data": _models(request)}
 
 
 @router.get("/models/{name:path}")
 def get_model(name: str, request: Request) -> dict[str, Any]:
     """The model of a name."""
-    if name != request.app.state.model_name:
-        raise ApiError(f"model {name!r}: this server has {request.app.state.model_name!r}", 404, "model")
-    return _model(request)
+    models = {model["id"]: model for model in _models(request)}
+    if name not in models:
+        raise ApiError(f"model {name!r}: this server has {', '.join(models)}", 404, "model")
+    return models[name]
 
 
-def _model(request: Request) -> dict[str, Any]:
+def _models(request: Request) -> list[dict[str, Any]]:
+    """The voice model first."""
     state = request.app.state
+    about = {"object": "model", "created": 0, "owned_by": "codec37"}
     knows_words = state.engine.tts.model.move_head is not None
-    about = {"id": state.model_name, "object": "model", "created": 0, "owned_by": "codec37"}
-    return about | {"word_timestamps": knows_words}
+    speaks = {"id": state.model_name, "speaks": True, "word_timestamps": knows_words}
+    return [about | model for model in (speaks, *({"id": name, "speaks": False} for name in state.recognizers))]
 
 
 def check(model: str, speed: float, model_name: str) -> None:

@@ -54,10 +54,11 @@ def engine(tts: codec.tts.TTS) -> Engine:
 def app(
     engine: Engine, tts: codec.tts.TTS, voice: codec.tts.Voice, tmp_path_factory: pytest.TempPathFactory
 ) -> FastAPI:
-    """An application that asks for the key "a-key"; `ada` is a voice in its folder."""
+    """An application that asks for the key "a-key"; `ada` is a voice in its folder; it hears "Three four." in all."""
     folder = tmp_path_factory.mktemp("voices")
     voice.save(folder / "ada.safetensors")
-    return make_app(engine, VoiceStore(tts, folder), "tiny", ("another-key", "a-key"))
+    ears = {"ear": lambda waveform, language: f"Three {language or 'four'}."}
+    return make_app(engine, VoiceStore(tts, folder), "tiny", ("another-key", "a-key"), recognizers=ears)
 
 
 @pytest.fixture(scope="session")

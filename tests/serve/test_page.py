@@ -37,7 +37,7 @@ def browser(tmp_path_factory):
     """Chromium whose microphone says the same again and again, and which plays sound without a click before it."""
     recording = tmp_path_factory.mktemp("microphone") / "speech.wav"
     samples, rate = soundfile.read(SPEAKER)
-    soundfile.write(recording, samples, rate, subtype="PCM_16")
+    soundfile.write(recording, np.append(samples, np.zeros(rate)), rate, subtype="PCM_16")
     with chromium(
         "--autoplay-policy=no-user-gesture-required",
         f"--use-file-for-fake-audio-capture={recording}",
@@ -255,6 +255,13 @@ def test_the_agent_is_interrupted_by_talking(page):
     element(page, "agent-listen").click()
     element(page, "agent-text").send_keys(3 * TEXT + "\n")
     wait_for(page, "document.querySelector('#conversation .interrupted')")
+
+
+def test_the_agent_hears_what_is_said(page):
+    assert text_of(page, "#agent-listen-label") == "Talk to it"
+    element(page, "agent-listen").click()
+    wait_until(lambda: "Three four." in text_of(page, "#conversation"), "an answer")
+    element(page, "agent-listen").click()
 
 
 class _Chat(BaseHTTPRequestHandler):

@@ -121,7 +121,7 @@ def test_a_full_queue_says_when_to_come_back_and_those_who_leave_make_room(engin
 
 
 def test_models_and_voices_are_listed(client, http):
-    assert [model.id for model in client.models.list()] == ["tiny"]
+    assert [model.id for model in client.models.list()] == ["tiny", "ear"]
     assert client.models.retrieve("tiny").id == "tiny"
     listed = http.get("/v1/audio/voices").json()["data"]
     assert {"id": "ada", "object": "audio.voice", "language": None, "consent": "a random number generator"} in listed

@@ -1,14 +1,17 @@
-// The panel of a conversation: what is typed is answered by a chat endpoint, and the answer spoken while it is written.
+// The panel of a conversation: what is typed or said is answered by a chat endpoint, and the answer spoken while it is
+// written.
 
+import { ask } from "./api.js";
 import { answer } from "./chat.js";
 import { act, byId, el, tell } from "./dom.js";
 import { Microphone } from "./microphone.js";
 import { wake } from "./output.js";
+import { join, toWav } from "./pcm.js";
 import { Speaking } from "./speaking.js";
-import { detectTalking } from "./talking.js";
+import { listenTo } from "./talking.js";
 
-/** `session()` is the configuration of an utterance. */
-export function setUpAgent(section, session) {
+/** `session()` is the configuration of an utterance; `recognizer` the name of a model that hears, if there is one. */
+export function setUpAgent(section, session, recognizer) {
   const [form, text, listen] = [byId("agent-form"), byId("agent-text"), byId("agent-listen")];
   const messages = [];
   let turn = null; // {speaking, abort}
@@ -62,12 +65,21 @@ export function setUpAgent(section, session) {
     return item;
   }
 
+  async function hear(blocks) {
+    const body = new FormData();
+    body.append("file", toWav(join(blocks)));
+    body.append("model", recognizer);
+    const { text: said } = await (await ask("v1/audio/transcriptions", { method: "POST", body })).json();
+    if (said) await respond(said);
+  }
+
   const endpoint = () => ({
     url: byId("agent-url").value.trim(),
     model: byId("agent-model").value.trim(),
     key: byId("agent-key").value.trim(),
   });
 
+  if (recognizer) byId("agent-listen-label").textContent = "Talk to it";
   form.addEventListener("submit", act(section, async () => {
     const said = text.value.trim();
     if (!said) throw new Error("Type what to say first.");
@@ -82,7 +94,7 @@ export function setUpAgent(section, session) {
     microphone?.stop();
     microphone = null;
     try {
-      if (listen.checked) microphone = await Microphone.open(detectTalking(interrupt));
+      if (listen.checked) microphone = await Microphone.open(listenTo(interrupt, (blocks) => recognizer && act(section, () => hear(blocks))()));
     } catch (error) {
       listen.checked = false;
       throw error;

@@ -12,10 +12,10 @@ const RETRY_SECONDS = 2;
 const page = document.body;
 
 async function begin() {
-  let codec, model;
+  let codec, models;
   try {
     codec = await (await ask("v1/codec")).json();
-    model = (await (await ask("v1/models")).json()).data[0];
+    models = (await (await ask("v1/models")).json()).data;
   } catch (error) {
     return wait(error);
   }
@@ -23,11 +23,11 @@ async function begin() {
   byId("key-form").hidden = true;
   const voices = byId("voices-panel");
   act(voices, () => setUpVoices(voices, byId("voice")))();
-  const session = () => ({ voice: byId("voice").value, word_timestamps: model.word_timestamps });
+  const session = () => ({ voice: byId("voice").value, word_timestamps: models[0].word_timestamps });
   const onspoken = setUpRate(byId("rate-panel"), codec);
   setUpSpeak(byId("speak-panel"), codec, session, onspoken);
   setUpLoop(byId("loop-panel"), codec);
-  setUpAgent(byId("agent-panel"), session);
+  setUpAgent(byId("agent-panel"), session, models.find((model) => !model.speaks)?.id);
   byId("panels").inert = false;
 }
 

@@ -1,14 +1,28 @@
-// Whether somebody talks into the microphone.
+// What somebody says into the microphone.
 
 const LEVEL = 0.02; // root mean square, above what a quiet room has
-const BLOCKS = 2; // of 80 ms: a click is shorter
+const TALKING = 2; // blocks of 80 ms: a click is shorter
+const SILENCE = 8; // blocks after which all is said
+const LONGEST = 250; // blocks
 
-/** A listener of blocks of samples that calls `ontalk` once for each time somebody begins to talk. */
-export function detectTalking(ontalk) {
-  let nLoud = 0;
+/** A listener of blocks of samples: `onbegin()` once somebody begins to talk, `onend(blocks)` with all that was said. */
+export function listenTo(onbegin, onend) {
+  let blocks = []; // of what is said; before that, of what may become its begin
+  let [nLoud, nQuiet, isTalking] = [0, 0, false];
   return (block) => {
     const level = Math.sqrt(block.reduce((sum, x) => sum + x * x, 0) / block.length);
     nLoud = level > LEVEL ? nLoud + 1 : 0;
-    if (nLoud === BLOCKS) ontalk();
+    nQuiet = level > LEVEL ? 0 : nQuiet + 1;
+    blocks.push(block);
+    if (!isTalking && nLoud === TALKING) {
+      isTalking = true;
+      onbegin();
+    } else if (!isTalking) {
+      blocks = blocks.slice(-2 * TALKING);
+    } else if (nQuiet === SILENCE || blocks.length === LONGEST) {
+      isTalking = false;
+      onend(blocks);
+      blocks = [];
+    }
   };
 }
