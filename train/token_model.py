@@ -25,6 +25,8 @@ from eval.probes.codes import entropy
 from eval.progress import progress
 from eval.tables import table
 from train.data.tokens.shards import TokenSet, TokenUtterance
+from train.optim import learning_rate
+from train.settings.config import OptimConfig
 from train.token_start import start
 
 N_FRAMES = 512  # per step
@@ -61,13 +63,13 @@ def fit(train: Sequence[TokenSet], valid: TokenSet, out: Path, config: TokenMode
     order = torch.randperm(len(utterances)).tolist()  # neighbours are of one speaker
     train_frames, valid_frames = joined((utterances[i] for i in order), model), joined(valid, model)
     start(model, train_frames)
+    schedule = OptimConfig(lr=config.lr * ONE, warmup_steps=WARMUP_STEPS)
     optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), betas=(0.9, 0.99))
     best = _keep_better(model, valid_frames, torch.full((len(info.codebook_sizes),), math.inf), out)
     with progress(total=config.steps, desc="token model", unit="step") as bar:
         for step in range(config.steps):
-            rise, fall = min(1.0, step / WARMUP_STEPS), (1 + math.cos(math.pi * step / config.steps)) / 2
             for group in optimizer.param_groups:
-                group["lr"] = config.lr * ONE * rise * fall
+                group["lr"] = learning_rate(step, step / config.steps, schedule)
             first = int(torch.randint(max(1, train_frames.shape[1] - N_FRAMES), ()))
             optimizer.zero_grad()
             _loss(model, train_frames[:, first : first + N_FRAMES + config.past]).backward()

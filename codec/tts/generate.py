@@ -86,7 +86,7 @@ class Prefix:
     kv: Tensor  # [n_layers, 1, T, 2 * Hkv, head_dim]
 
 
-class PausedStream(NamedTuple):
+class PausedSequence(NamedTuple):
     """A request outside of its slot, with all that it takes to go on."""
 
     stream: Stream
@@ -157,17 +157,17 @@ class FrameLoop:
         generator = torch.Generator().manual_seed(sampling.seed)
         stream = Stream(sampling, generator, end_frame(self.model.config.num_codebooks))
         stream.steps = speech_steps(self.model.config.sequence, self.special, stream.count_text(ids), stream.moves)
-        self.resume(slot, PausedStream(stream, prefix.kv))
+        self.resume(slot, PausedSequence(stream, prefix.kv))
 
-    def pause(self, slot: int) -> PausedStream:
+    def pause(self, slot: int) -> PausedSequence:
         """Take a request out of its slot, which is then free."""
         stream = self.streams[slot]
         assert stream is not None
-        paused = PausedStream(stream, self.kv[:, slot : slot + 1, : self.lengths[slot]].clone())
+        paused = PausedSequence(stream, self.kv[:, slot : slot + 1, : self.lengths[slot]].clone())
         self.stop(slot)
         return paused
 
-    def resume(self, slot: int, paused: PausedStream) -> None:
+    def resume(self, slot: int, paused: PausedSequence) -> None:
         """Put a paused request into a free slot; it goes on as if it had not been paused.
 
         Raises:

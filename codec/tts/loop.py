@@ -13,7 +13,7 @@ from torch import Tensor
 from codec.tokenizer import Tokenizer
 from codec.tokens.layout import END
 from codec.tts.accelerate import Mode
-from codec.tts.generate import FrameLoop, PausedStream, Prefix
+from codec.tts.generate import FrameLoop, PausedSequence, Prefix
 from codec.tts.model import TTSModel
 from codec.tts.sampling import Sampling
 from codec.tts.sequence import NOT_YET
@@ -41,7 +41,7 @@ class Request:
     n_frames: int = 0  # so far, silent ones among them
     clock: WordClock | None = None  # of the sequence, where the model knows its place in the text
     is_stalled: bool = False  # whether the text that is due is not there yet
-    paused: PausedStream | None = None  # its sequence, while it has no slot
+    paused: PausedSequence | None = None  # its sequence, while it has no slot
     is_done: bool = False  # nothing follows
     error: Exception | None = None  # which ended it
 
