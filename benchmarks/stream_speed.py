@@ -1,4 +1,4 @@
-"""What a frame of a stream costs, in PyTorch and in ONNX Runtime, beside a frame's share of a whole recording.
+"""What a frame of a stream costs, in PyTorch, compiled, and in ONNX Runtime, beside a frame's share of a recording.
 
     codec export-onnx --step --out onnx/
     OMP_NUM_THREADS=1 python benchmarks/stream_speed.py onnx/
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from codec.compiled import CompiledStreams
 from codec.onnx import OnnxStreams
 from codec.tokenizer import Tokenizer, load
 from eval.speed import WARM_UP, timed
@@ -43,7 +44,7 @@ def offline(tokenizer: Tokenizer) -> Measure:
     return run
 
 
-def streams(source: Tokenizer | OnnxStreams, n: int) -> Measure:
+def streams(source: Tokenizer | CompiledStreams | OnnxStreams, n: int) -> Measure:
     """A frame of each of `n` streams at once; they have run for a while."""
     encoder, decoder = source.encoder_stream(n), source.decoder_stream(n)
 
@@ -57,10 +58,12 @@ def streams(source: Tokenizer | OnnxStreams, n: int) -> Measure:
     return run
 
 
-def measure(tokenizer: Tokenizer, folder: str, n_threads: int, n_rounds: int, n_frames: int) -> str:
+def measure(
+    tokenizer: Tokenizer, compiled: CompiledStreams, folder: str, n_threads: int, n_rounds: int, n_frames: int
+) -> str:
     """The table of a number of threads."""
     torch.set_num_threads(n_threads)
-    sources = {"PyTorch": tokenizer, "ONNX Runtime": OnnxStreams(folder, n_threads)}
+    sources = {"PyTorch": tokenizer, "PyTorch, compiled": compiled, "ONNX Runtime": OnnxStreams(folder, n_threads)}
     cases = {("whole recording", "-"): offline(tokenizer)}
     cases |= {(name, str(n)): streams(source, n) for n in BATCH_SIZES for name, source in sources.items()}
     times: dict[tuple[str, str], list[tuple[float, float]]] = {case: [] for case in cases}
@@ -88,10 +91,10 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=20, help="of each stream in a round")
     args = parser.parse_args()
     torch.set_flush_denormal(True)
-    tokenizer = load(args.model)
+    tokenizer, compiled = load(args.model), CompiledStreams(load(args.model))
     with torch.inference_mode():
         for n_threads in args.threads:
-            print(measure(tokenizer, args.onnx, n_threads, args.rounds, args.frames), flush=True)
+            print(measure(tokenizer, compiled, args.onnx, n_threads, args.rounds, args.frames), flush=True)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ ORDER = [
     {"step"},
     {"stream", "export"},
     {"tokenizer", "onnx"},
+    {"compiled"},
     {"tts"},
     {"serve"},
     {"cli", "__init__"},

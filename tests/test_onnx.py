@@ -1,11 +1,11 @@
 """Streams in ONNX Runtime give what those in PyTorch give, and files that are none of theirs are refused."""
 
 import importlib
-import random
 import sys
 
 import pytest
 import torch
+from stream_mix import assert_equal_in_any_mix
 from tiny import make_codec
 from typer.testing import CliRunner
 
@@ -40,45 +40,9 @@ def pair(request, tmp_path_factory):
     return model, onnx.OnnxStreams(folder)
 
 
-def act(rng, encoder, decoder):
-    """Push into the streams, some of which end or are reset; every choice comes from `rng`."""
-    hop, n_q = encoder.config.hop_length, encoder.config.num_codebooks
-    sizes = [rng.choice([0, 1, hop - 1, hop, rng.randrange(4 * hop)]) for _ in range(BATCH_SIZE)]
-    generator = torch.Generator().manual_seed(rng.randrange(2**32))
-    chunks = [0.3 * torch.randn(size, generator=generator) for size in sizes]
-    yield encoder.push(chunks)
-    codes = torch.stack(
-        [torch.randint(size, (BATCH_SIZE, 2), generator=generator) for size in encoder.config.codebook_sizes], 1
-    )
-    tokens = codec.Tokens(codes, hop * torch.tensor(rng.choices([0, 1, 2], k=BATCH_SIZE)), 24_000, hop)
-    yield decoder.push(tokens.prefix(rng.randint(1, n_q)))
-    stream = rng.choice([None, *range(BATCH_SIZE)])
-    match rng.choice(["flush", "reset", "go on", "go on"]):
-        case "flush":
-            yield encoder.flush(stream)
-            yield decoder.flush(stream)
-        case "reset":
-            encoder.reset(stream)
-            decoder.reset(stream)
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_any_mix_of_streams(pair, seed):
-    model, streams = pair
-    wanted = EncoderStream(model, BATCH_SIZE), DecoderStream(model, BATCH_SIZE)
-    found = streams.encoder_stream(BATCH_SIZE), streams.decoder_stream(BATCH_SIZE)
-    rngs = random.Random(seed), random.Random(seed)
-    n_codes = n_other = 0
-    for _ in range(8):
-        for a, b in zip(act(rngs[0], *wanted), act(rngs[1], *found), strict=True):
-            if isinstance(a, list):
-                for x, y in zip(a, b, strict=True):
-                    torch.testing.assert_close(y, x, atol=1e-4, rtol=0)
-            else:
-                assert torch.equal(a.n_samples, b.n_samples)
-                n_codes, n_other = n_codes + a.codes.numel(), n_other + int((a.codes != b.codes).sum())
-    assert n_codes > 100
-    assert n_other <= (0 if model.config.front == "patches" else 0.01 * n_codes)  # logarithms magnify rounding
+    assert_equal_in_any_mix(*pair, BATCH_SIZE, seed)
 
 
 def test_old_streams(pair):

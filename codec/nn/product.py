@@ -18,8 +18,9 @@ class Product(nn.Module):
 
     weight: Tensor
     n_row_dims = 1
-    _packed: torch.ScriptObject | None = None  # float16 copy of the matrix, in the order in which it is read
+    _packed: Tensor | None = None  # points to a float16 copy of the matrix, in the order in which it is read
     _packed_version = 0  # of the weight
+    _is_frozen = False
 
     @property
     def matrix(self) -> Tensor:
@@ -29,31 +30,37 @@ class Product(nn.Module):
     def product(self, x: Tensor) -> Tensor:
         """`[..., columns]` times the transposed matrix, `[..., rows]`."""
         if self._packed is not None and self._is_packed_for(x):
-            return torch.ops.quantized.linear_dynamic_fp16(x, self._packed)  # type: ignore[no-any-return]
+            return torch.ops._quantized.wrapped_fbgemm_linear_fp16_weight(x, self._packed, None, len(self.matrix))  # type: ignore[no-any-return]
         return F.linear(x, self.matrix)
 
-    def store_for_streams(self) -> None:
+    def store_for_streams(self, frozen: bool = False) -> None:
         """Keep a packed copy of a float32 matrix on a CPU, for streams, if it is exact; else store it by columns.
 
         Other devices and types are left alone. A changed, moved or trained weight is read itself.
+
+        Args:
+            frozen: the weight will not change, so compiled code may use the copy too.
         """
+        self._is_frozen = frozen
         if self.weight.device.type != "cpu" or self.weight.dtype != torch.float32:
             return
         matrix = self.matrix.detach()
         if can_pack() and torch.equal(matrix.half().float(), matrix):
-            self._packed = torch.ops.quantized.linear_prepack_fp16(matrix, None)
+            self._packed = torch.ops._quantized.wrapped_fbgemm_pack_gemm_matrix_fp16(matrix.contiguous())
             self._packed_version = _version(self.weight)
         else:  # read twice as fast by few rows
             shape, n = self.weight.shape, self.n_row_dims
             self.weight.data = matrix.T.contiguous().T.unflatten(1, shape[n:]).unflatten(0, shape[:n])
 
     def _is_packed_for(self, x: Tensor) -> bool:
-        return (
-            x.numel() <= MOST_ROWS * x.shape[-1]
-            and x.dtype == torch.float32
-            and not (x.requires_grad or self.weight.requires_grad or torch.compiler.is_compiling())
-            and self._packed_version == _version(self.weight)
-        )
+        if x.numel() > MOST_ROWS * x.shape[-1] or x.dtype != torch.float32 or x.requires_grad:
+            return False
+        if torch.compiler.is_compiling():
+            return self._is_frozen and torch.compiler.is_dynamo_compiling()  # an export has no pointers
+        return not self.weight.requires_grad and self._packed_version == _version(self.weight)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_packed": None}  # what it points to belongs to this layer
 
     def _apply(self, *args: object, **kwargs: object) -> nn.Module:
         self._packed = None
@@ -75,11 +82,11 @@ def can_pack() -> bool:
     return torch.backends.quantized.engine in ("x86", "fbgemm")
 
 
-def store_for_streams(module: nn.Module) -> None:
+def store_for_streams(module: nn.Module, frozen: bool = False) -> None:
     """Store all matrices in `module` as `Product.store_for_streams` does; values, names and shapes stay."""
     for layer in module.modules():
         if isinstance(layer, Product):
-            layer.store_for_streams()
+            layer.store_for_streams(frozen)
 
 
 def _version(weight: Tensor) -> int:
