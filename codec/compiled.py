@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codec.nn.product import store_for_streams
+from codec.nn.product import freeze_for_streams
 from codec.nn.state import State
 from codec.step import DecodeStep, EncodeStep
 from codec.stream import DecoderStream, EncoderStream
@@ -64,7 +64,7 @@ class CompiledStreams:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        store_for_streams(tokenizer.model, frozen=True)
+        freeze_for_streams(tokenizer.model)
 
     @cached_property
     def encode_step(self) -> CompiledStep:

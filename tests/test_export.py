@@ -1,5 +1,6 @@
 """Graphs of the codec give what the codec gives: torch.compile, torch.export and ONNX."""
 
+import copy
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ from codec.config import preset
 from codec.export import export_decoder, export_encoder, export_onnx
 from codec.extras import MissingDependencyError
 from codec.model import Codec
+from codec.nn.product import Product, store_for_streams
 from codec.step import DecodeStep, EncodeStep
 
 CASES = [(1, 1), (2, 1), (2, 3), (1, 16), (3, 2), (4, 21)]  # batch size, frames; the example has (2, 3)
@@ -18,11 +20,17 @@ CASES = [(1, 1), (2, 1), (2, 3), (1, 16), (3, 2), (4, 21)]  # batch size, frames
 
 @pytest.fixture(scope="module", params=["patches", "source filter"])
 def codec(request):
-    if request.param == "source filter":
-        return make_codec("source filter", encoder_layers=(0, 1, 0), decoder_layers=(0, 1, 0))
     torch.manual_seed(0)
-    few_layers = {"encoder_layers": (1, 0, 0, 1), "decoder_layers": (1, 0, 0, 1)}  # tracing takes seconds
-    return Codec(preset("tiny", **few_layers)).eval().requires_grad_(False)
+    if request.param == "source filter":  # few layers, as tracing takes seconds
+        codec = make_codec("source filter", encoder_layers=(0, 1, 0), decoder_layers=(0, 1, 0))
+    else:
+        few_layers = {"encoder_layers": (1, 0, 0, 1), "decoder_layers": (1, 0, 0, 1)}
+        codec = Codec(preset("tiny", **few_layers)).eval().requires_grad_(False)
+    for layer in codec.modules():
+        if isinstance(layer, Product):
+            layer.weight.copy_(layer.weight.half())
+    store_for_streams(codec)  # as loaded ones are
+    return codec
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +81,7 @@ def test_export_step(codec):
         (DecodeStep(codec), codec.decoder, codes.split(1, dim=2), codec.decode(codes)),
     ):
         state = part.init_state(2)
-        program = torch.export.export(step, (inputs[0], None, *state)).module()
+        program = torch.export.export(copy.deepcopy(step), (inputs[0], None, *state)).module()
         outputs = []
         for chunk in inputs:
             y, *state = program(chunk, None, *state)

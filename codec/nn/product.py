@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_QUANTIZED = torch.ops._quantized
 MOST_ROWS = 64  # of a product with packed weights; with more, PyTorch's own is as fast
 
 
@@ -18,9 +19,9 @@ class Product(nn.Module):
 
     weight: Tensor
     n_row_dims = 1
-    _packed: Tensor | None = None  # points to a float16 copy of the matrix, in the order in which it is read
+    _packed: torch.ScriptObject | None = None  # float16 copy of the matrix, in the order in which it is read
     _packed_version = 0  # of the weight
-    _is_frozen = False
+    _frozen: Tensor | None = None  # points to such a copy, for compiled code
 
     @property
     def matrix(self) -> Tensor:
@@ -29,41 +30,44 @@ class Product(nn.Module):
 
     def product(self, x: Tensor) -> Tensor:
         """`[..., columns]` times the transposed matrix, `[..., rows]`."""
+        if self._frozen is not None and torch.compiler.is_dynamo_compiling() and _is_small(x):
+            return _QUANTIZED.wrapped_fbgemm_linear_fp16_weight(x, self._frozen, None, len(self.matrix))  # type: ignore[no-any-return]
         if self._packed is not None and self._is_packed_for(x):
-            return torch.ops._quantized.wrapped_fbgemm_linear_fp16_weight(x, self._packed, None, len(self.matrix))  # type: ignore[no-any-return]
+            return torch.ops.quantized.linear_dynamic_fp16(x, self._packed)  # type: ignore[no-any-return]
         return F.linear(x, self.matrix)
 
-    def store_for_streams(self, frozen: bool = False) -> None:
+    def store_for_streams(self) -> None:
         """Keep a packed copy of a float32 matrix on a CPU, for streams, if it is exact; else store it by columns.
 
         Other devices and types are left alone. A changed, moved or trained weight is read itself.
-
-        Args:
-            frozen: the weight will not change, so compiled code may use the copy too.
         """
-        self._is_frozen = frozen
         if self.weight.device.type != "cpu" or self.weight.dtype != torch.float32:
             return
         matrix = self.matrix.detach()
         if can_pack() and torch.equal(matrix.half().float(), matrix):
-            self._packed = torch.ops._quantized.wrapped_fbgemm_pack_gemm_matrix_fp16(matrix.contiguous())
+            self._packed = torch.ops.quantized.linear_prepack_fp16(matrix, None)
             self._packed_version = _version(self.weight)
         else:  # read twice as fast by few rows
             shape, n = self.weight.shape, self.n_row_dims
             self.weight.data = matrix.T.contiguous().T.unflatten(1, shape[n:]).unflatten(0, shape[:n])
 
+    def freeze_for_streams(self) -> None:
+        """Keep a packed copy that compiled code can use, too; the weight must not change afterwards."""
+        if self._packed is not None and hasattr(_QUANTIZED, "wrapped_fbgemm_linear_fp16_weight"):
+            self._frozen = _QUANTIZED.wrapped_fbgemm_pack_gemm_matrix_fp16(self.matrix.detach().contiguous())
+
     def _is_packed_for(self, x: Tensor) -> bool:
-        if x.numel() > MOST_ROWS * x.shape[-1] or x.dtype != torch.float32 or x.requires_grad:
-            return False
-        if torch.compiler.is_compiling():
-            return self._is_frozen and torch.compiler.is_dynamo_compiling()  # an export has no pointers
-        return not self.weight.requires_grad and self._packed_version == _version(self.weight)
+        return (
+            _is_small(x)
+            and not (self.weight.requires_grad or torch.compiler.is_compiling())
+            and self._packed_version == _version(self.weight)
+        )
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_packed": None}  # what it points to belongs to this layer
+        return {**self.__dict__, "_packed": None, "_frozen": None}  # of this process, and nothing to export
 
     def _apply(self, *args: object, **kwargs: object) -> nn.Module:
-        self._packed = None
+        self._packed = self._frozen = None
         return super()._apply(*args, **kwargs)  # type: ignore[arg-type]
 
 
@@ -82,11 +86,23 @@ def can_pack() -> bool:
     return torch.backends.quantized.engine in ("x86", "fbgemm")
 
 
-def store_for_streams(module: nn.Module, frozen: bool = False) -> None:
+def _is_small(x: Tensor) -> bool:
+    return x.numel() <= MOST_ROWS * x.shape[-1] and x.dtype == torch.float32 and not x.requires_grad
+
+
+def store_for_streams(module: nn.Module) -> None:
     """Store all matrices in `module` as `Product.store_for_streams` does; values, names and shapes stay."""
     for layer in module.modules():
         if isinstance(layer, Product):
-            layer.store_for_streams(frozen)
+            layer.store_for_streams()
+
+
+def freeze_for_streams(module: nn.Module) -> None:
+    """Let compiled code use packed copies of all matrices in `module`, as `Product.freeze_for_streams` does."""
+    for layer in module.modules():
+        if isinstance(layer, Product):
+            layer.store_for_streams()
+            layer.freeze_for_streams()
 
 
 def _version(weight: Tensor) -> int:
