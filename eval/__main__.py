@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codec.recordings.utterance import Utterance, read_lines
+from codec.recordings.manifest import list_utterances
+from codec.recordings.utterance import Utterance
 from eval.command import command, reports_errors
 from eval.metrics.registry import DEFAULT, METRICS
 from eval.pictures import rate_quality, save_figure
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure systems on a test set, print a table and write it; exit status 1 if anything could not be measured."""
     args = _arguments(argv)
     utterances = read_testset(args.testset, args.ids)
-    seen = {u.speaker for u in read_lines(args.train_manifest)} if args.train_manifest else None
+    seen = {u.speaker for u in list_utterances(args.train_manifest)} if args.train_manifest else None
 
     def groups(utterance: Utterance) -> tuple[str, ...]:
         unseen = seen is not None and utterance.speaker and utterance.speaker not in seen
@@ -49,7 +50,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         workers="score in this many processes; 0: in this one",
         device="run our codecs on this device",
     )
-    parser.add_argument("testset", type=Path, help="manifest of JSON lines, or folder of audio files")
+    parser.add_argument("testset", type=Path, help="recordings in any form of docs/data.md")
     parser.add_argument("--ids", type=Path, help="measure only the ids in this file, one a line")
     parser.add_argument("--train-manifest", type=Path, help="show speakers that are not in this manifest as a group")
     parser.add_argument(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from codec.audio.io import read_audio
+from codec.recordings.media import read_recording
 from codec.recordings.utterance import Utterance
 from eval.digest import digest
 from eval.lag import find_lag, shift
@@ -61,7 +61,7 @@ def read_sources(utterances: Sequence[Utterance], out: Path, groups: Groups) -> 
     for u in progress(utterances, desc="read", unit="file"):
         path = file_of(out, "audio", REFERENCE, u.id)
         try:
-            waveform = read_audio(u.path, None, SAMPLE_RATE)
+            waveform = read_recording(u.path, SAMPLE_RATE)
         except (ValueError, OSError) as error:
             unreadable[u.id] = str(error)
             continue

@@ -1,26 +1,26 @@
-"""Test sets: manifests or folders of recordings, each with an id of its own."""
+"""Test sets: recordings, each with an id of its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from codec.files import find_recordings
-from codec.recordings.utterance import Utterance, read_lines, read_text
+from codec.recordings.manifest import list_utterances
+from codec.recordings.utterance import Utterance, read_text
 
 
 def read_testset(source: str | Path, ids: str | Path | None = None) -> list[Utterance]:
     """Read a test set; all ids differ.
 
     Args:
-        source: a manifest, or a folder of audio files, whose ids are their paths in it.
+        source: as `codec.recordings.manifest.list_utterances` takes it.
         ids: a file with an id a line; only these are kept, in this order.
 
     Raises:
         ValueError: a bad line, an id that occurs twice or is missing, or no recordings; the message names it.
         OSError: a file cannot be read.
     """
-    source, found = Path(source), dict[str, Utterance]()
-    for utterance in _scan(source) if source.is_dir() else read_lines(source):
+    found: dict[str, Utterance] = {}
+    for utterance in list_utterances(source):
         if utterance.id in found:
             raise ValueError(f"{source}: id {utterance.id} occurs twice; ids name files of results")
         found[utterance.id] = utterance
@@ -32,7 +32,3 @@ def read_testset(source: str | Path, ids: str | Path | None = None) -> list[Utte
     if not found:
         raise ValueError(f"{source}: no recordings; give a manifest with lines or a folder with audio files")
     return list(found.values())
-
-
-def _scan(folder: Path) -> list[Utterance]:
-    return [Utterance(str(path), id=str(path.relative_to(folder))) for path in find_recordings(folder)]

@@ -54,9 +54,7 @@ def checkout(tmp_path_factory):
         added = [line for before, line in re.findall(r"(^-.*\n)?^\+(.*)$", change, flags=re.MULTILINE) if not before]
         imports = [line for line in added if line.startswith("from")]
         (copy / name).write_text("\n".join([*imports, source, *(line for line in added if line not in imports)]))
-    (copy / "clips.csv").write_text(
-        "path,speaker\ntests/data/kathleen.flac,kathleen\ntests/data/kerstin.flac,kerstin\n"
-    )
+    (copy / "clips.txt").write_text("tests/data/kathleen.flac\ntests/data/kerstin.flac\n")
     (copy / "tokens").mkdir()
     write_tokens(copy / "tokens")
     return copy

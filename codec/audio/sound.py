@@ -42,11 +42,16 @@ _FOREIGN = {  # formats that libsndfile cannot read, by their first bytes
 class Sound:
     """An open recording, of one or more parts: mono float32 samples, the mean over channels."""
 
-    def __init__(self, parts: list[soundfile.SoundFile]):
-        self._parts = parts
+    def __init__(self, parts: list[soundfile.SoundFile], start: int = 0, stop: int | None = None):
+        n_samples = sum(part.frames for part in parts)
+        self._parts, self._start = parts, start
         self.sample_rate: int = parts[0].samplerate  # Hz
-        self.n_samples = sum(part.frames for part in parts)
+        self.n_samples = max(0, min(n_samples, n_samples if stop is None else stop) - start)
         self.is_float = any(part.subtype in ("FLOAT", "DOUBLE") for part in parts)  # samples may be NaN or infinite
+
+    def cut(self, start: int, stop: int) -> Sound:
+        """The samples from `start` to `stop`, or to the end if that is earlier, as a sound."""
+        return Sound(self._parts, start, stop)
 
     def read(self, start: int = 0, length: int | None = None) -> NDArray[np.float32]:
         """Read samples `[length]` from `start` on; all unless given.
@@ -54,7 +59,8 @@ class Sound:
         Raises:
             AudioError: samples are missing, not finite or out of range.
         """
-        stop = self.n_samples if length is None else start + length
+        stop = self._start + (self.n_samples if length is None else min(start + length, self.n_samples))
+        start += self._start
         pieces, first = [np.zeros(0, np.float32)], 0
         for part in self._parts:
             low, high = max(start, first), min(stop, first + part.frames)

@@ -1,11 +1,13 @@
-"""Random access to audio files and to members of tar shards.
+"""Random access to audio files, to members of tar shards, and to segments of either.
 
-The address of a member is `shard.tar::folder/name.flac`; any other address is a path.
+The address of a member is `shard.tar::folder/name.flac`; any other address is a path. At the end of both, `#t=1.5,4`
+is the segment from 1.5 to 4 seconds, as in W3C Media Fragments; it ends with the recording at the latest.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +18,15 @@ from pathlib import Path
 import numpy as np
 import soxr
 from numpy.typing import NDArray
+from torch import Tensor
 
 from codec.audio.error import AudioError
+from codec.audio.io import read_audio
 from codec.audio.sound import Sound, map_file, open_sound
 from codec.files import find_files
 
 SEPARATOR = ".tar::"
+_SEGMENT = re.compile(r"#t=(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)$")  # seconds
 _MARGIN_S = 0.05  # longer than one side of the resampling filter
 
 
@@ -67,11 +72,32 @@ def open_recording(address: str, sample_rate: int | None = None) -> Iterator[Rec
         AudioError: as `codec.audio.sound.open_sound`; the message names the address, as does that of a
             `Recording.read` inside the `with`.
     """
-    with open_sound(read_bytes(address) if SEPARATOR in address else address, address) as sound:
+    found = _SEGMENT.search(address)
+    file = address[: found.start()] if found else address
+    with open_sound(read_bytes(file) if SEPARATOR in file else file, address) as sound:
+        if found:
+            start, stop = (round(float(seconds) * sound.sample_rate) for seconds in found.groups())
+            sound = sound.cut(start, stop)
         recording = Recording(sound, sample_rate or sound.sample_rate)
         if not recording.n_samples:
             raise AudioError("empty; give at least one sample")
         yield recording
+
+
+def read_recording(address: str, sample_rate: int) -> Tensor:
+    """Read a whole recording as mono float32 samples `[L]`, as `codec.audio.io.read_audio` does a file.
+
+    Raises:
+        AudioError: as `open_recording`.
+    """
+    with open_recording(address) as recording:
+        return read_audio(recording.read(0, recording.n_samples), recording.native_rate, sample_rate)
+
+
+def segment(address: str, start_s: float, duration_s: float) -> str:
+    """The address of a segment of a recording."""
+    start, stop = (f"{seconds:.6f}".rstrip("0").rstrip(".") for seconds in (start_s, start_s + duration_s))
+    return f"{address}#t={start},{stop}"
 
 
 def read_bytes(address: str) -> memoryview:

@@ -1,20 +1,27 @@
-"""One recording and its labels, and manifests: files with an `Utterance` a line."""
+"""One recording and its labels, and how a record of any manifest becomes one."""
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_REMEDY = "correct or delete the line, or write the manifest again with python -m train.data.manifest"
-_LABELS = ("text", "speaker", "language", "source")
+from codec.recordings.media import segment
+
+_REMEDY = "correct or delete the line"
+_LABELS = {  # names in manifests, sidecars and tables
+    "text": ("text", "transcript", "transcription", "sentence"),
+    "speaker": ("speaker", "speaker_id", "client_id"),
+    "language": ("language", "lang", "source_lang", "locale"),
+    "source": ("source",),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One recording; `path` is a file, or for training `shard.tar::member.flac`."""
+    """One recording; `path` is an address as `codec.recordings.media.open_recording` takes it."""
 
     path: str
     text: str | None = None
@@ -25,17 +32,31 @@ class Utterance:
     id: str = ""
 
 
-def read_lines(path: Path) -> list[Utterance]:
-    """Read a manifest: one JSON object per line with at least `path`, relative to the manifest's folder.
+def to_utterance(fields: Mapping[str, Any], home: str | Path, where: str) -> Utterance:
+    """Convert a record: `path` from the folder `home` on, and any of `start_s`, `duration_s`, `id` and the labels.
 
-    The default `id` of an utterance is its path as given. Unknown fields are ignored.
+    With `start_s` it is a segment of a file. The default `id` is the path as given, with the segment. Unknown fields
+    are ignored.
 
     Raises:
-        ValueError: a bad line, named with its number.
-        OSError: the file cannot be read.
+        ValueError: a field is missing or wrong; the message begins with `where`.
     """
-    lines = read_text(path).split("\n")  # texts may hold other ends of lines
-    return [_parse(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
+    path, start, duration = (fields.get(name) for name in ("path", "start_s", "duration_s"))
+    if not isinstance(path, str) or not path:
+        raise ValueError(f"{where}: has no path of a recording; {_REMEDY}")
+    if not (duration is None or (_is_number(duration) and 0 < duration < float("inf"))):
+        raise ValueError(f"{where}: duration_s = {duration!r}, expected seconds above 0; {_REMEDY}")
+    if start is not None:
+        if not (_is_number(start) and 0 <= start < float("inf")) or duration is None:
+            raise ValueError(f"{where}: start_s = {start!r}, expected seconds from 0 on, and duration_s; {_REMEDY}")
+        path = segment(path, start, duration)
+    return Utterance(os.path.join(home, path), **labels(fields), duration_s=duration, id=str(fields.get("id") or path))
+
+
+def labels(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return the labels of an utterance among the fields of a record; empty ones count as absent."""
+    found = {label: [fields[n] for n in names if fields.get(n) not in (None, "")] for label, names in _LABELS.items()}
+    return {label: str(values[0]) for label, values in found.items() if values}
 
 
 def read_text(path: Path) -> str:
@@ -51,20 +72,5 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path}: no UTF-8 ({error}); save it as UTF-8") from error
 
 
-def labels(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the labels of an utterance among the fields of a JSON object; empty ones count as absent."""
-    return {name: str(fields[name]) for name in _LABELS if fields.get(name) not in (None, "")}
-
-
-def _parse(line: str, path: Path, number: int) -> Utterance:
-    try:
-        fields = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{number}: not JSON ({error}); {_REMEDY}") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("path"), str):
-        raise ValueError(f'{path}:{number}: expected an object with a "path"; {_REMEDY}')
-    duration = fields.get("duration_s")
-    if not (duration is None or (isinstance(duration, int | float) and 0 < duration < float("inf"))):
-        raise ValueError(f"{path}:{number}: duration_s = {duration!r}, expected seconds above 0; {_REMEDY}")
-    name = str(fields.get("id") or fields["path"])
-    return Utterance(os.path.join(path.parent, fields["path"]), **labels(fields), duration_s=duration, id=name)
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torchaudio.transforms import MFCC
 
-from codec.audio.io import read_audio
 from codec.quant.vq import VQ, VQConfig
+from codec.recordings.media import read_recording
 from codec.tokenizer import Tokenizer, load
 from eval.command import command
 from eval.probes.abx import Segment, abx_error, split_segments
@@ -63,7 +63,7 @@ def read_corpus(source: str | Path, minutes: float, sample_rate: int) -> Corpus:
     step = max(1, int(total / (60 * minutes)))
     corpus = Corpus([], [], [])
     for u in progress(utterances[::step], unit="file", desc="read"):
-        corpus.waveforms.append(read_audio(u.path, None, sample_rate))
+        corpus.waveforms.append(read_recording(u.path, sample_rate))
         corpus.texts.append(u.text or "")
         corpus.speakers.append(u.speaker or "")
     return corpus

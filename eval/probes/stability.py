@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from codec.audio.io import read_audio
+from codec.recordings.media import read_recording
 from codec.tokenizer import Tokenizer, load
 from eval.command import command
 from eval.tables import print_table
@@ -92,13 +92,13 @@ def _share(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the shares of codes that stay equal when recordings come in chunks, and when they start later."""
     parser = command("eval.probes.stability", main.__doc__)
-    parser.add_argument("testset", type=Path, help="manifest of JSON lines, or a folder of audio files")
+    parser.add_argument("testset", type=Path, help="recordings in any form of docs/data.md")
     parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint folder, hub id, preset, or default")
     args = parser.parse_args(argv)
 
     @cache  # once for all codecs of one sample rate
     def read(sample_rate: int) -> list[Tensor]:
-        return [read_audio(u.path, None, sample_rate) for u in read_testset(args.testset)]
+        return [read_recording(u.path, sample_rate) for u in read_testset(args.testset)]
 
     def row(name: str) -> list[str]:
         tokenizer = load(name)

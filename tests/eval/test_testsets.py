@@ -2,14 +2,15 @@
 
 import pytest
 
-from codec.recordings.utterance import Utterance, read_lines
+from codec.recordings.manifest import list_utterances
+from codec.recordings.utterance import Utterance
 from eval.testsets import read_testset
 
 
 def test_lines_with_and_without_labels(tmp_path):
     path = tmp_path / "m.jsonl"
     path.write_text('{"path": "a/x.wav", "id": "x", "text": "hi", "source": "s", "other": 1}\n\n{"path": "y.wav"}\n')
-    assert read_lines(path) == [
+    assert list_utterances(path) == [
         Utterance(f"{tmp_path}/a/x.wav", text="hi", source="s", id="x"),
         Utterance(f"{tmp_path}/y.wav", id="y.wav"),
     ]
@@ -28,7 +29,7 @@ def test_a_folder_is_a_test_set(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"id": "a"}', '1: expected an object with a "path"'),
+        ('{"id": "a"}', "1: has no path of a recording"),
         ('{"id": "a", "path": "x"}\n{"id": "a", "path": "y"}', "id a occurs twice"),
         ("[1]", "1: expected an object"),
         ("{", "1: not JSON"),

@@ -103,7 +103,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = command("train.ablate", __doc__, out="output folder")
     parser.add_argument("study", help="NAME of conf/ablation/NAME.yaml, or a YAML file")
     parser.add_argument("overrides", nargs="*", help="settings of all variants, such as data.train=train.jsonl")
-    parser.add_argument("--test", type=Path, required=True, help="manifest or folder of test recordings")
+    parser.add_argument("--test", type=Path, required=True, help="test recordings in any form of docs/data.md")
     parser.add_argument("--ids", type=Path, help="file with one id per line: evaluate only these recordings")
     parser.add_argument("--jobs", type=int, default=1, help="trainings that run at once, and scoring processes")
     args = parser.parse_intermixed_args(argv)

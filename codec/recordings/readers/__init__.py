@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from codec.recordings.readers import folder, jsonl, tar
+from codec.recordings.readers import audiofolder, folder, jsonl, kaldi, lhotse, nemo, table, tar
 from codec.recordings.utterance import Utterance
 
 
@@ -19,7 +19,7 @@ class Reader(Protocol):
     FORM: str
 
     def accepts(self, path: Path) -> bool:
-        """Whether an existing path has this format, by its name and kind."""
+        """Whether an existing path has this format, by its name, its kind, or the files or first line in it."""
         ...
 
     def read(self, path: Path) -> list[Utterance]:
@@ -31,4 +31,5 @@ class Reader(Protocol):
         ...
 
 
-READERS: tuple[Reader, ...] = (jsonl, folder, tar)
+# The first that accepts a path reads it: those that look inside come before those that go by the name.
+READERS: tuple[Reader, ...] = (nemo, lhotse, jsonl, table, tar, kaldi, audiofolder, folder)

@@ -1,8 +1,9 @@
-"""Manifests: one JSON object per line, see `codec.recordings.utterance`."""
+"""Our manifests: one JSON object per line, with the fields of `codec.recordings.utterance.to_utterance`."""
 
 from pathlib import Path
 
-from codec.recordings.utterance import Utterance, read_lines
+from codec.recordings.readers.records import json_lines
+from codec.recordings.utterance import Utterance, to_utterance
 
 FORM = "a .jsonl manifest"
 
@@ -12,4 +13,4 @@ def accepts(path: Path) -> bool:
 
 
 def read(path: Path) -> list[Utterance]:
-    return read_lines(path)
+    return [to_utterance(fields, path.parent, where) for where, fields in json_lines(path)]

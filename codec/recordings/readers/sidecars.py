@@ -6,11 +6,12 @@ import json
 import os
 import warnings
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from codec.files import AUDIO_SUFFIXES, FOREIGN_SUFFIXES
-from codec.recordings.media import list_files, read_bytes
+from codec.recordings.media import SEPARATOR, list_files, read_bytes
 from codec.recordings.utterance import Utterance, labels
 
 _UNREAD = "unread"  # field of a recording: an unreadable sidecar and the reason
@@ -32,10 +33,9 @@ def is_audio(address: str) -> bool:
 
 def read_sidecars(address: str, known: set[str]) -> dict[str, Any]:
     """Read the labels of a recording; the field `unread` names an unreadable sidecar."""
-    stem = os.path.splitext(address)[0]
     fields: dict[str, Any] = {}
     unread: dict[str, str] = {}
-    for suffix in (".lab", ".txt", ".json"):
+    for stem, suffix in product(_stems(address), (".lab", ".txt", ".json")):
         if (sidecar := stem + suffix) not in known:
             continue
         content = bytes(read_bytes(sidecar))
@@ -44,6 +44,14 @@ def read_sidecars(address: str, known: set[str]) -> dict[str, Any]:
         except (ValueError, TypeError) as error:  # not JSON, not UTF-8, or not an object
             unread[_UNREAD] = f"{sidecar}: {error}; save it as UTF-8, or delete it"
     return labels(fields) | unread
+
+
+def _stems(address: str) -> dict[str, None]:
+    """The address without its suffix; before it, in shards, that without all of them: WebDataset's key of a sample."""
+    shard, separator, member = address.rpartition(SEPARATOR)
+    folder, name = os.path.split(member)
+    key = shard + separator + os.path.join(folder, name.partition(".")[0])
+    return dict.fromkeys(([key] if separator else []) + [os.path.splitext(address)[0]])
 
 
 def warn_of_unread(lines: Iterable[dict[str, Any]]) -> None:

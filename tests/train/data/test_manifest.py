@@ -78,8 +78,8 @@ def test_bad_line_is_named(folder, line):
 
 def test_unusable_sources(tmp_path):
     (tmp_path / "empty.jsonl").touch()
-    (tmp_path / "a.csv").touch()
-    messages = {"": "no usable audio", "empty.jsonl": "no usable audio", "a.csv": "expected a .jsonl", "no": "no such"}
+    (tmp_path / "a.txt").touch()
+    messages = {"": "no usable audio", "empty.jsonl": "no usable audio", "a.txt": "expected a NeMo", "no": "no such"}
     for source, message in messages.items():
         with pytest.raises(ValueError, match=message):
             read_manifest(tmp_path / source)

@@ -291,7 +291,7 @@ def _ceil(x: float) -> int:
 def main() -> int:
     shared = {"out": "folder of the companions", "workers": "processes that compute pitch; 0: this one"}
     parser = command("train.data.audio.companions", __doc__, **shared, device="device of Whisper")
-    parser.add_argument("sources", nargs="+", metavar="MANIFEST", help="manifests, folders or tar shards")
+    parser.add_argument("sources", nargs="+", metavar="MANIFEST", help="recordings in any form of docs/data.md")
     parser.add_argument("--whisper", default="", help="folder or hub name of a Whisper to compute states with")
     parser.add_argument("--batch-size", type=int, default=16, help="recordings per batch of Whisper")
     parser.add_argument("--bfloat16", action="store_true", help="run its encoder in bfloat16")

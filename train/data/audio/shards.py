@@ -83,7 +83,7 @@ def _members(utterances: list[Utterance], kbps: float) -> Iterator[tuple[str, by
 @reports_errors
 def main() -> int:
     parser = command("train.data.audio.shards", __doc__, out="folder of the shards")
-    parser.add_argument("source", help="manifest, folder or tar shards")
+    parser.add_argument("source", help="recordings in any form of docs/data.md")
     parser.add_argument("--kbps", type=float, default=32.0, help="approximate bitrate in kbit/s")
     parser.add_argument("--shard-mb", type=float, default=1000.0, help="largest size of a shard in MB")
     args = parser.parse_args()

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -89,8 +88,7 @@ def write_tokens(source: str | Path, out: Path, config: TokenizeConfig) -> tuple
         load_detector()
     tokenizer = load(config.codec, config.device)
     tokenizer.model.encoder  # noqa: B018  raises if it is missing
-    home = Path(source) if Path(source).is_dir() else Path(source).parent
-    utterances = [replace(u, id=u.id or os.path.relpath(u.path, home)) for u in read_manifest(source)]
+    utterances = read_manifest(source)
     shards = list(split_by_size(utterances, config.planned_s, config.shard_frames / tokenizer.config.frame_rate))
     open_folder(out, _index(tokenizer, config, utterances, len(shards)))
     left = {number: shard for number, shard in enumerate(shards) if not has_shard(out, number)}
@@ -217,7 +215,7 @@ def _map_ahead(function: Callable[[In], Out], windows: Iterable[list[In]]) -> It
 def main() -> int:
     shared = {"out": "folder of the shards", "device": "device of the codec"}
     parser = command("train.data.tokens.tokenize", __doc__, **shared)
-    parser.add_argument("source", help="manifest, folder or tar shard")
+    parser.add_argument("source", help="recordings in any form of docs/data.md")
     parser.add_argument("--codec", default=DEFAULT, help="checkpoint folder, hub id or preset")
     parser.add_argument("--batch-seconds", type=float, default=60.0, help="seconds of audio per batch")
     parser.add_argument("--shard-frames", type=int, default=250_000, help="largest size of a shard in frames")
