@@ -5,13 +5,15 @@ scipy.stats has the first two, at 70 times the time: reports compare thousands o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+Key = TypeVar("Key", bound=Hashable)
 N_RESAMPLES = 1000
 CONFIDENCE = 0.95
 SIGNIFICANT = 0.05  # threshold of `p`
@@ -34,6 +36,13 @@ class Difference(Interval):
     """Mean of paired differences; `p` is the probability of one as large or larger by chance."""
 
     p: float
+
+
+@dataclass(frozen=True)
+class Comparison(Difference):
+    """A difference among several that are tested."""
+
+    p_holm: float  # `p` with Holm's correction for their number
 
 
 def bootstrap(values: ArrayLike, seed: int = 0) -> Interval:
@@ -75,6 +84,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
         corrected[i] = largest
     return corrected
+
+
+def correct(differences: Mapping[Key, Difference]) -> dict[Key, Comparison]:
+    """Correct the p values of all differences for their number."""
+    p_values = holm([difference.p for difference in differences.values()])
+    return {key: Comparison(**asdict(d), p_holm=p) for (key, d), p in zip(differences.items(), p_values, strict=True)}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Results as Markdown and CSV."""
+"""Tables of results, and results as Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 
 from codec.files import ESCAPE, atomic_file
 from eval.metrics.base import Column
+from eval.paper import Cell, Estimate, Table
 from eval.results import Results, SystemResult
-from eval.stats import Interval
+from eval.stats import Comparison, Interval, correct
 
 GROUP_COLUMNS = ("pesq_wb", "estoi")  # shown by group
 
@@ -19,12 +20,7 @@ GROUP_COLUMNS = ("pesq_wb", "estoi")  # shown by group
 def markdown(results: Results) -> str:
     """Tables of means, over all recordings and by group, and a list of what could not be measured."""
     measured = [s for s in results.systems if not s.not_measured]
-    header = ["system", "files", "kbit/s", *(title(c) for c in results.columns)]
-    rows = [
-        [s.system, str(n_files(s, results)), _rate(s), *(cell(s.mean(c.key), c) for c in results.columns)]
-        for s in measured
-    ]
-    parts = ["Means with 95% bootstrap intervals over recordings; kbit/s of payload.", table(header, rows)]
+    parts = [means(results).markdown()]
     shown = [c for c in results.columns if c.key in GROUP_COLUMNS]
     if results.groups and shown:
         header = ["system", *(f"{name} ({len(ids)})" for name, ids in results.groups.items())]
@@ -33,6 +29,39 @@ def markdown(results: Results) -> str:
     if missing := _missing(results):
         parts.append("\n".join(missing))
     return "\n\n".join(parts) + "\n"
+
+
+def means(results: Results) -> Table:
+    """Means of all systems that are measured."""
+    header = ["system", "files", "kbit/s", *(title(c) for c in results.columns)]
+    rows = [
+        [s.system, str(n_files(s, results)), _rate(s), *(estimate(s.mean(c.key), c) for c in results.columns)]
+        for s in results.systems
+        if not s.not_measured
+    ]
+    return Table(header, rows, "Means with 95% bootstrap intervals over recordings; kbit/s of payload.")
+
+
+def differences(results: Results, reference: str) -> Table:
+    """Each system minus the system `reference`, on the recordings of both.
+
+    Raises:
+        ValueError: no such system.
+    """
+    systems = {s.system: s for s in results.systems if not s.not_measured}
+    if reference not in systems:
+        raise ValueError(f"{reference}: no such system; expected one of {', '.join(systems)}")
+    base = systems.pop(reference)
+    columns = {}
+    for c in results.columns:
+        found = {name: s.minus(base, c.key) for name, s in systems.items()}
+        columns[c.key] = correct({name: difference for name, difference in found.items() if difference})
+    rows = [[name, *(compared(columns[c.key].get(name), c) for c in results.columns)] for name in systems]
+    caption = (
+        f"Each minus {reference} on the same recordings, with 95% bootstrap intervals; p values are of paired "
+        f"permutation tests, corrected (Holm) for the {len(rows)} comparisons of a column."
+    )
+    return Table([f"minus {reference}", *map(title, results.columns)], rows, caption)
 
 
 def write(folder: Path, results: Results) -> None:
@@ -44,8 +73,7 @@ def write(folder: Path, results: Results) -> None:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return Table(header, rows).markdown()
 
 
 def print_table(header: Sequence[str], names: Sequence[str], row: Callable[[str], list[str]], caption: str = "") -> int:
@@ -95,12 +123,17 @@ def _csv(results: Results) -> str:
     return text.getvalue()
 
 
-def cell(x: Interval | None, column: Column) -> str:
+def estimate(x: Interval | None, column: Column) -> Cell:
     """A mean and its interval with the column's decimals; "-" where nothing was measured."""
+    return Estimate(x, column.decimals) if x else "-"
+
+
+def compared(x: Comparison | None, column: Column) -> Cell:
+    """A difference with its p values; "-" where nothing was measured."""
     if x is None:
         return "-"
-    mean, low, high = (f"{value:.{column.decimals}f}" for value in (x.mean, x.low, x.high))
-    return f"{mean} [{low}, {high}]"
+    note = f", p = {x.p:.4f}, corrected {x.p_holm:.4f}"
+    return Estimate(x, column.decimals, note, {"p": x.p, "p corrected": x.p_holm})
 
 
 def _rate(system: SystemResult) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from eval.metrics.base import Column
+from eval.paper import Cell, Estimate, Table
 from eval.results import Results, SystemResult
 from eval.stats import Difference
-from eval.tables import cell, table, title
+from eval.tables import title
 
 INTRODUCTION = """\
 Means with 95% bootstrap intervals over texts, of several seeds the mean for each text. WER and CER compare a
@@ -32,10 +33,10 @@ def markdown(results: Results, models: Sequence[str], left_out: Mapping[str, str
     for name, ids in ({"all": [r.id for r in results.recordings]} | groups).items():
         systems = [system.restrict(ids) for system in results.systems if not system.not_measured]
         measured = [c for c in results.columns if any(system.values.get(c.key) for system in systems)]
-        rows = [[s.system, str(_n(s)), *(_mean(s, c) for c in measured)] for s in systems]
+        rows: list[list[Cell]] = [[s.system, str(_n(s)), *(_mean(s, c) for c in measured)] for s in systems]
         if groups:
             parts.append(f"## {name} ({len(ids)} texts)")
-        parts.append(table(["system", "texts", *map(title, measured)], rows))
+        parts.append(Table(["system", "texts", *map(title, measured)], rows).markdown())
         if pairs := list(combinations([s for s in systems if s.system in models], 2)):
             parts += [
                 "Differences on the same texts, with p of a paired permutation test:",
@@ -51,10 +52,11 @@ def _n(system: SystemResult) -> int:
     return len({i for values in system.values.values() for i in values})
 
 
-def _mean(system: SystemResult, column: Column) -> str:
+def _mean(system: SystemResult, column: Column) -> Cell:
     """The mean, with the number of items if not all of them have a value."""
-    mean = system.mean(column.key)
-    return cell(mean, column) + (f" (of {mean.n})" if mean and mean.n < _n(system) else "")
+    if not (mean := system.mean(column.key)):
+        return "-"
+    return Estimate(mean, column.decimals, f" (of {mean.n})" if mean.n < _n(system) else "")
 
 
 def _differences(pairs: Sequence[tuple[SystemResult, SystemResult]], columns: Sequence[Column]) -> str:
@@ -62,11 +64,11 @@ def _differences(pairs: Sequence[tuple[SystemResult, SystemResult]], columns: Se
         [f"{second.system} minus {first.system}", *(_difference(second.minus(first, c.key), c) for c in columns)]
         for first, second in pairs
     ]
-    return table(["models", *map(title, columns)], rows)
+    return Table(["models", *map(title, columns)], rows).markdown()
 
 
-def _difference(difference: Difference | None, column: Column) -> str:
-    return cell(difference, column) + (f", p = {difference.p:.3f}" if difference else "")
+def _difference(difference: Difference | None, column: Column) -> Cell:
+    return Estimate(difference, column.decimals, f", p = {difference.p:.3f}") if difference else "-"
 
 
 def _missing(results: Results, left_out: Mapping[str, str]) -> list[str]:

@@ -124,6 +124,8 @@ def test_table_and_results_say_the_same(finished):
     assert f"| {other} | all | 1 |" in table
     assert f" | all | {difference['mean']:+.2f} " in table
     assert f"p = {difference['p']:.4f}, corrected {difference['p_holm']:.4f} |" in table
+    assert r"\midrule" in (folder / "out/scores.tex").read_text()
+    assert "\ncoarse,all," in (folder / "out/differences.csv").read_text()
     for suffix in (".png", ".svg", ".pdf"):
         assert (folder / f"out/figure{suffix}").stat().st_size > 5_000
 
@@ -268,7 +270,7 @@ def test_a_chosen_reference_at_every_number_of_codebooks():
     p = 2 / 2**8
     assert {r.minus_reference["mel"].p_holm for r in found.rows if r.minus_reference} == {4 * p}  # of four comparisons
     assert "| **ours** | 9 | -0.111 " in to_markdown(found)
-    assert "with Holm's correction for the 4 comparisons" in to_markdown(found)
+    assert "and Holm's correction for the 4 comparisons" in to_markdown(found)
     (axes,) = study_figure(found).axes
     lines = {c.get_label(): c.lines[0].get_xydata().tolist() for c in axes.containers}
     assert lines.keys() == {"ours", "plain", "coarse"}

@@ -3,9 +3,9 @@
     python -m train.ablate acoustic --out runs/acoustic --test test.jsonl --jobs 2 data.train=train.jsonl
 
 Writes to OUT: `study.yaml` (the study with the overrides, to run again), a folder VARIANT/SEED for each training,
-`eval/` with outputs and scores, `table.md`, `results.json`, and `figure.png`, `.svg` and `.pdf`. The same command
-resumes after an interruption and repeats neither complete trainings nor scores. A budget in steps resumes exactly, one
-in minutes does not.
+`eval/` with outputs and scores, `table.md`, its tables `scores` and `differences` for papers (`.tex`, `.csv`, `.md`),
+`results.json`, and `figure.png`, `.svg` and `.pdf`. The same command resumes after an interruption and repeats neither
+complete trainings nor scores. A budget in steps resumes exactly, one in minutes does not.
 """
 
 from __future__ import annotations

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from codec.files import atomic_file
 from eval.metrics.base import Column
+from eval.paper import Bold, Cell, Estimate, Table, write_table
 from eval.results import SystemResult
-from eval.stats import Difference, Interval, holm
-from eval.tables import table, title
+from eval.stats import Comparison, Interval, correct
+from eval.tables import compared, title
 from train.ablate.cost import Cost
 
 
@@ -34,13 +35,6 @@ class Score(Interval):
     def spread(self) -> float:
         """Range of the means of the seeds."""
         return max(self.by_seed) - min(self.by_seed)
-
-
-@dataclass(frozen=True)
-class Comparison(Difference):
-    """Difference from the reference variant."""
-
-    p_holm: float  # `p` with Holm's correction for the comparisons of the same column
 
 
 @dataclass(frozen=True)
@@ -88,14 +82,14 @@ def summarize(
     joined = {point: _mean_of(list(by_seed.values())) for point, by_seed in results.items()}
     best = _best(columns[0], joined)
     reference = reference or best
-    compared = {column.key: _compare(joined, reference, column.key) for column in columns}
+    minus = {column.key: _compare(joined, reference, column.key) for column in columns}
     rows = [
         Row(
             *point,
             tuple(results[point]),
             costs[point],
             _scores(columns, result, list(results[point].values())),
-            {key: by_point[point] for key, by_point in compared.items() if point in by_point},
+            {key: by_point[point] for key, by_point in minus.items() if point in by_point},
         )
         for point, result in joined.items()
     ]
@@ -121,22 +115,36 @@ def _compare(joined: dict[Point, SystemResult], reference: str, column: str) -> 
         base = joined.get(Point(reference, point.n_q))
         if base and point.variant != reference and (difference := result.minus(base, column)):
             differences[point] = difference
-    corrected = holm([difference.p for difference in differences.values()])
-    return {
-        point: Comparison(**asdict(d), p_holm=p) for (point, d), p in zip(differences.items(), corrected, strict=True)
-    }
+    return correct(differences)
 
 
 def write_results(folder: Path, result: StudyResult, study: dict[str, Any], environment: dict[str, Any]) -> None:
-    """Write `table.md`, and `results.json` with the study and its environment."""
+    """Write `table.md`, each table for papers, and `results.json` with the study and its environment."""
     content = json.dumps({"study": study, **asdict(result), "made": environment}, indent=1) + "\n"
     for name, text in (("table.md", to_markdown(result)), ("results.json", content)):
         with atomic_file(folder / name) as new:
             new.write_text(text, encoding="utf-8")
+    for name, table in tables(result).items():
+        write_table(folder, name, table)
 
 
 def to_markdown(result: StudyResult) -> str:
-    """Format tables of all variants and of differences from the reference, and a list of failures."""
+    """Format all tables, and a list of failures."""
+    parts = [table.markdown() for table in tables(result).values()]
+    if result.failures:
+        parts.append("\n".join(f"- {name}: {reason}" for name, reason in result.failures.items()))
+    return "\n\n".join(parts) + "\n"
+
+
+def tables(result: StudyResult) -> dict[str, Table]:
+    """The tables of all variants, `scores`, and of `differences` from the reference if there are any."""
+    found = {"scores": _scores_table(result)}
+    if any(row.minus_reference for row in result.rows):
+        found["differences"] = _differences_table(result)
+    return found
+
+
+def _scores_table(result: StudyResult) -> Table:
     c = result.columns
     header = [
         "variant", "codebooks", "seeds", "M parameters", "GFLOP per s", "frames/s", "kbit/s", "steps", "audio, h", "min"
@@ -145,26 +153,27 @@ def to_markdown(result: StudyResult) -> str:
         [*_point(r, result), str(len(r.seeds)), *_cost(r.cost), *(_score(r.scores.get(x.key), x) for x in c)]
         for r in result.rows
     ]
-    parts = [
-        "Means over recordings and seeds, with 95% bootstrap intervals over recordings; in parentheses the range of "
-        "the means of seeds. GFLOP to encode and decode a second of audio; steps, hours of audio and minutes of "
-        f"training. {result.best} is best by {c[0].title}.",
-        table([*header, *map(title, c)], rows),
+    caption = (
+        "Means over recordings and seeds, with 95% bootstrap intervals over recordings. GFLOP to encode and decode a "
+        f"second of audio; steps, hours of audio and minutes of training. {result.best} is best by {c[0].title}."
+    )
+    return Table([*header, *map(title, c)], rows, caption, "In parentheses the range of the means of seeds.")
+
+
+def _differences_table(result: StudyResult) -> Table:
+    c = result.columns
+    rows = [
+        [*_point(r, result), *(compared(r.minus_reference.get(x.key), x) for x in c)]
+        for r in result.rows
+        if r.minus_reference
     ]
-    compared = [row for row in result.rows if row.minus_reference]
-    if compared:
-        parts += [
-            f"Each minus {result.reference}, on the same recordings, with the p value of a paired permutation test, "
-            f"alone and with Holm's correction for the {len(compared)} comparisons of its column. The test is about "
-            "the choice of recordings, not of seeds: a difference within the range of seeds is inconclusive.",
-            table(
-                [f"minus {result.reference}", "codebooks", *map(title, c)],
-                [[*_point(r, result), *(_difference(r.minus_reference.get(x.key), x) for x in c)] for r in compared],
-            ),
-        ]
-    if result.failures:
-        parts.append("\n".join(f"- {name}: {reason}" for name, reason in result.failures.items()))
-    return "\n\n".join(parts) + "\n"
+    caption = (
+        f"Each minus {result.reference}, on the same recordings, with a paired permutation test and Holm's correction "
+        f"for the {len(rows)} comparisons of its column. The test is about the choice of recordings, not of seeds: a "
+        "difference within the range of seeds is inconclusive."
+    )
+    about = "p is that of the test alone, then with Holm's correction."
+    return Table([f"minus {result.reference}", "codebooks", *map(title, c)], rows, caption, about)
 
 
 def _mean_of(results: Sequence[SystemResult]) -> SystemResult:
@@ -186,8 +195,8 @@ def _scores(columns: Sequence[Column], joined: SystemResult, results: Sequence[S
     return scores
 
 
-def _point(row: Row, result: StudyResult) -> list[str]:
-    name = f"**{row.variant}**" if row.variant == result.best else row.variant
+def _point(row: Row, result: StudyResult) -> list[Cell]:
+    name = Bold(row.variant) if row.variant == result.best else row.variant
     return [name, "all" if row.n_q is None else str(row.n_q)]
 
 
@@ -198,15 +207,7 @@ def _cost(cost: Cost) -> list[str]:
     ]  # fmt: skip
 
 
-def _score(x: Score | None, column: Column) -> str:
+def _score(x: Score | None, column: Column) -> Cell:
     if x is None:
         return "-"
-    average, low, high, spread = (f"{value:.{column.decimals}f}" for value in (x.mean, x.low, x.high, x.spread))
-    return f"{average} [{low}, {high}] ({spread})"
-
-
-def _difference(x: Comparison | None, column: Column) -> str:
-    if x is None:
-        return "-"
-    average, low, high = (f"{value:+.{column.decimals}f}" for value in (x.mean, x.low, x.high))
-    return f"{average} [{low}, {high}], p = {x.p:.4f}, corrected {x.p_holm:.4f}"
+    return Estimate(x, column.decimals, f" ({x.spread:.{column.decimals}f})", {"range of seeds": x.spread})

@@ -92,13 +92,13 @@ def test_recordings_are_read_once_for_each_sample_rate(tokenizer, manifest, tmp_
     models = [str(tmp_path / name) for name in ("a", "b", "c")]
     for model, codec in zip(models, (tokenizer, Tokenizer(make_codec("16 kHz")), tokenizer), strict=True):
         codec.save(model)
-    read, read_audio = [], eval.probes.semantic.read_audio
+    read, read_recording = [], eval.probes.semantic.read_recording
 
     def count(path, sample_rate, target_rate):
         read.append((Path(path).stem, target_rate))
         return read_audio(path, sample_rate, target_rate)
 
-    monkeypatch.setattr(eval.probes.semantic, "read_audio", count)
+    monkeypatch.setattr(eval.probes.semantic, "read_recording", count)
     (tmp_path / "test.jsonl").write_text(manifest.read_text().splitlines()[1])
     assert main([*models, "--train", str(manifest), "--test", str(tmp_path / "test.jsonl")]) == 0
     clips = ("kathleen", "kerstin", "kerstin")  # two to train on, one to test on

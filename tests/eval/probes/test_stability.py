@@ -79,12 +79,12 @@ def test_recordings_are_read_once_for_each_sample_rate(exact, speech, tmp_path, 
         codec.save(model)
     (tmp_path / "clips").mkdir()
     write_audio(tmp_path / "clips" / "clip.flac", speech, 24_000)
-    read, read_audio = [], eval.probes.stability.read_audio
+    read, read_recording = [], eval.probes.stability.read_recording
 
-    def count(path, sample_rate, target_rate):
-        read.append(target_rate)
-        return read_audio(path, sample_rate, target_rate)
+    def count(path, sample_rate):
+        read.append(sample_rate)
+        return read_recording(path, sample_rate)
 
-    monkeypatch.setattr(eval.probes.stability, "read_audio", count)
+    monkeypatch.setattr(eval.probes.stability, "read_recording", count)
     assert main([str(tmp_path / "clips"), *models]) == 0
     assert read == [24_000, 16_000]

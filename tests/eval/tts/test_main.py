@@ -32,7 +32,7 @@ def test_models_on_a_test_set(folder, metrics, tmp_path, capsys):
     assert (tmp_path / "out/table.md").read_text() == text
     assert "| system | texts | WER | CER | SIM | characters/s | cut | RTF | first audio (ms) |" in text
     assert f"| {folder}/one | 2 | 1.000 [1.000, 1.000] |" in text
-    assert f"| {folder}/two minus {folder}/one | 0.000 [0.000, 0.000], p = 1.000 |" in text
+    assert f"| {folder}/two minus {folder}/one | +0.000 [+0.000, +0.000], p = 1.000 |" in text
     found = [json.loads(line) for line in (tmp_path / "out/results.jsonl").read_text().splitlines()]
     assert [line["seed"] for line in found] == 4 * [None] + 2 * [1, 1, 2, 2]
     assert [line["voice"] for line in found[:2]] == [f"{folder}/a2.wav", f"{folder}/a1.wav"], "not of --ids only"

@@ -40,8 +40,8 @@ def test_each_language_has_its_tables(results):
 
 def test_models_are_compared_on_what_both_said(results):
     text = markdown(results, ["one", "two"], {})
-    assert "| two minus one | 0.17 [0.00, 0.25], p = 0.500 | - |" in text, "of a, b and c"
-    assert "| two minus one | 0.25 [0.25, 0.25], p = 0.500 | - |" in text, "of a and b"
+    assert "| two minus one | +0.17 [+0.00, +0.25], p = 0.500 | - |" in text, "of a, b and c"
+    assert "| two minus one | +0.25 [+0.25, +0.25], p = 0.500 | - |" in text, "of a and b"
     assert "recordings |" not in text.replace("| recordings |", ""), "only models are compared"
     assert "minus" not in markdown(results, ["one"], {})
 
