@@ -94,9 +94,9 @@ def test_recordings_are_read_once_for_each_sample_rate(tokenizer, manifest, tmp_
         codec.save(model)
     read, read_recording = [], eval.probes.semantic.read_recording
 
-    def count(path, sample_rate, target_rate):
-        read.append((Path(path).stem, target_rate))
-        return read_audio(path, sample_rate, target_rate)
+    def count(path, sample_rate):
+        read.append((Path(path).stem, sample_rate))
+        return read_recording(path, sample_rate)
 
     monkeypatch.setattr(eval.probes.semantic, "read_recording", count)
     (tmp_path / "test.jsonl").write_text(manifest.read_text().splitlines()[1])
