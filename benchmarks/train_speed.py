@@ -54,7 +54,7 @@ def measure(settings: list[str], n_processes: int, threads: int, args: argparse.
     with tempfile.TemporaryDirectory() as folder:
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_processes}"]
         command = [sys.executable, *(launcher if n_processes > 1 else []), "-m", "train"]
-        command += ["experiment=codec_small", "logger=disabled", "logger.progress=false", f"run_dir={folder}"]
+        command += ["experiment=codec_small", "logger=none", "logger.progress=false", f"run_dir={folder}"]
         command += [f"data.train={Path(args.source).resolve()}", f"data.batch_size={args.batch_size}"]
         command += [f"data.crop_s={args.crop_s}", f"trainer.device={args.device}", f"trainer.steps={args.steps}"]
         command += ["trainer.log_every=1", "trainer.validate_every=0", *settings]

@@ -1,9 +1,8 @@
-"""Logging of metrics, audio and pictures: to the terminal, `metrics.jsonl`, wandb, and files."""
+"""Logging of metrics, audio and pictures: to the terminal, `metrics.jsonl`, files, and a tracker."""
 
 from __future__ import annotations
 
 import json
-import secrets
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from codec.audio.io import write_audio
 from codec.files import atomic_file
 from train.settings.config import LoggerConfig
 from train.tasks.base import Validation
+from train.trackers import make_tracker
 
 
 class Logger:
@@ -36,12 +36,12 @@ class Logger:
 
 
 class RunLogger(Logger):
-    """Log to a run folder and, if configured, to wandb; clips and pictures of the last validation go to `samples/`.
+    """Log to a run folder and a tracker; clips and pictures of the last validation go to `samples/`.
 
     Args:
         folder: of the run.
         config: of the loggers.
-        settings: of the run, for wandb.
+        settings: of the run, for the tracker.
         step: first step; lines of later steps from an earlier start are dropped.
         n_steps: last step.
     """
@@ -53,14 +53,7 @@ class RunLogger(Logger):
         self.path = folder / "metrics.jsonl"
         _drop_lines_after(self.path, step)
         self.file = self.path.open("a")
-        self.wandb = None
-        if config.wandb != "disabled":
-            import wandb
-
-            self.wandb = wandb.init(
-                project=config.project, mode=config.wandb, dir=folder, name=folder.name, id=_run_id(folder),
-                resume="allow", config=settings,
-            )  # fmt: skip
+        self.tracker = make_tracker(config, folder, settings, step)
 
     def advance(self) -> None:
         self.bar.update(1)
@@ -68,8 +61,7 @@ class RunLogger(Logger):
     def log(self, step: int, metrics: dict[str, float]) -> None:
         self.file.write(json.dumps({"step": step, **{k: float(f"{v:.6g}") for k, v in metrics.items()}}) + "\n")
         self.file.flush()
-        if self.wandb is not None:
-            self.wandb.log(metrics, step=step)
+        self.tracker.log(step, metrics)
         if "loss/total" in metrics:
             self.bar.set_postfix_str(f"loss {metrics['loss/total']:.4f}", refresh=False)
 
@@ -84,12 +76,7 @@ class RunLogger(Logger):
         for name, figure in validation.pictures.items():
             with atomic_file(samples / f"{name}.png") as new:
                 figure.savefig(new)
-        if self.wandb is not None:
-            import wandb
-
-            media: dict[str, Any] = {f"audio/{n}": wandb.Audio(str(samples / f"{n}.wav")) for n in validation.audio}
-            media |= {f"spectrogram/{n}": wandb.Image(str(samples / f"{n}.png")) for n in validation.pictures}
-            self.wandb.log(media, step=step)
+        self.tracker.log_samples(step, validation, samples)
 
     def info(self, message: str) -> None:
         tqdm.write(message, file=sys.stderr)
@@ -97,16 +84,7 @@ class RunLogger(Logger):
     def close(self) -> None:
         self.bar.close()
         self.file.close()
-        if self.wandb is not None:
-            self.wandb.finish()
-
-
-def _run_id(folder: Path) -> str:
-    """Id of a run, the same at every start; stored in its folder."""
-    path = folder / "wandb_id"
-    if not path.exists():
-        path.write_text(secrets.token_hex(4))
-    return path.read_text()
+        self.tracker.close()
 
 
 def _drop_lines_after(path: Path, step: int) -> None:

@@ -80,7 +80,7 @@ def test_a_setting_that_is_no_more_is_named(run):
         ("trainer.validate_every", 0),
         ("trainer.device", "cpu"),
         ("data.num_workers", 0),
-        ("logger.wandb", "online"),
+        ("logger.tracker", "none"),
         ("logger.project", "mine"),
         ("run_dir", "moved/a"),
     ],

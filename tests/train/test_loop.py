@@ -68,7 +68,7 @@ def make(folder, task=None, optim=None, **settings):
 
 
 def fit(trainer):
-    log = RunLogger(trainer.folder, LoggerConfig("disabled", progress=False), {}, trainer.progress.step, 20)
+    log = RunLogger(trainer.folder, LoggerConfig("none", progress=False), {}, trainer.progress.step, 20)
     try:
         return trainer.fit(log)
     finally:

@@ -6,6 +6,9 @@ Writes to OUT: `study.yaml` (the study with the overrides, to run again), a fold
 `eval/` with outputs and scores, `table.md`, its tables `scores` and `differences` for papers (`.tex`, `.csv`, `.md`),
 `results.json`, and `figure.png`, `.svg` and `.pdf`. The same command resumes after an interruption and repeats neither
 complete trainings nor scores. A budget in steps resumes exactly, one in minutes does not.
+
+With `hydra/launcher=submitit_slurm`, or another launcher of Hydra, and `hydra.launcher.SETTING=VALUE` among the
+overrides, trainings are jobs of a cluster.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from eval.systems.ours import CodecSystem
 from eval.testsets import read_testset
 from train.ablate.cost import measure_cost
 from train.ablate.figure import study_figure
+from train.ablate.launch import is_for_launcher, launch_all
 from train.ablate.result import Point, StudyResult, summarize, to_markdown, write_results
 from train.ablate.study import Run, Study, plan, read_study
 from train.ablate.training import lock, train_all
@@ -43,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _arguments(argv)
     try:
         study = read_study(args.study)
-        study = replace(study, base=[*study.base, *args.overrides])
+        launcher = [override for override in args.overrides if is_for_launcher(override)]
+        study = replace(study, base=[*study.base, *(o for o in args.overrides if o not in launcher)])
         runs = plan(study, args.out)
         utterances = read_testset(args.test, args.ids)
         for metric in study.metrics:
@@ -51,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with lock(args.out) as handle:
             with atomic_file(args.out / "study.yaml") as new:
                 new.write_text(OmegaConf.to_yaml(asdict(study)))
-            failures = train_all(runs, args.jobs, handle)
+            failures = launch_all(runs, launcher, args.out) if launcher else train_all(runs, args.jobs, handle)
             done = [run for run in runs if run.is_complete]
             if not done:
                 print("error: every training failed", file=sys.stderr)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from train.ablate.study import ROOT, Run
+from train.ablate.job import LOG, start
+from train.ablate.study import Run
 
-LOG = "train.log"  # output of a training, in the folder of its run
 POLL_S = 0.2
 
 
@@ -68,7 +68,7 @@ def train_all(runs: Sequence[Run], jobs: int, handle: int) -> dict[str, str]:
                 for process in [p for p in running if p.poll() is not None]:
                     run = running.pop(process)
                     if not run.is_complete:
-                        failures[run.name] = _reason(run, process.returncode)
+                        failures[run.name] = reason(run, process.returncode)
                     bar.update()
                     n_left = len(todo) + len(running)
                     state = failures.get(run.name, "complete")
@@ -82,21 +82,17 @@ def train_all(runs: Sequence[Run], jobs: int, handle: int) -> dict[str, str]:
 
 
 def _start(run: Run, threads: int, handle: int) -> subprocess.Popen[bytes]:
-    run.folder.mkdir(parents=True, exist_ok=True)
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    with (run.folder / LOG).open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "train", *run.overrides],
-            env={**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=(handle,),
-            start_new_session=True,  # so that only the runner gets Ctrl-C; it stops the trainings
-        )
+    return start(
+        run.folder,
+        run.overrides,
+        {"OMP_NUM_THREADS": str(threads)},
+        pass_fds=(handle,),
+        start_new_session=True,  # so that only the runner gets Ctrl-C; it stops the trainings
+    )
 
 
-def _reason(run: Run, status: int) -> str:
+def reason(run: Run, status: int) -> str:
+    """Why a training that ended with `status` is not complete."""
     log = run.folder / LOG
     if status in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         return "interrupted; the same command resumes it"

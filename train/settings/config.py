@@ -82,8 +82,9 @@ class TrainerConfig:
 class LoggerConfig:
     """Logging; `metrics.jsonl` in the run folder is always written."""
 
-    wandb: Literal["online", "offline", "disabled"] = "offline"  # offline: to the run folder
-    project: str = "codec37"  # of wandb
+    tracker: Literal["wandb", "trackio", "tensorboard", "none"] = "wandb"  # of metrics, clips and pictures
+    wandb: Literal["online", "offline", "disabled"] = "offline"  # mode of wandb; offline: to the run folder
+    project: str = "codec37"  # of wandb and Trackio
     progress: bool = True  # progress bar; in a log file, a line every 30 s
 
     def __post_init__(self) -> None:

@@ -175,7 +175,7 @@ def overrides(folder, run, *more):
         "data.row_steps": 40,
         "data.batch_size": 2,
         "data.num_workers": 0,
-        "logger.wandb": "disabled",
+        "logger.tracker": "none",
         "trainer.validate_clips": 0,
         "trainer.log_every": 1,
         "run_dir": run,
