@@ -1,14 +1,12 @@
-"""Folder of a run: its default name, its lock, and the settings that all its starts share."""
+"""Folder of a run: its lock, and the settings that all its starts share."""
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import platform
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,34 +16,10 @@ from omegaconf import OmegaConf
 from codec.files import atomic_file
 from eval.provenance import environment
 from train.checkpoint import CHECKPOINTS, checkpoints, make_folder
+from train.settings.name import MAY_DIFFER, is_in
 from train.settings.run import RunConfig, read_run
 
 CONFIG, STARTS, LOCK = "config.yaml", "starts.jsonl", "lock"
-# Settings that may differ between the starts of a run: length, place and logging of the training.
-MAY_DIFFER = (
-    "run_dir", "resume", "logger", "data.num_workers", "trainer.steps", "trainer.minutes", "trainer.device",
-    "trainer.compile", "trainer.parallel", "trainer.log_every", "trainer.validate_every", "trainer.save_every",
-    "trainer.keep_last", "trainer.max_bad_steps",
-)  # fmt: skip
-MAX_NAME = 80  # characters
-
-
-def default_name(experiment: str | None, overrides: Sequence[str]) -> str:
-    """Name a run by its experiment, the other settings of the command line, and a hash of them.
-
-    The name does not depend on their order, nor on settings in `MAY_DIFFER`.
-
-    Args:
-        experiment: of `conf/experiment`, if any.
-        overrides: such as `loss=adversarial` and `experiment=codec_small`.
-    """
-    name = experiment or "train"
-    chosen = sorted(o for o in overrides if not _is_in(_key(o), (*MAY_DIFFER, "experiment")))
-    if not chosen:
-        return name
-    digest = hashlib.sha256("\n".join(chosen).encode()).hexdigest()[:6]
-    words = [f"{_key(o).split('.')[-1]}_{_word(o.partition('=')[2])}" for o in chosen]
-    return f"{'-'.join([name, *words])[:MAX_NAME]}-{digest}"
 
 
 @contextmanager
@@ -108,7 +82,7 @@ def differences(folder: Path, run: RunConfig, free: Collection[str]) -> list[str
     return [
         f"{name} = {before.get(name, 'unset')}, now {now.get(name, 'unset')}"
         for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name) and not _is_in(name, free)
+        if before.get(name) != now.get(name) and not is_in(name, free)
     ]
 
 
@@ -127,16 +101,3 @@ def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     return {
         k: v for key, value in tree.items() for k, v in _flatten(value, f"{prefix}.{key}" if prefix else key).items()
     }
-
-
-def _is_in(name: str, groups: Collection[str]) -> bool:
-    return any(name == group or name.startswith(f"{group}.") for group in groups)
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~").partition("@")[0]
-
-
-def _word(value: str) -> str:
-    """A value, or the last part of a path, in characters that are safe in folder names."""
-    return re.sub(r"[^\w.+-]+", "_", value.rstrip("/").rpartition("/")[2]).strip("_")

@@ -25,7 +25,7 @@ init=transform
 "$python" -c 'import hydra, pesq, pystoi, librosa, soundfile, soxr, jiwer, einops, torchaudio, matplotlib, safetensors, tqdm'
 
 timeout -s TERM 530 "$python" -m train experiment=codec_source_filter_gpu data.train="$train" data.valid="$dev" \
-    data.companions="$companions" run_dir="$run" resume=force model.init="$init" logger=disabled trainer.minutes="${MINUTES:-7.5}" "$@"
+    data.companions="$companions" run_dir="$run" resume=force model.init="$init" logger=none trainer.minutes="${MINUTES:-7.5}" "$@"
 
 cp "$run/metrics.jsonl" "$run/config.yaml" "$out"
 "$python" - "$run" "$out" <<'PY'

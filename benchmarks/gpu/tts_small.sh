@@ -35,7 +35,7 @@ unpacked() { # a folder of shards, out of an archive if it is one
 }
 
 timeout -s TERM 510 "$python" -m train experiment=tts_small_gpu data.train="$(unpacked "$train" train)" \
-    data.valid="$(unpacked "$dev" dev)" run_dir="$run" resume=force logger=disabled trainer.minutes="${MINUTES:-7}" "$@"
+    data.valid="$(unpacked "$dev" dev)" run_dir="$run" resume=force logger=none trainer.minutes="${MINUTES:-7}" "$@"
 
 cp "$run/metrics.jsonl" "$run/config.yaml" "$out"
 "$python" - "$run" "$out" <<'PY'

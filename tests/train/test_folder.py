@@ -8,8 +8,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from codec.checkpoint.store import CheckpointError
-from train.folder import check_same_settings, default_name, lock, record_start
+from train.folder import check_same_settings, lock, record_start
 from train.settings.compose import compose_run
+from train.settings.name import default_name
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = ["experiment=codec_small", "data.train=a.jsonl", "run_dir=runs/a", "optim.lr=1e-3"]
@@ -116,7 +117,7 @@ def test_names_tell_variants_apart():
 
 def test_names_do_not_depend_on_what_may_differ():
     name = default_name("a", ["experiment=a", "seed=1", "loss=x"])
-    assert name == default_name("a", ["loss=x", "trainer.steps=5", "seed=1", "logger=disabled", "experiment=a"])
+    assert name == default_name("a", ["loss=x", "trainer.steps=5", "seed=1", "logger=none", "experiment=a"])
     assert default_name(None, []) == "train"
 
 

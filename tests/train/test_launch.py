@@ -1,5 +1,7 @@
 """Studies on a cluster: trainings are jobs of Hydra's launchers, here of those that stay on this machine."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +44,12 @@ def test_what_is_incomplete_runs_as_jobs(trainings, tmp_path, launcher, package)
     assert [t.is_complete for t in trainings] == [True, True, False]
     assert not (trainings[0].folder / job.LOG).exists()
     assert launch.launch_all(trainings[:2], overrides, tmp_path) == {}
+
+
+def test_jobs_start_without_torch():
+    """Hydra sends them all that it has registered."""
+    code = "import sys, train.ablate.job, train.settings.name; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=job.ROOT)
 
 
 def test_unknown_launchers_and_settings(trainings, tmp_path):

@@ -21,9 +21,9 @@ from codec.tts.config import PRESETS as TTS_PRESETS
 from train.data.audio.crops import DataConfig
 from train.data.pairs.dataset import PreferenceDataConfig
 from train.data.tokens.sequences import SpeechDataConfig
-from train.folder import default_name
 from train.losses.config import CodecLossConfig, DPOLossConfig, TTSLossConfig
 from train.settings.config import LoggerConfig, OptimConfig, TrainerConfig
+from train.settings.name import default_name
 from train.settings.run import AnyRun, read_run
 from train.settings.suggest import CONF, advice
 
