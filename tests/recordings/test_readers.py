@@ -15,6 +15,7 @@ from codec.recordings import manifest
 from codec.recordings.manifest import list_utterances, read_manifest
 from codec.recordings.media import read_recording
 from codec.recordings.readers import READERS
+from codec.recordings.readers.records import json_lines
 from codec.recordings.utterance import Utterance
 
 CLIP = Path(__file__).parents[1] / "data/kathleen.flac"
@@ -50,7 +51,7 @@ FORMS = {
         {"path": "a.flac", "duration_s": 2.90825, "text": "hi", "speaker": "k", "language": "en"},
         {"path": "a.flac", "start_s": 0, "duration_s": 1.25, "text": "h", "speaker": "k", "language": "en"},
     ),
-    "t.csv": "wav,start,duration,text,speaker,lang\na.flac,,2.90825,hi,k,en\na.flac,0,1.25,h,k,en\n",
+    "t.csv": "wav,start,duration,text,speaker,lang\r\na.flac,,2.90825,hi,k,en\na.flac,0,1.25,h,k,en\n",
     "t.tsv": "path\tduration\tsentence\tclient_id\toffset\tlocale\n"
     "a.flac\t2.90825\thi\tk\t\ten\na.flac\t1.25\th\tk\t0\ten",
 }
@@ -91,6 +92,10 @@ def test_lhotse_cuts_and_shar(folder):
     (shar / "cuts.000003.jsonl.gz").write_bytes(gzip.compress(lines(placed).encode()))
     with pytest.raises(ValueError, match=r"cuts\.000003\.jsonl\.gz:1: no audio of cut b/1 in .*recording\.000003\.tar"):
         read_manifest(shar)
+    (shar / "cuts.000004.jsonl.gz").write_text("not compressed")
+    with pytest.raises(ValueError, match=r"cuts\.000004\.jsonl\.gz: no whole gzip file"):
+        list(json_lines(shar / "cuts.000004.jsonl.gz"))
+    (shar / "cuts.000004.jsonl.gz").unlink()
     with tarfile.open(shar / "recording.000003.tar", "w") as tar:
         tar.add(CLIP, "b/1.flac")
         tar.add(folder / "cuts.jsonl.gz", "b/1.json")

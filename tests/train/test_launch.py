@@ -46,6 +46,15 @@ def test_what_is_incomplete_runs_as_jobs(trainings, tmp_path, launcher, package)
     assert launch.launch_all(trainings[:2], overrides, tmp_path) == {}
 
 
+def test_a_lost_job_is_an_error_that_says_what_to_do(trainings, tmp_path, monkeypatch):
+    def run(trainings, config):
+        raise RuntimeError("time limit")
+
+    monkeypatch.setattr(job, "run", run)
+    with pytest.raises(ValueError, match="a job was lost: time limit; when no job is left, the same command resumes"):
+        launch.launch_all(trainings, ["hydra/launcher=basic"], tmp_path)
+
+
 def test_jobs_start_without_torch():
     """Hydra sends them all that it has registered."""
     code = "import sys, train.ablate.job, train.settings.name; assert 'torch' not in sys.modules"

@@ -38,7 +38,7 @@ def launch_all(runs: Sequence[Run], overrides: Sequence[str], out: Path) -> dict
         Reasons of failed runs, by name.
 
     Raises:
-        ValueError: no such launcher, or no such setting.
+        ValueError: no such launcher or setting, or a job was lost, for example to a limit of time.
     """
     todo = [run for run in runs if not run.is_complete]
     if not todo:
@@ -53,7 +53,11 @@ def launch_all(runs: Sequence[Run], overrides: Sequence[str], out: Path) -> dict
             assert hydra is not None
             places = [f'hydra.sweep.dir="{folder}"', "hydra.sweep.subdir=."]
             batches = hydra.multirun(None, task, [*QUIET, *places, *overrides, numbers])
+        statuses = [result.return_value for batch in batches for result in batch]
+    except RuntimeError as error:  # from launchers and jobs
+        raise ValueError(
+            f"{overrides[0]}: a job was lost: {error}; when no job is left, the same command resumes"
+        ) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(f"{' '.join(overrides)}: {' '.join(str(error).split())}") from error
-    statuses = [result.return_value for batch in batches for result in batch]
     return {run.name: reason(run, status) for run, status in zip(todo, statuses, strict=True) if not run.is_complete}

@@ -13,6 +13,7 @@ from codec.recordings.readers.records import Record
 from codec.recordings.utterance import Utterance, read_text, to_utterance
 
 FORM = "a Kaldi folder with wav.scp"
+_LABELS = {"text": "text", "utt2spk": "speaker", "utt2lang": "language"}
 _ARCHIVE = re.compile(r"\.ark:\d+$")
 
 
@@ -25,14 +26,10 @@ def read(path: Path) -> list[Utterance]:
     recordings = {name: (where, _path(address, where)) for name, (where, address) in _map(scp).items()}
     segments = scp.with_name("segments")
     records = _segments(segments, recordings) if segments.is_file() else _whole(recordings)
-    labels = {"text": "text", "utt2spk": "speaker", "utt2lang": "language"}
-    maps = {label: _map(scp.with_name(file)) for file, label in labels.items() if scp.with_name(file).is_file()}
-    return [
-        to_utterance(
-            fields | {label: of[fields["id"]][1] for label, of in maps.items() if fields["id"] in of}, "", where
-        )
-        for where, fields in records
-    ]
+    for file, label in _LABELS.items():
+        values = _map(scp.with_name(file)) if scp.with_name(file).is_file() else {}
+        records = [(where, {**fields, label: values.get(fields["id"], ("", ""))[1]}) for where, fields in records]
+    return [to_utterance(fields, "", where) for where, fields in records]
 
 
 def _map(path: Path) -> dict[str, tuple[str, str]]:
@@ -43,9 +40,7 @@ def _map(path: Path) -> dict[str, tuple[str, str]]:
 
 def _path(address: str, where: str) -> str:
     if address.startswith("|") or address.endswith("|"):
-        raise ValueError(
-            f"{where}: {address!r} is a command, which is not run; write its output to a file and name that"
-        )
+        raise ValueError(f"{where}: {address!r} is a command, which is never run; write its output to a file")
     if _ARCHIVE.search(address):
         raise ValueError(f"{where}: {address!r} is in an archive; write it to a file with wav-copy")
     return address

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +28,7 @@ def json_lines(path: Path) -> Iterator[Record]:
     if path.suffix == ".gz":
         try:
             text = gzip.decompress(path.read_bytes()).decode("utf-8-sig")
-        except (EOFError, ValueError) as error:
+        except (EOFError, ValueError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"{path}: no whole gzip file of UTF-8 text ({error}); copy it again") from error
     else:
         text = read_text(path)
@@ -37,7 +39,10 @@ def json_lines(path: Path) -> Iterator[Record]:
 
 def first_fields(path: Path) -> dict[str, Any]:
     """Return the fields of the first JSON line, by which forms are told apart; none if that is not readable."""
-    with suppress(OSError, ValueError, EOFError), (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+    with (
+        suppress(OSError, ValueError, EOFError, zlib.error),
+        (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file,
+    ):
         return _object(next(filter(bytes.strip, file), b"").decode("utf-8-sig"), str(path))
     return {}
 
@@ -54,7 +59,7 @@ def table(path: Path) -> Iterator[Record]:
         OSError: the file cannot be read.
     """
     quoting = csv.QUOTE_NONE if path.suffix == ".tsv" else csv.QUOTE_MINIMAL
-    rows = csv.DictReader(read_text(path).splitlines(keepends=True), delimiter=_TABLES[path.suffix], quoting=quoting)
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), delimiter=_TABLES[path.suffix], quoting=quoting)
     for row in rows:
         where = f"{path}:{rows.line_num}"
         if None in row:
