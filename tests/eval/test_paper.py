@@ -1,8 +1,6 @@
 """One table, three writers."""
 
 import csv
-import shutil
-import subprocess
 
 import pytest
 
@@ -47,14 +45,6 @@ def test_latex_escapes_and_marks_what_is_significant():
     assert r"\textbf{x\textasciicircum{}\{2\}} & $1.25$ {\scriptsize $[1.00, 1.50]$} \\" in lines
     assert r"y\textbackslash{}z & $-0.5^{*}$ {\scriptsize $[-0.8, -0.2]$} \\" in lines
     assert r"\textasciitilde{} & $-0.5$ {\scriptsize $[-0.8, -0.2]$} \\" in lines
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
-def test_latex_compiles(tmp_path):
-    (tmp_path / "t.tex").write_text(
-        rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{TABLE.latex('x')}\end{{document}}"
-    )
-    subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
 
 
 def test_csv_has_a_column_for_every_number(tmp_path):
