@@ -53,7 +53,7 @@ def to_utterance(fields: Mapping[str, Any], home: str | Path, where: str) -> Utt
     return Utterance(os.path.join(home, path), **labels(fields), duration_s=duration, id=str(fields.get("id") or path))
 
 
-def labels(fields: Mapping[str, Any]) -> dict[str, str]:
+def labels(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the labels of an utterance among the fields of a record; empty ones count as absent."""
     found = {label: [fields[n] for n in names if fields.get(n) not in (None, "")] for label, names in _LABELS.items()}
     return {label: str(values[0]) for label, values in found.items() if values}

@@ -15,7 +15,13 @@ from typing import Any
 from codec.recordings.utterance import read_text
 
 Record = tuple[str, dict[str, Any]]  # FILE:LINE, and fields
-_TABLES = {".csv": ",", ".tsv": "\t"}  # separators
+
+
+class _Tsv(csv.excel_tab):
+    quoting = csv.QUOTE_NONE
+
+
+_TABLES: dict[str, type[csv.Dialect]] = {".csv": csv.excel, ".tsv": _Tsv}
 
 
 def json_lines(path: Path) -> Iterator[Record]:
@@ -58,8 +64,7 @@ def table(path: Path) -> Iterator[Record]:
         ValueError: a row has more fields than the header, or the file is not UTF-8; the message names it.
         OSError: the file cannot be read.
     """
-    quoting = csv.QUOTE_NONE if path.suffix == ".tsv" else csv.QUOTE_MINIMAL
-    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), delimiter=_TABLES[path.suffix], quoting=quoting)
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), dialect=_TABLES[path.suffix])
     for row in rows:
         where = f"{path}:{rows.line_num}"
         if None in row:
