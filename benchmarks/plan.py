@@ -1,9 +1,9 @@
 """What tokenizing many hours takes, from measured rates: files, bytes, processor and GPU hours, cost.
 
-    python benchmarks/plan.py --core-speed 50 --mb-per-hour 1.5 [--gpu-speed SPEED] [--hours 1000000] ...
+    python benchmarks/plan.py --core-speed 50 --mb-per-hour 1.5 --core-price 0.04 --gpu-price 3 [--gpu-speed SPEED]
 
-`benchmarks/tokenize_speed.py` measures the speeds, in times real time, and the bytes. Without `--gpu-speed` the rows of a
-GPU say "not measured yet".
+`benchmarks/tokenize_speed.py` measures the speeds, in times real time, and the bytes. Without `--gpu-speed` the rows of
+a GPU say "not measured yet".
 """
 
 from __future__ import annotations

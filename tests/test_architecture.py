@@ -30,7 +30,7 @@ ORDER = [
     {"step"},
     {"stream", "export"},
     {"tokenizer", "onnx"},
-    {"compiled"},
+    {"compiled", "dataset"},
     {"tts"},
     {"serve"},
     {"cli", "__init__"},

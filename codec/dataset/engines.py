@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
+from itertools import cycle, islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -28,18 +29,19 @@ _worker: Worker  # of a process of `in_processes`
 def in_processes(
     shards: Sequence[Shard], out: Path, config: TokenizeConfig, fingerprint: str, n: int
 ) -> Iterator[Report]:
-    """Encode shards in `n` processes; 0: one for each GPU, or for each processor core.
+    """Encode shards in `n` processes; 0: one for each GPU with `cuda`, for each core with `cpu`, else one.
 
     Raises:
+        ValueError: no such device.
         RuntimeError: a process died.
     """
-    is_cuda = config.device == "cuda"
-    n = n or (torch.cuda.device_count() if is_cuda else len(os.sched_getaffinity(0)))
+    places = _devices(config.device)
+    n = min(n or len(places), len(shards))
     context = get_context("forkserver")
     context.set_forkserver_preload(["codec.dataset.worker"])
     devices = context.SimpleQueue()
-    for i in range(n):
-        devices.put(f"cuda:{i % torch.cuda.device_count()}" if is_cuda else config.device)
+    for device in islice(cycle(places), n):
+        devices.put(device)
     pool = ProcessPoolExecutor(n, context, _start, (devices, out, config, fingerprint))
     try:
         for done in as_completed([pool.submit(_work, shard) for shard in shards]):
@@ -51,6 +53,15 @@ def in_processes(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _devices(name: str) -> list[str]:
+    """The device of each process, by default."""
+    if name == "cuda":
+        if not torch.cuda.is_available():
+            raise ValueError(f"--device {name}: torch {torch.__version__} sees no GPU; give another device")
+        return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    return [name] * ((os.cpu_count() or 1) if name == "cpu" else 1)
 
 
 def _start(devices: SimpleQueue[str], out: Path, config: TokenizeConfig, fingerprint: str) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from codec.files import atomic_file
+from codec.recordings.manifest import read_manifest
 from codec.recordings.utterance import Utterance
 
 INDEX = "index.json"
@@ -57,6 +60,19 @@ def write_index(folder: Path, index: dict[str, Any], name: str = INDEX) -> None:
     """Write `index.json`: the codec, `n_shards`, and all else that determines the shards."""
     with atomic_file(folder / name) as new:
         new.write_text(json.dumps(index) + "\n", encoding="utf-8")
+
+
+def read_source(source: str | Path) -> list[Utterance]:
+    """Read the utterances of a manifest, folder or tar shard, with ids and with paths for any working folder.
+
+    Raises:
+        ValueError: as `read_manifest`.
+    """
+    home = Path(source) if Path(source).is_dir() else Path(source).parent
+    return [
+        replace(u, id=u.id or os.path.relpath(u.path, home), path=os.path.abspath(u.path))
+        for u in read_manifest(source)
+    ]
 
 
 def digest(utterances: Iterable[Utterance]) -> str:

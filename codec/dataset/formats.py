@@ -59,7 +59,7 @@ def read_parquet(path: Path) -> Iterator[TokenRow]:
     for batch in pq.ParquetFile(path).iter_batches(_ROW_GROUP):
         lists = batch.column("audio_codes")
         frames = lists.flatten()
-        codes = frames.flatten().to_numpy(zero_copy_only=False).reshape(len(frames), -1)
+        codes = frames.flatten().to_numpy(zero_copy_only=False).reshape(-1, frames.type.list_size)
         parts = np.split(codes, np.cumsum(lists.value_lengths().to_numpy())[:-1])
         for labels, its_codes in zip(batch.select(LABELS).to_pylist(), parts, strict=True):
             yield TokenRow(**labels, audio_codes=its_codes)

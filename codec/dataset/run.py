@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,11 @@ from tqdm import tqdm
 from codec.dataset.config import TokenizeConfig
 from codec.dataset.encoding import check_int16, split_by_size
 from codec.dataset.engines import ENGINES
-from codec.dataset.folder import digest, open_folder, read_index, shard_path
+from codec.dataset.folder import digest, open_folder, read_index, read_source, shard_path
 from codec.dataset.formats import FORMS, TokenRow
 from codec.dataset.worker import REPORTS, Report, Shard, read_report, report_path, seconds_of
 from codec.extras import needs
 from codec.files import remove_leftovers, write_json_lines
-from codec.recordings.manifest import read_manifest
 from codec.recordings.utterance import Utterance
 from codec.settings import require
 from codec.tokenizer import Tokenizer, load
@@ -64,7 +62,7 @@ def tokenize(
     tokenizer.model.encoder  # noqa: B018  raises if it is missing
     check_int16(tokenizer)
     out, suffix = out.resolve(), FORMS[config.format].suffix
-    utterances = _read_source(Path(source))
+    utterances = read_source(source)
     shards = [Shard(*s) for s in enumerate(split_by_size(utterances, seconds_of, config.shard_hours * 3600))]
     open_folder(out, _index(tokenizer, config, utterances, len(shards)), suffix, _COMMAND)
     (out / REPORTS).mkdir(exist_ok=True)
@@ -99,15 +97,6 @@ def read_shards(folder: str | Path) -> Iterator[TokenRow]:
         yield from form.read(path)
 
 
-def _read_source(source: Path) -> list[Utterance]:
-    """The utterances of a source, with ids and with paths for any working folder."""
-    home = source if source.is_dir() else source.parent
-    return [
-        replace(u, id=u.id or os.path.relpath(u.path, home), path=os.path.abspath(u.path))
-        for u in read_manifest(source)
-    ]
-
-
 def _index(tokenizer: Tokenizer, config: TokenizeConfig, utterances: list[Utterance], n_shards: int) -> dict[str, Any]:
     """Contents of `index.json`: runs with the same index write the same shards."""
     c = tokenizer.config
@@ -132,7 +121,7 @@ def _follow(reports: Iterator[Report], total: float, left: float) -> None:
         for report in reports:
             done += report.hours
             bar.set_postfix_str(f"{done * 3600 / (time.monotonic() - start):.0f} times real time", refresh=False)
-            bar.update(report.hours)
+            bar.update(min(report.hours, total - bar.n))  # the source may have rounded durations
 
 
 def _hours(utterances: list[Utterance]) -> float:

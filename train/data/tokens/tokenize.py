@@ -5,10 +5,9 @@ A killed run resumes after its last complete shard.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -20,8 +19,7 @@ from tqdm import tqdm
 
 from codec.audio.io import AudioError
 from codec.dataset.encoding import check_int16, encode_windows, split_by_size
-from codec.dataset.folder import digest, open_folder
-from codec.recordings.manifest import read_manifest
+from codec.dataset.folder import digest, open_folder, read_source
 from codec.recordings.media import open_recording
 from codec.recordings.utterance import Utterance
 from codec.settings import DEFAULT, coerce, require
@@ -84,8 +82,7 @@ def write_tokens(source: str | Path, out: Path, config: TokenizeConfig) -> tuple
     tokenizer = load(config.codec, config.device)
     tokenizer.model.encoder  # noqa: B018  raises if it is missing
     check_int16(tokenizer)
-    home = Path(source) if Path(source).is_dir() else Path(source).parent
-    utterances = [replace(u, id=u.id or os.path.relpath(u.path, home)) for u in read_manifest(source)]
+    utterances = read_source(source)
     shards = list(split_by_size(utterances, config.planned_s, config.shard_frames / tokenizer.config.frame_rate))
     open_folder(out, _index(tokenizer, config, utterances, len(shards)), ".safetensors", COMMAND)
     left = {number: shard for number, shard in enumerate(shards) if not has_shard(out, number)}
