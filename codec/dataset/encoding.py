@@ -65,7 +65,8 @@ def encode_windows(
     batch_samples = int(batch_seconds * tokenizer.config.sample_rate)
     windows = list(split_by_size(items, seconds, WINDOW * batch_seconds))
     for window, results in zip(windows, _map_ahead(attempt, windows), strict=True):
-        clips, errors = [], []
+        clips: list[C] = []
+        errors: list[tuple[In, AudioError]] = []
         for item, result in zip(window, results, strict=True):
             if isinstance(result, AudioError):
                 errors.append((item, result))
