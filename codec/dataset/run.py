@@ -121,7 +121,8 @@ def _follow(reports: Iterator[Report], total: float, left: float) -> None:
         for report in reports:
             done += report.hours
             bar.set_postfix_str(f"{done * 3600 / (time.monotonic() - start):.0f} times real time", refresh=False)
-            bar.update(min(report.hours, total - bar.n))  # the source may have rounded durations
+            bar.n = min(total, bar.n + report.hours)  # the source may have rounded durations
+            bar.refresh()
 
 
 def _hours(utterances: list[Utterance]) -> float:
