@@ -2,9 +2,9 @@
 
     python benchmarks/tokenize_speed.py [SOURCE] [--device cuda]
 
-The codec alone encodes the same batches of recordings, read before, and one recording as long as a batch, which needs no
-padding. The three take turns, and shares are medians of the rounds. On a CPU seconds are processor time of all threads,
-which other programs hardly change; on a GPU they are elapsed time. Packages: those of `pip install 'codec37[parquet]'`.
+The codec alone encodes the same batches of recordings, read before, and one recording as long as a batch, which needs
+no padding. The three take turns, and shares are medians of the rounds. On a CPU seconds are processor time of all
+threads, which other programs hardly change; on a GPU they are elapsed time. It needs `pip install 'codec37[parquet]'`.
 """
 
 from __future__ import annotations
