@@ -98,6 +98,12 @@ def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that killed processes have left in a folder; nobody may be writing there."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        path.unlink()
+
+
 def _warn(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):  # deleted meanwhile
         warnings.warn(f"{error.filename}: cannot be searched ({error.strerror})", stacklevel=3)

@@ -30,7 +30,7 @@ ORDER = [
     {"step"},
     {"stream", "export"},
     {"tokenizer", "onnx"},
-    {"compiled"},
+    {"compiled", "dataset"},
     {"tts"},
     {"serve"},
     {"cli", "__init__"},
@@ -115,7 +115,7 @@ def test_import_is_light():
         ["--version"],
         *(
             [command, "--help"]
-            for command in ("encode", "decode", "stream", "speak", "voices", "serve", "info", "export-onnx")
+            for command in ("encode", "decode", "stream", "tokenize", "speak", "voices", "serve", "info", "export-onnx")
         ),
         ["encode"],
         ["encode", "no*where"],

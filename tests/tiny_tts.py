@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from codec.dataset.folder import write_index
 from codec.tokenizer import Tokenizer
 from codec.tokens.layout import END
 from codec.tts.checkpoint import save_tts
@@ -12,7 +13,7 @@ from codec.tts.config import PRESETS
 from codec.tts.model import TTSModel
 from codec.tts.text.tokenizer import BPETokenizer
 from train.data.pairs.dataset import Pair, PairLine, write_pairs
-from train.data.tokens.shards import TokenUtterance, write_index, write_shard
+from train.data.tokens.shards import TokenUtterance, write_shard
 
 TEXTS = ("one two", "three 4 five", "six", "seven", "eight nine", "...")  # the last has no words
 

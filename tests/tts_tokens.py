@@ -5,9 +5,10 @@ from pathlib import Path
 
 import torch
 
+from codec.dataset.folder import write_index
 from codec.tts.config import PRESETS
 from train.data.tokens.alignment import INDEX, Alignment, write_alignments
-from train.data.tokens.shards import TokenSet, TokenUtterance, write_index, write_shard
+from train.data.tokens.shards import TokenSet, TokenUtterance, write_shard
 
 TEXTS = ["the quick brown fox", "a lazy dog", "over and over again", "jumps", "the fox sleeps"]
 

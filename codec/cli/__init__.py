@@ -1,4 +1,4 @@
-"""The command `codec`: encode, decode, roundtrip, info, stream, speak, voices, serve, export-onnx, export-voxtral."""
+"""The command `codec`: files, streams and datasets to tokens and back, speech, the server, exports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from codec import __version__
-from codec.cli import files, models, serve, speak, stream
+from codec.cli import files, models, serve, speak, stream, tokenize
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(files.encode)
@@ -17,6 +17,7 @@ app.command()(files.decode)
 app.command()(files.roundtrip)
 app.command()(models.info)
 app.command()(stream.stream)
+app.command()(tokenize.tokenize)
 app.command(context_settings={"ignore_unknown_options": True})(speak.speak)  # "-5 degrees" is a text
 app.command()(speak.voices)
 app.command()(serve.serve)

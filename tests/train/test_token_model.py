@@ -5,7 +5,8 @@ import sys
 import torch
 
 from codec.bitstream import TokenModel
-from train.data.tokens.shards import TokenSet, TokenUtterance, write_index, write_shard
+from codec.dataset.folder import write_index
+from train.data.tokens.shards import TokenSet, TokenUtterance, write_shard
 from train.token_model import TokenModelConfig, bits, entropies, fit, main
 
 SIZES = (16, 5, 5, 5, 5, 5)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from codec.checkpoint.store import CONFIG, WEIGHTS, CheckpointError
+from codec.dataset.folder import write_index
 from codec.tts.backbone import Backbone
 from codec.tts.checkpoint import load_tts
 from codec.tts.config import PRESETS, TransformerConfig, TTSConfig
@@ -17,7 +18,7 @@ from codec.tts.model import TTSModel
 from codec.tts.pretrained import HF, INDEX, TOKENIZER, adjacent_pairs, read_backbone, read_tokenizer
 from codec.tts.text.tokenizer import SPECIAL_TOKENS
 from train.data.tokens.sequences import SpeechDataConfig
-from train.data.tokens.shards import TokenUtterance, write_index, write_shard
+from train.data.tokens.shards import TokenUtterance, write_shard
 from train.losses.config import TTSLossConfig
 from train.tasks.tts import TTSTask
 

@@ -17,13 +17,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from codec.dataset.folder import read_index, shard_path
 from codec.files import write_json_lines
 from codec.tensors import write_tensors
 from codec.tts.config import SequenceConfig
 from codec.tts.text.tokenizer import TextTokenizer
 from train.data.sources import EndlessDataset
 from train.data.tokens.sequences import Sample, SpeechBatch, SpeechDataConfig, arrange, pack
-from train.data.tokens.shards import check_complete, read_index, read_lines, shard_path
+from train.data.tokens.shards import check_complete, read_lines
 
 COMMAND = "python -m train.data.pairs.preferences"
 Scores = dict[str, float | None]  # by measure; None where it has no value

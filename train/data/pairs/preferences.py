@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 import codec
 from codec.checkpoint.store import fingerprint
+from codec.dataset.folder import open_folder
 from codec.tts.checkpoint import load_tts
 from codec.tts.generate import FrameLoop, GeneratedFrames, SequenceRequest, generate_frames
 from codec.tts.heads.base import HeadSampling
@@ -33,7 +34,7 @@ from train.data.pairs.dataset import COMMAND, Pair, PairLine, arrange_generated,
 from train.data.pairs.ranking import WEIGHTS, choose, make_measures
 from train.data.tokens.alignment import text_as_read
 from train.data.tokens.sequences import SpeechDataConfig, SpeechDataset
-from train.data.tokens.shards import TokenSet, has_shard, open_folder, read_lines
+from train.data.tokens.shards import TokenSet, has_shard, read_lines
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def write_preferences(model: str | Path, tokens: str | Path, out: Path, config: 
     """
     maker = PairMaker(model, tokens, config)
     shards = [maker.targets[i:][: config.shard_texts] for i in range(0, len(maker.targets), config.shard_texts)]
-    open_folder(out, maker.index() | {"n_shards": len(shards)}, COMMAND)
+    open_folder(out, maker.index() | {"n_shards": len(shards)}, ".safetensors", COMMAND)
     left = [number for number in range(len(shards)) if not has_shard(out, number)]
     n_left = sum(len(shards[number]) for number in left)
     with progress(total=n_left, desc="speaking", unit="text") as bar:

@@ -21,11 +21,12 @@ import torchaudio.functional
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from codec.dataset.encoding import split_by_size
+from codec.dataset.folder import write_index
 from eval.command import command, reports_errors
 from eval.progress import progress
 from train.data.tokens.alignment import INDEX, Alignment, durations, text_as_read, write_alignments
-from train.data.tokens.shards import TokenInfo, TokenSet, write_index
-from train.data.tokens.tokenize import split_by_size
+from train.data.tokens.shards import TokenInfo, TokenSet
 
 BLANK = 0  # symbol of CTC; characters follow
 STEPS_PER_FRAME = 4  # of CTC: 50 Hz at 12.5 frames per second, above the rate of characters

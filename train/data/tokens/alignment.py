@@ -14,10 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from codec.dataset.folder import shard_path
 from codec.files import write_json_lines
 from codec.tts.text.phonemes import as_read
 from codec.tts.text.tokenizer import TextTokenizer
-from train.data.tokens.shards import TokenLine, TokenSet, shard_path
+from train.data.tokens.shards import TokenLine, TokenSet
 
 INDEX, SUFFIX = "align.json", ".align.jsonl"
 COMMAND = "python -m train.data.tokens.align"

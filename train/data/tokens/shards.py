@@ -18,12 +18,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from codec.files import atomic_file, write_json_lines
+from codec.dataset.folder import INDEX, read_index, shard_path
+from codec.files import write_json_lines
 from codec.tensors import write_tensors
 
-INDEX = "index.json"
-NAMES = ("codec", "model")  # fields of an index that may change when a folder moves
-_COMMAND = "python -m train.data.tokens.tokenize"
+COMMAND = "python -m train.data.tokens.tokenize"
 
 
 @dataclass(frozen=True)
@@ -78,13 +77,13 @@ class TokenSet(Sequence[TokenUtterance]):
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        index = read_index(self.folder)
+        index = read_index(self.folder, COMMAND)
         try:
             sizes, ordinal = tuple(index["codebook_sizes"]), tuple(index["ordinal"])
             self.info = TokenInfo(index["codec"], index["fingerprint"], sizes, ordinal, index["frame_rate"])
             n_shards = int(index["n_shards"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{self.folder / INDEX}: damaged ({error!r}); write it again with {_COMMAND}") from error
+            raise ValueError(f"{self.folder / INDEX}: damaged ({error!r}); write it again with {COMMAND}") from error
         check_complete(self.folder, n_shards)
         self._mapped: dict[int, tuple[Tensor, Tensor]] = {}
         self.lines, self.shard_edges = [], [0]
@@ -127,61 +126,17 @@ class TokenSet(Sequence[TokenUtterance]):
                 parts = {name: file.get_slice(name) for name in expected}
                 found = {name: (part.get_dtype(), part.get_shape()) for name, part in parts.items()}
         except (OSError, SafetensorError) as error:
-            raise ValueError(f"{path}: damaged ({error}); delete it and run {_COMMAND} again") from error
+            raise ValueError(f"{path}: damaged ({error}); delete it and run {COMMAND} again") from error
         starts = [0, *accumulate(line.n_frames for line in lines)][:-1]
         if found != expected or starts != [line.start for line in lines]:
-            raise ValueError(f"{path}: holds {found}, its .jsonl says {expected}; delete both and run {_COMMAND} again")
-
-
-def open_folder(out: Path, index: dict[str, Any], command: str = _COMMAND) -> None:
-    """Make a folder for the shards of `index` by `command`, or check that an existing one has the same index.
-
-    Raises:
-        ValueError: it holds something else.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    if not (out / INDEX).exists():
-        if any(out.glob("*.safetensors")):
-            raise ValueError(f"{out}: holds other files (*.safetensors, but no {INDEX}); give an empty folder")
-        write_index(out, index)
-        return
-    there, wanted = read_index(out, command), json.loads(json.dumps(index))
-    for name in wanted:
-        if name not in NAMES and there.get(name) != wanted[name]:
-            raise ValueError(
-                f"{out}: made with {name} = {there.get(name)}, this run has {wanted[name]}; resume with the same "
-                "source, models and settings, or give another folder"
-            )
-
-
-def read_index(folder: Path, command: str = _COMMAND) -> dict[str, Any]:
-    """Read the index of a folder; `command` writes such folders.
-
-    Raises:
-        ValueError: a missing or damaged index.
-    """
-    path = folder / INDEX
-    if not path.is_file():
-        raise ValueError(f"{folder}: no {INDEX} in it; expected a folder written by {command}")
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        older = {"ordinal": [k > 0 for k in range(len(index.get("codebook_sizes", ())))]}  # all codecs were "split"
-        return older | dict(index)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: damaged ({error}); write the folder again with {command}") from error
-
-
-def write_index(folder: Path, index: dict[str, Any], name: str = INDEX) -> None:
-    """Write `index.json`: the fields of `TokenInfo`, `n_shards`, and all else that determines the shards."""
-    with atomic_file(folder / name) as new:
-        new.write_text(json.dumps(index) + "\n", encoding="utf-8")
+            raise ValueError(f"{path}: holds {found}, its .jsonl says {expected}; delete both and run {COMMAND} again")
 
 
 def has_shard(folder: Path, number: int) -> bool:
     return all(shard_path(folder, number, suffix).is_file() for suffix in (".jsonl", ".safetensors"))
 
 
-def check_complete(folder: Path, n_shards: int, command: str = _COMMAND) -> None:
+def check_complete(folder: Path, n_shards: int, command: str = COMMAND) -> None:
     """Check that a folder has all its shards.
 
     Raises:
@@ -207,7 +162,7 @@ def write_shard(folder: Path, number: int, utterances: Sequence[TokenUtterance],
     write_tensors(shard_path(folder, number, ".safetensors"), {"codes": codes, "activity": activity}, {})
 
 
-def read_lines(folder: Path, number: int, kind: type[Any] = TokenLine, command: str = _COMMAND) -> list[Any]:
+def read_lines(folder: Path, number: int, kind: type[Any] = TokenLine, command: str = COMMAND) -> list[Any]:
     """Read the lines of a shard, each as a `kind`.
 
     Raises:
@@ -219,8 +174,3 @@ def read_lines(folder: Path, number: int, kind: type[Any] = TokenLine, command: 
             return [kind(**json.loads(line)) for line in file]
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: damaged ({error}); delete it and run {command} again") from error
-
-
-def shard_path(folder: Path, number: int, suffix: str) -> Path:
-    """Path of a file of a shard."""
-    return folder / f"{number:05d}{suffix}"

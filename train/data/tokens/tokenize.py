@@ -5,24 +5,21 @@ A killed run resumes after its last complete shard.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from codec.audio.io import AudioError
-from codec.recordings.manifest import read_manifest
+from codec.dataset.encoding import check_int16, encode_windows, split_by_size
+from codec.dataset.folder import digest, open_folder, read_source
 from codec.recordings.media import open_recording
 from codec.recordings.utterance import Utterance
 from codec.settings import DEFAULT, coerce, require
@@ -32,20 +29,16 @@ from eval.progress import progress
 from train.data.audio.activity import frame_activity, load_detector
 from train.data.audio.augment import change_speed
 from train.data.tokens.shards import (
+    COMMAND,
     TokenInfo,
     TokenUtterance,
     has_shard,
-    open_folder,
     read_lines,
     write_shard,
 )
 
-In = TypeVar("In")
-Out = TypeVar("Out")
 Activity = Literal["silero", "none"]
 MIN_SPEED, MAX_SPEED = 0.5, 2.0
-_N_THREADS = 8  # that read and detect speech while the codec encodes
-_WINDOW = 8  # batches of recordings, in which those of similar length are encoded together
 
 
 @dataclass(frozen=True)
@@ -88,9 +81,10 @@ def write_tokens(source: str | Path, out: Path, config: TokenizeConfig) -> tuple
         load_detector()
     tokenizer = load(config.codec, config.device)
     tokenizer.model.encoder  # noqa: B018  raises if it is missing
-    utterances = read_manifest(source)
+    check_int16(tokenizer)
+    utterances = read_source(source)
     shards = list(split_by_size(utterances, config.planned_s, config.shard_frames / tokenizer.config.frame_rate))
-    open_folder(out, _index(tokenizer, config, utterances, len(shards)))
+    open_folder(out, _index(tokenizer, config, utterances, len(shards)), ".safetensors", COMMAND)
     left = {number: shard for number, shard in enumerate(shards) if not has_shard(out, number)}
     total = sum(map(config.planned_s, utterances))
     done = total - sum(map(config.planned_s, chain(*left.values())))
@@ -112,11 +106,6 @@ class _Clip(NamedTuple):
 def _index(tokenizer: Tokenizer, config: TokenizeConfig, utterances: list[Utterance], n_shards: int) -> dict[str, Any]:
     """Contents of `index.json`: runs with the same index write the same shards."""
     c = tokenizer.config
-    if max(c.codebook_sizes) > 2**15:
-        raise ValueError(f"codec {config.codec}: {max(c.codebook_sizes)} codes in a codebook; int16 holds {2**15}")
-    digest = hashlib.sha256()
-    for u in utterances:
-        digest.update(json.dumps([u.id, u.duration_s, u.text, u.speaker, u.language]).encode())
     info = TokenInfo(str(config.codec), tokenizer.fingerprint, c.codebook_sizes, c.quantizer.ordinal, c.frame_rate)
     return asdict(info) | {
         "sample_rate": c.sample_rate,
@@ -124,7 +113,7 @@ def _index(tokenizer: Tokenizer, config: TokenizeConfig, utterances: list[Uttera
         "speeds": config.speeds,
         "activity": config.activity,
         "shard_frames": config.shard_frames,
-        "source_digest": digest.hexdigest()[:16],
+        "source_digest": digest(utterances),
         "n_shards": n_shards,
     }
 
@@ -135,46 +124,24 @@ def _encode(
     """Encode utterances at all speeds, in order, without unreadable ones."""
     c = tokenizer.config
     read = partial(_read, config=config, sample_rate=c.sample_rate, hop_length=c.hop_length)
-    windows = list(split_by_size(utterances, config.planned_s, _WINDOW * config.batch_seconds))
-    for window, results in zip(windows, _map_ahead(read, windows), strict=True):
-        clips = []
-        for result in results:
-            if isinstance(result, AudioError):
-                tqdm.write(f"left out: {result}", file=sys.stderr)
-            else:
-                clips += result
-        codes = _encode_clips([clip.waveform for clip in clips], tokenizer, int(config.batch_seconds * c.sample_rate))
-        for (u, speed, _, activity), its_codes in zip(clips, codes, strict=True):
+    for window in encode_windows(utterances, config.planned_s, read, tokenizer, config.batch_seconds):
+        for _, error in window.errors:
+            tqdm.write(f"left out: {error}", file=sys.stderr)
+        for (u, speed, _, activity), codes in window.clips:
             speaker = u.speaker
             if speaker is not None and speed != 1:
                 speaker = f"{speaker}@{speed:g}"  # pitch and tempo change the voice
-            yield TokenUtterance(u.id, u.text, speaker, u.language, speed, its_codes, activity)
-        bar.update(sum(map(config.planned_s, window)))
+            yield TokenUtterance(u.id, u.text, speaker, u.language, speed, codes, activity)
+        bar.update(sum(map(config.planned_s, window.items)))
 
 
-def _encode_clips(waveforms: list[Tensor], tokenizer: Tokenizer, batch_samples: int) -> list[Tensor]:
-    """Encode waveforms `[L_i]` in batches of similar length to codes `[K, T_i]` int16."""
-    order = sorted(range(len(waveforms)), key=lambda i: -len(waveforms[i]))
-    codes: dict[int, Tensor] = {}
-    while order:
-        n = max(1, batch_samples // len(waveforms[order[0]]))
-        batch, order = order[:n], order[n:]
-        tokens = tokenizer.encode([waveforms[i] for i in batch], tokenizer.config.sample_rate)
-        rows = tokens.codes.to(torch.int16).cpu()
-        codes |= {i: row[:, :n_frames] for i, row, n_frames in zip(batch, rows, tokens.lengths.tolist(), strict=True)}
-    return [codes[i] for i in range(len(waveforms))]
-
-
-def _read(utterance: Utterance, config: TokenizeConfig, sample_rate: int, hop_length: int) -> list[_Clip] | AudioError:
-    """Read a recording at all speeds, or return the error."""
-    try:
-        with open_recording(utterance.path, sample_rate) as recording:
-            samples = recording.read(0, recording.n_samples)
-            versions = [change_speed(samples, speed, sample_rate) for speed in config.speeds]
-            if not all(map(len, versions)):
-                raise AudioError(f"too short: {len(samples)} samples")
-    except AudioError as error:
-        return error
+def _read(utterance: Utterance, config: TokenizeConfig, sample_rate: int, hop_length: int) -> list[_Clip]:
+    """Read a recording at all speeds."""
+    with open_recording(utterance.path, sample_rate) as recording:
+        samples = recording.read(0, recording.n_samples)
+        versions = [change_speed(samples, speed, sample_rate) for speed in config.speeds]
+        if not all(map(len, versions)):
+            raise AudioError(f"too short: {len(samples)} samples")
     clips = []
     for speed, version in zip(config.speeds, versions, strict=True):
         waveform = torch.from_numpy(version)
@@ -184,31 +151,6 @@ def _read(utterance: Utterance, config: TokenizeConfig, sample_rate: int, hop_le
             activity = torch.full((-(-len(waveform) // hop_length),), 255, dtype=torch.uint8)
         clips.append(_Clip(utterance, speed, waveform, activity))
     return clips
-
-
-def split_by_size(items: Iterable[In], length: Callable[[In], float], limit: float) -> Iterator[list[In]]:
-    """Split items into consecutive lists with a total length of at most `limit`, or of one item."""
-    part: list[In] = []
-    size = 0.0
-    for item in items:
-        if part and size + length(item) > limit:
-            yield part
-            part, size = [], 0.0
-        part.append(item)
-        size += length(item)
-    if part:
-        yield part
-
-
-def _map_ahead(function: Callable[[In], Out], windows: Iterable[list[In]]) -> Iterator[list[Out]]:
-    """Map items in threads, window by window; the next window is prepared meanwhile."""
-    with ThreadPoolExecutor(_N_THREADS) as pool:
-        ahead: deque[Iterator[Out]] = deque()
-        for window in windows:
-            ahead.append(pool.map(function, window))
-            if len(ahead) == 2:
-                yield list(ahead.popleft())
-        yield from map(list, ahead)
 
 
 @reports_errors

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
+from codec.dataset.folder import write_index
 from codec.tokens.layout import END
 from codec.tts.config import SequenceConfig
 from codec.tts.text.tokenizer import BPETokenizer
 from train.data.pairs.dataset import Pair, PairLine, PairSet, PreferenceDataset, write_pairs
 from train.data.tokens.sequences import SpeechDataConfig, SpeechDataset
-from train.data.tokens.shards import TokenSet, TokenUtterance, has_shard, read_lines, write_index, write_shard
+from train.data.tokens.shards import TokenSet, TokenUtterance, has_shard, read_lines, write_shard
 
 SIZES = (64, 21, 21)
 INDEX = {"codec": "tiny", "fingerprint": "ab12", "codebook_sizes": SIZES, "frame_rate": 12.5}

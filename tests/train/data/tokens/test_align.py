@@ -6,11 +6,12 @@ from itertools import accumulate, pairwise
 import pytest
 import torch
 
+from codec.dataset.folder import write_index
 from codec.tts.config import PRESETS
 from train.data.tokens import align
 from train.data.tokens.align import AlignConfig, Example, align_tokens, character_starts, fit, greedy_decode
 from train.data.tokens.alignment import read_alignments
-from train.data.tokens.shards import TokenInfo, TokenSet, TokenUtterance, write_index, write_shard
+from train.data.tokens.shards import TokenInfo, TokenSet, TokenUtterance, write_shard
 
 SIZES = PRESETS["tiny"].codebook_sizes
 ORDINAL = (False,) + (True,) * (len(SIZES) - 1)

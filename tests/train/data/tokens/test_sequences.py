@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tts_tokens import align_evenly
 
+from codec.dataset.folder import write_index
 from codec.tokens.layout import END
 from codec.tts.config import DESIGNS, PRESETS, SequenceConfig, TTSConfig
 from codec.tts.generate import FrameLoop
@@ -18,7 +19,7 @@ from codec.tts.sequence import NONE
 from codec.tts.text.tokenizer import BPETokenizer
 from train.data.loader import make_loader
 from train.data.tokens.sequences import SpeechDataConfig, SpeechDataset, arrange, run_lengths
-from train.data.tokens.shards import TokenSet, TokenUtterance, write_index, write_shard
+from train.data.tokens.shards import TokenSet, TokenUtterance, write_shard
 
 SIZES = PRESETS["tiny"].codebook_sizes
 TEXTS = ["the quick brown fox", "a lazy dog", "over and over", "jumps", None]

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from train.data.tokens.shards import TokenInfo, TokenSet, TokenUtterance, write_index, write_shard
+from codec.dataset.folder import write_index
+from train.data.tokens.shards import TokenInfo, TokenSet, TokenUtterance, write_shard
 
 INDEX = {"codec": "tiny", "fingerprint": "ab12", "codebook_sizes": [32, 5, 5], "frame_rate": 12.5}
 

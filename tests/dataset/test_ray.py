@@ -1,0 +1,80 @@
+"""Tokenizing on a local Ray: an actor and then the driver are killed, and nothing is lost or done twice."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+ray = pytest.importorskip("ray", reason="needs pip install 'codec37[ray]'")
+pytest.importorskip("pyarrow", reason="needs pip install 'codec37[ray]'")
+from codec.dataset import TokenizeConfig, read_shards, tokenize  # noqa: E402
+
+pytestmark = pytest.mark.cluster
+os.environ["RAY_worker_register_timeout_seconds"] = "300"  # noqa: SIM112
+ROOT = Path(__file__).parents[2]
+CLIPS = sorted((ROOT / "tests/data").glob("*.flac"))
+N_SHARDS = 60
+SHARD_HOURS = 8 / 3600
+
+
+@pytest.fixture(scope="module")
+def address():
+    """A cluster that outlives the drivers."""
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="error", log_to_driver=False)
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def actors():
+    """The processes of Ray Data's actors."""
+    return [p for p in psutil.process_iter(["cmdline"]) if "ray::MapWorker" in " ".join(p.info["cmdline"] or [])]
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_actor_and_then_the_driver_are_killed(tmp_path, tokenizer, address):
+    tokenizer.save(tmp_path / "tiny")
+    lines = [{"path": str(CLIPS[i % 3]), "id": str(i), "duration_s": 4.0} for i in range(2 * N_SHARDS)]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    one, out = tmp_path / "one", tmp_path / "out"
+    tokenize(tmp_path / "m.jsonl", one, TokenizeConfig(str(tmp_path / "tiny"), shard_hours=SHARD_HOURS), workers=1)
+    assert [row.id for row in read_shards(one)] == [line["id"] for line in lines]
+
+    def start(n):
+        arguments = ["tokenize", tmp_path / "m.jsonl", "--out", out, "--model", tmp_path / "tiny", "--engine", "ray"]
+        options = ["--shard-hours", SHARD_HOURS, "--workers", n]
+        code = "from codec.cli import main; main()"
+        environment = os.environ | {"RAY_ADDRESS": address, "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments + options)], env=environment, cwd=ROOT)
+
+    def n_written():
+        return len(list(out.glob("0*.parquet")))
+
+    driver = start(1)
+    wait_for(n_written)
+    (actor,) = actors()
+    actor.kill()
+    actor.wait()
+    n = n_written()
+    wait_for(lambda: n_written() > n)  # by another actor
+    assert actor.pid not in [other.pid for other in actors()]
+    driver.kill()
+    driver.wait()
+    wait_for(lambda: not actors())
+    assert n < n_written() < N_SHARDS
+    assert start(2).wait(300) == 0
+    assert contents(out) == contents(one)
