@@ -29,8 +29,8 @@ from eval.tables import write as write_tables
 LISTS, TEXTS = "wav.scp", "text"
 SCORES = "scores.jsonl"
 PREFIX = "versa_"  # of keys in results
-LOWER = re.compile(r"(^|_)(mcd|f0_?rmse|wer|cer|wss|llr|cd|nomad|noresqa|warpq|distance|error_rate)(_|$)")  # is better
-COUNTS = re.compile(r"_(wer|cer)_(delete|insert|replace|equal)$")  # of words or characters, beside the rate
+LOWER = re.compile(r"(^|_)(mcd|f0_?rmse|[wcp]er|wss|llr|cd|nomad|noresqa|warpq|distance|error_rate)(_|$)")  # is better
+COUNTS = re.compile(r"(.*_[wcp]er)_(delete|insert|replace|equal)")  # of words, characters or phonemes
 
 
 def write(systems: dict[str, list[Output]], out: Path) -> None:
@@ -95,7 +95,7 @@ def _column(key: str) -> Column:
 
 
 def read_scores(path: Path, ids: dict[str, str]) -> dict[str, dict[str, float]]:
-    """Read the finite numbers in a file of VERSA, by field and id.
+    """Read the finite numbers in a file of VERSA, by field and id; of counts of errors, their rate.
 
     Args:
         path: of the file.
@@ -113,11 +113,25 @@ def read_scores(path: Path, ids: dict[str, str]) -> dict[str, dict[str, float]]:
             name = key if key in ids else re.sub(r"\.(flac|wav)$", "", key)
             if name not in ids:
                 raise ValueError(f"{path}:{number}: {key} is not in the run; score what python -m eval.boards wrote")
-            for field, value in fields.items():
-                is_number = isinstance(value, int | float) and not isinstance(value, bool)
-                if is_number and math.isfinite(value) and not COUNTS.search(field):
-                    values.setdefault(field, {})[ids[name]] = float(value)
+            for field, value in _numbers(fields).items():
+                values.setdefault(field, {})[ids[name]] = value
     return values
+
+
+def _numbers(fields: dict[str, Any]) -> dict[str, float]:
+    numbers, counts = dict[str, float](), dict[str, dict[str, float]]()
+    for field, value in fields.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            continue
+        if counted := COUNTS.fullmatch(field):
+            counts.setdefault(counted[1], {})[counted[2]] = value
+        else:
+            numbers[field] = float(value)
+    return numbers | {rate: _error_rate(**n) for rate, n in counts.items()}
+
+
+def _error_rate(delete: float = 0, insert: float = 0, replace: float = 0, equal: float = 0) -> float:
+    return (delete + insert + replace) / max(1, delete + replace + equal)
 
 
 def _parse(place: str, line: str) -> dict[str, Any]:

@@ -116,7 +116,9 @@ class SpeakerNetwork(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         normal = F.layer_norm(waveform, waveform.shape[1:])
-        layers = torch.stack(self.wavlm(normal, output_hidden_states=True).hidden_states)  # [layers, B, T, D]
+        output = self.wavlm(normal, output_hidden_states=True)
+        # The last one in the file is that of the output, after its norm; of hidden states it is not in all versions.
+        layers = torch.stack([*output.hidden_states[:-1], output.last_hidden_state])  # [layers, B, T, D]
         mean = torch.einsum("n,nbtd->bdt", self.feature_weight.softmax(0), layers)
         first = self.layer2(self.layer1(F.instance_norm(mean)))
         second = self.layer3(first)

@@ -29,8 +29,9 @@ def test_lists(board, run):
 
 
 def test_scores_become_columns(board, run, capsys):
+    errors = {f"whisper_wer_{name}": n for name, n in (("delete", 1), ("insert", 2), ("replace", 0), ("equal", 3))}
     scores = [
-        {"key": "a%2F1.wav", "utmos": 3.0, "mcd": 5.5, "whisper_hyp_text": "nan", "whisper_wer_delete": 1},
+        {"key": "a%2F1.wav", "utmos": 3.0, "mcd": 5.5, "whisper_hyp_text": "nan", **errors},
         {"key": "b%202.flac", "utmos": 4.0, "mcd": float("nan"), "vad_info": [{"start": 0.1}]},
     ]
     (board / "opus-9/scores.jsonl").write_text("".join(f"{line}\n" for line in scores))
@@ -38,19 +39,21 @@ def test_scores_become_columns(board, run, capsys):
     assert versa.main([f"{run}", f"{board}"]) == 0
     results = Results.load(run)
     assert [(c.key, c.higher_is_better) for c in results.columns] == [
-        ("stoi", True), ("versa_utmos", True), ("versa_mcd", False),
+        ("stoi", True), ("versa_utmos", True), ("versa_mcd", False), ("versa_whisper_wer", False),
     ]  # fmt: skip
     for system in results.systems:
         assert system.values == {
             "stoi": {"b 2": 0.5},
             "versa_utmos": {"a/1.wav": 3, "b 2": 4},
             "versa_mcd": {"a/1.wav": 5.5},
+            "versa_whisper_wer": {"a/1.wav": 0.75},
         }
     table = capsys.readouterr().out
     assert "utmos (VERSA)" in table
     assert (run / "table.md").read_text() == table
     (board / "opus-9/scores.jsonl").write_text('{"key": "b%202", "pesq": 2}')
-    assert [c.key for c in versa.add_scores(run, board).columns] == ["stoi", "versa_pesq", "versa_utmos", "versa_mcd"]
+    keys = [c.key for c in versa.add_scores(run, board).columns]
+    assert keys == ["stoi", "versa_pesq", "versa_utmos", "versa_mcd", "versa_whisper_wer"]
 
 
 @pytest.mark.parametrize(
