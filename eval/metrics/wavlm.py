@@ -75,7 +75,7 @@ class WavLM:
             self.network = SpeakerNetwork(state).eval()
             self.network.load_state_dict(state)
         except Exception as error:  # of many kinds, as pickles break in many ways
-            raise ValueError(f"{path}: {error}; expected {SOURCE}: download it again") from error
+            raise ValueError(f"{path}: its tensors are not those of {SOURCE}; download it again") from error
         self.version = f"transformers {version('transformers')}, {digest(path)}"
 
     @torch.inference_mode()
