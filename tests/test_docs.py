@@ -17,7 +17,7 @@ CODE = ("codec", "train", "eval", "conf")
 EXTENDING = (ROOT / "docs/extending.md").read_text()
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / f"docs/{name}.md" for name in ("tutorials/tokenize", "tutorials/speak", "howto/stream")),
+    *(ROOT / f"docs/{name}.md" for name in ("tutorials/tokenize", "tutorials/speak", "howto/stream", "evaluation")),
 ]
 STEPS = ("trainer.steps=2", "trainer.validate_every=0", "logger.progress=false", "run_dir=run")
 
@@ -26,6 +26,9 @@ STEPS = ("trainer.steps=2", "trainer.validate_every=0", "logger.progress=false",
 def test_examples_run(page, tmp_path, monkeypatch):
     for folder in ("tests", "eval"):
         (tmp_path / folder).symlink_to(ROOT / folder)
+    (tmp_path / "LibriSpeech/test-clean/1/2").mkdir(parents=True)
+    (tmp_path / "LibriSpeech/test-clean/1/2/1-2.trans.txt").write_text("1-2-0000 WE HAD BEEN CHASED\n")
+    shutil.copy(ROOT / "tests/data/kathleen.flac", tmp_path / "LibriSpeech/test-clean/1/2/1-2-0000.flac")
     monkeypatch.chdir(tmp_path)
     examples = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
     assert examples

@@ -8,6 +8,7 @@ from functools import cache
 from eval.metrics import perceptual, signal
 from eval.metrics.asr import make_asr
 from eval.metrics.base import Column, Metric, Pair, Waveform
+from eval.metrics.distillmos import make_distillmos
 from eval.metrics.dnsmos import make_dnsmos
 from eval.metrics.prosody import make_prosody
 from eval.metrics.speaker import make_own_voice, make_speaker
@@ -53,6 +54,7 @@ METRICS: dict[str, Callable[[str], Metric]] = {
     "own_voice": make_own_voice,
     "prosody": _without_option("prosody", make_prosody),
     "dnsmos": _without_option("dnsmos", make_dnsmos),
+    "distillmos": _without_option("distillmos", make_distillmos),
     "squim": make_squim,
 }
 

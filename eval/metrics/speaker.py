@@ -16,6 +16,7 @@ from codec.extras import MissingDependencyError, needs
 from eval.digest import digest
 from eval.metrics.base import Column, Metric, Pair, Waveform
 from eval.metrics.rate import at_rate
+from eval.metrics.wavlm import WavLM
 
 RATE = 16_000  # Hz, of the encoders' input
 SIMILARITY = Column("speaker_sim", "SIM", True, 3)
@@ -86,7 +87,9 @@ def _make_encoder(metric: str, option: str) -> VoiceEncoder:
             return Resemblyzer()
         case ("ecapa", _, folder) if folder:
             return Ecapa(Path(folder))
-    raise ValueError(f"{metric}:{option}: unknown; there are {metric}:resemblyzer and {metric}:ecapa=FOLDER")
+        case ("wavlm", _, file) if file:
+            return WavLM(Path(file))
+    raise ValueError(f"{metric}:{option}: unknown; there are {metric}:resemblyzer, :ecapa=FOLDER and :wavlm=FILE")
 
 
 def _embedding(encoder: VoiceEncoder) -> Callable[[str, Waveform, int], NDArray[np.float32]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from codec.files import atomic_file
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
+from eval.boards.seed_tts import read_meta
 from eval.command import command, reports_errors
 from eval.provenance import environment
 from eval.testsets import read_testset
@@ -47,6 +48,8 @@ def _items(args: argparse.Namespace) -> tuple[list[Item], dict[str, str]]:
         if not args.voices:
             raise ValueError("--texts: say in whose voices, with --voices")
         return items_of_lines(args.texts, args.voices, args.language), {}
+    if args.seed_tts:
+        return read_meta(args.seed_tts, args.language), {}
     utterances = read_testset(args.testset, args.ids)
     items, left_out = items_of_testset(utterances, read_testset(args.references or args.testset), args.language)
     if not items:
@@ -66,6 +69,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     texts = parser.add_mutually_exclusive_group(required=True)
     texts.add_argument("--testset", type=Path, help="manifest of recordings with texts and speakers")
     texts.add_argument("--texts", type=Path, help="file with a text a line, each to be spoken in all of --voices")
+    texts.add_argument(
+        "--seed-tts", type=Path, metavar="META", help="meta.lst of seed-tts-eval, with texts and their voices"
+    )
     parser.add_argument("--ids", type=Path, help="use only the ids in this file, one a line")
     parser.add_argument(
         "--references", type=Path, help="take voices of the speakers from this manifest; default: TESTSET"

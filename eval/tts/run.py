@@ -28,7 +28,7 @@ from eval.tts.synthesis import COLUMNS, SpeechOutput, Synthesizer
 from eval.tts.voices import ReferenceVoice, Request, find_voices
 
 OWN_VOICE = "own_voice"  # the metric that needs the voices of other speakers, too
-METRICS = ("asr", "speaker", OWN_VOICE, "dnsmos", "squim")  # that need no recording of the same words
+METRICS = ("asr", "speaker", OWN_VOICE, "dnsmos", "distillmos", "squim")  # that need no recording of the same words
 RECORDINGS = "recordings"  # stand in for a system
 ROUND_TRIP = "codec round trip"
 VOICE, SPEECH = "voice", "speech"  # stand in for a metric where there is no voice, or no speech to score

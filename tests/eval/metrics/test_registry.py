@@ -9,7 +9,7 @@ from codec.extras import MissingDependencyError
 from eval.metrics.base import Pair
 from eval.metrics.registry import DEFAULT, METRICS, make_metric
 
-HEAVY = {"librosa", "parselmouth", "transformers", "speechmos", "onnxruntime"}
+HEAVY = {"librosa", "parselmouth", "transformers", "speechmos", "distillmos", "onnxruntime"}
 
 
 def test_columns_have_keys_of_their_own():

@@ -83,10 +83,10 @@ def test_the_own_voice_is_the_nearest_of_all():
 
 
 def test_unknown_encoders_are_listed():
-    for option in ("titanet", "ecapa", "ecapa=", "resemblyzer=folder"):
-        with pytest.raises(ValueError, match=f"speaker:{option}: unknown; there are speaker:resemblyzer and speaker:"):
+    for option in ("titanet", "ecapa", "ecapa=", "wavlm", "resemblyzer=folder"):
+        with pytest.raises(ValueError, match=f"speaker:{option}: unknown; there are speaker:resemblyzer, :ecapa"):
             make_speaker(option)
-    with pytest.raises(ValueError, match="own_voice:titanet: unknown; there are own_voice:resemblyzer and own_voice:"):
+    with pytest.raises(ValueError, match="own_voice:titanet: unknown; there are own_voice:resemblyzer, :ecapa"):
         make_own_voice("titanet")
 
 

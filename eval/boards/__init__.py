@@ -1,0 +1,1 @@
+"""Adapters to the scoreboards of others, a file for each."""
