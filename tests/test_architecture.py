@@ -31,7 +31,7 @@ ORDER = [
     {"stream", "export"},
     {"tokenizer", "onnx"},
     {"compiled"},
-    {"tts"},
+    {"tts", "hf"},
     {"serve"},
     {"cli", "__init__"},
 ]

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ CODE = ("codec", "train", "eval", "conf")
 EXTENDING = (ROOT / "docs/extending.md").read_text()
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / f"docs/{name}.md" for name in ("tutorials/tokenize", "tutorials/speak", "howto/stream")),
+    *(ROOT / f"docs/{name}.md" for name in ("tutorials/tokenize", "tutorials/speak", "howto/stream", "tokenizing")),
 ]
 STEPS = ("trainer.steps=2", "trainer.validate_every=0", "logger.progress=false", "run_dir=run")
 
@@ -29,6 +30,8 @@ def test_examples_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     examples = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
     assert examples
+    if not find_spec("datasets"):  # not among what CI installs
+        examples = [example for example in examples if "datasets" not in example]
     names: dict[str, object] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

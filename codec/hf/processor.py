@@ -26,7 +26,7 @@ class Codec37Processor(HubMixin, ProcessorMixin):  # type: ignore[misc]  # anoth
     """Pair a codec with a text tokenizer: where a text has `audio_token`, its ids have those of a recording.
 
     The vocabulary is the text tokenizer's, `len(tokenizer)` ids, then those of `id_layout`. A recording is its frames,
-    one after another, each with an id per codebook, and a frame that begins with END. The text tokenizer is not changed;
+    one after another, each with an id per codebook, and a frame that begins with END. The text tokenizer is unchanged;
     the special tokens in the ids are those that a text spells out, as `<s>`.
 
     Args:
