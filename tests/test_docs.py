@@ -8,6 +8,7 @@ import sys
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from forks import Fork
@@ -32,11 +33,12 @@ def test_examples_run(page, tmp_path, monkeypatch):
     assert examples
     if not find_spec("datasets"):  # not among what CI installs
         examples = [example for example in examples if "datasets" not in example]
-    names: dict[str, object] = {}
+    module = ModuleType("example")  # so that worker processes find its functions
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for example in examples:
-            exec(example, names)
+            exec(example, vars(module))
 
 
 @pytest.fixture(scope="module")
