@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from codec.nn.stack import CausalStack
 from codec.quant.base import Quantized, Quantizer
 
 CHUNK_FRAMES = 256  # frames of a chunk, over the whole batch: bounds memory
+
+# A forked process has none of the threads that OpenMP made before, and would wait for them forever.
+os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class MissingEncoderError(RuntimeError):

@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from codec.audio.error import AudioError
 from codec.audio.io import Audio, is_pair, read_audio
 from codec.bitstream.token_model import TOKEN_MODEL, TokenModel
-from codec.checkpoint import store, voxtral
+from codec.checkpoint import pretrained, store, voxtral
 from codec.checkpoint.hub import resolve
 from codec.checkpoint.store import CheckpointError
 from codec.config import PRESETS, CodecConfig, preset
@@ -224,9 +224,9 @@ def load(
     """Load a tokenizer.
 
     Args:
-        name: "default" for the packaged trained codec, a checkpoint folder (of this library or in the released
-            Voxtral layout), a hub id, or a preset of `codec.config`. A preset has fixed random weights and warns
-            that it is untrained.
+        name: "default" for the packaged trained codec, a checkpoint folder (of this library, of `codec.hf`, or in the
+            released Voxtral layout), a hub id, or a preset of `codec.config`. A preset has fixed random weights and
+            warns that it is untrained.
         device: of the model.
         dtype: of the encoder's and decoder's weights; the quantizer is always float32. bfloat16 warns where the
             device only emulates it.
@@ -293,6 +293,9 @@ def _group_by_length(lengths: dict[int, int]) -> list[list[int]]:
 def _load_folder(folder: Path) -> tuple[Codec, str | None]:
     if voxtral.is_released(folder):
         config, state = voxtral.read_voxtral(folder)
+        fingerprint = None
+    elif pretrained.is_pretrained(folder):
+        config, state = pretrained.read_pretrained(folder)
         fingerprint = None
     else:
         config, state, fingerprint = store.load_checkpoint(folder)

@@ -25,6 +25,16 @@ def tokenizer() -> Tokenizer:
     return Tokenizer(make_codec())
 
 
+@pytest.fixture
+def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process computes on four threads, and so would new ones."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(params=CONFIGS)
 def any_codec(request: pytest.FixtureRequest) -> Codec:
     """A codec of each configuration, in float64: equality of codes then does not hinge on rounding."""

@@ -31,7 +31,7 @@ ORDER = [
     {"stream", "export"},
     {"tokenizer", "onnx"},
     {"compiled", "dataset"},
-    {"tts"},
+    {"tts", "hf"},
     {"serve"},
     {"cli", "__init__"},
 ]

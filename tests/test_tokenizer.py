@@ -5,11 +5,13 @@ import dataclasses
 import io
 import pickle
 import shutil
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from counted import Counted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import make_codec
@@ -113,15 +115,28 @@ def test_weights_that_no_folder_has_are_pickled(loaded, tmp_path, tokenizer):
             assert torch.equal(a, b)
 
 
-def test_in_a_dataloader(loaded):
-    """A codec that works in a fresh process, and batches of batches."""
-    workers = {"num_workers": 1, "multiprocessing_context": "forkserver"}
-    batches = list(DataLoader(CLIPS, batch_size=2, collate_fn=loaded.encode, **workers))
-    joined = next(iter(DataLoader(batches, batch_size=2, collate_fn=Tokens.stack)))
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_in_a_dataloader(method, loaded, four_threads):
+    """In processes of every kind, each on one thread; and batches of batches."""
     expected = loaded.encode(CLIPS)
+    workers = {"num_workers": 1, "multiprocessing_context": method, "timeout": 120}
+    batches, n_threads, n_tasks = zip(*DataLoader(CLIPS, 2, collate_fn=Counted(loaded), **workers), strict=True)
+    assert set(n_threads) == {1}
+    assert max(n_tasks) <= 8
+    joined = next(iter(DataLoader(batches, batch_size=2, collate_fn=Tokens.stack)))
     assert torch.equal(joined.codes, expected.codes)
     assert torch.equal(joined.n_samples, expected.n_samples)
     assert joined.to("cpu").codes.device.type == "cpu"
+
+
+def test_a_fork_does_not_wait_for_threads_that_it_has_not(tokenizer, four_threads):
+    """A process that has computed on several threads forks, as pools do, also those of the package `datasets`."""
+    expected = tokenizer.encode(CLIPS)
+    with get_context("fork").Pool(2) as pool:
+        results = [pool.apply_async(Counted(tokenizer), (CLIPS,)) for _ in range(2)]
+        for tokens, n_threads, n_tasks in (result.get(timeout=60) for result in results):
+            assert torch.equal(tokens.codes, expected.codes)
+            assert (n_threads, n_tasks <= 8) == (1, True)
 
 
 def test_ways_to_give_the_same_audio(tokenizer):
