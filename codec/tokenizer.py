@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -21,6 +21,7 @@ from codec.checkpoint import pretrained, store, voxtral
 from codec.checkpoint.hub import resolve
 from codec.checkpoint.store import CheckpointError
 from codec.config import PRESETS, CodecConfig, preset
+from codec.files import atomic_folder
 from codec.model import Codec
 from codec.nn.precision import warn_if_emulated
 from codec.nn.product import store_for_streams
@@ -205,8 +206,15 @@ class Tokenizer:
         return DecoderStream(self.model, batch_size)
 
     def save(self, folder: str | Path) -> None:
-        """Write a checkpoint folder for `codec.load`."""
-        store.save_checkpoint(folder, self.config, self.model.state_dict())
+        """Write a checkpoint folder for `codec.load`; an unchanged codec keeps its fingerprint and its token model."""
+        state, is_unchanged = self.model.state_dict(), self._matches_source()
+        if is_unchanged:
+            with suppress(CheckpointError):  # the source has another layout
+                _, state, _ = store.load_checkpoint(self._source)  # in the types of the file
+        with atomic_folder(Path(folder)) as new:
+            store.write_checkpoint(new, self.config, state)
+            if is_unchanged and self.token_model:
+                self.token_model.save(new / TOKEN_MODEL)
 
     def export_voxtral(self, folder: str | Path) -> None:
         """Write the codec in the released Voxtral layout, float32.

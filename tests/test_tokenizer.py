@@ -229,6 +229,17 @@ def log_distance(a, b):
     return float((a - b).abs().mean())
 
 
+def test_a_copy_of_the_default_is_the_default(tmp_path):
+    default = codec.load()
+    default.save(tmp_path / "copy")
+    copy = codec.load(tmp_path / "copy")
+    assert copy.fingerprint == default.fingerprint
+    assert copy.token_model.fingerprint() == default.token_model.fingerprint()
+    default.model.decoder.stack.requires_grad_(True)  # as if it were trained
+    default.save(tmp_path / "trained")
+    assert codec.load(tmp_path / "trained").token_model is None
+
+
 def test_load(tmp_path, tokenizer):
     with pytest.warns(UserWarning, match="untrained"):
         first = codec.load("tiny")
