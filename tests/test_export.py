@@ -24,7 +24,7 @@ def codec(request):
     if request.param == "source filter":  # few layers, as tracing takes seconds
         codec = make_codec("source filter", encoder_layers=(0, 1, 0), decoder_layers=(0, 1, 0))
     else:
-        few_layers = {"encoder_layers": (1, 0, 0, 1), "decoder_layers": (1, 0, 0, 1)}
+        few_layers = {"encoder_layers": (0, 0, 0, 1), "decoder_layers": (1, 0, 0, 0)}
         codec = Codec(preset("tiny", **few_layers)).eval().requires_grad_(False)
     for layer in codec.modules():
         if isinstance(layer, Product):

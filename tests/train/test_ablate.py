@@ -36,7 +36,7 @@ base:
   - loss.fft_sizes=[512,128]
   - loss.vq_starts=[5]
   - loss.vq_frames=128
-  - trainer.steps=60
+  - trainer.steps=40
   - trainer.log_every=1
   - trainer.save_every=1000
 variants:
@@ -89,7 +89,7 @@ def test_interrupted_trainings_go_on(finished):
     for variant in ("plain", "coarse"):
         run = folder / "out" / variant / "3"
         assert len((run / "starts.jsonl").read_text().splitlines()) == 2
-        assert [line["step"] for line in log_of(run) if "loss/total" in line] == list(range(1, 61))
+        assert [line["step"] for line in log_of(run) if "loss/total" in line] == list(range(1, 41))
 
 
 def test_a_failing_variant_is_named_and_loses_no_other(finished):
@@ -109,8 +109,8 @@ def test_table_and_results_say_the_same(finished):
     rows = {row["variant"]: row for row in results["rows"]}
     config = preset("tiny", quantizer={"acoustic": {"levels": 5}})
     assert rows["coarse"]["cost"]["kbit_per_s"] == pytest.approx(config.bitrate() / 1000)
-    assert rows["coarse"]["cost"]["steps"] == 60
-    assert rows["coarse"]["cost"]["audio_h"] == pytest.approx(60 * 4 * 0.64 / 3600)
+    assert rows["coarse"]["cost"]["steps"] == 40
+    assert rows["coarse"]["cost"]["audio_h"] == pytest.approx(40 * 4 * 0.64 / 3600)
     assert 0 < rows["coarse"]["cost"]["minutes"] < 5
     best, other = sorted(rows, key=lambda variant: rows[variant]["scores"]["stft"]["mean"])
     assert results["best"] == best
@@ -154,7 +154,7 @@ def test_complete_trainings_are_not_repeated(finished, monkeypatch):
 
 def test_other_settings_need_another_folder(finished, capsys):
     folder, _ = finished
-    assert main(arguments(folder, "trainer.steps=61")) == 2
+    assert main(arguments(folder, "trainer.steps=41")) == 2
     assert "delete" in capsys.readouterr().err
 
 
