@@ -152,8 +152,8 @@ def _check(codec: Codec) -> None:
 
 
 def _export(graph: nn.Module, inputs: tuple[Tensor | None, ...], shapes: dict[str, Any]) -> ExportedProgram:
-    # Without this, as torch.onnx.export also knows, sizes of 1 become special cases.
     graph = copy.deepcopy(graph)  # without packed matrices
+    # Without this, as torch.onnx.export also knows, sizes of 1 become special cases.
     any_size = torch.fx.experimental._config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     with any_size, torch.no_grad():
         return torch.export.export(graph.eval(), inputs, dynamic_shapes=shapes)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from codec.audio.error import AudioError
-from codec.audio.io import Audio, is_pair, read_audio
+from codec.audio.io import Audio, as_list, read_audio
 from codec.bitstream.token_model import TOKEN_MODEL, TokenModel
 from codec.checkpoint import pretrained, store, voxtral
 from codec.checkpoint.hub import resolve
@@ -138,7 +138,7 @@ class Tokenizer:
             raise ValueError(f"on_error = {on_error!r}: expected raise or skip")
         if isinstance(audio, Iterator) and not hasattr(audio, "read"):
             raise AudioError(f"audio: {type(audio).__name__}; give the recordings as a list: encode(list(...))")
-        recordings = audio if isinstance(audio, list | tuple) and not is_pair(audio) else [audio]
+        recordings = as_list(audio)
         if not recordings:
             raise ValueError("audio: an empty list; give at least one recording")
         waveforms: dict[int, Tensor] = {}

@@ -5,21 +5,17 @@ from functools import partial
 import pytest
 import torch
 from stream_mix import assert_equal_in_any_mix
-from tiny import make_codec
+from tiny import in_halves, make_codec
 
 from codec.compiled import CompiledStreams
-from codec.nn.product import Linear, Product, can_pack
+from codec.nn.product import Linear, can_pack
 from codec.stream import DecoderStream
 from codec.tokenizer import Tokenizer
 
 
 def make_pair(name, **layers):
     """The same codec twice, with weights that float16 holds."""
-    models = [make_codec(name, **layers) for _ in range(2)]
-    for layer in (layer for model in models for layer in model.modules()):
-        if isinstance(layer, Product):
-            layer.weight.data = layer.weight.half().float()
-    return models
+    return [in_halves(make_codec(name, **layers)) for _ in range(2)]
 
 
 def test_any_mix_of_streams(monkeypatch):
@@ -43,8 +39,7 @@ def test_a_decoder_in_machine_code():
 
 @pytest.mark.skipif(not can_pack(), reason="needs a processor that packs float16 weights")
 def test_only_frozen_weights_are_compiled_packed():
-    layer, x = Linear(8, 8).requires_grad_(False), torch.ones(1, 8)
-    layer.weight.copy_(layer.weight.half())
+    layer, x = in_halves(Linear(8, 8)), torch.ones(1, 8)
     programs = []
     for is_frozen in (False, True):
         layer.store_for_streams()

@@ -5,14 +5,14 @@ import sys
 
 import pytest
 import torch
-from tiny import make_codec
+from tiny import in_halves, make_codec
 
 from codec import export
 from codec.config import preset
 from codec.export import export_decoder, export_encoder, export_onnx
 from codec.extras import MissingDependencyError
 from codec.model import Codec
-from codec.nn.product import Product, store_for_streams
+from codec.nn.product import store_for_streams
 from codec.step import DecodeStep, EncodeStep
 
 CASES = [(1, 1), (2, 1), (2, 3), (1, 16), (3, 2), (4, 21)]  # batch size, frames; the example has (2, 3)
@@ -26,10 +26,7 @@ def codec(request):
     else:
         few_layers = {"encoder_layers": (0, 0, 0, 1), "decoder_layers": (1, 0, 0, 0)}
         codec = Codec(preset("tiny", **few_layers)).eval().requires_grad_(False)
-    for layer in codec.modules():
-        if isinstance(layer, Product):
-            layer.weight.copy_(layer.weight.half())
-    store_for_streams(codec)  # as loaded ones are
+    store_for_streams(in_halves(codec))  # as loaded ones are
     return codec
 
 

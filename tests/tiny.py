@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from codec.config import preset
 from codec.model import Codec
+from codec.nn.product import Product
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -69,3 +71,12 @@ def make_codec(name: str = "12.5 Hz", seed: int = 0, **changes: object) -> Codec
     last = model.encoder.stack.layers[-1].weight
     last /= model.latents(0.1 * torch.randn(1, 20 * model.config.hop_length)).std()
     return model
+
+
+def in_halves(module: nn.Module) -> nn.Module:
+    """`module` with weights that float16 holds exactly, as those on disk are."""
+    module.requires_grad_(False)
+    for layer in module.modules():
+        if isinstance(layer, Product):
+            layer.weight.copy_(layer.weight.half().float())
+    return module

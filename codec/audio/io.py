@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from numbers import Real
 from pathlib import Path
@@ -61,6 +61,12 @@ def read_audio(audio: Audio, sample_rate: float | None, target_rate: int, name: 
     if not len(resampled):  # shorter than one sample at the new rate
         resampled = np.zeros(1, np.float32)
     return torch.from_numpy(resampled).to(mono.device)
+
+
+def as_list(audio: Audio | Sequence[Audio]) -> list[Audio]:
+    """One recording or several as a list."""
+    is_several = isinstance(audio, list | tuple) and not is_pair(audio)
+    return list(audio) if is_several else [audio]  # type: ignore[arg-type, list-item]
 
 
 def is_pair(audio: object) -> bool:

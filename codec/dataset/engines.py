@@ -48,7 +48,7 @@ def in_processes(
             yield done.result()
     except BrokenProcessPool as error:
         raise RuntimeError(
-            "a worker process died, perhaps for lack of memory; run again to go on, with fewer --processes or "
+            "a worker process died, perhaps for lack of memory; run again to go on, with fewer --workers or "
             "--batch-seconds"
         ) from error
     finally:

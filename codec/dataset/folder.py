@@ -13,6 +13,7 @@ from typing import Any
 from codec.files import atomic_file
 from codec.recordings.manifest import read_manifest
 from codec.recordings.utterance import Utterance
+from codec.tokenizer import Tokenizer
 
 INDEX = "index.json"
 NAMES = ("codec", "model")  # fields of an index that may change when a folder moves
@@ -60,6 +61,21 @@ def write_index(folder: Path, index: dict[str, Any], name: str = INDEX) -> None:
     """Write `index.json`: the codec, `n_shards`, and all else that determines the shards."""
     with atomic_file(folder / name) as new:
         new.write_text(json.dumps(index) + "\n", encoding="utf-8")
+
+
+def describe(tokenizer: Tokenizer, utterances: Iterable[Utterance], n_shards: int) -> dict[str, Any]:
+    """What every index says: the codec, the source and the number of shards."""
+    c = tokenizer.config
+    return {
+        "fingerprint": tokenizer.fingerprint,
+        "codebook_sizes": c.codebook_sizes,
+        "ordinal": c.quantizer.ordinal,
+        "frame_rate": c.frame_rate,
+        "sample_rate": c.sample_rate,
+        "hop_length": c.hop_length,
+        "source_digest": digest(utterances),
+        "n_shards": n_shards,
+    }
 
 
 def read_source(source: str | Path) -> list[Utterance]:

@@ -6,21 +6,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from codec.dataset.config import TokenizeConfig
 from codec.dataset.encoding import check_int16, split_by_size
 from codec.dataset.engines import ENGINES
-from codec.dataset.folder import digest, open_folder, read_index, read_source, shard_path
+from codec.dataset.folder import describe, open_folder, read_index, read_source, shard_path
 from codec.dataset.formats import FORMS, TokenRow
 from codec.dataset.worker import REPORTS, Report, Shard, read_report, report_path, seconds_of
 from codec.extras import needs
 from codec.files import remove_leftovers, write_json_lines
 from codec.recordings.utterance import Utterance
 from codec.settings import require
-from codec.tokenizer import Tokenizer, load
+from codec.tokenizer import load
 
 FAILURES = "failures.jsonl"
 _COMMAND = "codec tokenize"
@@ -64,7 +63,8 @@ def tokenize(
     out, suffix = out.resolve(), FORMS[config.format].suffix
     utterances = read_source(source)
     shards = [Shard(*s) for s in enumerate(split_by_size(utterances, seconds_of, config.shard_hours * 3600))]
-    open_folder(out, _index(tokenizer, config, utterances, len(shards)), suffix, _COMMAND)
+    settings = {name: value for name, value in asdict(config).items() if name != "device"}
+    open_folder(out, settings | describe(tokenizer, utterances, len(shards)), suffix, _COMMAND)
     (out / REPORTS).mkdir(exist_ok=True)
     left = [shard for shard in shards if not shard_path(out, shard.number, suffix).is_file()]
     if left:
@@ -95,22 +95,6 @@ def read_shards(folder: str | Path) -> Iterator[TokenRow]:
         )
     for path in paths:
         yield from form.read(path)
-
-
-def _index(tokenizer: Tokenizer, config: TokenizeConfig, utterances: list[Utterance], n_shards: int) -> dict[str, Any]:
-    """Contents of `index.json`: runs with the same index write the same shards."""
-    c = tokenizer.config
-    settings = {name: value for name, value in asdict(config).items() if name != "device"}
-    return settings | {
-        "fingerprint": tokenizer.fingerprint,
-        "codebook_sizes": c.codebook_sizes,
-        "ordinal": c.quantizer.ordinal,
-        "frame_rate": c.frame_rate,
-        "sample_rate": c.sample_rate,
-        "hop_length": c.hop_length,
-        "source_digest": digest(utterances),
-        "n_shards": n_shards,
-    }
 
 
 def _follow(reports: Iterator[Report], total: float, left: float) -> None:

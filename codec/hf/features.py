@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from transformers import BatchFeature, SequenceFeatureExtractor
 
-from codec.audio.io import Audio, is_pair, read_audio
+from codec.audio.io import Audio, as_list, read_audio
 from codec.hf.config import Codec37Config
 
 
@@ -63,11 +63,9 @@ class Codec37FeatureExtractor(SequenceFeatureExtractor):
         Raises:
             AudioError: unusable audio, or samples without a rate.
         """
-        is_batch = isinstance(raw_audio, list | tuple) and not is_pair(raw_audio)
-        recordings: Any = raw_audio if is_batch else [raw_audio]
         waveforms: Any = [
             read_audio(recording, sampling_rate, self.sampling_rate, f"raw_audio[{i}]").numpy(force=True)
-            for i, recording in enumerate(recordings)
+            for i, recording in enumerate(as_list(raw_audio))
         ]
         padded = self.pad({"input_values": waveforms}, return_attention_mask=True, **kwargs)
         values = [np.asarray(waveform, np.float32)[None] for waveform in padded["input_values"]]

@@ -121,9 +121,10 @@ class Codec37Model(HubMixin, PreTrainedAudioTokenizerBase):  # type: ignore[misc
         """
         if input_values.ndim != 3 or input_values.shape[1] != 1:
             raise ValueError(f"input_values: shape {tuple(input_values.shape)}; expected mono waveforms [B, 1, L]")
-        n_q = self.config.num_quantizers if num_quantizers is None else num_quantizers
-        if not 1 <= n_q <= self.config.num_quantizers:
-            raise ValueError(f"num_quantizers = {n_q}: expected 1 to {self.config.num_quantizers}")
+        n_books = self.codec.config.num_codebooks
+        n_q = n_books if num_quantizers is None else num_quantizers
+        if not 1 <= n_q <= n_books:
+            raise ValueError(f"num_quantizers = {n_q}: expected 1 to {n_books}")
         waveform = input_values[:, 0]
         mask = torch.ones_like(waveform, dtype=torch.int64) if padding_mask is None else padding_mask
         lengths = self._lengths(mask, waveform.shape)
@@ -142,7 +143,7 @@ class Codec37Model(HubMixin, PreTrainedAudioTokenizerBase):  # type: ignore[misc
         Raises:
             ValueError: wrong shapes, codes out of range, or samples that have no frame.
         """
-        codes = check_codes(audio_codes, self.config.codebook_sizes)
+        codes = check_codes(audio_codes, self.codec.config.codebook_sizes)
         if padding_mask is None:
             return Codec37DecoderOutput(self.codec.decode(codes).float()[:, None])
         lengths = self._lengths(padding_mask, (len(codes), padding_mask.shape[-1]))
@@ -161,7 +162,8 @@ class Codec37Model(HubMixin, PreTrainedAudioTokenizerBase):  # type: ignore[misc
         return Codec37Output(codes, values[..., : input_values.shape[-1]], mask)
 
     def _frames(self, lengths: Tensor) -> Tensor:
-        return (lengths + self.config.hop_length - 1) // self.config.hop_length
+        hop_length = self.codec.config.hop_length
+        return (lengths + hop_length - 1) // hop_length
 
     @staticmethod
     def _lengths(mask: Tensor, shape: tuple[int, ...]) -> Tensor:

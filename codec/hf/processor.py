@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.processing_utils import AUDIO_TOKENIZER_KWARGS
 
-from codec.audio.io import Audio, is_pair
+from codec.audio.io import Audio, as_list
 from codec.hf.features import Codec37FeatureExtractor
 from codec.hf.hub import HubMixin
 from codec.hf.model import Codec37Model
@@ -167,8 +167,7 @@ class Codec37Processor(HubMixin, ProcessorMixin):  # type: ignore[misc]  # anoth
     def _encode(self, audio: Audio | Sequence[Audio] | None, sampling_rate: float | None) -> list[Tensor]:
         if audio is None:
             return []
-        recordings = audio if isinstance(audio, list | tuple) and not is_pair(audio) else [audio]
-        inputs = self.feature_extractor(recordings, sampling_rate, "pt").to(self.audio_tokenizer.device)
+        inputs = self.feature_extractor(as_list(audio), sampling_rate, "pt").to(self.audio_tokenizer.device)
         batch, mask = self.audio_tokenizer.encode(**inputs).to_tuple()
         return [codes[:, :length] for codes, length in zip(batch, mask.sum(1).tolist(), strict=True)]
 

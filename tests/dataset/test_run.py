@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from pieces import write_pieces
 from typer.testing import CliRunner
 
 from codec.cli import app
@@ -17,7 +18,6 @@ from codec.dataset import run as run_module
 from codec.dataset.formats import FORMS, TokenRow
 from codec.dataset.worker import Worker
 
-CLIPS = sorted((Path(__file__).parents[1] / "data").glob("*.flac"))
 PAGE = Path(__file__).parents[2] / "docs/howto/dataset.md"
 N_SHARDS = 4
 
@@ -34,9 +34,7 @@ def source(tmp_path_factory):
     """A manifest of nine pieces of the clips, one without a text, and of a file that is none."""
     folder = tmp_path_factory.mktemp("source")
     lines = []
-    for clip, n_samples in itertools.product(CLIPS, (30_000, 9_001, 20_000)):
-        name = f"{clip.stem}{n_samples}.wav"
-        soundfile.write(folder / name, soundfile.read(clip, dtype="float32", frames=n_samples)[0], 24_000)
+    for clip, _, name in write_pieces(folder):
         text = f"text of {name}" if lines else None
         lines.append({"path": name, "text": text, "speaker": clip.stem, "source": "clips"})
     (folder / "bad.wav").write_bytes(b"RIFF")

@@ -5,22 +5,12 @@ import pickle
 
 import pytest
 import torch
-from tiny import make_codec
-from torch import nn
+from tiny import in_halves, make_codec
 
 from codec.nn.product import MOST_ROWS, Linear, Product, can_pack, store_for_streams
 from codec.tokenizer import Tokenizer, load
 
 packs = pytest.mark.skipif(not can_pack(), reason="needs a processor that packs float16 weights")
-
-
-def in_halves(module: nn.Module) -> nn.Module:
-    """`module` with weights that float16 holds exactly, as those on disk are."""
-    module.requires_grad_(False)
-    for layer in module.modules():
-        if isinstance(layer, Product):
-            layer.weight.copy_(layer.weight.half().float())
-    return module
 
 
 @pytest.mark.parametrize("halves", [False, True])

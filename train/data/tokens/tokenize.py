@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from codec.audio.io import AudioError
 from codec.dataset.encoding import check_int16, encode_windows, split_by_size
-from codec.dataset.folder import digest, open_folder, read_source
+from codec.dataset.folder import describe, open_folder, read_source
 from codec.recordings.media import open_recording
 from codec.recordings.utterance import Utterance
 from codec.settings import DEFAULT, coerce, require
@@ -30,7 +30,6 @@ from train.data.audio.activity import frame_activity, load_detector
 from train.data.audio.augment import change_speed
 from train.data.tokens.shards import (
     COMMAND,
-    TokenInfo,
     TokenUtterance,
     has_shard,
     read_lines,
@@ -105,16 +104,12 @@ class _Clip(NamedTuple):
 
 def _index(tokenizer: Tokenizer, config: TokenizeConfig, utterances: list[Utterance], n_shards: int) -> dict[str, Any]:
     """Contents of `index.json`: runs with the same index write the same shards."""
-    c = tokenizer.config
-    info = TokenInfo(str(config.codec), tokenizer.fingerprint, c.codebook_sizes, c.quantizer.ordinal, c.frame_rate)
-    return asdict(info) | {
-        "sample_rate": c.sample_rate,
-        "hop_length": c.hop_length,
+    return {
+        "codec": str(config.codec),
         "speeds": config.speeds,
         "activity": config.activity,
         "shard_frames": config.shard_frames,
-        "source_digest": digest(utterances),
-        "n_shards": n_shards,
+        **describe(tokenizer, utterances, n_shards),
     }
 
 

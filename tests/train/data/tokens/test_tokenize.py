@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+from pieces import CLIPS, write_pieces
 from tiny import make_codec
 
 from codec.tokenizer import Tokenizer
@@ -17,7 +18,6 @@ from train.data.tokens import shards, tokenize
 from train.data.tokens.shards import TokenSet
 from train.data.tokens.tokenize import TokenizeConfig, main, write_tokens
 
-CLIPS = sorted((Path(__file__).parents[3] / "data").glob("*.flac"))
 N_SHARDS = 3
 
 
@@ -33,10 +33,7 @@ def source(tmp_path_factory):
     """A manifest of pieces of the clips, of different lengths; one of three has no text."""
     folder = tmp_path_factory.mktemp("source")
     lines = []
-    for clip, n_samples in itertools.product(CLIPS, (30_000, 9_001, 20_000)):
-        x = soundfile.read(clip, dtype="float32", frames=n_samples)[0]
-        name = f"{clip.stem}{n_samples}.wav"
-        soundfile.write(folder / name, x, 24_000)
+    for clip, n_samples, name in write_pieces(folder):
         text = None if n_samples == 9_001 else f"text of {name}"
         lines.append({"path": name, "text": text, "speaker": clip.stem, "language": "de"})
     (folder / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
