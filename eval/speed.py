@@ -67,15 +67,26 @@ def timed(device: str | torch.device, function: Callable[..., Any], *args: Any) 
     return time.perf_counter() - start, result
 
 
+def timed_pair(
+    device: str | torch.device, encode: Callable[..., Any], decode: Callable[[Any], Any], *args: Any
+) -> tuple[float, float]:
+    """Return the seconds of `encode(*args)` and of `decode` of its result."""
+    encode_s, codes = timed(device, encode, *args)
+    return encode_s, timed(device, decode, codes)[0]
+
+
+def frame_latencies(times: Sequence[tuple[float, float]]) -> FrameLatency:
+    """Latencies of frames that took these seconds to encode and to decode."""
+    ms = 1000 * torch.tensor(times)
+    return FrameLatency(*(_latency(x) for x in (ms[:, 0], ms[:, 1], ms.sum(1))))
+
+
 def frame_latency(tokenizer: Tokenizer, n_frames: int = 200) -> FrameLatency:
     """Time each of `n_frames` frames of noise through an encoder and a decoder stream."""
     encoder, decoder = tokenizer.encoder_stream(), tokenizer.decoder_stream()
-    times = []
-    for _ in range(WARM_UP + n_frames):
-        encode_s, tokens = timed(tokenizer.model.device, encoder.push, _noise(tokenizer.config.hop_length))
-        times.append((encode_s, timed(tokenizer.model.device, decoder.push, tokens)[0]))
-    ms = 1000 * torch.tensor(times[WARM_UP:])
-    return FrameLatency(*(_latency(x) for x in (ms[:, 0], ms[:, 1], ms.sum(1))))
+    device, hop = tokenizer.model.device, tokenizer.config.hop_length
+    times = [timed_pair(device, encoder.push, decoder.push, _noise(hop)) for _ in range(WARM_UP + n_frames)]
+    return frame_latencies(times[WARM_UP:])
 
 
 def first_audio(tokenizer: Tokenizer, n_starts: int = N_STARTS) -> FirstAudio:
@@ -96,10 +107,7 @@ def real_time_factor(tokenizer: Tokenizer, batch_size: int, seconds: float = 10.
     """Time a batch of `seconds` of noise each, encoded and decoded whole; the best of `N_ROUNDS`."""
     rate, device = tokenizer.config.sample_rate, tokenizer.model.device
     audio = [_noise(round(seconds * rate)) for _ in range(batch_size)]
-    rounds = []
-    for _ in range(N_ROUNDS):
-        encode_s, tokens = timed(device, tokenizer.encode, audio, rate)
-        rounds.append((encode_s, timed(device, tokenizer.decode, tokens)[0]))
+    rounds = [timed_pair(device, tokenizer.encode, tokenizer.decode, audio, rate) for _ in range(N_ROUNDS)]
     return RealTimeFactor(*(min(times) / (batch_size * seconds) for times in zip(*rounds, strict=True)))
 
 
