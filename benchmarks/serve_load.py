@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--voice", default="kathleen")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--threads", type=int, default=2, help="of each server")
+    parser.add_argument("--threads", type=int, default=1, help="of each server")
     parser.add_argument("--slots", type=int, nargs="+", default=[8, 1], help="of each server")
     parser.add_argument("--max-concurrency", type=int, nargs="+", default=[1, 2, 4, 8, 16], help="clients at once")
     parser.add_argument("--num-prompts", type=int, default=32, help="requests of a load; at least one a client")
@@ -174,9 +174,9 @@ def main() -> None:
         parser.error(f"--dataset-path: {error}")
 
     name, results = Path(args.model).name, []
-    where = ["--model", args.model, "--device", args.device, "--dtype", args.dtype]
+    where = ["--model", args.model, "--device", args.device, "--dtype", args.dtype, "--threads", str(args.threads)]
     with ExitStack() as stack:
-        servers = [stack.enter_context(codec_serve([*where, "--slots", str(n)], args.threads)) for n in args.slots]
+        servers = [stack.enter_context(codec_serve([*where, "--slots", str(n)])) for n in args.slots]
         urls = [url for _, url in servers]
         for url in urls:  # the first request of a server reads the voice
             asyncio.run(load(url, name, args.voice, prompts[:1], 1))

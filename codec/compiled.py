@@ -20,7 +20,9 @@ OPTIONS = {"cpu": {"cpp_wrapper": True}, "cuda": {"triton.cudagraphs": True}}  #
 
 
 class CompiledStep:
-    """A step of streams, see `codec.step`, that is compiled for one whole frame of each stream; others run as before.
+    """A step of streams, see `codec.step`, that is compiled for one whole frame of each stream of those that began.
+
+    Other chunks, also those of some of the streams, run as before.
 
     The first such frame of a number of streams compiles: half a minute, or seconds if PyTorch has it in its cache.
     """
@@ -28,6 +30,7 @@ class CompiledStep:
     def __init__(self, step: EncodeStep | DecodeStep, unit: int) -> None:
         self.step, self.unit = step, unit
         self.config, self.chunk_frames, self.device = step.config, step.chunk_frames, step.device
+        self._batch_sizes: set[int] = set()
 
         def run(x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
             y, *new_state = step(x, None, *state)
@@ -40,10 +43,11 @@ class CompiledStep:
         self._compiled = torch.compile(_with_own_code(run), fullgraph=True, dynamic=False, options=options)
 
     def init_state(self, batch_size: int) -> State:
+        self._batch_sizes.add(batch_size)
         return self.step.init_state(batch_size)
 
     def __call__(self, x: Tensor, length: Tensor | None, *state: Tensor) -> tuple[Tensor, ...]:
-        if length is not None or x.shape[-1] != self.unit:
+        if length is not None or x.shape[-1] != self.unit or len(x) not in self._batch_sizes:
             return self.step(x, length, *state)  # type: ignore[no-any-return]
         torch.compiler.cudagraph_mark_step_begin()
         y = self._compiled(x, *state)

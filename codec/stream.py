@@ -16,7 +16,7 @@ from torch import Tensor
 
 from codec.audio.io import to_mono
 from codec.model import Codec
-from codec.nn.state import State, merge
+from codec.nn.state import State
 from codec.quant.base import NO_CODE
 from codec.step import DecodeStep, EncodeStep, Step
 from codec.tokens.tokens import Tokens, check_codes, pad_codes
@@ -61,38 +61,44 @@ class _Streams:
                 return [self._joined(parts) for parts in outputs]
             n_frames = min(min(ready[i] for i in active), max(lead, self.step.chunk_frames // self.batch_size))
             active = [i for i in active if needed[i] <= n_frames]
-            y = self._run(active, n_frames, None)
-            for i in active:
-                outputs[i].append(y[i])
+            for i, y in zip(active, self._run(active, n_frames, None), strict=True):
+                outputs[i].append(y)
                 self.started[i] = True
 
     def _finish(self, stream: int | None) -> list[Tensor]:
         """Process what is pending as the end of the streams, and reset them."""
         outputs = [self._nothing()] * self.batch_size
         chosen = self._chosen(stream)
-        lengths = [len(rows) if i in chosen else 0 for i, rows in enumerate(self.pending)]
-        active = [i for i in chosen if lengths[i]]
+        active = [i for i in chosen if len(self.pending[i])]
         if active:
             n_frames = 1 if all(self.started[i] for i in active) else self.config.lead_frames
+            lengths = [len(self.pending[i]) for i in active]
             y = self._run(active, n_frames, torch.tensor(lengths))
-            for i in active:
-                outputs[i] = y[i, : -(-lengths[i] // self.unit)]
+            for i, row, length in zip(active, y, lengths, strict=True):
+                outputs[i] = row[: -(-length // self.unit)]
         self.reset(stream)
         return outputs
 
     def _run(self, active: list[int], n_frames: int, length: Tensor | None) -> Tensor:
-        """Feed `n_frames` frames of the active streams, zeros where there is less; returns `[B, n_frames, ...]`."""
+        """Feed `n_frames` frames of the A active streams, zeros where there is less; returns `[A, n_frames, ...]`.
+
+        Args:
+            length: `[A]`, see `Step`.
+        """
         size = n_frames * self.unit
-        rows = [self.pending[0].new_zeros(size, *self.pending[0].shape[1:])] * self.batch_size
+        rows = []
         for i in active:
-            missing = size - len(self.pending[i])
-            rows[i] = self.pending[i][:size] if missing <= 0 else torch.cat([self.pending[i], rows[i][:missing]])
+            missing = self.pending[i].new_zeros(max(size - len(self.pending[i]), 0), *self.pending[i].shape[1:])
+            rows.append(torch.cat([self.pending[i][:size], missing]) if len(missing) else self.pending[i][:size])
             self.pending[i] = self.pending[i][size:]
-        chunk, before = torch.stack(rows), self.state
-        y, *self.state = self.step(self._input(chunk), None if length is None else length.to(chunk.device), *before)
-        if len(active) < self.batch_size:
-            is_active = torch.tensor([i in active for i in range(self.batch_size)], device=chunk.device)
-            self.state = merge(before, self.state, is_active)
+        chunk, state = torch.stack(rows), self.state
+        places = None if len(active) == self.batch_size else torch.tensor(active, device=chunk.device)
+        if places is not None:
+            state = [t[places] for t in state]
+        y, *state = self.step(self._input(chunk), None if length is None else length.to(chunk.device), *state)
+        if places is not None:
+            state = [old.index_copy(0, places, new) for old, new in zip(self.state, state, strict=True)]
+        self.state = state
         return self._rows(y)
 
     def _joined(self, parts: list[Tensor]) -> Tensor:

@@ -16,20 +16,18 @@ START_SECONDS = 300.0  # until it listens
 
 
 @contextmanager
-def codec_serve(arguments: Sequence[str], threads: int | None = None) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def codec_serve(arguments: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The process of a server with these arguments on a free loopback port, and its address; it is killed at the end.
 
     Args:
         arguments: of `codec serve`, without the port.
-        threads: of its arithmetic; None: as in this process.
 
     Raises:
         SystemExit: it did not start; the message has its log.
     """
     command = [sys.executable, "-c", "from codec.cli import main; main()", "serve", "--port", "0", *arguments]
-    env = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, env=env, stderr=log)
+        process = subprocess.Popen(command, stderr=log)
         try:
             deadline = time.monotonic() + START_SECONDS
             while not (found := re.search(r"running on (http://[^\s\"]+)", _text(log))):

@@ -21,6 +21,7 @@ Voices = Annotated[Path | None, typer.Option(help="folder of voice files, to whi
 KeyFile = Annotated[Path | None, typer.Option(help="file of API keys, one a line; without, none are asked for")]
 Mark = Annotated[str | None, typer.Option("--watermark", help="module:function or entry point that marks all sound")]
 Recognizer = Annotated[str | None, typer.Option(help="a Whisper for faster-whisper that writes down what is said")]
+Threads = Annotated[int, typer.Option(help="of a CPU for each operation; a small model is fastest with one", min=1)]
 Slots = Annotated[int, typer.Option(help="requests that are spoken side by side", min=1)]
 
 
@@ -31,6 +32,7 @@ def serve(
     voices: Voices = None,
     key_file: KeyFile = None,
     slots: Slots = 8,
+    threads: Threads = 1,
     watermark: Mark = None,
     recognizer: Recognizer = None,
     device: Device = "cpu",
@@ -41,6 +43,8 @@ def serve(
     try:
         if voices is not None and not voices.is_dir():
             raise ValueError(f"--voices {voices}: no such folder; create it first")
+        import torch
+
         with needs("fastapi uvicorn", "serving", "serve"):
             import uvicorn
 
@@ -60,6 +64,7 @@ def serve(
         fail(error)
     if not keys and not _is_loopback(host):
         typer.echo(f"warning: whoever reaches {host} may use this server; give --key-file", err=True)
+    torch.set_num_threads(threads)
     network = open_model(tts.load, model, device, dtype)
     logs.set_up()
     engine, store = Engine(network, Limits(n_slots=slots)), VoiceStore(network, voices)

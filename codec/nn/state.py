@@ -54,8 +54,3 @@ def is_steady(seen: Tensor, length: Tensor | None, n_frames: int) -> bool:
     if length is not None or seen.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     return int(seen.min()) >= n_frames
-
-
-def merge(old: State, new: State, active: Tensor) -> State:
-    """Take `new` for the streams in `active` `[B]` bool, `old` for the others."""
-    return [torch.where(active.view(-1, *[1] * (o.ndim - 1)), n, o) for o, n in zip(old, new, strict=True)]

@@ -66,7 +66,7 @@ class Limits:
     max_sessions: int = 64  # connections for text that is still being written
     buffer_seconds: float = 30.0  # of audio that wait for a request's reader
     max_seconds: float = 300.0  # from asking to the last packet
-    packet_frames: int = 1  # frames of a packet, at most, of models without audio history
+    packet_frames: int = 4  # of a packet, at most, of models without audio history
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -98,7 +98,7 @@ class Handle(AsyncIterator[Tensor]):
         self._listener: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def cancel(self) -> None:
-        """Leave: no packet follows, and the slot is free within one frame. Does nothing where all was spoken."""
+        """Leave: no packet follows, and the slot is free within one packet. Does nothing where all was spoken."""
         with self._changed:
             self.is_cancelled = True
             self._packets.clear()
@@ -280,8 +280,9 @@ class Engine:
                     continue
                 for slot, request in self._loop.running.items():
                     self._running[request].has_more &= slot in paused
+                n_frames = self._packet_frames(paused)
             try:
-                packets, ended = self._step(paused)
+                packets, ended = self._step(paused, n_frames)
             except Exception as error:
                 log.exception("a step failed; all requests in it end")
                 packets, ended = [], dict.fromkeys(self._running, error)
@@ -353,9 +354,15 @@ class Engine:
         has_room = handle.n_buffered < buffer_seconds * self.tts.sample_rate
         return has_room and (handle.has_more or not handle.request.is_stalled)
 
-    def _step(self, paused: set[int]) -> tuple[list[_Packet], dict[Request, Exception | None]]:
-        """The next packets, and the requests that are done or failed."""
-        parts = self._loop.advance(paused)
+    def _packet_frames(self, paused: set[int]) -> int:
+        """Frames of the next packets: no more than each listener has got before, as first packets have to come soon."""
+        waiting = {self._loop.running[slot] for slot in paused}
+        n_samples = min(handle.n_samples for request, handle in self._running.items() if request not in waiting)
+        return min(max(n_samples // self.tts.codec.config.hop_length, 1), self.limits.packet_frames)
+
+    def _step(self, paused: set[int], n_frames: int) -> tuple[list[_Packet], dict[Request, Exception | None]]:
+        """The next packets of at most `n_frames`, and the requests that are done or failed."""
+        parts = self._loop.advance(paused, n_frames)
         packets: list[_Packet] = []
         ended: dict[Request, Exception | None] = {}
         for slot, request, *_ in parts:  # those that are done come before who follows in their slots

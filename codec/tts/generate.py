@@ -181,16 +181,17 @@ class FrameLoop:
         self.kv[:, slot, : self.lengths[slot]] = paused.kv[:, 0]
 
     @torch.no_grad()
-    def advance(self, paused: Collection[int] = ()) -> dict[int, Frames]:
+    def advance(self, paused: Collection[int] = (), n_frames: int | None = None) -> dict[int, Frames]:
         """The next frames of every request, by slot; none of one whose audio has ended before them.
 
-        Those in the slots `paused` wait, and those whose text is not there yet.
+        Those in the slots `paused` wait, and those whose text is not there yet. `n_frames` may be fewer than
+        `packet_frames`.
 
         Warns when a request is cut at its limit, see `Sampling`.
         """
         streams = self._active(paused)
         pending: dict[int, list[PendingFrame]] = {slot: [] for slot in streams}
-        for _ in range(self.packet_frames):
+        for _ in range(min(n_frames or self.packet_frames, self.packet_frames)):
             for slot, frame in self._predict(paused).items():
                 if self._continues(slot):
                     pending[slot].append(frame)
@@ -214,8 +215,9 @@ class FrameLoop:
     def _hidden(self, chunks: dict[int, list[Step]]) -> tuple[Tensor, Tensor]:
         """Read the next chunk of each slot; hidden states `[B, D]` of their last steps, and semantic logits."""
         n_steps = max(map(len, chunks.values()))
-        text, frames = self._blank(len(self.streams), n_steps)
-        lengths = torch.zeros(len(self.streams), dtype=torch.int64)
+        n_rows = 1 + max(chunks) if self._read.mode == "eager" else len(self.streams)  # others are made for one shape
+        text, frames = self._blank(n_rows, n_steps)
+        lengths = torch.zeros(n_rows, dtype=torch.int64)
         for slot, chunk in chunks.items():
             stream = self.streams[slot]
             assert stream is not None
@@ -226,11 +228,13 @@ class FrameLoop:
                     frames[slot, place] = stream.frame
         self._make_room(n_steps)
         read_frames = [frames] if (frames != NONE).any() else []
-        tensors = [t.to(self.model.device) for t in (text, torch.tensor(self.lengths), lengths, *read_frames)]
-        self.lengths = [have + n for have, n in zip(self.lengths, lengths.tolist(), strict=True)]
+        tensors = [t.to(self.model.device) for t in (text, torch.tensor(self.lengths[:n_rows]), lengths, *read_frames)]
+        for slot, chunk in chunks.items():
+            self.lengths[slot] += len(chunk)
+        kv = self.kv[:, :n_rows]
         if n_steps > 1:  # of any length: not worth a compilation
-            return _read(self.model, self.kv, *tensors)
-        return self._read(tensors, self.kv, key=self.kv.data_ptr())
+            return _read(self.model, kv, *tensors)
+        return self._read(tensors, kv, key=kv.data_ptr())
 
     def _active(self, paused: Collection[int]) -> dict[int, Stream]:
         """The requests that are not paused, by slot."""

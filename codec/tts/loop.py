@@ -135,11 +135,14 @@ class SpeechLoop:
                     raise part.request.error
                 yield part
 
-    def advance(self, paused: Collection[int] = ()) -> list[Part]:
-        """The next frames of all requests but those in the slots `paused`, which stay as they are."""
+    def advance(self, paused: Collection[int] = (), n_frames: int | None = None) -> list[Part]:
+        """The next frames of all requests but those in the slots `paused`, which stay as they are.
+
+        At most `n_frames` of each, see `FrameLoop.advance`.
+        """
         parts = [part for slot in self.frames.free if slot not in paused for part in self._next(slot)]
         streams = list(self.frames.streams)
-        for slot, (codes, is_last) in self.frames.advance(paused).items():
+        for slot, (codes, is_last) in self.frames.advance(paused, n_frames).items():
             request, stream = self.running[slot], streams[slot]
             assert stream is not None
             request.is_stalled = stream.is_stalled

@@ -60,6 +60,21 @@ def test_each_is_spoken_as_alone_whoever_comes_and_goes_beside_it(make_engine, r
         torch.testing.assert_close(spoken, tts.speak(text, voice, sampling), atol=1e-5, rtol=0)
 
 
+def test_packets_grow_with_what_each_listener_has(make_engine, request_of, tts):
+    """The first is of one frame, also that of a request which joins others."""
+
+    async def speak():
+        engine = make_engine(n_slots=2, packet_frames=4)
+        first = engine.submit(request_of())
+        sizes = [len(await anext(first)) // tts.codec.config.hop_length for _ in range(5)]
+        second = engine.submit(request_of())
+        sizes.append(len(await anext(second)) // tts.codec.config.hop_length)
+        first.cancel(), second.cancel()
+        return sizes
+
+    assert asyncio.run(speak()) == [1, 1, 2, 4, 4, 1]
+
+
 def test_a_cancelled_request_frees_its_slot_within_a_frame(make_engine, request_of, tts):
     async def speak():
         engine = make_engine(n_slots=1)
