@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from huggingface_hub import HfApi, ModelCardData
 
 from codec.checkpoint.store import fingerprint
-
-if TYPE_CHECKING:
-    from codec.hf.model import Codec37Model
+from codec.hf.config import Codec37Config
+from codec.model import Codec
 
 CARD = "README.md"
 NOT_SAID = "Not said by the author."
@@ -57,10 +56,9 @@ Or without transformers: `codec.load("{repo_id}")`.
 
 
 def model_card(
-    model: Codec37Model, repo_id: str, description: str, data: str, results: str, license: str | None
+    c: Codec37Config, codec: Codec, repo_id: str, description: str, data: str, results: str, license: str | None
 ) -> str:
     """Fill in the template of a model card."""
-    c = model.config
     metadata = ModelCardData(
         library_name="transformers", license=license, tags=["audio", "codec", "speech", "audio-tokenizer", c.model_type]
     )
@@ -68,9 +66,9 @@ def model_card(
     rest = f", then {min(sizes[1:])}" + (f" to {max(sizes)}" if len({*sizes[1:]}) > 1 else "") if sizes[1:] else ""
     return TEMPLATE.format(
         metadata=metadata.to_yaml(), name=repo_id.rpartition("/")[2], repo_id=repo_id,
-        n_parameters=sum(p.numel() for p in model.parameters()) / 1e6, codebooks=f"{sizes[0]}{rest}",
+        n_parameters=sum(p.numel() for p in codec.parameters()) / 1e6, codebooks=f"{sizes[0]}{rest}",
         frame_rate=c.frame_rate, sampling_rate=c.sampling_rate, num_quantizers=c.num_quantizers,
-        kbits=c.codec_config.bitrate() / 1_000, fingerprint=fingerprint(c.codec_config, model.codec.state_dict()),
+        kbits=c.codec_config.bitrate() / 1_000, fingerprint=fingerprint(c.codec_config, codec.state_dict()),
         description=description or NOT_SAID, data=data or NOT_SAID, results=results or NOT_SAID,
     )  # fmt: skip
 
@@ -123,7 +121,7 @@ class HubMixin:
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             if not api.file_exists(repo_id, CARD):
-                card = model_card(model, repo_id, description, data, results, license)
+                card = model_card(model.config, model.codec, repo_id, description, data, results, license)
                 Path(folder, CARD).write_text(card, encoding="utf-8")
             uploaded = api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=commit_message, **commit)
         return uploaded.commit_url
