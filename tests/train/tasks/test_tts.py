@@ -45,8 +45,8 @@ def losses(task, n=3):
 
 
 def train(task, folder, steps, stop_at=None):
-    config = TrainerConfig(steps=steps, validate_every=0, save_every=5, log_every=5, device="cpu", best="none")
-    trainer = Trainer(task, config, OptimConfig(lr=3e-3, warmup_steps=5), 0, folder, WORLD)
+    config = TrainerConfig(steps=steps, validate_every=0, save_every=1000, log_every=5, device="cpu", best="none")
+    trainer = Trainer(task, config, OptimConfig(lr=6e-3, warmup_steps=5), 0, folder, WORLD)
     backward = task.backward
 
     def interrupted(batch, step, scale, generator):
@@ -62,7 +62,7 @@ def train(task, folder, steps, stop_at=None):
 def test_both_losses_fall(tokens, tmp_path, design, head, reads):
     task = make_task(tokens, design, head, reads=reads)
     before = losses(task)
-    train(task, tmp_path / "run", 60)
+    train(task, tmp_path / "run", 25)
     after = losses(task)
     assert after["semantic"] < 0.7 * before["semantic"]
     assert after["acoustic"] < before["acoustic"]
@@ -120,7 +120,7 @@ def test_another_kind_of_text_is_learned_anew_around_the_same_weights(tokens, tm
 def test_the_loss_of_moves_falls(tokens, tmp_path):
     task = make_task(tokens, "aligned")
     before = losses(task)["move"]
-    train(task, tmp_path / "run", 60)
+    train(task, tmp_path / "run", 25)
     assert losses(task)["move"] < 0.7 * before
     metrics = task.validate().metrics
     parts = metrics["semantic"] + 0.3 * metrics["acoustic"] + metrics["move"]
