@@ -14,8 +14,8 @@ from fastapi import WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter, ValidationError
 
-from codec.serve.engine import BusyError
 from codec.serve.errors import ApiError, as_api_error, body
+from codec.serve.handle import BusyError
 
 RETRY_SECONDS = 5  # for those who find no free session
 TELL_SECONDS = 1.0  # for a last message to one who reads nothing

@@ -5,7 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from codec.serve.connection import Sessions
-from codec.serve.engine import Engine, Handle
+from codec.serve.engine import Engine
+from codec.serve.handle import Handle
 
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.3, 2.0, 5.0, 10.0, 30.0)  # bounds of waiting
 

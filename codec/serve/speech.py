@@ -14,9 +14,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from codec.serve.engine import Engine, Handle
+from codec.serve.engine import Engine
 from codec.serve.errors import ApiError, as_api_error, body
 from codec.serve.formats import AUDIO, MEDIA_TYPES, Encoder
+from codec.serve.handle import Handle
 from codec.serve.metrics import Metrics
 from codec.serve.voices import VoiceStore
 from codec.tts.sampling import Sampling

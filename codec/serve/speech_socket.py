@@ -12,8 +12,9 @@ from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, Field, TypeAdapter
 
 from codec.serve.connection import Connection, connect, parse
-from codec.serve.engine import Engine, Handle
+from codec.serve.engine import Engine
 from codec.serve.errors import ApiError
+from codec.serve.handle import Handle
 from codec.serve.metrics import Metrics
 from codec.serve.open_text import OpenText
 from codec.serve.speech import Format, check, usage

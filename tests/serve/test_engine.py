@@ -6,7 +6,8 @@ import time
 import pytest
 import torch
 
-from codec.serve.engine import BusyError, DeadlineError, Engine, Limits, SpeechError
+from codec.serve.engine import Engine, Limits
+from codec.serve.handle import BusyError, DeadlineError, SpeechError
 from codec.serve.open_text import OpenText
 from codec.tts import Sampling, TextError
 
