@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import cycle, islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.queues import SimpleQueue
@@ -18,9 +17,8 @@ from typing import Any
 import torch
 
 from codec.dataset.config import TokenizeConfig
-from codec.dataset.worker import Failure, Report, Shard, Worker
+from codec.dataset.worker import Report, Shard, Worker
 from codec.extras import needs
-from codec.recordings.utterance import Utterance
 
 Engine = Callable[[Sequence[Shard], Path, TokenizeConfig, str, int], Iterator[Report]]
 _worker: Worker  # of a process of `in_processes`

@@ -3,18 +3,22 @@
 import itertools
 import json
 import re
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 import torch
-from pieces import write_pieces
+from pieces import CLIPS, write_pieces
 from typer.testing import CliRunner
+from waiting import wait_until
 
 from codec.cli import app
 from codec.dataset import TokenizeConfig, read_shards, tokenize
 from codec.dataset import run as run_module
+from codec.dataset.engines import in_processes
 from codec.dataset.formats import FORMS, TokenRow
 from codec.dataset.worker import Worker
 
@@ -76,6 +80,13 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def is_running(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE  # whoever adopts an orphan may take its time to wait for it
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_rows_are_the_recordings_with_their_codes(finished, tokenizer, source, name):
     rows = list(read_shards(finished[name]))
@@ -122,6 +133,43 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch, in_this_process, finished, 
     tokenize(source, tmp_path, config(codec, format="webdataset"))
     assert contents(tmp_path) == contents(finished["webdataset"])
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
+
+
+def test_a_killed_worker_and_then_a_killed_run_lose_nothing(tmp_path, monkeypatch, in_this_process, codec):
+    lines = [{"path": str(CLIPS[i % 3]), "id": str(i), "duration_s": 4.0} for i in range(60)]
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    one, out = tmp_path / "one", tmp_path / "out"
+    settings = config(codec, format="webdataset", shard_hours=4 / 3600)
+    tokenize(manifest, one, settings)
+
+    def n_written():
+        return len(list(out.glob("0*.tar")))
+
+    def engine(*args):
+        for report in in_processes(*args):
+            yield report
+            for process in psutil.Process().children(recursive=True):
+                if "forkserver" in " ".join(process.parent().cmdline()):
+                    process.kill()
+
+    with monkeypatch.context() as patch:
+        patch.setitem(run_module.ENGINES, "processes", engine)
+        with pytest.raises(RuntimeError, match="run again to go on"):
+            tokenize(manifest, out, settings, workers=1)
+    n = n_written()
+    assert 0 < n < len(lines)
+
+    run = get_context("forkserver").Process(target=tokenize, args=(manifest, out, settings, "processes", 1))
+    run.start()
+    wait_until(lambda: n_written() > n, seconds=300)
+    started = psutil.Process(run.pid).children(recursive=True)
+    run.kill()
+    wait_until(lambda: not any(map(is_running, started)))
+    assert n < n_written() < len(lines)
+
+    tokenize(manifest, out, settings)
+    assert contents(out) == contents(one)
 
 
 @pytest.mark.parametrize(("name", "value"), [("shard_hours", 1.0), ("batch_seconds", 1.0), ("format", "parquet")])
