@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shutil
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import psutil
 import pytest
 import soundfile
 import torch
-from pieces import CLIPS, write_pieces
+from pieces import CLIPS, write_pieces, write_rates
 from typer.testing import CliRunner
 from waiting import wait_until
 
+from codec.audio.io import read_audio
 from codec.cli import app
 from codec.dataset import TokenizeConfig, read_shards, tokenize
 from codec.dataset import run as run_module
@@ -105,6 +107,14 @@ def test_rows_are_the_recordings_with_their_codes(finished, tokenizer, source, n
     assert "bad.wav" in failures[0]["error"]
 
 
+def test_recordings_of_other_rates_have_the_codes_of_the_codec(tmp_path, in_this_process, tokenizer, codec):
+    paths = write_rates(tmp_path)
+    tokenize(tmp_path, tmp_path / "out", config(codec, format="webdataset"))
+    for row, path in zip(read_shards(tmp_path / "out"), paths, strict=True):
+        codes = tokenizer.encode(read_audio(path, None, 24_000), 24_000).codes[0]
+        np.testing.assert_array_equal(row.audio_codes, codes.T)
+
+
 def test_the_number_of_processes_changes_no_byte(tmp_path, finished, source, codec):
     summary = tokenize(source, tmp_path, config(codec, format="webdataset"), workers=2)
     assert (summary.n_recordings, summary.n_failures) == (9, 1)
@@ -178,6 +188,15 @@ def test_a_folder_made_with_other_settings_is_refused(in_this_process, finished,
     with pytest.raises(ValueError, match=f"{name} = .* another folder"):
         tokenize(source, finished["webdataset"], config(codec, **{"format": "webdataset", name: value}))
     assert contents(finished["webdataset"]) == before
+
+
+def test_a_folder_of_another_resampling_is_refused(tmp_path, in_this_process, finished, source, codec):
+    out = shutil.copytree(finished["webdataset"], tmp_path / "older")
+    index = json.loads((out / "index.json").read_text())
+    del index["resampling"]
+    (out / "index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match="made with resampling = soxr HQ, this run has soxr VHQ"):
+        tokenize(source, out, config(codec, format="webdataset"))
 
 
 def test_a_worker_with_another_codec_writes_nothing(tmp_path, codec):
