@@ -1,14 +1,13 @@
 """A small run to make pages from, and a browser to look at them; fixtures for those who import them."""
 
 import shutil
-import time
-from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from waiting import wait_until
 
 from eval.metrics.base import Column
 from eval.results import CODING, Recording, Results, SystemResult
@@ -97,19 +96,6 @@ def browser():
 def wait_for(browser, condition: str) -> None:
     """Until a JavaScript expression is true; see `wait_until`."""
     wait_until(lambda: browser.execute_script(f"return {condition}"), condition)
-
-
-def wait_until(is_so: Callable[[], object], what: str = "", seconds: float = 60.0) -> None:
-    """Until something is so.
-
-    Raises:
-        TimeoutError: it never is.
-    """
-    end = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > end:
-            raise TimeoutError(f"still not after {seconds} s: {what}")
-        time.sleep(0.03)
 
 
 def console_errors(browser) -> list[str]:

@@ -1,8 +1,9 @@
-"""Nine recordings of different lengths."""
+"""Nine recordings of different lengths, and some of other rates."""
 
 import itertools
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 CLIPS = sorted((Path(__file__).parent / "data").glob("*.flac"))
@@ -16,3 +17,12 @@ def write_pieces(folder):
         soundfile.write(folder / name, soundfile.read(clip, dtype="float32", frames=n_samples)[0], 24_000)
         pieces.append((clip, n_samples, name))
     return pieces
+
+
+def write_rates(folder):
+    """Write noise at 16 and 44.1 kHz to files; returns their paths."""
+    paths = []
+    for rate in (16_000, 44_100):
+        paths.append(folder / f"{rate}.wav")
+        soundfile.write(paths[-1], np.random.default_rng(rate).uniform(-0.5, 0.5, rate + 1), rate)
+    return paths

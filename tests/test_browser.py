@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
-from pages import browser, console_errors, wait_for, wait_until  # noqa: F401
+from pages import browser, console_errors, wait_for  # noqa: F401
 from tiny import make_codec
+from waiting import wait_until
 
 import codec
 from codec.export import export_steps

@@ -24,6 +24,7 @@ from codec.files import atomic_file
 
 Samples = NDArray | Tensor
 Audio = str | Path | BinaryIO | Samples | tuple[Samples, float] | Mapping[str, Any]
+RESAMPLING = "VHQ"  # quality in soxr of all that is encoded or trained on
 MAX_CHANNELS = 64  # an array with more rows is probably [samples, channels]
 _BLOCK = 2**16  # samples; libsndfile crashes on a minute or more of Ogg Vorbis at once
 _FULL_SCALE = {torch.int16: 2.0**15, torch.int32: 2.0**31}
@@ -57,7 +58,7 @@ def read_audio(audio: Audio, sample_rate: float | None, target_rate: int, name: 
             raise AudioError(f"{name}: empty; give at least one sample")
     if sample_rate == target_rate:
         return mono
-    resampled = soxr.resample(mono.numpy(force=True), sample_rate, target_rate, quality="VHQ")
+    resampled = soxr.resample(mono.numpy(force=True), sample_rate, target_rate, quality=RESAMPLING)
     if not len(resampled):  # shorter than one sample at the new rate
         resampled = np.zeros(1, np.float32)
     return torch.from_numpy(resampled).to(mono.device)

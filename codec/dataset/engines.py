@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import cycle, islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.queues import SimpleQueue
@@ -18,9 +17,8 @@ from typing import Any
 import torch
 
 from codec.dataset.config import TokenizeConfig
-from codec.dataset.worker import Failure, Report, Shard, Worker
+from codec.dataset.worker import Report, Shard, Worker
 from codec.extras import needs
-from codec.recordings.utterance import Utterance
 
 Engine = Callable[[Sequence[Shard], Path, TokenizeConfig, str, int], Iterator[Report]]
 _worker: Worker  # of a process of `in_processes`
@@ -95,34 +93,28 @@ def on_ray(shards: Sequence[Shard], out: Path, config: TokenizeConfig, fingerpri
         import ray
         import ray.data
     ray.init(ignore_reinit_error=True, logging_level="warning")
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.enable_fallback_to_arrow_object_ext_type = True  # rows are objects
     resource = "CPU" if config.device == "cpu" else "GPU"
     n = min(n or int(ray.cluster_resources().get(resource, 0)), len(shards))
     if not n:
         raise ValueError(f"--device {config.device}: the Ray cluster has no {resource}")
-    rows = [{"number": shard.number, "utterances": json.dumps(list(map(asdict, shard.utterances)))} for shard in shards]
-    reports = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+    reports = ray.data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards)).map(
         _RayWorker,
         fn_constructor_args=(out, config, fingerprint),
         compute=ray.data.ActorPoolStrategy(size=n),
         **{f"num_{resource.lower()}s": 1},
     )
     for row in reports.iter_rows():
-        failures = [Failure(**failure) for failure in json.loads(row["failures"])]
-        yield Report(row["n_recordings"], row["hours"], failures)
+        yield row["report"]
 
 
-class _RayWorker:
+class _RayWorker(Worker):
     """A worker from rows to rows."""
 
-    def __init__(self, *args: Any) -> None:
-        self.worker = Worker(*args)
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        utterances = [Utterance(**fields) for fields in json.loads(row["utterances"])]
-        report = self.worker(Shard(int(row["number"]), utterances))
-        failures = json.dumps(list(map(asdict, report.failures)))
-        return {"n_recordings": report.n_recordings, "hours": report.hours, "failures": failures}
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+        return {"report": super().__call__(row["shard"])}
 
 
 ENGINES: dict[str, Engine] = {"processes": in_processes, "ray": on_ray}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from codec.audio.io import RESAMPLING
 from codec.files import atomic_file
 from codec.recordings.manifest import read_manifest
 from codec.recordings.utterance import Utterance
@@ -51,7 +52,10 @@ def read_index(folder: Path, command: str) -> dict[str, Any]:
         raise ValueError(f"{folder}: no {INDEX} in it; expected a folder written by {command}")
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
-        older = {"ordinal": [k > 0 for k in range(len(index.get("codebook_sizes", ())))]}  # all codecs were "split"
+        older = {
+            "ordinal": [k > 0 for k in range(len(index.get("codebook_sizes", ())))],  # all codecs were "split"
+            "resampling": "soxr HQ",
+        }
         return older | dict(index)
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: damaged ({error}); write the folder again with {command}") from error
@@ -73,6 +77,7 @@ def describe(tokenizer: Tokenizer, utterances: Iterable[Utterance], n_shards: in
         "frame_rate": c.frame_rate,
         "sample_rate": c.sample_rate,
         "hop_length": c.hop_length,
+        "resampling": f"soxr {RESAMPLING}",
         "source_digest": digest(utterances),
         "n_shards": n_shards,
     }

@@ -15,7 +15,7 @@ from codec.dataset.encoding import encode_windows
 from codec.dataset.folder import shard_path
 from codec.dataset.formats import FORMS, TokenRow
 from codec.files import atomic_file
-from codec.recordings.media import open_recording
+from codec.recordings.media import read_recording
 from codec.recordings.utterance import Utterance
 from codec.tokenizer import load
 
@@ -92,8 +92,7 @@ class Worker:
         return report
 
     def _read(self, utterance: Utterance) -> list[_Clip]:
-        with open_recording(utterance.path, self.tokenizer.config.sample_rate) as recording:
-            return [_Clip(utterance, torch.from_numpy(recording.read(0, recording.n_samples)))]
+        return [_Clip(utterance, read_recording(utterance.path, self.tokenizer.config.sample_rate))]
 
 
 def seconds_of(utterance: Utterance) -> float:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.audio.error import AudioError
-from codec.audio.io import read_audio
+from codec.audio.io import RESAMPLING, read_audio
 from codec.audio.sound import Sound, map_file, open_sound
 from codec.files import find_files
 
@@ -56,7 +56,7 @@ class Recording:
         n_native = min(n_blocks * self.n_native, self.sound.n_samples - native_start)
         mono = self.sound.read(native_start, n_native)
         if self.is_resampled:
-            mono = soxr.resample(mono, self.n_native, self.n_ours, quality="HQ")
+            mono = soxr.resample(mono, self.n_native, self.n_ours, quality=RESAMPLING)
         return mono[skipped : skipped + length]
 
     @property
@@ -85,7 +85,7 @@ def open_recording(address: str, sample_rate: int | None = None) -> Iterator[Rec
 
 
 def read_recording(address: str, sample_rate: int) -> Tensor:
-    """Read a whole recording as mono float32 samples `[L]`, as `codec.audio.io.read_audio` does a file.
+    """Read a whole recording as mono float32 samples `[L]`, equal to `codec.audio.io.read_audio` of a file.
 
     Raises:
         AudioError: as `open_recording`.

@@ -3,18 +3,24 @@
 import itertools
 import json
 import re
+import shutil
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 import torch
-from pieces import write_pieces
+from pieces import CLIPS, write_pieces, write_rates
 from typer.testing import CliRunner
+from waiting import wait_until
 
+from codec.audio.io import read_audio
 from codec.cli import app
 from codec.dataset import TokenizeConfig, read_shards, tokenize
 from codec.dataset import run as run_module
+from codec.dataset.engines import in_processes
 from codec.dataset.formats import FORMS, TokenRow
 from codec.dataset.worker import Worker
 
@@ -76,6 +82,13 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def is_running(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE  # whoever adopts an orphan may take its time to wait for it
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_rows_are_the_recordings_with_their_codes(finished, tokenizer, source, name):
     rows = list(read_shards(finished[name]))
@@ -92,6 +105,14 @@ def test_rows_are_the_recordings_with_their_codes(finished, tokenizer, source, n
     failures = [json.loads(line) for line in (finished[name] / "failures.jsonl").read_text().splitlines()]
     assert [Path(failure["recording"]).name for failure in failures] == ["bad.wav"]
     assert "bad.wav" in failures[0]["error"]
+
+
+def test_recordings_of_other_rates_have_the_codes_of_the_codec(tmp_path, in_this_process, tokenizer, codec):
+    paths = write_rates(tmp_path)
+    tokenize(tmp_path, tmp_path / "out", config(codec, format="webdataset"))
+    for row, path in zip(read_shards(tmp_path / "out"), paths, strict=True):
+        codes = tokenizer.encode(read_audio(path, None, 24_000), 24_000).codes[0]
+        np.testing.assert_array_equal(row.audio_codes, codes.T)
 
 
 def test_the_number_of_processes_changes_no_byte(tmp_path, finished, source, codec):
@@ -124,12 +145,58 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch, in_this_process, finished, 
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
 
 
+def test_a_killed_worker_and_then_a_killed_run_lose_nothing(tmp_path, monkeypatch, in_this_process, codec):
+    lines = [{"path": str(CLIPS[i % 3]), "id": str(i), "duration_s": 4.0} for i in range(60)]
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    one, out = tmp_path / "one", tmp_path / "out"
+    settings = config(codec, format="webdataset", shard_hours=4 / 3600)
+    tokenize(manifest, one, settings)
+
+    def n_written():
+        return len(list(out.glob("0*.tar")))
+
+    def engine(*args):
+        for report in in_processes(*args):
+            yield report
+            for process in psutil.Process().children(recursive=True):
+                if "forkserver" in " ".join(process.parent().cmdline()):
+                    process.kill()
+
+    with monkeypatch.context() as patch:
+        patch.setitem(run_module.ENGINES, "processes", engine)
+        with pytest.raises(RuntimeError, match="run again to go on"):
+            tokenize(manifest, out, settings, workers=1)
+    n = n_written()
+    assert 0 < n < len(lines)
+
+    run = get_context("forkserver").Process(target=tokenize, args=(manifest, out, settings, "processes", 1))
+    run.start()
+    wait_until(lambda: n_written() > n, seconds=300)
+    started = psutil.Process(run.pid).children(recursive=True)
+    run.kill()
+    wait_until(lambda: not any(map(is_running, started)))
+    assert n < n_written() < len(lines)
+
+    tokenize(manifest, out, settings)
+    assert contents(out) == contents(one)
+
+
 @pytest.mark.parametrize(("name", "value"), [("shard_hours", 1.0), ("batch_seconds", 1.0), ("format", "parquet")])
 def test_a_folder_made_with_other_settings_is_refused(in_this_process, finished, source, codec, name, value):
     before = contents(finished["webdataset"])
     with pytest.raises(ValueError, match=f"{name} = .* another folder"):
         tokenize(source, finished["webdataset"], config(codec, **{"format": "webdataset", name: value}))
     assert contents(finished["webdataset"]) == before
+
+
+def test_a_folder_of_another_resampling_is_refused(tmp_path, in_this_process, finished, source, codec):
+    out = shutil.copytree(finished["webdataset"], tmp_path / "older")
+    index = json.loads((out / "index.json").read_text())
+    del index["resampling"]
+    (out / "index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match="made with resampling = soxr HQ, this run has soxr VHQ"):
+        tokenize(source, out, config(codec, format="webdataset"))
 
 
 def test_a_worker_with_another_codec_writes_nothing(tmp_path, codec):

@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import soundfile
-from pages import chromium, console_errors, wait_for, wait_until
+from pages import chromium, console_errors, wait_for
+from waiting import wait_until
 
 import codec.tts
 

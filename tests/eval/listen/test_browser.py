@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from pages import console_errors, wait_for, wait_until
+from pages import console_errors, wait_for
+from waiting import wait_until
 
 from eval.listen.__main__ import main
 from eval.listen.key import Key

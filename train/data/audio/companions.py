@@ -31,7 +31,7 @@ from codec.audio.io import AudioError
 from codec.files import ESCAPE, atomic_file
 from codec.nn.precision import warn_if_emulated
 from codec.recordings.manifest import read_manifest
-from codec.recordings.media import open_recording
+from codec.recordings.media import read_recording
 from codec.recordings.utterance import Utterance
 from codec.settings import require
 from codec.tensors import write_tensors
@@ -203,7 +203,7 @@ def _map(function: Callable[[Path, Utterance], str], utterances: dict[Path, Utte
 def _write_pitch(path: Path, utterance: Utterance) -> str:
     """Returns the reason of a failure, or an empty string."""
     try:
-        f0 = find_pitch(_read(utterance).numpy(), SAMPLE_RATE)
+        f0 = find_pitch(read_recording(utterance.path, SAMPLE_RATE).numpy(), SAMPLE_RATE)
     except AudioError as error:
         return str(error)
     except RuntimeError as error:  # of Praat
@@ -246,7 +246,7 @@ def _write_states(batch: list[tuple[Path, Utterance]], teacher: WhisperTeacher, 
     failures = []
     for path, utterance in batch:
         try:
-            waveform = _read(utterance)
+            waveform = read_recording(utterance.path, SAMPLE_RATE)
         except AudioError as error:
             failures.append(str(error))
             continue
@@ -274,12 +274,6 @@ def _whisper_name(path: Path) -> str:
             return (file.metadata() or {}).get("whisper", "")
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path}: damaged ({error}); delete it and run {COMMAND} again") from error
-
-
-def _read(utterance: Utterance) -> Tensor:
-    """Read a whole recording, `[L]` at `SAMPLE_RATE`."""
-    with open_recording(utterance.path, SAMPLE_RATE) as recording:
-        return torch.from_numpy(recording.read(0, recording.n_samples))
 
 
 def _ceil(x: float) -> int:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from codec.audio.io import AudioError
 from codec.files import atomic_file
 from codec.recordings.manifest import read_manifest
-from codec.recordings.media import open_recording
+from codec.recordings.media import read_recording
 from codec.recordings.utterance import Utterance
 from eval.command import command, reports_errors
 from eval.progress import progress
@@ -68,8 +68,7 @@ def _members(utterances: list[Utterance], kbps: float) -> Iterator[tuple[str, by
     level = 1 - (kbps - MIN_KBPS) / (MAX_KBPS - MIN_KBPS)
     for number, utterance in enumerate(progress(utterances, unit="file")):
         try:
-            with open_recording(utterance.path, SAMPLE_RATE) as recording:
-                waveform = recording.read(0, recording.n_samples)
+            waveform = read_recording(utterance.path, SAMPLE_RATE).numpy()
         except AudioError as error:
             tqdm.write(f"left out: {error}", file=sys.stderr)
             continue

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from codec.audio.io import AudioError
 from codec.dataset.encoding import check_int16, encode_windows, split_by_size
 from codec.dataset.folder import describe, open_folder, read_source
-from codec.recordings.media import open_recording
+from codec.recordings.media import read_recording
 from codec.recordings.utterance import Utterance
 from codec.settings import DEFAULT, coerce, require
 from codec.tokenizer import Tokenizer, load
@@ -132,11 +132,10 @@ def _encode(
 
 def _read(utterance: Utterance, config: TokenizeConfig, sample_rate: int, hop_length: int) -> list[_Clip]:
     """Read a recording at all speeds."""
-    with open_recording(utterance.path, sample_rate) as recording:
-        samples = recording.read(0, recording.n_samples)
-        versions = [change_speed(samples, speed, sample_rate) for speed in config.speeds]
-        if not all(map(len, versions)):
-            raise AudioError(f"too short: {len(samples)} samples")
+    samples = read_recording(utterance.path, sample_rate).numpy()
+    versions = [change_speed(samples, speed, sample_rate) for speed in config.speeds]
+    if not all(map(len, versions)):
+        raise AudioError(f"{utterance.path}: too short: {len(samples)} samples")
     clips = []
     for speed, version in zip(config.speeds, versions, strict=True):
         waveform = torch.from_numpy(version)

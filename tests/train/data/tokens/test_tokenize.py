@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
-from pieces import CLIPS, write_pieces
+from pieces import CLIPS, write_pieces, write_rates
 from tiny import make_codec
 
+from codec.audio.io import read_audio
 from codec.tokenizer import Tokenizer
 from train.data.audio.augment import change_speed
 from train.data.audio.shards import write_shards
@@ -72,6 +73,13 @@ def test_codes_are_those_of_each_recording_alone(finished, tokenizer, source):
         assert (utterance.id, utterance.text, utterance.speed) == (line["path"], line["text"], speed)
         assert utterance.speaker == (line["speaker"] if speed == 1 else line["speaker"] + "@0.9")
         assert utterance.language == "de"
+
+
+def test_recordings_of_other_rates_have_the_codes_of_the_codec(tmp_path, tokenizer, codec):
+    paths = write_rates(tmp_path)
+    write_tokens(tmp_path, tmp_path / "out", TokenizeConfig(codec, activity="none", batch_seconds=0.5))
+    for utterance, path in zip(TokenSet(tmp_path / "out"), paths, strict=True):
+        assert torch.equal(utterance.codes, tokenizer.encode(read_audio(path, None, 24_000), 24_000).codes[0].short())
 
 
 def test_shards_are_as_large_as_asked_for(finished):
