@@ -7,5 +7,5 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks/serve_soak.py"
 
 
 def test_clients_that_misbehave_leave_nothing_behind(model, capsys):
-    runpy.run_path(str(SCRIPT))["main"](["--minutes", "0.3", "--model", str(model)])
+    runpy.run_path(str(SCRIPT))["main"](["--minutes", "1", "--model", str(model)])
     assert "open files" in capsys.readouterr().out
