@@ -41,30 +41,20 @@ def folder(tokenizer, tmp_path_factory):
 
 @contextmanager
 def started(folder):
-    """A process of the page's first command, on a free port, and its address."""
+    """A process of the page's first command, on a free port; its address; and its log."""
     _, *arguments = next(shlex.split(line) for line in SHELL.splitlines() if line.startswith("codec serve --v"))
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from codec.cli import main; main()", *arguments, "--port", "0", "--model", "default"],
-        cwd=folder, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if found := re.search(r"running on http://([^\s\"]+)", line):
-            break
-    else:
-        raise AssertionError("".join(lines))
+    log = folder / f"log{len(list(folder.glob('log*')))}"
+    process = Fork("codec_command", *arguments, "--port", "0", "--model", "default", log=log, cwd=folder, PYTHONPATH=PATH)
+    deadline = time.monotonic() + 120
+    while not (found := re.search(r"running on http://([^\s\"]+)", log.read_text())):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
     try:
-        yield process, found[1]
+        yield process, found[1], log
     finally:
-        process.kill()
+        process.send_signal(signal.SIGKILL)
         process.wait()
-
-
-@pytest.fixture
-def server(folder):
-    with started(folder) as server:
-        yield server
 
 
 def test_the_page_works(server, folder, capsys):
