@@ -5,13 +5,14 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import openai
 import pytest
+from forks import Fork
 from tiny_tts import write_tts
 from typer.testing import CliRunner
 
@@ -43,8 +44,9 @@ def folder(tokenizer, tmp_path_factory):
 def started(folder):
     """A process of the page's first command, on a free port; its address; and its log."""
     _, *arguments = next(shlex.split(line) for line in SHELL.splitlines() if line.startswith("codec serve --v"))
-    log = folder / f"log{len(list(folder.glob('log*')))}"
-    process = Fork("codec_command", *arguments, "--port", "0", "--model", "default", log=log, cwd=folder, PYTHONPATH=PATH)
+    log = folder / "log"
+    log.write_text("")
+    process = Fork("codec.cli", *arguments, "--port", "0", "--model", "default", log=log, cwd=folder)
     deadline = time.monotonic() + 120
     while not (found := re.search(r"running on http://([^\s\"]+)", log.read_text())):
         assert process.poll() is None, log.read_text()
@@ -57,8 +59,14 @@ def started(folder):
         process.wait()
 
 
+@pytest.fixture(scope="module")
+def server(folder):
+    with started(folder) as server:
+        yield server
+
+
 def test_the_page_works(server, folder, capsys):
-    _, address = server
+    _, address, _ = server
     for line in SHELL.splitlines():
         if line.startswith("curl"):
             command = shlex.split(line.replace(ADDRESS, address).replace("$KEY", "a-key"))
@@ -81,24 +89,6 @@ def test_the_readme_shows_what_works():
     assert f"```python\n{client}```" in PAGE
 
 
-def test_what_is_being_spoken_is_finished_on_sigterm(server):
-    process, address = server
-    client = openai.OpenAI(base_url=f"http://{address}/v1", api_key="a-key")
-    text = "One two three four five."
-    ask = {"model": "default", "voice": "kathleen", "input": text, "response_format": "pcm"}
-    with client.audio.speech.with_streaming_response.create(**ask) as response:
-        blocks = response.iter_bytes()
-        spoken = next(blocks)
-        process.send_signal(signal.SIGTERM)
-        spoken += b"".join(blocks)
-        request_id = response.headers["x-request-id"]
-    *_, log = process.communicate(timeout=60)
-    lines = [json.loads(line) for line in log.splitlines()]
-    assert any(line.get("request_id") == request_id and line["status"] == 200 for line in lines)
-    assert len(spoken) % 3840 == 0
-    assert len(spoken) > 3 * 3840
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(["--voices", "nowhere"], "no such folder"), (["--key-file", "keys"], "no key in it"), (["--key-file", "x"], "x")],
@@ -118,13 +108,32 @@ def test_open_servers_are_warned_of(host, is_warned, monkeypatch):
     assert ("whoever reaches" in result.output) == is_warned
 
 
+def test_what_is_being_spoken_is_finished_on_sigterm(server):
+    """The last test of this server, which it ends."""
+    process, address, log = server
+    client = openai.OpenAI(base_url=f"http://{address}/v1", api_key="a-key")
+    text = "One two three four five."
+    ask = {"model": "default", "voice": "kathleen", "input": text, "response_format": "pcm"}
+    with client.audio.speech.with_streaming_response.create(**ask) as response:
+        blocks = response.iter_bytes()
+        spoken = next(blocks)
+        process.send_signal(signal.SIGTERM)
+        spoken += b"".join(blocks)
+        request_id = response.headers["x-request-id"]
+    process.wait(60)
+    lines = [json.loads(line) for line in log.read_text().partition("running on")[2].splitlines()[1:]]
+    assert any(line.get("request_id") == request_id and line["status"] == 200 for line in lines)
+    assert len(spoken) % 3840 == 0
+    assert len(spoken) > 3 * 3840
+
+
 def test_voices_outlive_a_server_that_is_killed(folder):
     sample = (folder / "ada.flac").read_bytes()
-    with started(folder) as (_, address):  # and killed in the end
+    with started(folder) as (_, address, _):  # and killed in the end
         form = {"name": "eve", "consent": "Eve agreed"}
         url = f"http://{address}/v1/audio/voices"
         answer = httpx.post(url, headers=KEY, files={"audio_sample": sample}, data=form, timeout=None)
         assert answer.status_code == 201
-    with started(folder) as (_, address):
+    with started(folder) as (_, address, _):
         listed = httpx.get(f"http://{address}/v1/audio/voices", headers=KEY, timeout=None).json()["data"]
     assert "eve" in {voice["id"] for voice in listed}
