@@ -1,6 +1,5 @@
 """Safetensors files: the same content is the same bytes, in every process."""
 
-import hashlib
 import subprocess
 import sys
 
@@ -28,11 +27,6 @@ def test_all_comes_back(tmp_path):
 
 def test_processes_write_the_same_bytes(tmp_path):
     """The library alone orders texts by a hash that is another one in every process."""
-    sums = set()
-    for number in range(2):
-        path = tmp_path / str(number)
-        subprocess.run([sys.executable, "-c", WRITE, path], check=True)
-        sums.add(hashlib.sha256(path.read_bytes()).hexdigest())
+    subprocess.run([sys.executable, "-c", WRITE, tmp_path / "there"], check=True)
     write_tensors(tmp_path / "here", {"x": torch.ones(2, 2), "y": torch.arange(3)}, dict(reversed(TEXTS.items())))
-    sums.add(hashlib.sha256((tmp_path / "here").read_bytes()).hexdigest())
-    assert len(sums) == 1
+    assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()

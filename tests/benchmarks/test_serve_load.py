@@ -2,11 +2,11 @@
 
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from forks import Fork
 from tiny_tts import write_tts
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks/serve_load.py"
@@ -45,11 +45,11 @@ def test_a_run(tokenizer, tmp_path):
     tokenizer.save(tmp_path / "codec")
     write_tts(tmp_path / "tiny", tokenizer, codec=str(tmp_path / "codec"))
     (tmp_path / "requests.jsonl").write_text('{"prompt": "One two."}\n{"prompt": "Three."}\n')
-    command = [sys.executable, SCRIPT, "--model", tmp_path / "tiny", "--dataset-path", tmp_path / "requests.jsonl"]
+    files = ["--model", tmp_path / "tiny", "--dataset-path", tmp_path / "requests.jsonl", "--out", tmp_path]
     sizes = ["--slots", "2", "--max-concurrency", "1", "3", "--num-prompts", "2", "--threads", "1"]
-    result = subprocess.run([*command, *sizes, "--out", tmp_path], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert "| clients | slots | first packet p50, ms |" in result.stdout
+    log = tmp_path / "log"
+    assert Fork("serve_load", *files, *sizes, log=log, cwd=SCRIPT.parent).wait() == 0, log.read_text()
+    assert "| clients | slots | first packet p50, ms |" in log.read_text()
     runs = json.loads((tmp_path / "serve_load_tiny_cpu_float32.json").read_text())["runs"]
     assert [(run["max_concurrency"], run["slots"], run["completed"]) for run in runs] == [(1, 2, 2), (3, 2, 3)]
     assert all(run["median_audio_ttfp_ms"] > 0 and run["total_audio_duration_s"] > 0 for run in runs)
