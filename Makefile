@@ -10,7 +10,7 @@ demo: .venv/demo
 	$(BIN)/python -m eval.demo tests/data/kathleen.flac --out demo_out
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -x $(T)

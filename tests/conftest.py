@@ -12,6 +12,22 @@ from codec.tokenizer import Tokenizer
 
 get_context("forkserver").set_forkserver_preload(["torch"])  # else every worker takes seconds to load it
 
+LONG = (
+    "test_ablate",
+    "test_tts",
+    "test_export",
+    "test_onnx",
+    "test_notebooks",
+    "test_docs",
+    "test_soak",
+    "test_stream",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest come first, so that no worker is left alone with one of them."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
 
 @pytest.fixture(autouse=True)
 def subnormal_numbers() -> Iterator[None]:
