@@ -12,7 +12,7 @@ from codec.model import CHUNK_FRAMES
 from codec.nn.product import can_pack
 from codec.tokenizer import load
 
-SETTINGS = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def noise(n_samples: int, seed: int = 0) -> torch.Tensor:
