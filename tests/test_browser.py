@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+from onnx_steps import source_filter_steps  # noqa: F401
 from pages import browser, console_errors, wait_for  # noqa: F401
-from tiny import make_codec
 from waiting import wait_until
 
 import codec
-from codec.export import export_steps
 
 onnx = pytest.importorskip("codec.onnx", reason="needs the extra onnx", exc_type=ImportError)
 pytest.importorskip("onnxscript", reason="needs the extra onnx")
@@ -63,13 +62,12 @@ def runtime(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def site(runtime, tmp_path_factory):
+def site(runtime, source_filter_steps, tmp_path_factory):  # noqa: F811
     """A folder as the guide has it made, for a tiny codec with the front and head of the default."""
     folder = tmp_path_factory.mktemp("site") / "browser"
     shutil.copytree(PAGE, folder, ignore=shutil.ignore_patterns("node_modules", "onnx"))
     shutil.copytree(runtime, folder / DIST)
-    tiny = make_codec("source filter", encoder_layers=(0, 1, 0), decoder_layers=(0, 1, 0))
-    export_steps(tiny, folder / "onnx", "0123456789abcdef")
+    shutil.copytree(source_filter_steps, folder / "onnx")
     return folder
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 from stream_mix import assert_equal_in_any_mix
-from tiny import in_halves, make_codec
+from tiny import SMALL_GRAPHS, in_halves, make_codec
 
 from codec.compiled import CompiledStreams
 from codec.nn.product import Linear, can_pack
@@ -13,13 +13,13 @@ from codec.stream import DecoderStream
 from codec.tokenizer import Tokenizer
 
 
-def make_pair(name, **layers):
+def make_pair(name="12.5 Hz", **changes):
     """The same codec twice, with weights that float16 holds."""
-    return [in_halves(make_codec(name, **layers)) for _ in range(2)]
+    return [in_halves(make_codec(name, **changes)) for _ in range(2)]
 
 
 def test_any_mix_of_streams(monkeypatch):
-    pair = make_pair("source filter", encoder_layers=(0, 1, 0), decoder_layers=(0, 1, 0))
+    pair = make_pair(**SMALL_GRAPHS["source filter"])
     compiled = torch.compile
     monkeypatch.setattr(torch, "compile", lambda f, options, **kwargs: compiled(f, backend="aot_eager", **kwargs))
     torch._dynamo.utils.counters.clear()

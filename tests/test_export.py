@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from tiny import in_halves, make_codec
+from tiny import SMALL_GRAPHS, in_halves, make_codec
 
 from codec import export
 from codec.config import preset
@@ -21,11 +21,10 @@ CASES = [(1, 1), (2, 1), (2, 3), (1, 16), (3, 2), (4, 21)]  # batch size, frames
 @pytest.fixture(scope="module", params=["patches", "source filter"])
 def codec(request):
     torch.manual_seed(0)
-    if request.param == "source filter":  # few layers, as tracing takes seconds
-        codec = make_codec("source filter", encoder_layers=(0, 1, 0), decoder_layers=(0, 1, 0))
+    if request.param == "source filter":
+        codec = make_codec(**SMALL_GRAPHS["source filter"])
     else:
-        few_layers = {"encoder_layers": (0, 0, 0, 1), "decoder_layers": (1, 0, 0, 0)}
-        codec = Codec(preset("tiny", **few_layers)).eval().requires_grad_(False)
+        codec = Codec(preset("tiny", **SMALL_GRAPHS["patches"])).eval().requires_grad_(False)
     store_for_streams(in_halves(codec))  # as loaded ones are
     return codec
 
@@ -103,7 +102,8 @@ def test_onnx(codec, programs, tmp_path, monkeypatch):
 
 
 def test_onnx_decoder_only(tmp_path):
-    export_onnx(Codec(preset("tiny", decoder_layers=(0, 0, 0, 0)), with_encoder=False), tmp_path / "onnx")
+    config = preset("tiny", **SMALL_GRAPHS["patches"] | {"decoder_layers": (0, 0)})
+    export_onnx(Codec(config, with_encoder=False), tmp_path / "onnx")
     assert [path.name for path in (tmp_path / "onnx").iterdir()] == ["decoder.onnx"]
 
 

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 import torch
+from onnx_steps import source_filter_steps  # noqa: F401
 from stream_mix import assert_equal_in_any_mix
-from tiny import make_codec
+from tiny import SMALL_GRAPHS, make_codec
 from typer.testing import CliRunner
 
 import codec
@@ -28,15 +29,15 @@ def pair(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("steps") / "onnx"
     if request.param == "patches":
         torch.manual_seed(0)
-        model = Codec(codec.preset("tiny", encoder_layers=(0, 0, 0, 1), decoder_layers=(1, 0, 0, 0)))
+        model = Codec(codec.preset("tiny", **SMALL_GRAPHS["patches"]))
         Tokenizer(model).save(folder.parent / "codec")
         command = ["export-onnx", "--step", "--model", str(folder.parent / "codec"), "--out", str(folder)]
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output
         model = codec.load(folder.parent / "codec").model
     else:
-        model = make_codec("source filter", encoder_layers=(0, 1, 0), decoder_layers=(0, 1, 0))
-        export_steps(model, folder, "0123456789abcdef")
+        model = make_codec(**SMALL_GRAPHS["source filter"])
+        folder = request.getfixturevalue("source_filter_steps")
     return model, onnx.OnnxStreams(folder)
 
 
@@ -98,7 +99,7 @@ def test_a_first_chunk_of_several_frames_is_refused(tmp_path):
 
 
 def test_decoder_only(tmp_path):
-    model = Codec(codec.preset("tiny", decoder_layers=(0, 0, 0, 0)), with_encoder=False)
+    model = Codec(codec.preset("tiny", **SMALL_GRAPHS["patches"] | {"decoder_layers": (0, 0)}), with_encoder=False)
     export_steps(model, tmp_path / "onnx")
     assert [path.name for path in (tmp_path / "onnx").iterdir()] == [DECODER_STEP]
 

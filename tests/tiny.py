@@ -60,6 +60,16 @@ CONFIGS = {
     "residual vq": {"quantizer": {"kind": "residual_vq", "n_q": 5, "codebook_size": 16, "dim": 12}},
 }
 
+# Graphs of these take little time to trace: the front and head of the default, and those of patches.
+FEW_LAYERS = {
+    "strides": (8, 1),
+    "kernel_sizes": (16, 3),
+    "windows": (4, 2),
+    "encoder_layers": (0, 1),
+    "decoder_layers": (1, 0),
+}
+SMALL_GRAPHS = {"source filter": {**CONFIGS["source filter"], **FEW_LAYERS}, "patches": FEW_LAYERS}
+
 
 def make_codec(name: str = "12.5 Hz", seed: int = 0, **changes: object) -> Codec:
     """A tiny codec whose layers all matter and whose codes vary.
