@@ -24,7 +24,7 @@ PAGES = [
         for name in ("tutorials/tokenize", "tutorials/speak", "howto/stream", "evaluation", "tokenizing")
     ),
 ]
-STEPS = ("trainer.steps=2", "trainer.validate_every=0", "logger.progress=false", "run_dir=run")
+STEPS = ("trainer.steps=2", "trainer.validate_every=0", "data.batch_size=2", "logger.progress=false", "run_dir=run")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
