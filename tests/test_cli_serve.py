@@ -5,7 +5,6 @@ import re
 import shlex
 import signal
 import subprocess
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from forks import Fork
 from tiny_tts import write_tts
 from typer.testing import CliRunner
+from waiting import wait_until
 
 import codec.cli
 import codec.tts
@@ -47,13 +47,14 @@ def started(folder):
     log = folder / "log"
     log.write_text("")
     process = Fork("codec.cli", *arguments, "--port", "0", "--model", "default", log=log, cwd=folder)
-    deadline = time.monotonic() + 120
-    while not (found := re.search(r"running on http://([^\s\"]+)", log.read_text())):
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
+
+    def address():
+        return re.search(r"running on http://([^\s\"]+).*\n", log.read_text())
+
     try:
-        yield process, found[1], log
+        wait_until(lambda: address() or process.poll() is not None, "the server", seconds=120)
+        assert process.poll() is None, log.read_text()
+        yield process, address()[1], log
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
