@@ -28,7 +28,7 @@ class HeadSampling:
     n_steps: int = 7  # evaluations a frame: solver steps of the flow head, rounds of MaskGIT
     cfg_scale: float = 2.0  # guidance, 1.2 in the paper: 1 follows the hidden state alone, more exaggerates it
     solver: Literal["euler", "midpoint"] = "euler"  # midpoint spends two evaluations a step
-    temperature: float = 0.5  # of drawn codes; of the flow head, the deviation of the noise: less is plainer
+    temperature: float = 0.2  # of drawn codes; of the flow head, the deviation of the noise: less is plainer
 
     def __post_init__(self) -> None:
         if self.n_steps < 1:
