@@ -28,4 +28,4 @@ if not torch.cuda.is_available():
 PY
 
 # A little under nine minutes at most; on a data-centre GPU it takes a fraction of that.
-timeout 530 "$python" benchmarks/codec_speed.py --device cuda --out "$out" 2> >(tee "$out/codec_speed.log" >&2)
+timeout 530 "$python" benchmarks/codec_speed.py --device cuda --seconds 1 10 60 600 --out "$out" 2> >(tee "$out/codec_speed.log" >&2)
