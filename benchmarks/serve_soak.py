@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import io
 import json
 import random
@@ -42,6 +43,7 @@ WARM_SHARE = 0.3  # of the time, after which nothing grows
 MEMORY_SLACK = 64 * 2**20  # bytes, of allocators and caches
 FILES_SLACK = 8
 SETTLE_SECONDS = 60.0
+ANSWER_SECONDS = 2.0  # for garbage
 PATIENCE_SECONDS = 400.0  # longer than the server's own deadline for a request
 
 
@@ -140,7 +142,8 @@ class Soak:
             for _ in range(5):
                 await socket.send(self.rng.randbytes(99))
                 await socket.send(self.rng.choice(["{", "[]", '{"type": "input.text"}', '{"type": "session.config"}']))
-                await socket.recv()
+                with contextlib.suppress(TimeoutError):  # what is allowed by chance has no answer
+                    await asyncio.wait_for(socket.recv(), ANSWER_SECONDS)
 
     def _socket(self, path: str = "/v1/audio/speech/stream") -> connect:
         return connect(f"ws://{self.address}{path}", additional_headers=HEADERS)
