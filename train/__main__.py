@@ -29,12 +29,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from codec.checkpoint.store import CheckpointError
 from codec.extras import MissingDependencyError
+from codec.malloc import keep_freed_memory
 from train.data.sources import summary
 from train.dist import World, init_world
 from train.folder import check_same_settings, lock, record_start
 from train.log import Logger, RunLogger
 from train.loop import Trainer, TrainingError
-from train.memory import keep_freed_memory
 from train.settings.compose import to_run
 from train.settings.run import AnyRun
 from train.settings.suggest import CONF, advice

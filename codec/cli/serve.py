@@ -10,10 +10,12 @@ import typer
 
 from codec.cli.common import Device, Model, Precision, check_precision, fail, open_model
 from codec.extras import MissingDependencyError, needs
+from codec.malloc import share_arenas
 from codec.settings import DEFAULT
 
 DRAIN_SECONDS = 30  # for requests that are running when the server is asked to end
 MAX_MESSAGE_BYTES = 2**20  # of a WebSocket
+N_ARENAS = 2
 
 Host = Annotated[str, typer.Option(help="address to listen on; by default only this machine can connect")]
 Port = Annotated[int, typer.Option(help="to listen on; 0 takes a free one", min=0, max=65535)]
@@ -40,6 +42,7 @@ def serve(
 ) -> None:
     """Serve speech over HTTP, as OpenAI's clients ask for it, and tokens; ends on SIGTERM once all is spoken."""
     check_precision(dtype)
+    share_arenas(N_ARENAS)  # before PyTorch starts threads
     try:
         if voices is not None and not voices.is_dir():
             raise ValueError(f"--voices {voices}: no such folder; create it first")
