@@ -218,9 +218,9 @@ class DecoderStream(_Streams):
         check_codes(tokens.codes, c.codebook_sizes)
         missing = c.num_codebooks - tokens.codes.shape[1]
         codes = F.pad(tokens.codes.to(self.step.device), (0, 0, 0, missing), value=NO_CODE).transpose(1, 2)
-        for i, n_frames in enumerate(tokens.lengths.tolist()):
+        for i, (n_frames, n_samples) in enumerate(zip(tokens.lengths.tolist(), tokens.n_samples.tolist(), strict=True)):
             self.pending[i] = torch.cat([self.pending[i], codes[i, :n_frames]])
-            self.owed[i] += int(tokens.n_samples[i])
+            self.owed[i] += n_samples
         waveforms = [f.flatten()[:n].float() for f, n in zip(self._drain(), self.owed, strict=True)]
         self.owed = [n - len(w) for n, w in zip(self.owed, waveforms, strict=True)]
         return waveforms

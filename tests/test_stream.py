@@ -203,5 +203,5 @@ def test_a_frame_of_a_running_stream_takes_few_operations():
         tokens = encoder.push(chunk)
     with CallCount() as decoding:
         decoder.push(tokens)
-    assert encoding.n <= (350 if can_pack() else 430)
-    assert decoding.n <= (480 if can_pack() else 560)
+    assert encoding.n <= (320 if can_pack() else 400)
+    assert decoding.n <= (400 if can_pack() else 480)

@@ -90,5 +90,4 @@ class CausalConvTranspose1d(Product):
 
 def _windows(x: Tensor, size: int) -> Tensor:
     """All windows of `size` steps, side by side: `[B, T, D]` -> `[B, T - size + 1, size * D]`."""
-    n = x.shape[1] - size + 1
-    return torch.cat([x[:, i : i + n] for i in range(size)], dim=2)
+    return x.flatten(1).unfold(1, size * x.shape[2], x.shape[2]).clone(memory_format=torch.contiguous_format)

@@ -54,12 +54,12 @@ class PitchReader(nn.Module):
 
     def forward(self, z: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
         with full_precision(z):
-            z = z.double()
-            past = span.past(tail.double(), z[:, :1])
-            before = torch.cat([past, z[:, :-1]], dim=1)
-            hidden = F.linear(torch.cat([before, z], dim=2), self.hidden.weight.double(), self.hidden.bias.double())
-            y = F.linear(z, self.linear.weight.double()) + F.linear(hidden.tanh(), self.out.weight.double())
-            return (y + self.mean).flatten(1), z[:, -1:].float()
+            z = torch.cat([span.past(tail, z[:, :1].float()), z.float()], dim=1).double()
+            before, now = z[:, :-1], z[:, 1:]
+            hidden = F.linear(torch.cat([before, now], dim=2), self.hidden.weight.double(), self.hidden.bias.double())
+            weight = torch.cat([self.linear.weight, self.out.weight], dim=1).double()
+            y = F.linear(torch.cat([now, hidden.tanh()], dim=2), weight)
+            return (y + self.mean).flatten(1), now[:, -1:].float()
 
 
 class SourceFilter(nn.Module):
@@ -71,11 +71,12 @@ class SourceFilter(nn.Module):
 
     mean: Tensor  # [in_dim], of the controls of speech; set by `train.init.transform`
     deviation: Tensor  # [in_dim]
-    magnitude: Tensor  # [n_bands, F], of gains
-    phase: Tensor  # [n_bands, F], of gains
+    response: Tensor  # [n_bands, 2 * F], from gains to log magnitudes and phases
     spread: Tensor  # [n_periodic, n_bands]
     inverse: Tensor  # [F * 2, patch_size], from spectra to the patch at their end
     noise: Tensor  # [NOISE_PATCHES, F, 2], spectra of the noise around each patch
+    times: Tensor  # [patch_size] float64, when the samples of a patch begin, in [0, 1)
+    middles: Tensor  # [patch_size], between these
 
     def __init__(self, patch_size: int, sample_rate: int, n_bands: int, n_periodic: int) -> None:
         super().__init__()
@@ -88,8 +89,7 @@ class SourceFilter(nn.Module):
 
         middles = band_middles(n_bands, sample_rate)
         envelope = envelope_basis(middles, np.fft.rfftfreq(n_fft, 1 / sample_rate))
-        self._register("magnitude", envelope.T)
-        self._register("phase", minimum_phase(envelope).T)
+        self._register("response", np.concatenate([envelope, minimum_phase(envelope)]).T)
         wide = band_middles(n_periodic, sample_rate)
         self._register("spread", envelope_basis(wide, middles).T)  # to the bands of the envelope
         parts = np.multiply.outer(np.eye(n_fft // 2 + 1), [1, 1j]).swapaxes(1, 2)  # [F, 2, F]
@@ -97,6 +97,9 @@ class SourceFilter(nn.Module):
         noise = torch.from_numpy(_noise(NOISE_PATCHES * patch_size)).float()
         around = torch.cat([noise[-self.n_past :], noise]).unfold(0, n_fft, patch_size)
         self.register_buffer("noise", torch.view_as_real(torch.fft.rfft(around)), persistent=False)
+        samples = torch.arange(patch_size, dtype=torch.float64)
+        self.register_buffer("times", samples / patch_size, persistent=False)
+        self.register_buffer("middles", ((samples + 0.5) / patch_size).float(), persistent=False)
         self.register_buffer("mean", torch.zeros(self.in_dim))
         self.register_buffer("deviation", torch.ones(self.in_dim))
 
@@ -105,7 +108,7 @@ class SourceFilter(nn.Module):
 
     def controls(self, x: Tensor, log_f0: Tensor) -> Controls:
         """Scale standardised controls `[B, T, in_dim]` to physical units, with the pitch."""
-        gain, periodicity = (x.float() * self.deviation + self.mean).split(self.sizes, dim=2)
+        gain, periodicity = torch.addcmul(self.mean, x.float(), self.deviation).split(self.sizes, dim=2)
         return Controls(gain, periodicity, log_f0)
 
     def forward(self, x: Tensor, log_f0: Tensor, tail: Tensor, span: Span) -> tuple[Tensor, Tensor]:
@@ -122,9 +125,9 @@ class SourceFilter(nn.Module):
             new_pulses, phase = self._oscillate(log_f0, phase)
             pulses = torch.cat([pulses, new_pulses], dim=1)
             y = self._filter(gain, periodicity.contiguous() @ self.spread, pulses, span)
-            high = log_f0[:, -1:].float()
-            pitch = torch.cat([high, (log_f0[:, -1:] - high).float()], dim=1)
-            tail = torch.cat([pulses[:, -self.n_past :], x[:, -1], pitch, phase], dim=1)[..., None]
+            pulses, pitch = pulses[:, -self.n_past :], log_f0[:, -1:]
+            high = pitch.float()
+            tail = torch.cat([pulses, x[:, -1], high, (pitch - high).float(), phase], dim=1)[..., None]
         return y, tail
 
     def _oscillate(self, log_f0: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,20 +138,20 @@ class SourceFilter(nn.Module):
         """
         size, rate = self.patch_size, self.sample_rate
         f0 = log_f0.exp2().clamp(*PITCH_HZ)
-        f, step = f0[:, :-1, None].float(), f0.diff(dim=1)[..., None].float()  # [B, T, 1]; f rises by step in a patch
-        cycles = (f0[:, 1:] + f0[:, :-1]) * size / (2 * rate)  # integer factors, as ONNX files round factors to float32
-        turned = (cycles * PHASE_STEPS).round().long().cumsum(1)
-        starts = torch.cat([phase.long(), phase.long() + turned], dim=1) % PHASE_STEPS
-        n = torch.arange(size, device=f.device, dtype=f.dtype)
-        now = f + step * (n / size)  # [B, T, P] Hz
-        at = starts[:, :-1, None].to(f.dtype) / PHASE_STEPS + (f + step * (n / (2 * size))) * (n / rate)  # cycles
-        half = math.pi * (at - at.round())
-        half = torch.where(half.abs() < 1e-4, 1e-4, half)  # the quotient below is flat around 0
+        old, new = f0[:, :-1], f0[:, 1:]
+        steps = (old + new) * (size * PHASE_STEPS) / (2 * rate)  # integers, as ONNX files round factors to float32
+        starts = torch.cat([phase.long(), steps.round().long()], dim=1).cumsum(1) % PHASE_STEPS
+        old, new = old[..., None], new[..., None]
+        now = torch.lerp(old, new, self.times)  # [B, T, P] Hz
+        at = starts[:, :-1, None].double() / PHASE_STEPS + (old + now) * self.times * size / (2 * rate)  # cycles
+        half = ((at - at.round()).float().abs() * math.pi).clamp(min=1e-4)  # the quotient below is flat around 0
+        now = now.float()
         n_cosines = (0.98 * rate / 2) / now
         whole = n_cosines.floor()
-        pulses = ((2 * whole + 1) * half).sin() / (2 * half.sin()) - 0.5
-        pulses = pulses + (n_cosines - whole) * ((2 * whole + 2) * half).cos()
-        return (pulses * (4 * now / rate).sqrt()).flatten(1), starts[:, -1:].float()
+        angle = torch.addcmul(half, whole, half, value=2)
+        pulses = angle.sin() / half.sin() - 1
+        pulses = torch.addcmul(pulses, n_cosines - whole, (angle + half).cos(), value=2)
+        return (pulses * (now / rate).sqrt()).flatten(1), starts[:, -1:].float()
 
     def _filter(self, gain: Tensor, periodicity: Tensor, pulses: Tensor, span: Span) -> Tensor:
         """Filter both sources to patches `[B, T, P]`; filters change from the previous patch to the current."""
@@ -156,11 +159,11 @@ class SourceFilter(nn.Module):
         voice = torch.view_as_real(torch.fft.rfft(pulses.unfold(1, self.n_past + size, size)))
         patches = span.seen[:, None] + torch.arange(steps, device=gain.device)
         sources = torch.stack([voice, self.noise[patches % NOISE_PATCHES]], dim=1)  # [B, 2, T, F, 2]
-        shares = F.softplus(torch.stack([-periodicity, periodicity], dim=1)) / -2  # log amplitudes of voice and noise
-        filters = self._response(gain[:, None] + shares)  # [B, 2, 1 + T, F, 2]
+        losses = F.softplus(torch.stack([-periodicity, periodicity], dim=1))  # -log power of voice and noise
+        filters = self._response(torch.sub(gain[:, None], losses, alpha=0.5))  # [B, 2, 1 + T, F, 2]
         ends = torch.stack([filters[:, :, :-1], filters[:, :, 1:]], dim=1)  # [B, 2, 2, T, F, 2], before and after
         before, after = self._patch(_product(sources[:, None], ends).sum(2)).unbind(1)
-        return torch.lerp(before, after, (torch.arange(size, device=gain.device, dtype=gain.dtype) + 0.5) / size)
+        return torch.lerp(before, after, self.middles)
 
     def _patch(self, spectra: Tensor) -> Tensor:
         """Spectra `[..., F, 2]` to the patch at the end of each, `[..., P]`."""
@@ -170,12 +173,17 @@ class SourceFilter(nn.Module):
 
     def _response(self, gain: Tensor) -> Tensor:
         """Log gains `[..., n_bands]` to the minimum-phase filter of that envelope, `[..., F, 2]`."""
-        magnitude, phase = (gain @ self.magnitude).exp(), gain @ self.phase
+        magnitude, phase = (gain @ self.response).chunk(2, dim=-1)
+        magnitude = magnitude.exp()
+        if not torch.compiler.is_compiling():
+            return torch.view_as_real(torch.polar(magnitude, phase))
         return torch.stack([magnitude * phase.cos(), magnitude * phase.sin()], dim=-1)
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
     """Product of complex numbers `[..., 2]`."""
+    if not torch.compiler.is_compiling():  # graphs have no complex numbers
+        return torch.view_as_real(torch.view_as_complex(a) * torch.view_as_complex(b))
     return torch.stack(
         [a[..., 0] * b[..., 0] - a[..., 1] * b[..., 1], a[..., 0] * b[..., 1] + a[..., 1] * b[..., 0]], -1
     )

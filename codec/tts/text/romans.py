@@ -35,6 +35,9 @@ def roman_rules(words: Words) -> Iterator[Rule]:
         spoken = form.format(cardinal=number, ordinal=ordinal, Ordinal=ordinal.capitalize())
         return f"{match['name']} {spoken}"
 
+    # "3XV" is read as "3 XV": digits become words of their own.
+    yield rule(r"(?<=\d)(?=[IVX]{2,}(?![^\W\d]))", " ")
+    yield rule(r"(?<![^\W\d])[IVX]{2,}(?=\d)", lambda match: f"{match[0]} ")
     dot = r"(?:\.(?=\s|,))?" if words.language.dotted.before else ""
     names = "|".join([*_MEN.split(), *_WOMEN.split()])
     end = r"(?![\w'-])"

@@ -5,7 +5,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codec.tts.text.languages import LANGUAGES
@@ -73,6 +73,8 @@ signs = st.sampled_from(
 @given(
     st.lists(signs, max_size=25).map("".join) | st.text(max_size=40), st.sampled_from(sorted(LANGUAGES.keys() - {"hi"}))
 )
+@example("0XV", "ar")
+@example("XX0", "fr")
 @settings(max_examples=500, deadline=None)
 def test_no_digits_or_signs_are_left_and_plain_text_stays(text, language):
     plain = normalise(text, language)
