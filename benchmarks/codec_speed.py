@@ -28,6 +28,7 @@ from codec.files import atomic_file
 from codec.nn.precision import emulates_bfloat16
 from codec.nn.stack import CausalStack
 from eval.speed import timed, timed_pair
+from eval.tables import table
 
 SAMPLE_RATE = 24_000  # Hz, of all systems
 PRESETS = ("voxtral", "source_filter")
@@ -152,13 +153,11 @@ def measure_memory(names: Iterable[str], args: argparse.Namespace) -> dict[Case,
     return results
 
 
-def table(title: str, note: str, header: str, rows: Iterable[Iterable[Any]]) -> str:
-    """A Markdown section; `header` names the columns, separated by "|"; numbers get four digits."""
+def section(title: str, note: str, header: str, rows: Iterable[Iterable[Any]]) -> str:
+    """A Markdown section with a table; `header` names the columns, separated by "|"; numbers get four digits."""
     columns = [column.strip() for column in header.split("|")]
-    lines = [columns, ["---", *["---:"] * (len(columns) - 1)]]
-    for row in rows:
-        lines.append([c if isinstance(c, str) else f"{c:.4g}" if c < 1e4 else f"{c:.0f}" for c in row])
-    return "\n".join([f"## {title}\n\n{note}\n", *(f"| {' | '.join(cells)} |" for cells in lines), ""])
+    cells = [[c if isinstance(c, str) else f"{c:.4g}" if c < 1e4 else f"{c:.0f}" for c in row] for row in rows]
+    return f"## {title}\n\n{note}\n\n{table(columns, cells)}\n"
 
 
 def report(args: argparse.Namespace) -> Iterator[str]:
@@ -176,12 +175,12 @@ def report(args: argparse.Namespace) -> Iterator[str]:
     memory = measure_memory([*codecs, *PEERS], args)
     note = "Encoding and decoding once, in a process of its own. On a CPU, libraries count as built."
     rows = [[*case, m.peak, m.built, m.peak - m.built] for case, m in memory.items()]
-    yield table("Peak memory", note, "system | audio s | peak MB | built MB | above MB", rows)
+    yield section("Peak memory", note, "system | audio s | peak MB | built MB | above MB", rows)
 
     systems = {name: build(name, args.device) for name in tqdm([*codecs, *PEERS], desc="build")}
     times, rates = measure(systems, args)
     note = "Square matrices of {} rows, {} products in a row.".format(*MATMUL[args.device])
-    yield table("Matmul rate", note, "dtype | GFLOP/s", rates.items())
+    yield section("Matmul rate", note, "dtype | GFLOP/s", rates.items())
     speeds: list[list[Any]] = []
     shares: list[list[Any]] = []
     for (name, s), (encode, decode, rounds) in times.items():
@@ -194,10 +193,10 @@ def report(args: argparse.Namespace) -> Iterator[str]:
         speeds.append([name, s, encode, decode, s / encode, s / decode, *ratio, rounds])
     columns = "system | audio s | encode s | decode s | encode xRT | decode xRT | Mimi/enc | Mimi/dec | runs"
     note = "Best of the rounds. xRT: seconds of audio per second. Mimi/: Mimi's time over the system's."
-    yield table("Speed", note, columns, speeds)
+    yield section("Speed", note, columns, speeds)
     columns = "system | audio s | encode GFLOP | decode GFLOP | encode share | decode share"
     note = "Counted: two operations per weight and step, and the float32 VQ search; not attention, front and head."
-    yield table("Share of matmul rate", note, columns, shares)
+    yield section("Share of matmul rate", note, columns, shares)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ ALL_FILES = sorted(path for part in ("codec", "eval", "train") for path in (ROOT
 
 # Each part may import itself and what stands before it.
 ORDER = [
-    {"settings", "extras", "files", "autocast", "lazy", "__version__"},
+    {"settings", "extras", "files", "autocast", "lazy", "malloc", "__version__"},
     {"tensors"},
     {"quant"},
     {"config"},

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from codec.dataset.folder import read_index
 from codec.settings import require
 from train.data.audio.crops import DataConfig
-from train.data.tokens.shards import TokenSet
+from train.data.pairs.dataset import PairSet
+from train.data.tokens.shards import COMMAND, TokenSet, TokenUtterance
 
 WALK = 0.5  # largest step of a random walk, as a share of the range of levels
 CHANGE = 0.5  # probability that the semantic code changes from frame to frame
@@ -26,7 +29,7 @@ class SyntheticDataConfig(DataConfig):
     """
 
     made_share: float = 0.0  # share of synthetic clips in a batch
-    made_tokens: str = ""  # folder of token shards to cut their codes from; empty: random walks
+    made_tokens: str = ""  # token shards or a voice model's pairs to cut their codes from; empty: random walks
     made_mix: float = 0.2  # share of codebooks with codes from another place in the shards
 
     def __post_init__(self) -> None:
@@ -53,13 +56,19 @@ class CodeSource(Protocol):
         ...
 
 
+class Spoken(NamedTuple):
+    """What a voice model spoke."""
+
+    codes: Tensor  # [K, T] int16
+
+
 class TokenCodes:
-    """Spans of token shards, with some codebooks exchanged between spans.
+    """Spans of codes of speech, with some codebooks exchanged between spans.
 
     So codes change over time as in speech, but their combinations are new.
 
     Args:
-        folder: token shards of any codec with these codebooks.
+        folder: token shards of any codec with these codebooks, or pairs that a voice model spoke.
         codebook_sizes: `[K]`.
         mix: share of codebooks from another span.
 
@@ -68,12 +77,19 @@ class TokenCodes:
     """
 
     def __init__(self, folder: str, codebook_sizes: Sequence[int], mix: float) -> None:
-        self.tokens, self.mix = TokenSet(folder), mix
-        if self.tokens.info.codebook_sizes != tuple(codebook_sizes):
+        index = read_index(Path(folder), COMMAND)
+        found = tuple(index.get("codebook_sizes", ()))
+        if found != tuple(codebook_sizes):
             raise ValueError(
-                f"data.made_tokens = {folder!r}: codebooks {self.tokens.info.codebook_sizes}, the codec has "
-                f"{tuple(codebook_sizes)}; give tokens for its decoder"
+                f"data.made_tokens = {folder!r}: codebooks {found}, the codec has {tuple(codebook_sizes)}; give tokens "
+                "for its decoder"
             )
+        self.mix = mix
+        self.utterances: Sequence[TokenUtterance | Spoken]
+        if "measures" in index:
+            self.utterances = [Spoken(codes) for pair in PairSet(folder) for codes in (pair.winner, pair.loser)]
+        else:
+            self.utterances = TokenSet(folder)
 
     def draw(self, n: int, n_frames: int, generator: torch.Generator) -> Tensor:
         spans = torch.stack([self._span(n_frames, generator) for _ in range(2 * n)]).long()
@@ -84,7 +100,7 @@ class TokenCodes:
         """Codes `[K, n_frames]` of random utterances, joined."""
         parts, missing = [], n_frames
         while missing:
-            codes = self.tokens[_below(len(self.tokens), generator)].codes
+            codes = self.utterances[_below(len(self.utterances), generator)].codes
             start = _below(max(0, codes.shape[1] - missing) + 1, generator)
             parts.append(codes[:, start : start + missing])
             missing -= parts[-1].shape[1]

@@ -4,8 +4,10 @@ import pytest
 import torch
 from tts_tokens import write_tokens
 
+from codec.dataset.folder import write_index
 from codec.tts.config import PRESETS
 from train.data.audio.synthetic import RandomCodes, SyntheticDataConfig, TokenCodes
+from train.data.pairs.dataset import Pair, PairLine, write_pairs
 from train.data.tokens.shards import TokenSet
 
 SIZES = PRESETS["tiny"].codebook_sizes
@@ -24,6 +26,17 @@ def test_spans_are_those_of_the_shards(tmp_path):
     assert all(tuple(item.flatten().tolist()) in there for item in codes)
     assert torch.equal(codes, TokenCodes(folder, SIZES, 0.0).draw(8, 4, seeded()))
     assert TokenCodes(folder, SIZES, 0.0).draw(2, 100, seeded()).shape == (2, len(SIZES), 100)  # of several utterances
+
+
+def test_spans_of_what_a_voice_model_spoke(tmp_path):
+    sizes, pairs = (64, 21, 21), []
+    for i in range(4):
+        frames = [torch.full((3, n), n + i, dtype=torch.int16) for n in (3, 8, 12)]
+        pairs.append(Pair(PairLine("clip", "text", "en", [3, 8, 12], True, {}, {}), *frames))
+    write_index(tmp_path, {"codebook_sizes": sizes, "fingerprint": "ab12", "measures": {}, "n_shards": 1})
+    write_pairs(tmp_path, 0, pairs, 3)
+    codes = TokenCodes(str(tmp_path), sizes, 0.0).draw(200, 4, seeded())
+    assert set(codes.unique().tolist()) == {8, 9, 10, 11, 12, 13, 14, 15}  # winners and losers, not the voices
 
 
 def test_mixing_takes_whole_codebooks_from_elsewhere(tmp_path):
