@@ -1,16 +1,8 @@
-"""Shared fixtures."""
+"""What every process of pytest loads; fixtures of all tests are in `shared_fixtures.py`."""
 
-from collections.abc import Iterator
-from multiprocessing import get_context
+import gc
 
 import pytest
-import torch
-from tiny import CONFIGS, make_codec
-
-from codec.model import Codec
-from codec.tokenizer import Tokenizer
-
-get_context("forkserver").set_forkserver_preload(["torch"])  # else every worker takes seconds to load it
 
 LONG = (
     "test_ablate",
@@ -23,35 +15,17 @@ LONG = (
     "test_stream",
 )
 
+# Modules and traced graphs are many objects that stay: to look for cycles among them took a twentieth of the time.
+gc.set_threshold(20_000, 20)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that hands out tests to those of xdist does without fixtures, and so without torch."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        config.pluginmanager.import_plugin("shared_fixtures")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take longest come first, so that no worker is left alone with one of them."""
     items.sort(key=lambda item: item.path.stem not in LONG)
-
-
-@pytest.fixture(autouse=True)
-def subnormal_numbers() -> Iterator[None]:
-    """Commands flush them to zero for the whole process: tests after them see numbers as they are."""
-    yield
-    torch.set_flush_denormal(False)
-
-
-@pytest.fixture(scope="session")
-def tokenizer() -> Tokenizer:
-    return Tokenizer(make_codec())
-
-
-@pytest.fixture
-def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process computes on four threads, and so would new ones."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(params=CONFIGS)
-def any_codec(request: pytest.FixtureRequest) -> Codec:
-    """A codec of each configuration, in float64: equality of codes then does not hinge on rounding."""
-    return make_codec(request.param).cast(torch.float64)
+    gc.freeze()
