@@ -31,6 +31,7 @@ def tokens(tmp_path_factory):
 def make_task(tokens, design="prefix", head="flow", init="random", n_valid=0, reads=False, **loss):
     config = TTSConfig.from_json(PRESETS["tiny"].to_json())
     config.sequence = SequenceConfig(design, n_text=4, n_frames=4, delay=2)
+    config.backbone.n_layers = config.head_transformer.n_layers = 1
     config.head = head
     config.acoustic_reads_semantic = reads
     data = SpeechDataConfig(str(tokens), str(tokens), row_steps=160, batch_size=2, num_workers=0)

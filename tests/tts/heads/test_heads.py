@@ -9,7 +9,7 @@ from codec.tts.heads.base import DROP_PROB, HeadSampling, drop_hidden
 from codec.tts.heads.flow import FlowHead
 
 DIM, K, LEVELS = 32, 5, 7
-TRANSFORMER = TransformerConfig(dim=DIM, n_layers=2, n_heads=4, n_kv_heads=2, head_dim=8, hidden_dim=64)
+TRANSFORMER = TransformerConfig(dim=DIM, n_layers=1, n_heads=4, n_kv_heads=2, head_dim=8, hidden_dim=64)
 SAMPLING = HeadSampling(n_steps=4, cfg_scale=1.2)
 
 
