@@ -58,6 +58,12 @@ class Fork:
         self.send_signal(signal.SIGTERM)
 
 
+def fork_code(code: str, folder: Path, *arguments: object) -> Fork:
+    """`python -c CODE ARGUMENTS`; the code and its output are `script.py` and `log` of the folder."""
+    (folder / "script.py").write_text(code)
+    return Fork("script", *arguments, log=folder / "log", cwd=folder)
+
+
 def run_ranks(size: int, module: str, *arguments: object, log: Path) -> int:
     """Run a command in `size` processes of one group, as `torchrun` does; returns the worst exit status."""
     with socket.create_server(("localhost", 0)) as free:

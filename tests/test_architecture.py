@@ -79,14 +79,35 @@ def test_the_core_reads_in_one_sitting():
     assert sum(len((ROOT / f"codec/{name}.py").read_text().splitlines()) for name in CORE) < 1_500
 
 
-def loaded_by(code):
-    """Top-level packages that a fresh process has imported after running `code`."""
-    code += "\nimport sys; print('\\nloaded:', *{m.split('.')[0] for m in sys.modules})"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    return set(result.stdout.rpartition("loaded:")[2].split())
+LOADED = """
+import os, sys
+
+def tell(name):
+    print("loaded:", name, *{module.split(".")[0] for module in sys.modules}, flush=True)
+
+import codec; codec.__version__; dir(codec); codec.AudioError
+tell("codec")
+codec.load
+tell("codec.load")
+for name in ("train.__main__", "eval.demo", "eval.metrics.registry"):
+    if not os.fork():
+        __import__(name)
+        tell(name)
+        break
+    assert os.wait()[1] == 0, name
+"""
 
 
-def test_import_is_light():
+@pytest.fixture(scope="module")
+def loaded():
+    """Top-level packages that a fresh process has imported with a name; those of commands after `codec.load`."""
+    result = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    lines = [line.split()[1:] for line in result.stdout.splitlines() if line.startswith("loaded:")]
+    return {name: set(packages) for name, *packages in lines}
+
+
+def test_import_is_light(loaded):
     """`import codec` loads nothing that takes long, and using it no training, export, web or plotting package."""
     heavy = {"torch", "numpy", "safetensors", "soundfile"}
     others = {
@@ -101,10 +122,9 @@ def test_import_is_light():
         "matplotlib",
         "scipy",
     }
-    assert not loaded_by("import codec; codec.__version__; dir(codec); codec.AudioError") & heavy
-    used = loaded_by("import codec; codec.load")
-    assert heavy <= used
-    assert not used & others
+    assert not loaded["codec"] & heavy
+    assert heavy <= loaded["codec.load"]
+    assert not loaded["codec.load"] & others
 
 
 LIGHT_COMMANDS = [
@@ -143,16 +163,21 @@ def test_help_and_refusals_come_at_once():
     assert result.returncode == 0, result.stderr
 
 
-def test_a_training_waits_for_nothing_that_it_may_not_need():
+def test_a_training_waits_for_nothing_that_it_may_not_need(loaded):
     """Such as pictures, which come with validation."""
     later = {"matplotlib", "scipy", "wandb", "transformers", "librosa", "huggingface_hub", "parselmouth"}
-    assert not loaded_by("import train.__main__") & later
+    assert not loaded["train.__main__"] & later
 
 
-def test_the_demo_needs_only_what_it_installs():
+def test_the_demo_needs_only_what_it_installs(loaded):
     """`make demo` installs the extra `demo`, not training, evaluation and development."""
     others = {"hydra", "jiwer", "librosa", "num2words", "parselmouth", "pytest", "tokenizers", "transformers", "wandb"}
-    assert not loaded_by("import eval.demo") & others
+    assert not loaded["eval.demo"] & others
+
+
+def test_what_only_some_metrics_need_loads_with_them(loaded):
+    heavy = {"librosa", "parselmouth", "transformers", "speechmos", "distillmos", "onnxruntime"}
+    assert not loaded["eval.metrics.registry"] & heavy
 
 
 def test_lazy_names_are_all_there():

@@ -2,7 +2,6 @@
 
 import io
 import json
-import subprocess
 import sys
 import warnings
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from forks import fork_code
 from typer.testing import CliRunner
 
 import codec.cli
@@ -345,7 +345,7 @@ def test_play_without_a_device(source, message, run, sounddevice):
     assert message in result.stderr
 
 
-def test_without_the_packages_of_tts_the_command_says_so_and_the_others_work():
+def test_without_the_packages_of_tts_the_command_says_so_and_the_others_work(tmp_path):
     code = """
 import sys
 sys.modules.update(tokenizers=None, num2words=None)
@@ -356,4 +356,4 @@ assert run("info", "tiny").exit_code == 0
 result = run("speak", "x", "--voice", "x.wav", "-o", "x.wav")
 assert result.exit_code == 2 and "pip install" in result.stderr, result
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert fork_code(code, tmp_path).wait() == 0, (tmp_path / "log").read_text()

@@ -1,9 +1,7 @@
 """Safetensors files: the same content is the same bytes, in every process."""
 
-import subprocess
-import sys
-
 import torch
+from forks import fork_code
 from safetensors import safe_open
 
 from codec.tensors import write_tensors
@@ -27,6 +25,6 @@ def test_all_comes_back(tmp_path):
 
 def test_processes_write_the_same_bytes(tmp_path):
     """The library alone orders texts by a hash that is another one in every process."""
-    subprocess.run([sys.executable, "-c", WRITE, tmp_path / "there"], check=True)
+    assert fork_code(WRITE, tmp_path, tmp_path / "there").wait() == 0, (tmp_path / "log").read_text()
     write_tensors(tmp_path / "here", {"x": torch.ones(2, 2), "y": torch.arange(3)}, dict(reversed(TEXTS.items())))
     assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()

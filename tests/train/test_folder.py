@@ -1,18 +1,17 @@
 """The folder of a run: a name for each variant, one training at a time, the same settings at every start."""
 
-import subprocess
-import sys
-from pathlib import Path
+import signal
 
 import pytest
+from forks import fork_code
 from omegaconf import OmegaConf
+from waiting import wait_until
 
 from codec.checkpoint.store import CheckpointError
 from train.folder import check_same_settings, lock, record_start
 from train.settings.compose import compose_run
 from train.settings.name import default_name
 
-ROOT = Path(__file__).parents[2]
 SETTINGS = ["experiment=codec_small", "data.train=a.jsonl", "run_dir=runs/a", "optim.lr=1e-3"]
 
 
@@ -122,24 +121,22 @@ def test_names_do_not_depend_on_what_may_differ():
 
 
 HOLD = """
-import sys
+import sys, time
 from pathlib import Path
 from train.folder import lock
 with lock(Path(sys.argv[1])):
     print(flush=True)
-    input()
+    time.sleep(600)
 """
 
 
 def test_one_training_at_a_time_and_none_after_kill(tmp_path):
     folder = tmp_path / "run"
-    other = subprocess.Popen(
-        [sys.executable, "-c", HOLD, folder], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    other.stdout.readline()
+    other = fork_code(HOLD, tmp_path, folder)
+    wait_until(lambda: (tmp_path / "log").is_file() and (tmp_path / "log").read_text(), "locked")
     with pytest.raises(ValueError, match=rf"another training .*process {other.pid} .*another run_dir"), lock(folder):
         pass
-    other.kill()
+    other.send_signal(signal.SIGKILL)
     other.wait()
     with lock(folder):
         pass
