@@ -12,7 +12,16 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-LEAVES = {"settings", "files", "extras", "lazy", "autocast", "malloc", "tensors", "__init__"}  # imported from everywhere
+LEAVES = {
+    "settings",
+    "files",
+    "extras",
+    "lazy",
+    "autocast",
+    "malloc",
+    "tensors",
+    "__init__",
+}  # imported from everywhere
 WIDTH, HEIGHT, GAP_X, GAP_Y = 104, 30, 16, 34  # of boxes and between them, in pixels
 
 
