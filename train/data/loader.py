@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from codec.recordings.manifest import read_manifest
 from codec.recordings.media import open_recording
+from codec.settings import require
 from train.data.sources import EndlessDataset
 
 B = TypeVar("B", covariant=True)
@@ -45,10 +46,8 @@ def make_loader(
         RuntimeError: from the iterator, if a worker died.
     """
     check_shares(batch_size, world_size)
-    if not 0 <= rank < world_size:
-        raise ValueError(f"rank = {rank}: expected 0 to {world_size - 1}")
-    if start_batch < 0:
-        raise ValueError(f"start_batch = {start_batch}: expected 0 or more")
+    require(0 <= rank < world_size, "rank", rank, f"0 to {world_size - 1}")
+    require(start_batch >= 0, "start_batch", start_batch, "0 or more")
     loader: DataLoader[Any] = DataLoader(
         dataset,  # type: ignore[arg-type]  # only __getitem__ is used
         batch_sampler=_BatchIndices(batch_size, start_batch, rank, world_size),  # type: ignore[arg-type]
@@ -69,8 +68,8 @@ def check_shares(batch_size: int, world_size: int) -> None:
     Raises:
         ValueError: they cannot.
     """
-    if batch_size < 1 or batch_size % world_size:
-        raise ValueError(f"data.batch_size = {batch_size}: expected a multiple of the {world_size} processes")
+    good = batch_size >= 1 and batch_size % world_size == 0
+    require(good, "data.batch_size", batch_size, f"a multiple of the {world_size} processes")
 
 
 class ValidClip(NamedTuple):

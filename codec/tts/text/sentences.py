@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
+from codec.settings import require
 from codec.tts.text.dates import month_names
 from codec.tts.text.languages import load_language
 from codec.tts.text.numbers import CODES
@@ -77,8 +78,7 @@ class SentenceSplitter:
     """
 
     def __init__(self, language: str, max_chars: int = MAX_CHARS) -> None:
-        if max_chars < 1:
-            raise ValueError(f"max_chars = {max_chars}: expected at least 1")
+        require(max_chars >= 1, "max_chars", max_chars, "at least 1")
         self.max_chars, self._text = max_chars, ""
         self._short = _short_forms(language)
         self._is_between = False  # whether the last word is complete
