@@ -23,6 +23,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from codec.dataset.encoding import split_by_size
 from codec.dataset.folder import write_index
+from codec.settings import PositiveFloat, PositiveInt, Settings
 from eval.command import command, reports_errors
 from eval.progress import progress
 from train.data.tokens.alignment import INDEX, Alignment, durations, text_as_read, write_alignments
@@ -40,22 +41,17 @@ MAX_GRAD_NORM = 5.0
 
 
 @dataclass(frozen=True)
-class AlignConfig:
+class AlignConfig(Settings):
     """Settings of the alignment; all but the device determine the result."""
 
     phonemes: bool = False  # read texts as phonemes
-    epochs: int = 10
-    lr: float = 2e-3  # peak of one cycle, of AdamW
-    batch_frames: int = 1500
-    dim: int = 192
-    n_layers: int = 4
+    epochs: PositiveInt = 10
+    lr: PositiveFloat = 2e-3  # peak of one cycle, of AdamW
+    batch_frames: PositiveInt = 1500
+    dim: PositiveInt = 192
+    n_layers: PositiveInt = 4
     seed: int = 0
     device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "lr", "batch_frames", "dim", "n_layers"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: expected a positive number")
 
 
 class Recognizer(nn.Module):
