@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from codec.files import ESCAPE, atomic_file
+from codec.files import write_text
 from eval.metrics.base import Column
 from eval.paper import Cell, Estimate, Table
 from eval.results import Results, SystemResult
@@ -67,8 +67,7 @@ def differences(results: Results, reference: str) -> Table:
 def write(folder: Path, results: Results) -> None:
     """Write `table.md`, and `table.csv` with a line for every system and recording; each whole or not at all."""
     for name, text in (("table.md", markdown(results)), ("table.csv", _csv(results))):
-        with atomic_file(folder / name) as new:
-            new.write_text(text, encoding="utf-8", errors=ESCAPE)
+        write_text(folder / name, text)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any
 
 from codec.audio.io import read_audio
 from codec.checkpoint.store import fingerprint
-from codec.files import ESCAPE, atomic_file
+from codec.files import write_json_lines
 from codec.tts.sampling import Sampling
 from codec.tts.speech import TTS, load
 from codec.tts.text.languages import primary_tag
@@ -91,9 +90,7 @@ def evaluate(
         run.add(name, items)
         results.systems = [*run.bounds, *run.models]
         results.save(out)
-        with atomic_file(out / "results.jsonl") as new:
-            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in run.lines)
-            new.write_text(text, encoding="utf-8", errors=ESCAPE)
+        write_json_lines(out / "results.jsonl", run.lines)
     return results
 
 
