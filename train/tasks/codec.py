@@ -18,7 +18,6 @@ from codec.autocast import full_precision
 from codec.checkpoint.store import fingerprint, save_checkpoint
 from codec.config import CodecConfig
 from codec.model import Codec, CodecOutput
-from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
 from codec.recordings.manifest import read_manifest
 from codec.tokenizer import load
@@ -31,7 +30,7 @@ from train.data.audio.crops import Batch, CropDataset, DataConfig
 from train.data.audio.synthetic import SyntheticDataConfig
 from train.data.loader import ValidClip, check_shares, make_loader, valid_clips
 from train.data.sources import mix
-from train.dist import gather_batch, rank_and_size
+from train.dist import blocks, gather_batch, rank_and_size
 from train.init.freeze import is_frozen
 from train.init.transform import start_as_transform, start_as_vocoder
 from train.init.weights import FRESH, copy_weights, encoder_start
@@ -259,6 +258,5 @@ class CodecTask:
             save_head(folder, self.head, fingerprint(self.config, state))
 
     def compile(self) -> None:
-        for module in self.codec.modules():
-            if isinstance(module, Block):
-                module.compile(dynamic=False)
+        for block in blocks(self.codec):
+            block.compile(dynamic=False)
