@@ -209,7 +209,7 @@ class Tokenizer:
         state, is_unchanged = self.model.state_dict(), self._matches_source()
         if is_unchanged:
             with suppress(CheckpointError):  # the source has another layout
-                _, state, _ = store.load_checkpoint(self._source)  # in the types of the file
+                _, state, _ = store.read_checkpoint(self._source, CodecConfig)  # in the types of the file
         with atomic_folder(Path(folder)) as new:
             store.write_checkpoint(new, self.config, state)
             if is_unchanged and self.token_model:
@@ -304,7 +304,7 @@ def _load_folder(folder: Path) -> tuple[Codec, str | None]:
         config, state = pretrained.read_pretrained(folder)
         fingerprint = None
     else:
-        config, state, fingerprint = store.load_checkpoint(folder)
+        config, state, fingerprint = store.read_checkpoint(folder, CodecConfig)
     model = Codec(config, with_encoder=any(name.startswith("_encoder.") for name in state))
     store.check_tensors(folder, model.state_dict(), state)
     model.load_state_dict(state)
