@@ -42,11 +42,8 @@ def open_model(load: Callable[[str, str, torch.dtype], T], model: str, device: s
     import torch
 
     torch.set_flush_denormal(True)
-    try:
-        with show_warnings():
-            return load(model, device, getattr(torch, dtype))
-    except (MissingDependencyError, ValueError, RuntimeError, OSError) as error:
-        fail(error)
+    with told(RuntimeError), show_warnings():
+        return load(model, device, getattr(torch, dtype))
 
 
 def check_precision(dtype: str) -> None:
@@ -77,6 +74,16 @@ def write_stdout(block: bytes) -> None:
     """Write and flush bytes."""
     sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()
+
+
+@contextmanager
+def told(*more: type[Exception]) -> Iterator[None]:
+    """Exit with the message of an error that the user can mend, or of one of `more` kinds."""
+    kinds: tuple[type[Exception], ...] = (MissingDependencyError, ValueError, OSError, *more)
+    try:
+        yield
+    except kinds as error:
+        fail(error)
 
 
 def fail(error: object) -> NoReturn:

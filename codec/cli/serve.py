@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from codec.cli.common import Device, Model, Precision, check_precision, fail, open_model
-from codec.extras import MissingDependencyError, needs
+from codec.cli.common import Device, Model, Precision, check_precision, open_model, told
+from codec.extras import needs
 from codec.malloc import share_arenas
 from codec.settings import DEFAULT
 
@@ -43,7 +43,7 @@ def serve(
     """Serve speech over HTTP, as OpenAI's clients ask for it, and tokens; ends on SIGTERM once all is spoken."""
     check_precision(dtype)
     share_arenas(N_ARENAS)  # before PyTorch starts threads
-    try:
+    with told():
         if voices is not None and not voices.is_dir():
             raise ValueError(f"--voices {voices}: no such folder; create it first")
         import torch
@@ -63,8 +63,6 @@ def serve(
         keys = read_keys(key_file)
         mark = None if watermark is None else load_watermark(watermark)
         recognizers = {} if recognizer is None else {Path(recognizer).name: load_recognizer(recognizer)}
-    except (MissingDependencyError, ValueError, OSError) as error:
-        fail(error)
     if not keys and not _is_loopback(host):
         typer.echo(f"warning: whoever reaches {host} may use this server; give --key-file", err=True)
     torch.set_num_threads(threads)

@@ -25,9 +25,9 @@ from codec.cli.common import (
     open_model,
     read_stdin,
     show_warnings,
+    told,
     write_stdout,
 )
-from codec.extras import MissingDependencyError
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def speak(
     check_precision(dtype)
     if re.fullmatch(r"--?[A-Za-z][\w-]*(=.*)?", text):
         fail(f"{text}: no such option; see codec speak --help")
-    try:
+    with told():
         target = _target(out, play)
         from codec import tts  # here, as other commands do not need its packages
         from codec.tts.shipped import default_voice, find_voice
@@ -93,10 +93,8 @@ def speak(
         language = language or (shipped.language if shipped else "en")
         path, note = _reference(shipped, str(voice), consent)
         known = tts.Voice.load(path) if path.suffix == VOICE_SUFFIX else None
-    except (MissingDependencyError, ValueError) as error:
-        fail(error)
     network = open_model(tts.load, model, device, dtype)
-    try:
+    with told(RuntimeError):
         speaker = known or network.voice(path, note)
         with show_warnings():
             source = _stdin_text() if text == PIPE else text
@@ -107,16 +105,12 @@ def speak(
             if target != out:
                 typer.echo(f"to: {target}", err=True)
             _deliver(packets, network.sample_rate, target, play, tts.provenance_comment(speaker))
-    except (MissingDependencyError, ValueError, RuntimeError, OSError) as error:
-        fail(error)
 
 
 def voices() -> None:
     """List the shipped voices: name, language, licence, source."""
-    try:
+    with told():
         from codec.tts import shipped_voices
-    except MissingDependencyError as error:
-        fail(error)
     for voice in shipped_voices():
         typer.echo(f"{voice.name:<14}{voice.language:<8}{voice.licence:<10}{voice.source}")
 
