@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, cast
 
 import typer
@@ -61,6 +62,16 @@ def show_warnings() -> Iterator[None]:
         finally:
             for warning in caught:
                 typer.echo(f"warning: {warning.message}", err=True)
+
+
+def read_comment(path: str | Path) -> str:
+    """The comment in the metadata of an audio file; empty for what is no audio."""
+    from codec.audio.error import AudioError
+    from codec.audio.io import read_comment
+
+    with suppress(AudioError):
+        return read_comment(path)
+    return ""
 
 
 def read_stdin() -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from tqdm import tqdm
 
-from codec.audio.error import AudioError
 from codec.audio.play import player
 from codec.audio.wav import pcm_bytes, stream_header
 from codec.cli.common import (
@@ -23,6 +22,7 @@ from codec.cli.common import (
     check_precision,
     fail,
     open_model,
+    read_comment,
     read_stdin,
     show_warnings,
     told,
@@ -122,7 +122,9 @@ def _target(out: str | None, play: bool) -> str | None:
         ValueError: not writable, or the default file exists and is not an output of this command.
     """
     if out is None and not play:
-        if Path(SPEECH).exists() and not _is_spoken(SPEECH):
+        from codec.tts.voices import NOTICE
+
+        if Path(SPEECH).exists() and NOTICE not in read_comment(SPEECH):
             raise ValueError(
                 f"{SPEECH} exists and is not an output of this command: give --out FILE, --out - or --play"
             )
@@ -134,16 +136,6 @@ def _target(out: str | None, play: bool) -> str | None:
     if not Path(out).parent.is_dir():
         raise ValueError(f"--out {out}: there is no folder {Path(out).parent}; create it first")
     return out
-
-
-def _is_spoken(path: str) -> bool:
-    """Whether a file was written by this command."""
-    from codec.audio.io import read_comment
-    from codec.tts.voices import NOTICE
-
-    with suppress(AudioError):
-        return NOTICE in read_comment(path)
-    return False
 
 
 def _reference(shipped: ShippedVoice | None, voice: str, consent: str) -> tuple[Path, str]:
