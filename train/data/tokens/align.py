@@ -25,6 +25,7 @@ from codec.dataset.encoding import split_by_size
 from codec.dataset.folder import write_index
 from codec.settings import PositiveFloat, PositiveInt, Settings
 from eval.command import command, reports_errors
+from eval.ctc import steps_needed
 from eval.progress import progress
 from train.data.tokens.alignment import INDEX, Alignment, durations, text_as_read, write_alignments
 from train.data.tokens.shards import TokenInfo, TokenSet
@@ -215,13 +216,10 @@ def _n_frames(utterance: Example) -> int:
 def _examples(tokens: TokenSet, texts: Sequence[str], alphabet: dict[str, int]) -> Iterator[Example]:
     """The utterances to align."""
     for index, text in enumerate(texts):
-        if text and _fits(text, tokens.lines[index].n_frames) and set(text) <= alphabet.keys():
-            yield Example(index, text, torch.tensor([alphabet[c] for c in text]), tokens[index].codes.long())
-
-
-def _fits(text: str, n_frames: int) -> bool:
-    """Whether CTC has enough steps: one per character and one between two equal ones."""
-    return len(text) + sum(a == b for a, b in pairwise(text)) <= n_frames * STEPS_PER_FRAME
+        if text and set(text) <= alphabet.keys():
+            symbols = torch.tensor([alphabet[c] for c in text])
+            if steps_needed(symbols) <= tokens.lines[index].n_frames * STEPS_PER_FRAME:
+                yield Example(index, text, symbols, tokens[index].codes.long())
 
 
 @reports_errors
