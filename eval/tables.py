@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -113,13 +111,13 @@ def _missing(results: Results) -> list[str]:
 
 
 def _csv(results: Results) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["system", "recording", *(c.key for c in results.columns)])
-    for s in results.systems:
-        for r in results.recordings:
-            writer.writerow([s.system, r.id, *(s.values.get(c.key, {}).get(r.id, "") for c in results.columns)])
-    return text.getvalue()
+    keys = [c.key for c in results.columns]
+    rows = [
+        [s.system, r.id, *(str(s.values.get(key, {}).get(r.id, "")) for key in keys)]
+        for s in results.systems
+        for r in results.recordings
+    ]
+    return Table(["system", "recording", *keys], rows).csv()
 
 
 def estimate(x: Interval | None, column: Column) -> Cell:
