@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from tqdm import tqdm
 
-from codec.audio.play import player
 from codec.audio.wav import pcm_bytes, stream_header
 from codec.cli.common import (
     Device,
@@ -28,6 +27,7 @@ from codec.cli.common import (
     told,
     write_stdout,
 )
+from codec.extras import MissingDependencyError, needs
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _deliver(packets: Iterable[Tensor], sample_rate: int, out: str | None, play:
     sinks: list[Callable[[Tensor], None]] = []
     with ExitStack() as stack:
         if play:
-            sinks.append(stack.enter_context(player(sample_rate)))
+            sinks.append(stack.enter_context(_player(sample_rate)))
         if out == PIPE:
             write_stdout(stream_header(sample_rate, comment))
             sinks.append(lambda packet: write_stdout(pcm_bytes(packet)))
@@ -185,3 +185,28 @@ def _deliver(packets: Iterable[Tensor], sample_rate: int, out: str | None, play:
         from codec.audio.io import write_audio
 
         write_audio(out, torch.cat(parts), sample_rate, comment)
+
+
+@contextmanager
+def _player(sample_rate: int) -> Iterator[Callable[[Tensor], None]]:
+    """Yield a function that queues mono samples `[L]` for playback; leaving the context waits for the end.
+
+    Late samples cause a gap.
+
+    Raises:
+        MissingDependencyError: sounddevice or PortAudio is not installed. OSError: no device, or it fails.
+    """
+    try:
+        with needs("sounddevice", "playing", "play"):
+            import sounddevice
+    except OSError as error:
+        raise MissingDependencyError(f"playing needs PortAudio: install libportaudio2 ({error})") from error
+    try:
+        with sounddevice.OutputStream(sample_rate, channels=1, dtype="float32") as device:
+
+            def play(samples: Tensor) -> None:
+                device.write(samples.float().clamp(-1, 1).numpy(force=True))
+
+            yield play
+    except sounddevice.PortAudioError as error:
+        raise OSError(f"the sound device does not play {sample_rate} Hz mono ({error}); write a file") from error
