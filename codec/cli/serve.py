@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +53,6 @@ def serve(
         with needs("fastapi uvicorn", "serving", "serve"):
             import uvicorn
 
-            from codec.serve import logs
             from codec.serve.access import read_keys
             from codec.serve.app import make_app
             from codec.serve.engine import Engine, Limits
@@ -67,7 +68,9 @@ def serve(
         typer.echo(f"warning: whoever reaches {host} may use this server; give --key-file", err=True)
     torch.set_num_threads(threads)
     network = open_model(tts.load, model, device, dtype)
-    logs.set_up()
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     engine, store = Engine(network, Limits(n_slots=slots)), VoiceStore(network, voices)
     app = make_app(engine, store, Path(model).name, keys, mark, recognizers)
     uvicorn.run(
@@ -86,3 +89,14 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+class _JsonFormatter(logging.Formatter):
+    """A record of the log as a line of JSON, with the fields that it was given as `extra={"fields": {...}}`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": self.formatTime(record), "level": record.levelname, "message": record.getMessage()}
+        line |= getattr(record, "fields", {})
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)
