@@ -117,7 +117,7 @@ def parts(model: TTSModel, decoder: DecoderStream, device: str, voice: Tensor) -
     x, h = torch.randn(1, 1, dim).to(like), torch.randn(1, dim).to(like)
     text = torch.randn(1, N_IDS, dim).to(like)
     noise = model.acoustic_head.draw(GREEDY.head)[None].to(like.device)
-    state = model.init_state(1, 512)
+    state = model.backbone.init_state(1, 512)
     state.length[:] = 250
     codes = voice[None, :, :1]
     work = {

@@ -11,7 +11,7 @@ from functools import reduce
 from typing import Any, Literal
 
 from codec.quant import AnyQuantizerConfig, SplitConfig
-from codec.settings import change, coerce, read, require, used_fields
+from codec.settings import NonNegativeFloat, PositiveFloat, PositiveInt, Settings, change, read, require, used_fields
 
 # Fields of the first version, never to be changed; later fields of `CodecConfig` are not listed, see `used_fields`.
 FIRST_FIELDS = (
@@ -35,14 +35,9 @@ FIRST_QUANTIZER_FIELDS = {
 }
 FIRST_KINDS = {"quantizer.kind": "split", "quantizer.acoustic.kind": "fsq"}
 
-POSITIVE = (
-    "sample_rate", "patch_size", "proj_kernel_size", "dim", "hidden_dim", "n_heads", "n_kv_heads", "head_dim",
-    "norm_eps", "qk_norm_eps", "envelope_bands", "periodicity_bands",
-)  # fmt: skip
-
 
 @dataclass
-class CodecConfig:
+class CodecConfig(Settings):
     """Architecture and quantizer; the defaults are the full Voxtral codec.
 
     Per-stage tuples are in encoder order (from the waveform inwards); the decoder mirrors
@@ -52,35 +47,31 @@ class CodecConfig:
         ValueError: a field is out of range or contradicts another; the message names it.
     """
 
-    sample_rate: int = 24_000  # Hz
-    patch_size: int = 240  # samples
-    proj_kernel_size: int = 7  # patches; the convolutions next to the waveform
-    dim: int = 1024  # width of encoder and decoder
-    hidden_dim: int = 4096  # width of their feed-forward layers
-    n_heads: int = 8  # of attention
-    n_kv_heads: int = 8  # heads of keys and values
-    head_dim: int = 128  # width of a head
+    sample_rate: PositiveInt = 24_000  # Hz
+    patch_size: PositiveInt = 240  # samples
+    proj_kernel_size: PositiveInt = 7  # patches; the convolutions next to the waveform
+    dim: PositiveInt = 1024  # width of encoder and decoder
+    hidden_dim: PositiveInt = 4096  # width of their feed-forward layers
+    n_heads: PositiveInt = 8  # of attention
+    n_kv_heads: PositiveInt = 8  # heads of keys and values
+    head_dim: PositiveInt = 128  # width of a head
     strides: tuple[int, ...] = (2, 2, 2, 1)  # of each stage, in steps; their product is patches per frame
     kernel_sizes: tuple[int, ...] = (4, 4, 4, 3)  # steps, of the convolutions that change the rate
     windows: tuple[int, ...] = (16, 8, 4, 2)  # past steps each position sees besides itself
     encoder_layers: tuple[int, ...] = (2, 2, 2, 2)  # transformer blocks of each stage
     decoder_layers: tuple[int, ...] = (2, 2, 2, 2)  # transformer blocks of each stage, in decoder order
-    norm_eps: float = 1e-2  # added to mean squares by RMSNorm ...
-    qk_norm_eps: float = 1e-6  # ... and by that of queries and keys
-    layer_scale_init: float = 0.01  # initial LayerScale of the branches of blocks
+    norm_eps: PositiveFloat = 1e-2  # added to mean squares by RMSNorm ...
+    qk_norm_eps: PositiveFloat = 1e-6  # ... and by that of queries and keys
+    layer_scale_init: NonNegativeFloat = 0.01  # initial LayerScale of the branches of blocks
     proj_weight_norm: bool = True  # whether the released layout stores the outer convolutions with weight norm
     front: Literal["patches", "spectrum"] = "patches"  # input of the encoder
     head: Literal["patches", "source_filter"] = "patches"  # from decoder output to waveform
-    envelope_bands: int = 64  # head source_filter: bands of the spectral envelope ...
-    periodicity_bands: int = 12  # ... and of the mixture of pulses and noise
+    envelope_bands: PositiveInt = 64  # head source_filter: bands of the spectral envelope ...
+    periodicity_bands: PositiveInt = 12  # ... and of the mixture of pulses and noise
     quantizer: AnyQuantizerConfig = field(default_factory=SplitConfig)  # selected by `kind`
 
     def __post_init__(self) -> None:
-        coerce(self)
-        self._check_stages()
-        self._check_values()
-
-    def _check_stages(self) -> None:
+        super().__post_init__()
         n = len(self.strides)
         require(n > 0, "strides", self.strides, "at least one stage")
         for name in ("kernel_sizes", "windows", "encoder_layers", "decoder_layers"):
@@ -95,13 +86,8 @@ class CodecConfig:
         for kernel_size, stride in zip(self.kernel_sizes, self.strides, strict=True):
             good = kernel_size % stride == 0
             require(good, "kernel_sizes", self.kernel_sizes, f"multiples of strides = {self.strides}")
-
-    def _check_values(self) -> None:
-        for name in POSITIVE:
-            require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
         good = self.n_heads % self.n_kv_heads == 0
         require(good, "n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
-        require(self.layer_scale_init >= 0, "layer_scale_init", self.layer_scale_init, "0 or more")
 
     @property
     def latent_dim(self) -> int:

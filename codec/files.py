@@ -92,6 +92,12 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8; file names that are not UTF-8 are escaped."""
+    with atomic_file(path) as new:
+        new.write_text(text, encoding="utf-8", errors=ESCAPE)
+
+
 def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
     """Write one line of JSON per row; file names that are not UTF-8 are escaped."""
     with atomic_file(path) as new, new.open("w", encoding="utf-8", errors=ESCAPE) as file:

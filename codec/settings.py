@@ -6,14 +6,46 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Callable, Collection, Mapping
-from functools import cache
+from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 DEFAULT = "default"  # name of the packaged checkpoint
 OLD_NAME = "old_name"  # in the metadata of a field: its first name, which is still read and identifies it
-_hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
+_hints: Callable[[Any], dict[str, Any]] = cache(partial(get_type_hints, include_extras=True))
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null", ...: "..."}
+
+
+class Range(NamedTuple):
+    """What a number may be, beside its type."""
+
+    holds: Callable[[float], bool]
+    words: str  # in errors and help
+
+
+_POSITIVE, _NON_NEGATIVE = Range(lambda x: x > 0, "a positive number"), Range(lambda x: x >= 0, "0 or more")
+PositiveInt = Annotated[int, _POSITIVE]
+PositiveFloat = Annotated[float, _POSITIVE]
+NonNegativeInt = Annotated[int, _NON_NEGATIVE]
+NonNegativeFloat = Annotated[float, _NON_NEGATIVE]
+AtLeast1 = Annotated[int, Range(lambda x: x >= 1, "at least 1")]
+AtLeast2 = Annotated[int, Range(lambda x: x >= 2, "at least 2")]
+Seconds = Annotated[float, Range(lambda x: x > 0, "seconds above 0")]
+PositiveShare = Annotated[float, Range(lambda x: 0 < x <= 1, "a number in (0, 1]")]
+Share = Annotated[float, Range(lambda x: 0 <= x <= 1, "a number in [0, 1]")]
+Probability = Annotated[float, Range(lambda x: 0 <= x <= 1, "a probability")]
+BelowOne = Annotated[float, Range(lambda x: 0 <= x < 1, "a number in [0, 1)")]
+
+
+class Settings:
+    """Base of dataclasses whose fields are converted to their types and checked against their ranges.
+
+    Raises:
+        ValueError: a value of the wrong type, or out of range; the message names the field.
+    """
+
+    def __post_init__(self) -> None:
+        coerce(self)
 
 
 def require(condition: bool, name: str, value: object, expected: str) -> None:
@@ -63,7 +95,7 @@ def read(cls: Any, fields: Any, where: str = "") -> Any:
 
 
 def coerce(config: Any) -> None:
-    """Convert the fields of a dataclass, in place, to the types of their hints; call it first in `__post_init__`.
+    """Convert the fields of a dataclass, in place, to the types of their hints, and check them against their ranges.
 
     Converts between lists and tuples, and mappings to dataclasses: of a union `A | B`, the one whose `kind` is in the
     mapping, else the first. An integer is accepted as a float and stays an integer.
@@ -118,6 +150,10 @@ def _options(hint: Any) -> tuple[Any, ...]:
 
 
 def _coerced(hint: Any, value: Any, path: str) -> Any:
+    if get_origin(hint) is Annotated:
+        value, limit = _coerced(hint.__origin__, value, path), hint.__metadata__[0]
+        require(limit.holds(value), path, value, limit.words)
+        return value
     options = _options(hint)
     if all(map(dataclasses.is_dataclass, options)):
         return value if isinstance(value, options) else read(hint, value, path)

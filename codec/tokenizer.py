@@ -25,7 +25,7 @@ from codec.files import atomic_folder
 from codec.model import Codec
 from codec.nn.precision import warn_if_emulated
 from codec.nn.product import store_for_streams
-from codec.settings import DEFAULT
+from codec.settings import DEFAULT, require
 from codec.stream import DecoderStream, EncoderStream
 from codec.tokens.layout import IdLayout
 from codec.tokens.tokens import Tokens, check_codes, pad_codes
@@ -134,8 +134,7 @@ class Tokenizer:
             AudioError: unusable audio. MissingEncoderError: the checkpoint has no encoder.
         """
         self.model.encoder  # noqa: B018  raises if it is missing
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"on_error = {on_error!r}: expected raise or skip")
+        require(on_error in ("raise", "skip"), "on_error", on_error, "raise or skip")
         if isinstance(audio, Iterator) and not hasattr(audio, "read"):
             raise AudioError(f"audio: {type(audio).__name__}; give the recordings as a list: encode(list(...))")
         recordings = as_list(audio)
@@ -210,7 +209,7 @@ class Tokenizer:
         state, is_unchanged = self.model.state_dict(), self._matches_source()
         if is_unchanged:
             with suppress(CheckpointError):  # the source has another layout
-                _, state, _ = store.load_checkpoint(self._source)  # in the types of the file
+                _, state, _ = store.read_checkpoint(self._source, CodecConfig)  # in the types of the file
         with atomic_folder(Path(folder)) as new:
             store.write_checkpoint(new, self.config, state)
             if is_unchanged and self.token_model:
@@ -243,8 +242,7 @@ def load(
         CheckpointError: not found, damaged, or tensors that do not match the config.
         ValueError: `dtype` is not a floating type.
     """
-    if not dtype.is_floating_point:
-        raise ValueError(f"dtype = {dtype}: expected a floating type")
+    require(dtype.is_floating_point, "dtype", dtype, "a floating type")
     warn_if_emulated(dtype, device)
     source = ""
     with float32_by_default():
@@ -306,7 +304,7 @@ def _load_folder(folder: Path) -> tuple[Codec, str | None]:
         config, state = pretrained.read_pretrained(folder)
         fingerprint = None
     else:
-        config, state, fingerprint = store.load_checkpoint(folder)
+        config, state, fingerprint = store.read_checkpoint(folder, CodecConfig)
     model = Codec(config, with_encoder=any(name.startswith("_encoder.") for name in state))
     store.check_tensors(folder, model.state_dict(), state)
     model.load_state_dict(state)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from codec.audio.io import read_audio, write_audio
@@ -13,6 +12,7 @@ from eval.command import command
 from eval.metrics.perceptual import estoi, pesq_wb
 from eval.metrics.signal import mel_distance
 from eval.pictures import spectrogram_pair
+from eval.speed import timed
 
 METRICS = (
     ("PESQ-WB", pesq_wb, "1 to 4.6"),
@@ -30,11 +30,8 @@ def main() -> None:
     config, stem = tokenizer.config, args.out / args.clip.stem
     original = read_audio(args.clip, None, config.sample_rate)
     args.out.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    tokens = tokenizer.encode(original, config.sample_rate)
-    encoded = time.perf_counter()
-    output = tokenizer.decode(tokens)[0]
-    decoded = time.perf_counter()
+    encode_s, tokens = timed("cpu", tokenizer.encode, original, config.sample_rate)
+    decode_s, (output,) = timed("cpu", tokenizer.decode, tokens)
     tokens.save(stem.with_suffix(".tokens"))
     write_audio(stem.with_suffix(".wav"), output, config.sample_rate)
     with atomic_file(stem.with_suffix(".png")) as new:
@@ -47,7 +44,7 @@ def main() -> None:
     print(f"tokens      {n_frames} frames x {config.num_codebooks} codebooks; the first frame:")
     print(f"            {' '.join(str(code) for code in tokens.codes[0, :, 0].tolist())}")
     print(f"bitrate     {config.bitrate() / 1000:.2f} kbit/s")
-    print(f"time        encode {1000 * (encoded - start):.0f} ms, decode {1000 * (decoded - encoded):.0f} ms")
+    print(f"time        encode {1000 * encode_s:.0f} ms, decode {1000 * decode_s:.0f} ms")
     for name, metric, scale in METRICS:
         try:
             print(f"{name:<12}{metric(*pair):.3f} ({scale})")

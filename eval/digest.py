@@ -7,8 +7,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-_BLOCK = 2**20  # bytes
-
 
 def digest(*parts: str | bytes | Path | Tensor) -> str:
     """16 hex digits of SHA-256 over texts, bytes, the contents of files, and the values of tensors.
@@ -20,8 +18,7 @@ def digest(*parts: str | bytes | Path | Tensor) -> str:
     for part in parts:
         if isinstance(part, Path):
             with part.open("rb") as file:
-                while block := file.read(_BLOCK):
-                    sha.update(block)
+                hashlib.file_digest(file, lambda: sha)  # goes on with it
         elif isinstance(part, Tensor):
             sha.update(part.contiguous().numpy(force=True).data)
         elif isinstance(part, str):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.bitstream import conceal, fade
+from codec.settings import require
 from codec.tokenizer import Tokenizer
 from codec.tokens.tokens import Tokens
 
@@ -31,8 +32,7 @@ def bursts(rate: float, n_packets: int, seed: int = 0) -> NDArray[np.bool_]:
     Raises:
         ValueError: `rate` is not below `LOSS_IN_BURST`.
     """
-    if not 0 <= rate < LOSS_IN_BURST:
-        raise ValueError(f"rate = {rate}: expected 0 to {LOSS_IN_BURST}, the share lost in a burst")
+    require(0 <= rate < LOSS_IN_BURST, "rate", rate, f"0 to {LOSS_IN_BURST}, the share lost in a burst")
     share = rate / LOSS_IN_BURST  # of the bad state
     leave = 1 / BURST
     enter = leave * share / (1 - share)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codec.files import ESCAPE, atomic_file
+from codec.files import write_text
 from eval.stats import SIGNIFICANT, Comparison, Difference, Interval
 
 MARK = f" * marks p < {SIGNIFICANT:g} with Holm's correction."  # in captions for LaTeX
@@ -98,8 +98,7 @@ def write_table(folder: Path, name: str, table: Table) -> None:
     """Write `name.md`, `.tex` and `.csv`; each whole or not at all."""
     parts = {".md": table.markdown() + "\n", ".tex": table.latex(name), ".csv": table.csv()}
     for suffix, text in parts.items():
-        with atomic_file(folder / (name + suffix)) as new:
-            new.write_text(text, encoding="utf-8", errors=ESCAPE)
+        write_text(folder / (name + suffix), text)
 
 
 def _markdown(cell: Cell) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from codec.files import atomic_file
+from codec.files import write_text
 from eval.metrics.base import Column
 from eval.stats import Difference, Interval, bootstrap, compare
 from eval.systems.base import split_n_q
@@ -93,8 +93,7 @@ class Results:
         for system, fields in zip(self.systems, content["systems"], strict=True):
             means = {c.key: system.mean(c.key) for c in self.columns}
             fields["means"] = {key: asdict(mean) for key, mean in means.items() if mean}
-        with atomic_file(folder / "results.json") as new:
-            new.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_text(folder / "results.json", json.dumps(content, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Results:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from codec.files import ESCAPE, atomic_file
+from codec.files import write_text
 from eval.metrics.base import Column
 from eval.paper import Cell, Estimate, Table
 from eval.results import Results, SystemResult
@@ -67,8 +65,7 @@ def differences(results: Results, reference: str) -> Table:
 def write(folder: Path, results: Results) -> None:
     """Write `table.md`, and `table.csv` with a line for every system and recording; each whole or not at all."""
     for name, text in (("table.md", markdown(results)), ("table.csv", _csv(results))):
-        with atomic_file(folder / name) as new:
-            new.write_text(text, encoding="utf-8", errors=ESCAPE)
+        write_text(folder / name, text)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -114,13 +111,13 @@ def _missing(results: Results) -> list[str]:
 
 
 def _csv(results: Results) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["system", "recording", *(c.key for c in results.columns)])
-    for s in results.systems:
-        for r in results.recordings:
-            writer.writerow([s.system, r.id, *(s.values.get(c.key, {}).get(r.id, "") for c in results.columns)])
-    return text.getvalue()
+    keys = [c.key for c in results.columns]
+    rows = [
+        [s.system, r.id, *(str(s.values.get(key, {}).get(r.id, "")) for key in keys)]
+        for s in results.systems
+        for r in results.recordings
+    ]
+    return Table(["system", "recording", *keys], rows).csv()
 
 
 def estimate(x: Interval | None, column: Column) -> Cell:

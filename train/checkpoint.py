@@ -29,7 +29,6 @@ from codec.tensors import write_tensors
 TENSORS, PROGRESS, CHECKSUMS = "tensors.safetensors", "progress.json", "sha256.json"
 CHECKPOINTS = "checkpoints"  # in the folder of a run
 _WRITTEN = (f"{CHECKPOINTS}/step_*/*", *(f"{name}/*" for name in RUN_FOLDERS))
-_BLOCK = 2**24  # bytes
 
 
 @dataclass
@@ -219,8 +218,5 @@ def _format_size(n_bytes: float) -> str:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -93,14 +93,18 @@ def parallelize(networks: dict[str, nn.Module], main: str, mode: str, world: Wor
         elif mode == "fsdp" and name == main:
             from torch.distributed.fsdp import fully_shard  # slow to load
 
-            for module in network.modules():
-                if isinstance(module, Block):
-                    fully_shard(module)
+            for block in blocks(network):
+                fully_shard(block)
             fully_shard(network)
             parallel[name] = network
         else:
             parallel[name] = DistributedDataParallel(network, broadcast_buffers=False)
     return parallel
+
+
+def blocks(network: nn.Module) -> list[Block]:
+    """The transformer blocks of a network, which are sharded and compiled one by one."""
+    return [module for module in network.modules() if isinstance(module, Block)]
 
 
 def rank_and_size() -> tuple[int, int]:

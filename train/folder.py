@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from codec.files import atomic_file
+from codec.files import write_text
 from eval.provenance import environment
 from train.checkpoint import CHECKPOINTS, checkpoints, make_folder
 from train.settings.name import MAY_DIFFER, is_in
@@ -88,8 +88,7 @@ def differences(folder: Path, run: RunConfig, free: Collection[str]) -> list[str
 
 def record_start(folder: Path, run: RunConfig, **facts: str) -> None:
     """Record the settings and environment of a start, and facts such as the precision that `auto` chose."""
-    with atomic_file(folder / CONFIG) as new:
-        new.write_text(OmegaConf.to_yaml(run.plain()))
+    write_text(folder / CONFIG, OmegaConf.to_yaml(run.plain()))
     with (folder / STARTS).open("a") as file:
         file.write(json.dumps(environment() | facts) + "\n")
 

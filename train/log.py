@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from codec.audio.io import write_audio
-from codec.files import atomic_file
+from codec.files import atomic_file, write_text
 from train.settings.config import LoggerConfig
 from train.tasks.base import Validation
 from train.trackers import make_tracker
@@ -94,5 +94,4 @@ def _drop_lines_after(path: Path, step: int) -> None:
     lines = path.read_text().splitlines()
     kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
     if len(kept) < len(lines):
-        with atomic_file(path) as new:
-            new.write_text("".join(line + "\n" for line in kept))
+        write_text(path, "".join(line + "\n" for line in kept))

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from codec.checkpoint.store import CheckpointError, read_checkpoint, write_checkpoint
 from codec.config import CodecConfig
-from codec.files import atomic_file, atomic_folder
+from codec.files import atomic_folder, write_text
 from codec.tts.checkpoint import TOKENIZERS
 from codec.tts.config import TTSConfig
 from eval.command import command, reports_errors
@@ -90,8 +90,7 @@ def ship(run: Path, out: Path, description: str, data: str, results: str) -> Non
         command="python -m train " + " ".join(map(_strip_setting, start["command"][1:])),
         init=_strip_folders(settings.model.init), data=data, results=results,
     )  # fmt: skip
-    with atomic_file(out / "README.md") as new:
-        new.write_text(card)
+    write_text(out / "README.md", card)
 
 
 def _codec_facts(c: CodecConfig) -> str:

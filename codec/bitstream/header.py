@@ -47,12 +47,8 @@ class Header:
         if not self.layer_ends:
             object.__setattr__(self, "layer_ends", default_layer_ends(n_codebooks))
         require(0 < n_codebooks < 256, "codebook_sizes", self.codebook_sizes, "1 to 255 codebooks")
-        require(
-            all(1 < size < 2**32 for size in self.codebook_sizes),
-            "codebook_sizes",
-            self.codebook_sizes,
-            "2 or more each",
-        )
+        good = all(1 < size < 2**32 for size in self.codebook_sizes)
+        require(good, "codebook_sizes", self.codebook_sizes, "2 or more each")
         require(0 < self.sample_rate < 2**32, "sample_rate", self.sample_rate, "1 to 2^32 - 1")
         require(0 < self.hop_length < 2**16, "hop_length", self.hop_length, "1 to 65,535")
         require(0 < self.frames_per_packet < 256, "frames_per_packet", self.frames_per_packet, "1 to 255")

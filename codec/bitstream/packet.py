@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 
 from codec.bitstream.header import BitstreamError
+from codec.settings import require
 
 SYNC = b"\xc3\x37"  # at the start of every packet, to find the next one after damage
 MAX_SIZE = 2**24  # bytes of a packet
@@ -69,8 +70,7 @@ def drop_layers(packet: bytes, n_layers: int) -> bytes:
     Raises:
         BitstreamError: not a packet. ValueError: `n_layers` is below 1.
     """
-    if n_layers < 1:
-        raise ValueError(f"n_layers = {n_layers}: expected at least 1")
+    require(n_layers >= 1, "n_layers", n_layers, "at least 1")
     whole, _ = Packet.parse(packet)
     return Packet(whole.number, whole.n_frames, whole.layers[:n_layers] if whole.n_frames else whole.layers).to_bytes()
 

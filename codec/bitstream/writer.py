@@ -13,26 +13,22 @@ from codec.bitstream.coding import make_coding
 from codec.bitstream.header import Header
 from codec.bitstream.packet import Packet, drop_layers, varint
 from codec.bitstream.token_model import TokenModel
-from codec.settings import require
+from codec.settings import AtLeast1, Settings
 
 END = struct.Struct("<I4s")  # size of the end packet, and the mark at the end of a file
 TAIL = b"73C\n"
 
 
 @dataclass(frozen=True)
-class Copies:
+class Copies(Settings):
     """Packets are sent again, with only their first layers, so that less is lost with a packet.
 
     Raises:
         ValueError: a number below 1.
     """
 
-    n_layers: int  # of a copy
-    distance: int = 1  # packets between a packet and its copy
-
-    def __post_init__(self) -> None:
-        require(self.n_layers > 0, "n_layers", self.n_layers, "at least 1")
-        require(self.distance > 0, "distance", self.distance, "at least 1")
+    n_layers: AtLeast1  # of a copy
+    distance: AtLeast1 = 1  # packets between a packet and its copy
 
 
 class Writer:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from codec.checkpoint.store import CONFIG, WEIGHTS, CheckpointError, read_tensors
+from codec.checkpoint.store import CONFIG, WEIGHTS, checked, read_tensors
 from codec.config import CodecConfig
 
 MODEL_TYPE = "codec37"  # in transformers' config
@@ -26,10 +26,8 @@ def read_pretrained(folder: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
     Raises:
         CheckpointError: a file is missing, unreadable or invalid.
     """
-    try:
+    with checked(folder / CONFIG):
         config = CodecConfig.from_json(json.dumps(_fields(folder).get(FIELD)))
-    except ValueError as error:
-        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
     state, _ = read_tensors(folder / WEIGHTS)
     return config, {name.removeprefix(f"{FIELD}."): tensor for name, tensor in state.items()}
 

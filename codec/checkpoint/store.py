@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -36,6 +38,17 @@ class CheckpointError(ValueError):
     """A checkpoint is missing, damaged, or does not match its config; the message names the file."""
 
 
+@contextmanager
+def checked(where: str | Path) -> Iterator[None]:
+    """Raise `CheckpointError`, which names `where`, for keys that are missing in it and values that are wrong."""
+    try:
+        yield
+    except KeyError as error:
+        raise CheckpointError(f"{where}: key {error.args[0]!r} is missing") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{where}: {error}") from error
+
+
 def save_checkpoint(folder: str | Path, config: CodecConfig, state: dict[str, Tensor]) -> None:
     """Write a checkpoint; an existing one at `folder` is replaced only once the new one is on disk.
 
@@ -46,11 +59,6 @@ def save_checkpoint(folder: str | Path, config: CodecConfig, state: dict[str, Te
     """
     with atomic_folder(Path(folder)) as new:
         write_checkpoint(new, config, state)
-
-
-def load_checkpoint(folder: str | Path) -> tuple[CodecConfig, dict[str, Tensor], str]:
-    """Read config, tensors and verified fingerprint of a codec's checkpoint; raises as `read_checkpoint`."""
-    return read_checkpoint(folder, CodecConfig)
 
 
 def write_checkpoint(folder: Path, config: Config, state: dict[str, Tensor]) -> None:
@@ -70,10 +78,8 @@ def read_checkpoint(folder: str | Path, kind: type[C]) -> tuple[C, dict[str, Ten
     for needed in (config_path, path):
         if not needed.is_file():
             raise CheckpointError(f"{needed}: not found; {_advice(folder)}")
-    try:
+    with checked(config_path):
         config = kind.from_json(config_path.read_text())
-    except ValueError as error:
-        raise CheckpointError(f"{config_path}: {error}") from error
     state, metadata = read_tensors(path)
     actual, recorded = fingerprint(config, state), metadata.get("fingerprint")
     if recorded != actual:

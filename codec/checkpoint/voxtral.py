@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from codec.checkpoint.store import CONFIG, CheckpointError, read_tensors
+from codec.checkpoint.store import CONFIG, CheckpointError, checked, read_tensors
 from codec.config import CodecConfig
 from codec.files import atomic_folder
 from codec.quant.fsq import FSQConfig
@@ -151,7 +151,7 @@ def config_from_params(params: dict[str, Any]) -> CodecConfig:
     Raises:
         CheckpointError: a missing key, or an unsupported value.
     """
-    try:
+    with checked(PARAMS):
         a = params["multimodal"]["audio_tokenizer_args"]
         strides = ints(a.get("encoder_convs_strides_str", "2,2,2,1"))
         kernel_sizes = ints(a.get("encoder_convs_kernels_str", "4,4,4,3"))
@@ -181,10 +181,6 @@ def config_from_params(params: dict[str, Any]) -> CodecConfig:
                 acoustic=FSQConfig(n_channels=a["acoustic_dim"], levels=a["acoustic_codebook_size"]),
             ),
         )
-    except KeyError as error:
-        raise CheckpointError(f"{PARAMS}: key {error.args[0]!r} is missing") from error
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{PARAMS}: {error}") from error
 
 
 def params_from_config(config: CodecConfig) -> dict[str, Any]:

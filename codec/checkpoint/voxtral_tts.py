@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from codec.checkpoint import voxtral
-from codec.checkpoint.store import C, CheckpointError, Config, check_tensors, read_tensors
+from codec.checkpoint.store import C, Config, check_tensors, checked, read_tensors
 from codec.checkpoint.voxtral import BLOCK_NAMES, PARAMS, PREFIX, WEIGHTS, block_from_released, block_to_released
 from codec.config import CodecConfig
 from codec.tensors import write_tensors
@@ -59,10 +59,8 @@ def read_config(folder: Path, kind: type[C]) -> C:
         CheckpointError: a missing or damaged params.json, or an unsupported value.
     """
     fields = config_from_params(voxtral.read_json(folder / PARAMS))
-    try:
+    with checked(folder / PARAMS):
         return kind.from_json(json.dumps(fields | {"codec": str(folder)}))  # type: ignore[return-value]
-    except ValueError as error:
-        raise CheckpointError(f"{folder / PARAMS}: {error}") from error
 
 
 def read_state(folder: Path, like: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -144,7 +142,7 @@ def config_from_params(params: dict[str, Any]) -> dict[str, Any]:
     Raises:
         CheckpointError: a missing key, or an unsupported value.
     """
-    try:
+    with checked(PARAMS):
         audio = params["multimodal"]["audio_model_args"]
         head = audio["acoustic_transformer_args"]
         voxtral.require(params, {"use_biases": False, "causal": True, "sliding_window": None, "yarn": None})
@@ -168,10 +166,6 @@ def config_from_params(params: dict[str, Any]) -> dict[str, Any]:
             "backbone": _transformer(params),
             "head_transformer": _transformer(head),
         }
-    except KeyError as error:
-        raise CheckpointError(f"{PARAMS}: key {error.args[0]!r} is missing") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{PARAMS}: {error}") from error
 
 
 def params_from_config(fields: dict[str, Any], codec: CodecConfig) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, cast
 
 import typer
@@ -42,11 +43,8 @@ def open_model(load: Callable[[str, str, torch.dtype], T], model: str, device: s
     import torch
 
     torch.set_flush_denormal(True)
-    try:
-        with show_warnings():
-            return load(model, device, getattr(torch, dtype))
-    except (MissingDependencyError, ValueError, RuntimeError, OSError) as error:
-        fail(error)
+    with told(RuntimeError), show_warnings():
+        return load(model, device, getattr(torch, dtype))
 
 
 def check_precision(dtype: str) -> None:
@@ -66,6 +64,16 @@ def show_warnings() -> Iterator[None]:
                 typer.echo(f"warning: {warning.message}", err=True)
 
 
+def read_comment(path: str | Path) -> str:
+    """The comment in the metadata of an audio file; empty for what is no audio."""
+    from codec.audio.error import AudioError
+    from codec.audio.io import read_comment
+
+    with suppress(AudioError):
+        return read_comment(path)
+    return ""
+
+
 def read_stdin() -> Iterator[bytes]:
     """Read blocks as soon as they arrive."""
     stdin = cast(BufferedReader, sys.stdin.buffer)
@@ -77,6 +85,16 @@ def write_stdout(block: bytes) -> None:
     """Write and flush bytes."""
     sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()
+
+
+@contextmanager
+def told(*more: type[Exception]) -> Iterator[None]:
+    """Exit with the message of an error that the user can mend, or of one of `more` kinds."""
+    kinds: tuple[type[Exception], ...] = (MissingDependencyError, ValueError, OSError, *more)
+    try:
+        yield
+    except kinds as error:
+        fail(error)
 
 
 def fail(error: object) -> NoReturn:

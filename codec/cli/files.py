@@ -15,7 +15,7 @@ import typer
 from tqdm import tqdm
 
 from codec.audio.error import AudioError
-from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, show_warnings
+from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, read_comment, show_warnings
 from codec.files import AUDIO_SUFFIXES, STREAM_SUFFIX, TOKENS_SUFFIX, find_files, find_recordings
 from codec.settings import DEFAULT
 
@@ -116,7 +116,7 @@ def _jobs(
     fresh, n_skipped = [], 0
     for job in jobs:
         exists = os.path.exists(job.target)  # unlike Path.exists, False for names that are too long
-        if exists and suffix != STREAM_SUFFIX and not _is_ours(job.target):
+        if exists and suffix != STREAM_SUFFIX and not read_comment(job.target).startswith(MARK):
             failures.append(
                 f"{job.source}: {job.target} was not decoded by codec, so it is kept; give a folder with --out"
             )
@@ -151,15 +151,6 @@ def _targets(
         else:
             jobs[target] = Job(source, target)
     return list(jobs.values()), failures
-
-
-def _is_ours(path: Path) -> bool:
-    from codec.audio.io import read_comment
-
-    try:
-        return read_comment(path).startswith(MARK)
-    except AudioError:
-        return False
 
 
 def _decode(path: Path, tokenizer: Tokenizer, n_q: int | None) -> Tensor:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codec.cli.common import Model, fail, open_model, open_tokenizer
-from codec.extras import MissingDependencyError
+from codec.cli.common import Model, fail, open_model, open_tokenizer, told
 from codec.files import TOKENS_SUFFIX
 from codec.settings import DEFAULT
 
@@ -42,13 +41,11 @@ def to_onnx(
     from codec.export import export_onnx, export_steps
 
     tokenizer = open_tokenizer(model, "cpu", "float32")
-    try:
+    with told():
         if step:
             export_steps(tokenizer.model, out, tokenizer.fingerprint)
         else:
             export_onnx(tokenizer.model, out)
-    except (MissingDependencyError, ValueError, OSError) as error:
-        fail(error)
 
 
 def to_voxtral(
@@ -62,13 +59,11 @@ def to_voxtral(
     """Write a codec, or a voice model, in the released Voxtral layout."""
     if voice and not tts:
         fail("--voice: a codec has no voices; give --tts as well")
-    try:
+    with told():
         if tts:
             _export_tts(out, model, voice)
         else:
             open_tokenizer(model, "cpu", "float32").export_voxtral(out)
-    except (MissingDependencyError, ValueError, OSError) as error:
-        fail(error)
 
 
 def _export_tts(out: Path, model: str, names: list[str] | None) -> None:

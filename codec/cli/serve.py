@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from codec.cli.common import Device, Model, Precision, check_precision, fail, open_model
-from codec.extras import MissingDependencyError, needs
+from codec.cli.common import Device, Model, Precision, check_precision, open_model, told
+from codec.extras import needs
 from codec.malloc import share_arenas
 from codec.settings import DEFAULT
 
@@ -43,7 +45,7 @@ def serve(
     """Serve speech over HTTP, as OpenAI's clients ask for it, and tokens; ends on SIGTERM once all is spoken."""
     check_precision(dtype)
     share_arenas(N_ARENAS)  # before PyTorch starts threads
-    try:
+    with told():
         if voices is not None and not voices.is_dir():
             raise ValueError(f"--voices {voices}: no such folder; create it first")
         import torch
@@ -51,7 +53,6 @@ def serve(
         with needs("fastapi uvicorn", "serving", "serve"):
             import uvicorn
 
-            from codec.serve import logs
             from codec.serve.access import read_keys
             from codec.serve.app import make_app
             from codec.serve.engine import Engine, Limits
@@ -63,13 +64,13 @@ def serve(
         keys = read_keys(key_file)
         mark = None if watermark is None else load_watermark(watermark)
         recognizers = {} if recognizer is None else {Path(recognizer).name: load_recognizer(recognizer)}
-    except (MissingDependencyError, ValueError, OSError) as error:
-        fail(error)
     if not keys and not _is_loopback(host):
         typer.echo(f"warning: whoever reaches {host} may use this server; give --key-file", err=True)
     torch.set_num_threads(threads)
     network = open_model(tts.load, model, device, dtype)
-    logs.set_up()
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     engine, store = Engine(network, Limits(n_slots=slots)), VoiceStore(network, voices)
     app = make_app(engine, store, Path(model).name, keys, mark, recognizers)
     uvicorn.run(
@@ -88,3 +89,14 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+class _JsonFormatter(logging.Formatter):
+    """A record of the log as a line of JSON, with the fields that it was given as `extra={"fields": {...}}`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": self.formatTime(record), "level": record.levelname, "message": record.getMessage()}
+        line |= getattr(record, "fields", {})
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)

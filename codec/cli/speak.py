@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from tqdm import tqdm
 
-from codec.audio.error import AudioError
-from codec.audio.play import player
 from codec.audio.wav import pcm_bytes, stream_header
 from codec.cli.common import (
     Device,
@@ -23,11 +21,13 @@ from codec.cli.common import (
     check_precision,
     fail,
     open_model,
+    read_comment,
     read_stdin,
     show_warnings,
+    told,
     write_stdout,
 )
-from codec.extras import MissingDependencyError
+from codec.extras import MissingDependencyError, needs
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def speak(
     check_precision(dtype)
     if re.fullmatch(r"--?[A-Za-z][\w-]*(=.*)?", text):
         fail(f"{text}: no such option; see codec speak --help")
-    try:
+    with told():
         target = _target(out, play)
         from codec import tts  # here, as other commands do not need its packages
         from codec.tts.shipped import default_voice, find_voice
@@ -93,10 +93,8 @@ def speak(
         language = language or (shipped.language if shipped else "en")
         path, note = _reference(shipped, str(voice), consent)
         known = tts.Voice.load(path) if path.suffix == VOICE_SUFFIX else None
-    except (MissingDependencyError, ValueError) as error:
-        fail(error)
     network = open_model(tts.load, model, device, dtype)
-    try:
+    with told(RuntimeError):
         speaker = known or network.voice(path, note)
         with show_warnings():
             source = _stdin_text() if text == PIPE else text
@@ -107,16 +105,12 @@ def speak(
             if target != out:
                 typer.echo(f"to: {target}", err=True)
             _deliver(packets, network.sample_rate, target, play, tts.provenance_comment(speaker))
-    except (MissingDependencyError, ValueError, RuntimeError, OSError) as error:
-        fail(error)
 
 
 def voices() -> None:
     """List the shipped voices: name, language, licence, source."""
-    try:
+    with told():
         from codec.tts import shipped_voices
-    except MissingDependencyError as error:
-        fail(error)
     for voice in shipped_voices():
         typer.echo(f"{voice.name:<14}{voice.language:<8}{voice.licence:<10}{voice.source}")
 
@@ -128,7 +122,9 @@ def _target(out: str | None, play: bool) -> str | None:
         ValueError: not writable, or the default file exists and is not an output of this command.
     """
     if out is None and not play:
-        if Path(SPEECH).exists() and not _is_spoken(SPEECH):
+        from codec.tts.voices import NOTICE
+
+        if Path(SPEECH).exists() and NOTICE not in read_comment(SPEECH):
             raise ValueError(
                 f"{SPEECH} exists and is not an output of this command: give --out FILE, --out - or --play"
             )
@@ -140,16 +136,6 @@ def _target(out: str | None, play: bool) -> str | None:
     if not Path(out).parent.is_dir():
         raise ValueError(f"--out {out}: there is no folder {Path(out).parent}; create it first")
     return out
-
-
-def _is_spoken(path: str) -> bool:
-    """Whether a file was written by this command."""
-    from codec.audio.io import read_comment
-    from codec.tts.voices import NOTICE
-
-    with suppress(AudioError):
-        return NOTICE in read_comment(path)
-    return False
 
 
 def _reference(shipped: ShippedVoice | None, voice: str, consent: str) -> tuple[Path, str]:
@@ -182,7 +168,7 @@ def _deliver(packets: Iterable[Tensor], sample_rate: int, out: str | None, play:
     sinks: list[Callable[[Tensor], None]] = []
     with ExitStack() as stack:
         if play:
-            sinks.append(stack.enter_context(player(sample_rate)))
+            sinks.append(stack.enter_context(_player(sample_rate)))
         if out == PIPE:
             write_stdout(stream_header(sample_rate, comment))
             sinks.append(lambda packet: write_stdout(pcm_bytes(packet)))
@@ -199,3 +185,28 @@ def _deliver(packets: Iterable[Tensor], sample_rate: int, out: str | None, play:
         from codec.audio.io import write_audio
 
         write_audio(out, torch.cat(parts), sample_rate, comment)
+
+
+@contextmanager
+def _player(sample_rate: int) -> Iterator[Callable[[Tensor], None]]:
+    """Yield a function that queues mono samples `[L]` for playback; leaving the context waits for the end.
+
+    Late samples cause a gap.
+
+    Raises:
+        MissingDependencyError: sounddevice or PortAudio is not installed. OSError: no device, or it fails.
+    """
+    try:
+        with needs("sounddevice", "playing", "play"):
+            import sounddevice
+    except OSError as error:
+        raise MissingDependencyError(f"playing needs PortAudio: install libportaudio2 ({error})") from error
+    try:
+        with sounddevice.OutputStream(sample_rate, channels=1, dtype="float32") as device:
+
+            def play(samples: Tensor) -> None:
+                device.write(samples.float().clamp(-1, 1).numpy(force=True))
+
+            yield play
+    except sounddevice.PortAudioError as error:
+        raise OSError(f"the sound device does not play {sample_rate} Hz mono ({error}); write a file") from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from codec.audio.wav import PCM, pcm_bytes
-from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, read_stdin, write_stdout
+from codec.cli.common import Device, Model, Precision, open_tokenizer, read_stdin, told, write_stdout
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
@@ -27,11 +27,9 @@ def stream(
     """
     tokenizer = open_tokenizer(model, device, dtype)
     blocks = _encoded(tokenizer) if direction == "encode" else _decoded(tokenizer)
-    try:
+    with told(RuntimeError):
         for block in blocks:
             write_stdout(block)
-    except (ValueError, RuntimeError, OSError) as error:
-        fail(error)
 
 
 def _encoded(tokenizer: Tokenizer) -> Iterator[bytes]:

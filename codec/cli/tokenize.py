@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from codec.cli.common import Device, Model, Precision, check_precision, fail, show_warnings
-from codec.extras import MissingDependencyError
+from codec.cli.common import Device, Model, Precision, check_precision, show_warnings, told
 from codec.settings import DEFAULT
 
 
@@ -30,14 +29,10 @@ def tokenize(
     check_precision(dtype)
     from codec.dataset import TokenizeConfig
     from codec.dataset import tokenize as run
-    from codec.model import MissingEncoderError
 
-    try:
+    with told(RuntimeError), show_warnings():
         config = TokenizeConfig(model, format, shard_hours, batch_seconds, dtype, device)  # type: ignore[arg-type]
-        with show_warnings():
-            summary = run(source, out, config, engine, workers)
-    except (MissingDependencyError, MissingEncoderError, ValueError, RuntimeError, OSError) as error:
-        fail(error)
+        summary = run(source, out, config, engine, workers)
     typer.echo(f"{summary.n_recordings} recordings, {summary.hours:.2f} hours in {out}")
     if summary.n_failures:
         typer.echo(f"{summary.n_failures} recordings could not be read, see {out / 'failures.jsonl'}", err=True)

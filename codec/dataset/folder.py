@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codec.audio.io import RESAMPLING
-from codec.files import atomic_file
+from codec.files import write_text
 from codec.recordings.manifest import read_manifest
 from codec.recordings.utterance import Utterance
 from codec.tokenizer import Tokenizer
@@ -63,8 +63,7 @@ def read_index(folder: Path, command: str) -> dict[str, Any]:
 
 def write_index(folder: Path, index: dict[str, Any], name: str = INDEX) -> None:
     """Write `index.json`: the codec, `n_shards`, and all else that determines the shards."""
-    with atomic_file(folder / name) as new:
-        new.write_text(json.dumps(index) + "\n", encoding="utf-8")
+    write_text(folder / name, json.dumps(index) + "\n")
 
 
 def describe(tokenizer: Tokenizer, utterances: Iterable[Utterance], n_shards: int) -> dict[str, Any]:

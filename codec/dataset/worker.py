@@ -14,7 +14,7 @@ from codec.dataset.config import TokenizeConfig
 from codec.dataset.encoding import encode_windows
 from codec.dataset.folder import shard_path
 from codec.dataset.formats import FORMS, TokenRow
-from codec.files import atomic_file
+from codec.files import write_text
 from codec.recordings.media import read_recording
 from codec.recordings.utterance import Utterance
 from codec.tokenizer import load
@@ -84,8 +84,7 @@ class Worker:
                 labels = (u.id, u.source, u.text, u.speaker, u.language, len(waveform) / c.sample_rate)
                 rows.append(TokenRow(*labels, self.tokenizer.fingerprint, codes.T.numpy()))
         report = Report(len(rows), sum(row.duration_s for row in rows) / 3600, failures)
-        with atomic_file(report_path(self.out, shard.number)) as new:
-            new.write_text(json.dumps(asdict(report)), encoding="utf-8")
+        write_text(report_path(self.out, shard.number), json.dumps(asdict(report)))
         form = FORMS[self.config.format]
         # Written last: it marks the shard as complete.
         form.write(shard_path(self.out, shard.number, form.suffix), rows, c.num_codebooks)

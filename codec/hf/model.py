@@ -16,7 +16,7 @@ from codec.hf.config import Codec37Config
 from codec.hf.features import Codec37FeatureExtractor
 from codec.hf.hub import HubMixin
 from codec.model import Codec
-from codec.settings import DEFAULT
+from codec.settings import DEFAULT, require
 from codec.tokenizer import Tokenizer, load
 from codec.tokens.tokens import check_codes
 
@@ -123,8 +123,7 @@ class Codec37Model(HubMixin, PreTrainedAudioTokenizerBase):  # type: ignore[misc
             raise ValueError(f"input_values: shape {tuple(input_values.shape)}; expected mono waveforms [B, 1, L]")
         n_books = self.codec.config.num_codebooks
         n_q = n_books if num_quantizers is None else num_quantizers
-        if not 1 <= n_q <= n_books:
-            raise ValueError(f"num_quantizers = {n_q}: expected 1 to {n_books}")
+        require(1 <= n_q <= n_books, "num_quantizers", n_q, f"1 to {n_books}")
         waveform = input_values[:, 0]
         mask = torch.ones_like(waveform, dtype=torch.int64) if padding_mask is None else padding_mask
         lengths = self._lengths(mask, waveform.shape)

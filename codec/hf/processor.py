@@ -17,6 +17,7 @@ from codec.audio.io import Audio, as_list
 from codec.hf.features import Codec37FeatureExtractor
 from codec.hf.hub import HubMixin
 from codec.hf.model import Codec37Model
+from codec.settings import require
 from codec.tokens.layout import END, IdLayout
 
 AUDIO = "<|audio|>"  # marks a recording in a text
@@ -53,8 +54,7 @@ class Codec37Processor(HubMixin, ProcessorMixin):  # type: ignore[misc]  # anoth
         super().__init__(feature_extractor, tokenizer, audio_tokenizer=audio_tokenizer)
         n_books = audio_tokenizer.config.num_quantizers
         self.num_quantizers = n_books if num_quantizers is None else num_quantizers
-        if not 1 <= self.num_quantizers <= n_books:
-            raise ValueError(f"num_quantizers = {num_quantizers}: expected 1 to {n_books}")
+        require(1 <= self.num_quantizers <= n_books, "num_quantizers", num_quantizers, f"1 to {n_books}")
         self.audio_token = audio_token
 
     @property

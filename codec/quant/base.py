@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from codec.quant.vq import VQ
-from codec.settings import coerce, require
+from codec.settings import Probability, Settings
 
 NO_CODE = -1  # for a codebook that is not used
 
@@ -28,7 +28,7 @@ class Quantized:
 
 
 @dataclass
-class QuantizerConfig(ABC):
+class QuantizerConfig(Settings, ABC):
     """Base class of the settings of quantizers.
 
     Raises:
@@ -36,11 +36,7 @@ class QuantizerConfig(ABC):
     """
 
     kind: str = field(default="", init=False)  # which quantizer
-    dropout: float = 0.0  # share of training samples that keep only the first 1 to K - 1 codebooks
-
-    def __post_init__(self) -> None:
-        coerce(self)
-        require(0 <= self.dropout <= 1, "dropout", self.dropout, "a probability")
+    dropout: Probability = 0.0  # share of training samples that keep only the first 1 to K - 1 codebooks
 
     @property
     @abstractmethod

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from codec.quant.base import NO_CODE, Quantized, Quantizer, QuantizerConfig, keep_first
-from codec.settings import require
+from codec.settings import PositiveInt, Probability, require
 
 RANGE = 2.0  # of latents before tanh; the outermost of 21 levels starts at 1.8
 
@@ -19,18 +19,16 @@ class FSQConfig(QuantizerConfig):
     """A codebook of levels for each channel."""
 
     kind: str = field(default="fsq", init=False)
-    n_channels: int = 36  # one codebook each
+    n_channels: PositiveInt = 36  # one codebook each
     levels: int | tuple[int, ...] = 21  # one number, or one per channel
-    round_prob: float = 0.5  # share of training samples rounded to levels ...
+    round_prob: Probability = 0.5  # share of training samples rounded to levels ...
     noise_prob: float = 0.25  # ... and given uniform noise instead; the rest pass through
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.n_channels > 0, "n_channels", self.n_channels, "a positive number")
         good = len(self.codebook_sizes) == self.n_channels
         require(good, "levels", self.levels, f"one entry for each of n_channels = {self.n_channels}")
         require(min(self.codebook_sizes) >= 2, "levels", self.levels, "at least 2 levels")
-        require(0 <= self.round_prob <= 1, "round_prob", self.round_prob, "a probability")
         good = 0 <= self.noise_prob <= 1 - self.round_prob
         require(good, "noise_prob", self.noise_prob, "0 to 1 - round_prob")
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from codec.quant.base import NO_CODE, Quantized, Quantizer, QuantizerConfig, keep_first, pass_some
 from codec.quant.vq import VQ, VQConfig
-from codec.settings import require
+from codec.settings import AtLeast2, PositiveInt, Probability
 
 
 @dataclass
@@ -17,15 +17,10 @@ class ResidualVQConfig(VQConfig, QuantizerConfig):
     """`n_q` VQ codebooks, as in EnCodec and Mimi; the defaults give 80 bits per frame."""
 
     kind: str = field(default="residual_vq", init=False)
-    n_q: int = 8  # codebooks
-    codebook_size: int = 1024
-    dim: int = 128
-    quantize_prob: float = 1.0
-
-    def __post_init__(self) -> None:
-        QuantizerConfig.__post_init__(self)
-        VQConfig.__post_init__(self)
-        require(self.n_q > 0, "n_q", self.n_q, "a positive number")
+    n_q: PositiveInt = 8  # codebooks
+    codebook_size: AtLeast2 = 1024
+    dim: PositiveInt = 128
+    quantize_prob: Probability = 1.0
 
     @property
     def latent_dim(self) -> int:

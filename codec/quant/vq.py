@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codec.autocast import full_precision
-from codec.settings import coerce, require
+from codec.settings import AtLeast2, BelowOne, NonNegativeFloat, PositiveInt, Probability, Settings
 
 # Smallest usage to divide sums by. The authors' serving code has 1e-5; a port has 1e-8, which changes rarely used rows
 # by orders of magnitude.
@@ -19,27 +19,19 @@ KMEANS_STEPS = 10
 
 
 @dataclass
-class VQConfig:
+class VQConfig(Settings):
     """Settings of a VQ codebook.
 
     Raises:
         ValueError: a field is out of range; the message names it.
     """
 
-    codebook_size: int = 8192  # entries
-    dim: int = 256  # width of an entry
+    codebook_size: AtLeast2 = 8192  # entries
+    dim: PositiveInt = 256  # width of an entry
     init: Literal["kmeans", "first_batch"] = "kmeans"  # initialisation of entries from latents
-    decay: float = 0.99  # of the running sums, per training step
-    revive_below: float = 0.03  # entries with less than this share of the mean usage are replaced; 0: never
-    quantize_prob: float = 0.5  # share of training samples that are quantized; the rest pass through
-
-    def __post_init__(self) -> None:
-        coerce(self)
-        require(self.codebook_size >= 2, "codebook_size", self.codebook_size, "at least 2")
-        require(self.dim > 0, "dim", self.dim, "a positive number")
-        require(0 <= self.decay < 1, "decay", self.decay, "a number in [0, 1)")
-        require(self.revive_below >= 0, "revive_below", self.revive_below, "0 or more")
-        require(0 <= self.quantize_prob <= 1, "quantize_prob", self.quantize_prob, "a probability")
+    decay: BelowOne = 0.99  # of the running sums, per training step
+    revive_below: NonNegativeFloat = 0.03  # entries with less than this share of the mean usage are replaced; 0: never
+    quantize_prob: Probability = 0.5  # share of training samples that are quantized; the rest pass through
 
 
 @dataclass

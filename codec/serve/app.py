@@ -1,16 +1,18 @@
-"""The application: routes over one engine, and whether it is well."""
+"""The application: routes over one engine, the page at `/`, and whether it is well."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from codec.serve import codec_socket, codes, errors, recognition, speech, speech_socket, voices, web
+from codec.serve import codec_socket, codes, errors, recognition, speech, speech_socket, voices
 from codec.serve.access import Access
 from codec.serve.connection import Sessions
 from codec.serve.engine import Engine
@@ -18,6 +20,12 @@ from codec.serve.metrics import Metrics
 from codec.serve.recognition import Recognizer
 from codec.serve.voices import VoiceStore
 from codec.serve.watermark import Encoders, Watermark
+
+PAGE = Path(__file__).parent / "page"
+PAGE_HEADERS = {  # the page loads nothing from elsewhere; only an agent's chat endpoint is where the user says
+    "Content-Security-Policy": "default-src 'self'; connect-src *; img-src 'self' data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def make_app(
@@ -56,7 +64,12 @@ def make_app(
     app.add_middleware(Access, keys=keys, metrics=metrics)
     for part in (speech, speech_socket, voices, recognition, codes, codec_socket):
         app.include_router(part.router)
-    web.install(app)
+    app.mount("/page", StaticFiles(directory=PAGE))
+
+    @app.get("/", include_in_schema=False)
+    def show_page() -> FileResponse:
+        """HTML, styles and JavaScript modules in the folder `page`, as they are."""
+        return FileResponse(PAGE / "index.html", headers=PAGE_HEADERS)
 
     @app.get("/healthz")
     def health(response: Response) -> dict[str, str]:

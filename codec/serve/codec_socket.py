@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from torch import Tensor
 
 from codec.audio.wav import PCM
-from codec.serve.connection import Connection, connect, parse
+from codec.serve.connection import Connection, InputDone, SessionClose, connect, parse
 from codec.serve.errors import ApiError
 from codec.serve.watermark import Encoders
 from codec.tokenizer import Tokenizer
@@ -29,18 +29,6 @@ class CodecConfig(BaseModel):
     type: Literal["session.config"]
     output: Literal["codes", "pcm", "both"] = "codes"
     n_q: Annotated[int, Field(ge=1)] | None = None  # codebooks; all unless given
-
-
-class InputDone(BaseModel):
-    """The samples are complete; others that follow are a stream of their own."""
-
-    type: Literal["input.done"]
-
-
-class SessionClose(BaseModel):
-    """Close the connection."""
-
-    type: Literal["session.close"]
 
 
 _Message = CodecConfig | InputDone | SessionClose

@@ -8,19 +8,31 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from fastapi import WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from codec.serve.errors import ApiError, as_api_error, body
+from codec.serve.errors import ApiError, as_api_error, body, first_of
 from codec.serve.handle import BusyError
 
 RETRY_SECONDS = 5  # for those who find no free session
 TELL_SECONDS = 1.0  # for a last message to one who reads nothing
 
 T = TypeVar("T")
+
+
+class InputDone(BaseModel):
+    """The input is complete; what follows is another."""
+
+    type: Literal["input.done"]
+
+
+class SessionClose(BaseModel):
+    """Close the connection once all is done."""
+
+    type: Literal["session.close"]
 
 
 @dataclass
@@ -115,6 +127,4 @@ def parse(kinds: TypeAdapter[T], message: str | bytes) -> T:
     try:
         return kinds.validate_json(message)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        param = ".".join(str(part) for part in first["loc"][1:]) or None
-        raise ApiError(f"{param or 'message'}: {first['msg']}", 400, param) from error
+        raise first_of(error.errors(include_url=False, include_input=False), "message") from error

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from codec.serve.handle import BusyError, DeadlineError, Handle, SpeechError
 from codec.serve.open_text import OpenText
+from codec.settings import PositiveFloat, PositiveInt, Settings
 from codec.stream import DecoderStream
 from codec.tokens.tokens import Tokens, pad_codes
 from codec.tts.loop import Request, SpeechLoop
@@ -36,24 +37,19 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Limits:
+class Limits(Settings):
     """What the engine takes on.
 
     Raises:
         ValueError: a number is not positive; the message names it.
     """
 
-    n_slots: int = 8  # requests that are spoken side by side
-    max_waiting: int = 32  # requests in the queue
-    max_sessions: int = 64  # connections for text that is still being written
-    buffer_seconds: float = 30.0  # of audio that wait for a request's reader
-    max_seconds: float = 300.0  # from asking to the last packet
-    packet_frames: int = 4  # of a packet, at most, of models without audio history
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value <= 0:
-                raise ValueError(f"{name} = {value}: expected a positive number")
+    n_slots: PositiveInt = 8  # requests that are spoken side by side
+    max_waiting: PositiveInt = 32  # requests in the queue
+    max_sessions: PositiveInt = 64  # connections for text that is still being written
+    buffer_seconds: PositiveFloat = 30.0  # of audio that wait for a request's reader
+    max_seconds: PositiveFloat = 300.0  # from asking to the last packet
+    packet_frames: PositiveInt = 4  # of a packet, at most, of models without audio history
 
 
 class Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -61,7 +62,17 @@ def as_api_error(error: Exception) -> ApiError:
         return ApiError(str(error), 503 if error.is_closing else 429, headers={"Retry-After": str(error.retry_after)})
     if isinstance(error, DeadlineError):
         return ApiError(str(error), 504)
+    if isinstance(error, HTTPException):
+        return ApiError(str(error.detail), error.status_code)
+    if isinstance(error, RequestValidationError):
+        return first_of(error.errors(), "body")
     return ApiError(str(error)) if isinstance(error, ValueError) else ApiError("internal error; see the log", 500)
+
+
+def first_of(errors: Sequence[Any], whole: str) -> ApiError:
+    """The first of pydantic's errors; `whole` is named where no field of it is wrong."""
+    param = ".".join(str(part) for part in errors[0]["loc"][1:]) or None
+    return ApiError(f"{param or whole}: {errors[0]['msg']}", 400, param)
 
 
 def body(error: ApiError) -> dict[str, Any]:
@@ -77,17 +88,5 @@ def install(app: FastAPI) -> None:
         shown = as_api_error(error)
         return JSONResponse(body(shown), shown.status, shown.headers)
 
-    def refuse(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        param = ".".join(str(part) for part in first["loc"][1:]) or None
-        return respond(request, ApiError(f"{param or 'body'}: {first['msg']}", 400, param))
-
-    def translate(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HTTPException)
-        return respond(request, ApiError(str(error.detail), error.status_code))
-
-    app.add_exception_handler(RequestValidationError, refuse)
-    app.add_exception_handler(HTTPException, translate)
-    for kind in (ApiError, BusyError, DeadlineError, ValueError, Exception):
+    for kind in (RequestValidationError, HTTPException, ApiError, BusyError, DeadlineError, ValueError, Exception):
         app.add_exception_handler(kind, respond)

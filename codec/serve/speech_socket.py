@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, Field, TypeAdapter
 
-from codec.serve.connection import Connection, connect, parse
+from codec.serve.connection import Connection, InputDone, SessionClose, connect, parse
 from codec.serve.engine import Engine
 from codec.serve.errors import ApiError
 from codec.serve.handle import Handle
@@ -50,22 +50,10 @@ class InputText(BaseModel):
     text: Annotated[str, Field(max_length=MAX_CHARS)]
 
 
-class InputDone(BaseModel):
-    """The utterance is complete."""
-
-    type: Literal["input.done"]
-
-
 class ResponseCancel(BaseModel):
     """Say no more of any utterance so far."""
 
     type: Literal["response.cancel"]
-
-
-class SessionClose(BaseModel):
-    """Close the connection once all is spoken."""
-
-    type: Literal["session.close"]
 
 
 _Message = SessionConfig | InputText | InputDone | ResponseCancel | SessionClose

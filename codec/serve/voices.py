@@ -47,15 +47,8 @@ class VoiceStore:
 
     def describe(self) -> list[dict[str, Any]]:
         """What is known of each."""
-        shipped = [
-            {"id": v.name, "object": "audio.voice", "language": v.language, "consent": v.consent}
-            for v in self._shipped.values()
-        ]
-        own = [
-            {"id": path.stem, "object": "audio.voice", "language": None, "consent": Voice.load(path).provenance.consent}
-            for path in self._files()
-        ]
-        return shipped + own
+        shipped = [_about(v.name, v.language, v.consent) for v in self._shipped.values()]
+        return shipped + [_about(path.stem, None, Voice.load(path).provenance.consent) for path in self._files()]
 
     def get(self, name: str) -> ServedVoice:
         """A voice, encoded now if it is a shipped one that nobody asked for before.
@@ -113,6 +106,10 @@ class VoiceStore:
         return self.folder / f"{name}{SUFFIX}" if self.folder is not None and NAME.fullmatch(name) else None
 
 
+def _about(name: str, language: str | None, consent: str) -> dict[str, Any]:
+    return {"id": name, "object": "audio.voice", "language": language, "consent": consent}
+
+
 @router.get("")
 def list_voices(request: Request) -> dict[str, Any]:
     """The voices that there are."""
@@ -130,7 +127,7 @@ async def add_voice(
     state = request.app.state
     async with state.codec_turn:
         await asyncio.to_thread(state.voices.add, name, audio_sample, consent)
-    return {"id": name, "object": "audio.voice", "language": None, "consent": consent}
+    return _about(name, None, consent)
 
 
 @router.delete("/{name}")

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from codec.settings import require
+
 Mode = Literal["eager", "compile", "graph"]
 MODES = ("eager", "compile", "graph")
 WARMUP = 3  # calls before a graph is recorded, as libraries set themselves up
@@ -29,8 +31,7 @@ class Accelerated:
     """
 
     def __init__(self, function: Callable[..., Any], mode: Mode) -> None:
-        if mode not in MODES:
-            raise ValueError(f"mode = {mode!r}: expected one of {', '.join(MODES)}")
+        require(mode in MODES, "mode", mode, f"one of {', '.join(MODES)}")
         if mode == "graph" and not torch.cuda.is_available():
             raise ValueError("mode = 'graph': CUDA graphs need an NVIDIA GPU; use 'compile' or 'eager'")
         self.function = function if mode == "eager" else torch.compile(function, dynamic=False)

@@ -7,7 +7,18 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from codec.settings import OLD_NAME, coerce, read, require, used_fields
+from codec.settings import (
+    OLD_NAME,
+    AtLeast1,
+    AtLeast2,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Settings,
+    read,
+    require,
+    used_fields,
+)
 from codec.tts.text.languages import LANGUAGES
 
 Design = Literal["prefix", "interleaved", "dual", "aligned"]
@@ -25,47 +36,38 @@ FIRST_ALIGNED_FIELDS = (*FIRST_SEQUENCE_FIELDS, "behind", "ahead", "max_move")  
 
 
 @dataclass
-class TransformerConfig:
+class TransformerConfig(Settings):
     """A stack of pre-norm blocks: grouped-query attention and SwiGLU. No biases."""
 
-    dim: int = 384  # width
-    n_layers: int = 10  # blocks
-    n_heads: int = 6  # of attention
-    n_kv_heads: int = 2  # heads of keys and values
-    head_dim: int = 64  # width of a head
-    hidden_dim: int = 1024  # width of the feed-forward layers
-    norm_eps: float = 1e-5  # added to mean squares by RMSNorm
+    dim: PositiveInt = 384  # width
+    n_layers: PositiveInt = 10  # blocks
+    n_heads: PositiveInt = 6  # of attention
+    n_kv_heads: PositiveInt = 2  # heads of keys and values
+    head_dim: PositiveInt = 64  # width of a head
+    hidden_dim: PositiveInt = 1024  # width of the feed-forward layers
+    norm_eps: PositiveFloat = 1e-5  # added to mean squares by RMSNorm
 
     def __post_init__(self) -> None:
-        coerce(self)
-        for name in ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "norm_eps"):
-            require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
+        super().__post_init__()
         good = self.n_heads % self.n_kv_heads == 0
         require(good, "n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
         require(self.head_dim % 2 == 0, "head_dim", self.head_dim, "an even number, for rotary positions")
 
 
 @dataclass
-class SequenceConfig:
+class SequenceConfig(Settings):
     """Order of text and frames in one sequence; see `codec.tts.sequence`."""
 
     design: Design = "prefix"  # order of text and frames
-    n_text: int = 6  # interleaved: text ids of a block ...
-    n_frames: int = 6  # ... and frames after them
-    delay: int = 4  # dual: frames that audio lags behind text
-    behind: int = 2  # aligned: text ids read before the current one ...
-    ahead: int = 5  # ... and after it
-    max_move: int = 4  # aligned: largest number of ids to move from frame to frame
+    n_text: AtLeast1 = 6  # interleaved: text ids of a block ...
+    n_frames: AtLeast1 = 6  # ... and frames after them
+    delay: NonNegativeInt = 4  # dual: frames that audio lags behind text
+    behind: NonNegativeInt = 2  # aligned: text ids read before the current one ...
+    ahead: NonNegativeInt = 5  # ... and after it
+    max_move: AtLeast1 = 4  # aligned: largest number of ids to move from frame to frame
     audio_history: bool = field(  # aligned: whether previous frames are an input; without, errors do not accumulate
         default=True, metadata={OLD_NAME: "hears"}
     )
-
-    def __post_init__(self) -> None:
-        coerce(self)
-        for name in ("n_text", "n_frames", "max_move"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("delay", "behind", "ahead"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
 
     @property
     def text_width(self) -> int:
@@ -79,7 +81,7 @@ class SequenceConfig:
 
 
 @dataclass
-class TTSConfig:
+class TTSConfig(Settings):
     """Backbone, head, vocabulary and codec; the defaults are the preset `small`.
 
     Raises:
@@ -88,30 +90,25 @@ class TTSConfig:
 
     codec: str = "default"  # name for `codec.load`
     codec_fingerprint: str = ""  # of that codec; "" accepts any of the same shape
-    semantic_codebook_size: int = 8192  # entries, as in the codec
-    acoustic_dim: int = 36  # acoustic codebooks ...
-    acoustic_levels: int = 21  # ... and codes of each, levels or entries
-    vocab_size: int = 512  # of the text
+    semantic_codebook_size: AtLeast2 = 8192  # entries, as in the codec
+    acoustic_dim: AtLeast2 = 36  # acoustic codebooks ...
+    acoustic_levels: AtLeast2 = 21  # ... and codes of each, levels or entries
+    vocab_size: AtLeast2 = 512  # of the text
     phonemes: bool = False  # whether it reads phonemes, which need espeak-ng and phonemizer
     languages: list[str] = field(default_factory=list)  # of the training texts, as "en"; empty: all supported
-    max_voice_frames: int = 0  # frames of a voice that are read, from its start; 0: all
-    rope_theta: float = 1e6  # base of the rotary positions
+    max_voice_frames: NonNegativeInt = 0  # frames of a voice that are read, from its start; 0: all
+    rope_theta: PositiveFloat = 1e6  # base of the rotary positions
     backbone: TransformerConfig = field(default_factory=TransformerConfig)
     head: str = "flow"  # acoustic head: flow, depth or maskgit
     acoustic_reads_semantic: bool = False  # whether the head also reads the semantic token, besides the hidden state
-    acoustic_scale: float = 1.0  # flow: factor of values in [-1, 1]; best if their deviation becomes 1
+    acoustic_scale: PositiveFloat = 1.0  # flow: factor of values in [-1, 1]; best if their deviation becomes 1
     head_transformer: TransformerConfig = field(default_factory=lambda: TransformerConfig(n_layers=3))
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
 
     def __post_init__(self) -> None:
-        coerce(self)
-        for name in ("semantic_codebook_size", "acoustic_dim", "acoustic_levels", "vocab_size"):
-            require(getattr(self, name) >= 2, name, getattr(self, name), "at least 2")
+        super().__post_init__()
         known = all(language in LANGUAGES for language in self.languages)
         require(known, "languages", self.languages, f"some of {', '.join(LANGUAGES)}")
-        require(self.max_voice_frames >= 0, "max_voice_frames", self.max_voice_frames, "0 or more")
-        for name in ("rope_theta", "acoustic_scale"):
-            require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
         dim = self.head_transformer.dim
         require(dim == self.backbone.dim, "head_transformer.dim", dim, f"backbone.dim = {self.backbone.dim}")
 

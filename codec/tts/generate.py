@@ -117,7 +117,7 @@ class FrameLoop:
         self.packet_frames = 1 if model.config.sequence.has_audio_history else packet_frames
         self.streams: list[Stream | None] = [None] * n_slots
         self.lengths = [0] * n_slots  # steps of each slot's stream so far
-        self.kv = model.init_state(n_slots, CAPACITY).kv
+        self.kv = model.backbone.init_state(n_slots, CAPACITY).kv
         self._read = Accelerated(partial(_read, model), mode)
         self._sample = Accelerated(partial(_sample, model), mode)
 
@@ -136,7 +136,7 @@ class FrameLoop:
         text, frames = self._blank(1, len(steps))
         text[0] = text_ids(steps, text.shape[2])
         frames[0, torch.tensor([step.reads_frame for step in steps])] = shifted
-        state = self.model.init_state(1, len(steps))
+        state = self.model.backbone.init_state(1, len(steps))
         x = self.model.embed(text.to(self.model.device), frames.to(self.model.device))
         _, state = self.model.backbone.step(x, state)
         return Prefix(state.kv)

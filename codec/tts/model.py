@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from codec.nn.norm import RMSNorm
 from codec.nn.product import Linear
 from codec.tokens.layout import EMPTY, END, IdLayout
-from codec.tts.backbone import Backbone, State
+from codec.tts.backbone import Backbone
 from codec.tts.config import TTSConfig, padded
 from codec.tts.heads import make_head
 from codec.tts.sequence import NONE
@@ -129,10 +129,6 @@ class TTSModel(nn.Module):
     def trim_voice(self, voice: Tensor) -> Tensor:
         """The start of a voice's codes `[K, T]`, no longer than in training: `TTSConfig.max_voice_frames`."""
         return voice[:, : self.config.max_voice_frames or None]
-
-    def init_state(self, batch_size: int, capacity: int) -> State:
-        """The state of fresh streams; see `Backbone.init_state`."""
-        return self.backbone.init_state(batch_size, capacity)
 
 
 def as_frames(codes: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from codec.checkpoint.hub import resolve
-from codec.checkpoint.store import CONFIG, WEIGHTS, CheckpointError, check_tensors, read_tensors
+from codec.checkpoint.store import CONFIG, WEIGHTS, CheckpointError, check_tensors, checked, read_tensors
 from codec.checkpoint.voxtral import read_json, require
 from codec.checkpoint.voxtral_tts import TEXT_EMBEDDING, from_released, to_released
 from codec.tts.backbone import Backbone
@@ -136,7 +136,7 @@ def adjacent_pairs(weight: Tensor, head_dim: int) -> Tensor:
 def _read_config(path: Path) -> tuple[TransformerConfig, float, int]:
     """The transformer, the base of its rotary frequencies and its number of text ids, from a config.json."""
     args = read_json(path)
-    try:
+    with checked(path):
         if args["model_type"] not in ("llama", "mistral"):
             raise ValueError(f"model_type = {args['model_type']!r} is not supported, only 'llama' and 'mistral'")
         require(args, {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False})
@@ -156,10 +156,6 @@ def _read_config(path: Path) -> tuple[TransformerConfig, float, int]:
             norm_eps=args["rms_norm_eps"],
         )
         return config, float(rope.get("rope_theta", args.get("rope_theta", 10_000.0))), args["vocab_size"]
-    except KeyError as error:
-        raise CheckpointError(f"{path}: key {error.args[0]!r} is missing") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:

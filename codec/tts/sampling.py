@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from codec.settings import require
 from codec.tokens.layout import END
 from codec.tts.heads.base import HeadSampling
 
@@ -37,15 +38,12 @@ class Sampling:
 
     def __post_init__(self) -> None:
         for name, low in (("temperature", 0), ("top_k", 0), ("min_frames", 0), ("seed", 0)):
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} = {getattr(self, name)}: expected at least {low}")
-        if self.frames_per_id <= 0:
-            raise ValueError(f"frames_per_id = {self.frames_per_id}: expected a positive number")
+            require(getattr(self, name) >= low, name, getattr(self, name), f"at least {low}")
+        require(self.frames_per_id > 0, "frames_per_id", self.frames_per_id, "a positive number")
         for name in ("top_p", "repetition_share"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name} = {getattr(self, name)}: expected a number in (0, 1]")
-        if self.max_frames <= self.min_frames:
-            raise ValueError(f"max_frames = {self.max_frames}: expected more than min_frames = {self.min_frames}")
+            require(0 < getattr(self, name) <= 1, name, getattr(self, name), "a number in (0, 1]")
+        good = self.max_frames > self.min_frames
+        require(good, "max_frames", self.max_frames, f"more than min_frames = {self.min_frames}")
 
 
 def draw_semantic(

@@ -14,7 +14,7 @@ from codec import tokenizer as codecs
 from codec.audio.io import Audio
 from codec.nn.precision import warn_if_emulated
 from codec.nn.product import store_for_streams
-from codec.settings import DEFAULT
+from codec.settings import DEFAULT, require
 from codec.tts.accelerate import Mode
 from codec.tts.checkpoint import load_tts, resolve_tts
 from codec.tts.config import PRESETS
@@ -214,8 +214,7 @@ def load(
         CheckpointError: not found, damaged, or of parts that do not fit each other. ValueError: `dtype` is no
             floating type, or the mode is not for this machine.
     """
-    if not dtype.is_floating_point:
-        raise ValueError(f"dtype = {dtype}: expected a floating type")
+    require(dtype.is_floating_point, "dtype", dtype, "a floating type")
     warn_if_emulated(dtype, device)
     model: TTSModel
     text_tokenizer: TextTokenizer

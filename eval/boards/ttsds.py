@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codec.files import atomic_file
+from codec.files import write_text
 from eval.boards.outputs import Output, folder_of, write_wavs
 
 
@@ -17,5 +17,4 @@ def write(systems: dict[str, list[Output]], out: Path) -> None:
         folder = folder_of(out, outputs[0])
         write_wavs(outputs, folder)
         for output in outputs:
-            with atomic_file(folder / f"{output.name}.txt") as new:
-                new.write_text(output.recording.text, encoding="utf-8")
+            write_text(folder / f"{output.name}.txt", output.recording.text)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from codec.files import ESCAPE, atomic_file
+from codec.files import write_text
 from codec.recordings.utterance import read_text
 from eval.boards.outputs import Output, folder_of, read_outputs
 from eval.command import reports_errors
@@ -38,14 +38,10 @@ def write(systems: dict[str, list[Output]], out: Path) -> None:
     for outputs in systems.values():
         folder = folder_of(out, outputs[0])
         folder.mkdir(parents=True, exist_ok=True)
-        _write_lines(folder / LISTS, [f"{o.name} {o.path.absolute()}" for o in outputs])
+        write_text(folder / LISTS, "".join(f"{o.name} {o.path.absolute()}\n" for o in outputs))
         if all(o.recording.text.split() for o in outputs):
-            _write_lines(folder / TEXTS, [f"{o.name} {' '.join(o.recording.text.split())}" for o in outputs])
-
-
-def _write_lines(path: Path, lines: list[str]) -> None:
-    with atomic_file(path) as new:
-        new.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", errors=ESCAPE)
+            texts = (f"{o.name} {' '.join(o.recording.text.split())}\n" for o in outputs)
+            write_text(folder / TEXTS, "".join(texts))
 
 
 @reports_errors

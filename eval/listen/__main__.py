@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codec.files import atomic_file
+from codec.files import write_text
 from eval.command import command, reports_errors
 from eval.listen.key import KINDS
 from eval.listen.trials import N_TRIALS, make_test
@@ -25,8 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     test = make_test(args.folder, args.kind, args.systems, args.trials, args.seed)
     scripts = [ASSETS / f"{name}.js" for name in SCRIPTS]
     text = render(ASSETS / "listen.html", [ASSETS / "listen.css"], scripts, test.data, test.sounds.items())
-    with atomic_file(args.folder / PAGE) as new:
-        new.write_text(text, encoding="utf-8")
+    write_text(args.folder / PAGE, text)
     test.key.save(args.folder / KEY)
     print(f"{args.folder / PAGE}: {len(test.key.trials)} trials, {len(text) / 1e6:.1f} MB; give it to listeners")
     print(f"{args.folder / KEY}: the systems' names; for python -m eval.listen.score with their answers")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from codec.files import atomic_file
+from codec.files import write_text
 
 Kind = Literal["mushra", "abx"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -32,8 +32,7 @@ class Key:
     trials: tuple[Trial, ...]
 
     def save(self, path: Path) -> None:
-        with atomic_file(path) as new:
-            new.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Key:

@@ -25,8 +25,7 @@ from codec.tts.text.languages import primary_tag
 from codec.tts.text.normalise import normalise as in_words
 from eval.ctc import normalise as fold
 from eval.digest import digest
-from eval.metrics.base import Column, Metric, Pair, SynthesisPair
-from eval.metrics.rate import at_rate
+from eval.metrics.base import Column, Metric, Pair, SynthesisPair, at_rate
 from eval.metrics.semantic_asr import SemanticRecognizer
 
 RATE = 16_000  # Hz, of most recognisers' input

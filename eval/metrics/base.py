@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -86,6 +87,26 @@ def check_pair(reference: Waveform, output: Waveform) -> tuple[Tensor, Tensor]:
     if len(pair[0]) != len(pair[1]):
         raise ValueError(f"reference has {len(pair[0])} samples, output {len(pair[1])}: align and cut them first")
     return pair
+
+
+def at_rate(waveform: Waveform, sample_rate: int, rate: int, name: str) -> NDArray[np.float32]:
+    """Waveform `[L]` at `rate` in Hz (soxr VHQ).
+
+    Args:
+        waveform: float samples `[L]`.
+        sample_rate: of the samples, in Hz.
+        rate: wanted, in Hz.
+        name: what to call it in errors.
+
+    Raises:
+        ValueError: it is silent, or shorter than a sample at `rate`.
+    """
+    x = torch.as_tensor(waveform).float().numpy(force=True)
+    if sample_rate != rate:
+        x = soxr.resample(x, sample_rate, rate, quality="VHQ")
+    if not x.any():
+        raise ValueError(f"{name}: silent, or shorter than a sample at {rate} Hz")
+    return x
 
 
 def _check(name: str, waveform: Waveform) -> Tensor:

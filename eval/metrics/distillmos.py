@@ -14,8 +14,7 @@ from importlib.metadata import version
 import torch
 
 from codec.extras import needs
-from eval.metrics.base import Column, Metric, Pair
-from eval.metrics.rate import at_rate
+from eval.metrics.base import Column, Metric, Pair, at_rate
 
 RATE = 16_000  # Hz
 COLUMN = Column("distillmos", "Distill-MOS", True, 2)

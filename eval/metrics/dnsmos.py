@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from codec.extras import needs
-from eval.metrics.base import Column, Metric, Pair
-from eval.metrics.rate import at_rate
+from eval.metrics.base import Column, Metric, Pair, at_rate
 
 RATE = 16_000  # Hz
 KEYS = ("sig_mos", "bak_mos", "ovrl_mos", "p808_mos")  # in the package's results, in the order of `COLUMNS`

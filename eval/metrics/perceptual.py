@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pesq import PesqError, pesq
 
-from eval.metrics.base import Waveform, check_pair
-from eval.metrics.rate import at_rate
+from eval.metrics.base import Waveform, at_rate, check_pair
 
 PESQ_RATES = {"nb": 8_000, "wb": 16_000}  # Hz
 STOI_RATE = 10_000  # Hz

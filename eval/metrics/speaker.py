@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from codec.extras import MissingDependencyError, needs
 from eval.digest import digest
-from eval.metrics.base import Column, Metric, Pair, Waveform
-from eval.metrics.rate import at_rate
+from eval.metrics.base import Column, Metric, Pair, Waveform, at_rate
 from eval.metrics.wavlm import WavLM
 
 RATE = 16_000  # Hz, of the encoders' input

@@ -12,8 +12,7 @@ from torchaudio.models import squim_objective_base
 
 from codec.extras import MissingDependencyError
 from eval.digest import digest
-from eval.metrics.base import Column, Metric, Pair
-from eval.metrics.rate import at_rate
+from eval.metrics.base import Column, Metric, Pair, at_rate
 
 RATE = 16_000  # Hz
 MIN_SAMPLES = 64  # the width of the network's first convolution

@@ -13,8 +13,7 @@ from pathlib import Path
 import soundfile
 
 from codec.extras import MissingDependencyError
-from eval.metrics.base import Column, Metric, Pair
-from eval.metrics.rate import at_rate
+from eval.metrics.base import Column, Metric, Pair, at_rate
 from eval.systems.programs import run_program
 
 RATE = 16_000  # Hz, of the speech mode

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codec.files import ESCAPE, atomic_file
+from codec.files import write_text
 from eval.command import command, reports_errors
 from eval.paper import write_table
 from eval.pictures import rate_quality, save_figure
@@ -40,8 +40,7 @@ def write_report(folders: Sequence[Path], reference: str = "") -> Path:
     scripts = [ASSETS / f"{name}.js" for name in SCRIPTS]
     text = render(ASSETS / "report.html", [ASSETS / "report.css"], scripts, content(runs), media(runs))
     path = folders[0] / PAGE
-    with atomic_file(path) as new:
-        new.write_text(text, encoding="utf-8", errors=ESCAPE)
+    write_text(path, text)
     return path
 
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 from torch import Tensor
 from torchaudio.functional import mu_law_decoding, mu_law_encoding
 
-from eval.systems.base import SAMPLE_RATE, Coded, resample
+from eval.systems.base import SAMPLE_RATE, Coded, System, resample
 
 SAMPLE_BITS = 16
 MU_LAW_LEVELS = 256
 
 
-class Lowpass:
+class Lowpass(System):
     """Resampling to another rate in Hz and back, the upper bound of a codec of that rate; at 24 kHz the identity.
 
     Bits are those of 16-bit samples, to which the samples are not rounded.
     """
 
-    version = ""
     lag = 0
-    codebook_sizes = ()
 
     def __init__(self, name: str, sample_rate: int = SAMPLE_RATE) -> None:
         self.name, self.sample_rate = name, sample_rate
@@ -32,13 +30,11 @@ class Lowpass:
         return resample(coded.data, self.sample_rate, SAMPLE_RATE)
 
 
-class MuLaw:
+class MuLaw(System):
     """Logarithmic 8-bit samples at 24 kHz (mu = 255), 192 kbit/s: noise some 37 dB below loud speech."""
 
     name = "mulaw"
-    version = ""
     lag = 0
-    codebook_sizes = ()
 
     def encode(self, waveform: Tensor) -> Coded:
         levels = mu_law_encoding(waveform.clamp(-1, 1), MU_LAW_LEVELS)

@@ -24,21 +24,10 @@ class Coded:
 class System(Protocol):
     """A codec at one setting."""
 
-    @property
-    def name(self) -> str:
-        """As in tables; unique in a run."""
-
-    @property
-    def version(self) -> str:
-        """Results are reused only while this stays the same."""
-
-    @property
-    def lag(self) -> int | None:
-        """Constant delay of the output in samples at 24 kHz; None if it must be searched for."""
-
-    @property
-    def codebook_sizes(self) -> tuple[int, ...]:
-        """Entries of each codebook in use; empty for codecs without."""
+    name: str  # as in tables; unique in a run
+    version: str = ""  # results are reused only while this stays the same
+    lag: int | None = None  # constant delay of the output in samples at 24 kHz; None if it must be searched for
+    codebook_sizes: tuple[int, ...] = ()  # entries of each codebook in use; empty for codecs without
 
     def encode(self, waveform: Tensor) -> Coded:
         """Encode `[L]` float32 at 24 kHz; ValueError or RuntimeError if this waveform cannot be encoded."""

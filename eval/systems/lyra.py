@@ -11,7 +11,7 @@ from torch import Tensor
 
 from codec.extras import MissingDependencyError, needs
 from eval.digest import digest
-from eval.systems.base import SAMPLE_RATE, Coded, check_n_q, resample
+from eval.systems.base import SAMPLE_RATE, Coded, System, check_n_q, resample
 
 RATE = 16_000  # Hz
 FRAME = 320  # samples, 20 ms
@@ -22,7 +22,7 @@ ENCODER, QUANTIZER, DECODER = "soundstream_encoder.tflite", "quantizer.tflite", 
 FILES = (ENCODER, QUANTIZER, DECODER)
 
 
-class Lyra:
+class Lyra(System):
     """Lyra v2 with its first `n_q` quantizers; its own settings are 16, 30 and 46 for 3.2, 6.0 and 9.2 kbit/s.
 
     Bits are those of the codes; the length of the waveform, which cuts the last frame, is not counted.
@@ -52,7 +52,7 @@ class Lyra:
         self.interpreter = Interpreter
         self.models = {file: (Path(source) / file).read_bytes() for file in FILES}
         self.name, self.version = name, digest(*self.models.values())
-        self.codebook_sizes: tuple[int, ...] = (2**CODE_BITS,) * self.n_q
+        self.codebook_sizes = (2**CODE_BITS,) * self.n_q
         try:
             self.decode(self.encode(torch.zeros(FRAME)))
         except (ValueError, RuntimeError, KeyError) as error:

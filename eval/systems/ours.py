@@ -11,10 +11,10 @@ from torch import Tensor
 
 from codec.bitstream import load, save
 from codec.tokenizer import Tokenizer
-from eval.systems.base import SAMPLE_RATE, Coded, check_n_q, resample
+from eval.systems.base import SAMPLE_RATE, Coded, System, check_n_q, resample
 
 
-class CodecSystem:
+class CodecSystem(System):
     """One of our codecs with its first `n_q` codebooks (all by default).
 
     Bits are those of the codes, frames x log2(codebook sizes), without entropy coding.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from codec.extras import MissingDependencyError
 from eval.digest import digest
-from eval.systems.base import SAMPLE_RATE, Coded, check_n_q, resample
+from eval.systems.base import SAMPLE_RATE, Coded, System, check_n_q, resample
 
 CONFIG, WEIGHTS, PICKLE = "config.json", "model*.safetensors", "pytorch_model.bin"  # large weights are several files
 CONVERT = (
@@ -38,7 +38,7 @@ class Network(NamedTuple):
     codebook_size: int
 
 
-class Pretrained(ABC):
+class Pretrained(System):
     """A codec with its first `n_q` codebooks.
 
     Bits are those of the codes, log2(codebook size) each, without entropy coding. The length of the waveform, to which
@@ -57,7 +57,6 @@ class Pretrained(ABC):
 
     family: ClassVar[str]  # its name in specs
     hub_id: ClassVar[str]  # the usual weights
-    lag: ClassVar[int | None]
 
     def __init__(self, name: str, source: str = "", n_q: int | None = None, device: str = "cpu") -> None:
         folder = self._folder(source or self.hub_id)
@@ -71,7 +70,7 @@ class Pretrained(ABC):
         self.network.module.eval().requires_grad_(False).to(device)
         self.n_q = check_n_q(name, n_q, self.network.n_codebooks)
         self.name, self.version, self.device = name, digest(folder / CONFIG, *sorted(folder.glob(WEIGHTS))), device
-        self.codebook_sizes: tuple[int, ...] = (self.network.codebook_size,) * self.n_q
+        self.codebook_sizes = (self.network.codebook_size,) * self.n_q
 
     @abstractmethod
     def _load(self, folder: Path, config: dict[str, Any]) -> Network:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.extras import MissingDependencyError
-from eval.systems.base import SAMPLE_RATE, Coded, resample
+from eval.systems.base import SAMPLE_RATE, Coded, System, resample
 from eval.systems.ogg import payload_bits
 
 N_OGG_HEADERS = 2
@@ -25,7 +25,7 @@ CODEC2_RATE = 8_000  # Hz
 CODEC2_FRAME_BITS = {"3200": 64, "2400": 48, "1600": 64, "700C": 28}  # c2enc pads each frame to whole bytes
 
 
-class OggProgram:
+class OggProgram(System):
     """An encoder from WAV to Ogg and its decoder.
 
     Args:
@@ -38,9 +38,6 @@ class OggProgram:
     Raises:
         MissingDependencyError: a program is not installed.
     """
-
-    version = ""
-    codebook_sizes = ()
 
     def __init__(
         self,
@@ -80,16 +77,12 @@ def speex(name: str, band: str, quality: int) -> OggProgram:
     return OggProgram(name, "speex", f"speexenc --{band} --quality {quality}", "speexdec", rate)
 
 
-class Codec2:
+class Codec2(System):
     """Codec 2, parametric narrowband coding in one `mode` of c2enc and c2dec: 3200, 2400, 1600 or 700C.
 
     Raises:
         MissingDependencyError: they are not installed.
     """
-
-    version = ""
-    lag = None
-    codebook_sizes = ()
 
     def __init__(self, mode: str) -> None:
         require_programs("codec2", "c2enc", "c2dec")

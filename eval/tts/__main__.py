@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codec.files import atomic_file
+from codec.files import write_text
 from codec.tts.heads.base import HeadSampling
 from codec.tts.sampling import Sampling
 from eval.boards.seed_tts import read_meta
@@ -31,8 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = SynthesisConfig(tuple(dict.fromkeys(args.seeds)), args.batch, sampling, args.consent, args.device)
     results = evaluate(args.models, items, args.metrics, args.out, config, args.workers, environment())
     text = markdown(results, args.models, left_out)
-    with atomic_file(args.out / TABLE) as new:
-        new.write_text(text, encoding="utf-8")
+    write_text(args.out / TABLE, text)
     print(text, end="")
     return int(bool(results.not_measured) or any(s.not_measured or s.failures for s in results.systems))
 

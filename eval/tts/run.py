@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,19 +9,20 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from codec.audio.io import read_audio
+from codec.audio.io import AudioError, read_audio, write_audio
 from codec.checkpoint.store import fingerprint
-from codec.files import ESCAPE, atomic_file
+from codec.files import write_json_lines
+from codec.tokenizer import Tokenizer
 from codec.tts.sampling import Sampling
 from codec.tts.speech import TTS, load
 from codec.tts.text.languages import primary_tag
 from eval.digest import digest
 from eval.metrics.base import SynthesisPair
+from eval.progress import progress
 from eval.results import Recording, Results, SystemResult
 from eval.score import Scorable, Scorer
-from eval.store import Outputs
+from eval.store import Outputs, make_folder
 from eval.systems.base import SAMPLE_RATE
-from eval.tts.bounds import read_recordings, round_trip
 from eval.tts.items import Item
 from eval.tts.synthesis import COLUMNS, SpeechOutput, Synthesizer
 from eval.tts.voices import ReferenceVoice, Request, find_voices
@@ -91,9 +91,7 @@ def evaluate(
         run.add(name, items)
         results.systems = [*run.bounds, *run.models]
         results.save(out)
-        with atomic_file(out / "results.jsonl") as new:
-            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in run.lines)
-            new.write_text(text, encoding="utf-8", errors=ESCAPE)
+        write_json_lines(out / "results.jsonl", run.lines)
     return results
 
 
@@ -133,14 +131,27 @@ class _Run:
         known = [bound.system for bound in self.bounds]
         if name in known:
             return
-        recordings, failures = read_recordings(requests)
+        recordings, failures = _read_recordings(requests)
         if not recordings:
             return
         if RECORDINGS not in known:
             self.bounds.append(self._score(SystemResult(RECORDINGS, failures=_reasons(SPEECH, failures)), recordings))
-        decoded = round_trip(name, tts.codec, recordings, self.outputs)
+        decoded = self._round_trip(name, tts.codec, recordings)
         result = SystemResult(name, tts.codec.fingerprint, failures=_reasons(SPEECH, failures))
         self.bounds.append(self._score(result, decoded))
+
+    def _round_trip(self, name: str, codec: Tokenizer, recordings: Sequence[SpeechOutput]) -> list[SpeechOutput]:
+        """Encode and decode recordings, unless the folder of the run has the result."""
+        decoded = []
+        for recording in progress(recordings, desc=f"{name}: code", unit="file"):
+            id, path = recording.item.id, self.outputs.audio(name, recording.item.id)
+            made_from = {"version": codec.fingerprint, "digest": recording.digest}
+            if self.outputs.find(name, id, made_from) is None:
+                waveform = codec.decode(codec.encode(recording.path))[0].cpu()
+                write_audio(make_folder(path), waveform, codec.config.sample_rate)
+                self.outputs.add(name, id, made_from)
+            decoded.append(replace(recording, path=path))
+        return decoded
 
     def _score(
         self, result: SystemResult, speech: Sequence[SpeechOutput], system: dict[str, Any] | None = None
@@ -161,6 +172,23 @@ class _Run:
                 "failures": result.failures.get(id, {}),
             })  # fmt: skip
         return result
+
+
+def _read_recordings(requests: Sequence[Request]) -> tuple[list[SpeechOutput], dict[str, str]]:
+    """Return the recordings of the items that have one, and by id why others cannot be read."""
+    recordings, failures = [], {}
+    for item, reference in requests:
+        if item.recording is None:
+            continue
+        try:
+            waveform = read_audio(item.recording, None, SAMPLE_RATE)
+        except AudioError as error:
+            failures[item.id] = str(error)
+            continue
+        made_from = digest(f"{item.text} {item.language} {reference.digest}", waveform)
+        seconds = len(waveform) / SAMPLE_RATE
+        recordings.append(SpeechOutput(item, reference, made_from, item.recording, seconds))
+    return recordings, failures
 
 
 def _reasons(kind: str, failures: dict[str, str]) -> dict[str, dict[str, str]]:

@@ -173,7 +173,7 @@ def test_room_grows_with_the_speech(make_model, text_tokenizer, voice_codes, mon
     loop = FrameLoop(model, text_tokenizer.special)
     loop.start(0, loop.prefill(voice_codes), ids, long)
     roomy = FrameLoop(model, text_tokenizer.special)
-    roomy.kv = model.init_state(1, 4 * capacity).kv
+    roomy.kv = model.backbone.init_state(1, 4 * capacity).kv
     roomy.start(0, roomy.prefill(voice_codes), ids, long)
     assert torch.equal(run(loop)[0], run(roomy)[0])
     assert loop.kv.shape[2] == 2 * capacity

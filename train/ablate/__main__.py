@@ -22,7 +22,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from codec.files import atomic_file
+from codec.files import write_text
 from codec.recordings.utterance import Utterance
 from codec.tokenizer import load
 from eval.command import command, reports_errors
@@ -54,8 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for metric in study.metrics:
             make_metric(metric)
         with lock(args.out) as handle:
-            with atomic_file(args.out / "study.yaml") as new:
-                new.write_text(OmegaConf.to_yaml(asdict(study)))
+            write_text(args.out / "study.yaml", OmegaConf.to_yaml(asdict(study)))
             failures = launch_all(runs, launcher, args.out) if launcher else train_all(runs, args.jobs, handle)
             done = [run for run in runs if run.is_complete]
             if not done:

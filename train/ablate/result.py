@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
-from codec.files import atomic_file
+from codec.files import write_text
 from eval.metrics.base import Column
 from eval.paper import Bold, Cell, Estimate, Table, write_table
 from eval.results import SystemResult
@@ -122,8 +122,7 @@ def write_results(folder: Path, result: StudyResult, study: dict[str, Any], envi
     """Write `table.md`, each table for papers, and `results.json` with the study and its environment."""
     content = json.dumps({"study": study, **asdict(result), "made": environment}, indent=1) + "\n"
     for name, text in (("table.md", to_markdown(result)), ("results.json", content)):
-        with atomic_file(folder / name) as new:
-            new.write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     for name, table in tables(result).items():
         write_table(folder, name, table)
 

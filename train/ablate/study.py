@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from codec.recordings.manifest import read_manifest
-from codec.settings import coerce, read, require
+from codec.settings import Settings, read, require
 from train.checkpoint import CHECKPOINTS, checkpoints, read_progress
 from train.data.sources import paths
 from train.folder import CONFIG, differences
@@ -28,7 +28,7 @@ NAME = re.compile(r"[\w.+-]*\w[\w.+-]*")
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Settings):
     """Variants to compare.
 
     Raises:
@@ -43,7 +43,7 @@ class Study:
     n_q: list[int] = field(default_factory=list)  # codebooks to evaluate each variant with; empty: all
 
     def __post_init__(self) -> None:
-        coerce(self)
+        super().__post_init__()
         good = len(set(self.seeds)) == len(self.seeds) > 0 <= min(self.seeds, default=0)
         require(good, "seeds", self.seeds, "one or more, each 0 or more and once")
         require(len(self.metrics) > 0, "metrics", self.metrics, "one or more")

@@ -7,7 +7,7 @@ import re
 import signal
 import warnings
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from codec.recordings.manifest import read_manifest
 from codec.recordings.media import open_recording
+from codec.settings import require
 from train.data.sources import EndlessDataset
 
 B = TypeVar("B", covariant=True)
@@ -45,13 +46,13 @@ def make_loader(
         RuntimeError: from the iterator, if a worker died.
     """
     check_shares(batch_size, world_size)
-    if not 0 <= rank < world_size:
-        raise ValueError(f"rank = {rank}: expected 0 to {world_size - 1}")
-    if start_batch < 0:
-        raise ValueError(f"start_batch = {start_batch}: expected 0 or more")
+    require(0 <= rank < world_size, "rank", rank, f"0 to {world_size - 1}")
+    require(start_batch >= 0, "start_batch", start_batch, "0 or more")
+    share = batch_size // world_size
+    firsts = count(start_batch * batch_size + rank * share, batch_size)  # items with which this rank's shares begin
     loader: DataLoader[Any] = DataLoader(
         dataset,  # type: ignore[arg-type]  # only __getitem__ is used
-        batch_sampler=_BatchIndices(batch_size, start_batch, rank, world_size),  # type: ignore[arg-type]
+        batch_sampler=(list(range(first, first + share)) for first in firsts),  # type: ignore[arg-type]
         collate_fn=dataset.collate,
         num_workers=num_workers,
         prefetch_factor=_PREFETCH if num_workers else None,
@@ -69,8 +70,8 @@ def check_shares(batch_size: int, world_size: int) -> None:
     Raises:
         ValueError: they cannot.
     """
-    if batch_size < 1 or batch_size % world_size:
-        raise ValueError(f"data.batch_size = {batch_size}: expected a multiple of the {world_size} processes")
+    good = batch_size >= 1 and batch_size % world_size == 0
+    require(good, "data.batch_size", batch_size, f"a multiple of the {world_size} processes")
 
 
 class ValidClip(NamedTuple):
@@ -98,20 +99,6 @@ def valid_clips(source: str | Path, sample_rate: int, n: int, max_s: float) -> l
             warnings.warn(f"{path}: silent, useless as a validation clip", stacklevel=2)
         clips.append(ValidClip(f"{number:02d}_{Path(path).stem}", waveform, text))
     return clips
-
-
-class _BatchIndices:
-    """Item numbers of the batches of one rank, without end."""
-
-    def __init__(self, batch_size: int, start_batch: int, rank: int, world_size: int):
-        self.batch_size, self.start_batch = batch_size, start_batch
-        self.share = batch_size // world_size
-        self.offset = rank * self.share
-
-    def __iter__(self) -> Iterator[range]:
-        for batch in count(self.start_batch):
-            first = batch * self.batch_size + self.offset
-            yield range(first, first + self.share)
 
 
 def _iterate(loader: DataLoader[Any]) -> Generator[Any, None, None]:

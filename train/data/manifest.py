@@ -5,7 +5,6 @@ A recording with an unreadable transcript is kept without it; a warning and its 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from codec.audio.error import AudioError
-from codec.files import ESCAPE, write_json_lines
+from codec.files import write_json_lines
 from codec.recordings.manifest import map_files
 from codec.recordings.media import Recording, list_files, open_recording
 from codec.recordings.readers.sidecars import is_audio, read_sidecars, warn_of_unread
 from eval.command import command, reports_errors
+from eval.store import Lines
 
 _BLOCK = 2**20  # samples
 
@@ -32,7 +32,7 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
     names = list_files(Path(os.path.realpath(folder.parent), folder.name))
     known = set(names)
     partial = out.with_name(out.name + ".partial")
-    done = _read_partial(partial)
+    done = Lines(partial, ("path",))
     home = os.path.realpath(out.parent)
 
     def inspect(address: str) -> dict[str, Any]:
@@ -47,19 +47,17 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
             return line | {"error": str(error)}
 
     addresses = [name for name in names if is_audio(name)]
-    left = [name for name in addresses if os.path.relpath(name, home) not in done]
-    with partial.open("a", buffering=1, encoding="utf-8", errors=ESCAPE) as file:
-        for line in map_files(inspect, left, f"reading {folder}"):
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            done[line["path"]] = line
-    lines = [done[os.path.relpath(name, home)] for name in addresses]
+    left = [name for name in addresses if not done.get(os.path.relpath(name, home))]
+    for line in map_files(inspect, left, f"reading {folder}"):
+        done.add(line)
+    lines = [done.known[os.path.relpath(name, home),] for name in addresses]
     bad = [line for line in lines if "error" in line]
     warn_of_unread(lines)
     out.with_suffix(".bad.jsonl").unlink(missing_ok=True)
     if bad:
         write_json_lines(out.with_suffix(".bad.jsonl"), bad)
     write_json_lines(out, [line for line in lines if "error" not in line])
-    partial.unlink()
+    partial.unlink(missing_ok=True)
     return len(lines) - len(bad), len(bad)
 
 
@@ -72,16 +70,6 @@ def _check(recording: Recording) -> None:
     n_samples = recording.n_samples
     for start in range(0, n_samples, _BLOCK) if recording.sound.is_float else (n_samples - 1,):
         recording.read(start, min(_BLOCK, n_samples - start))
-
-
-def _read_partial(path: Path) -> dict[str, dict[str, Any]]:
-    """Read the lines of a killed scan, by path; an incomplete last line is removed from the file."""
-    if not path.exists():
-        return {}
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    os.truncate(path, len(whole))
-    return {line["path"]: line for line in map(json.loads, whole.splitlines())}
 
 
 @reports_errors

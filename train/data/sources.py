@@ -8,14 +8,14 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from codec.settings import coerce, require
+from codec.settings import Settings, require
 
 B = TypeVar("B", covariant=True)
 _BITS = 32  # of a share
 
 
 @dataclass
-class SourceConfig:
+class SourceConfig(Settings):
     """One of several data sources.
 
     Raises:
@@ -26,7 +26,7 @@ class SourceConfig:
     weight: float = 1.0  # its share of the items, relative to the sum of all weights
 
     def __post_init__(self) -> None:
-        coerce(self)
+        super().__post_init__()
         require(bool(self.path), "path", self.path, "the path of the data")
         require(self.weight > 0, "weight", self.weight, "a number above 0; to leave a source out, remove it")
 

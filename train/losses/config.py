@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from codec.settings import coerce, require
+from codec.settings import AtLeast1, NonNegativeFloat, NonNegativeInt, PositiveShare, Settings, require
 
 
 @dataclass
-class TermConfig:
+class TermConfig(Settings):
     """One loss term: its module and its weight over the steps.
 
     Raises:
@@ -17,17 +17,11 @@ class TermConfig:
     """
 
     module: str = ""  # a file of train/losses or a dotted name; "": the name of the term
-    weight: float = 0.0  # 0 leaves it out
-    start: int = 0  # first step with the term
-    ramp: int = 0  # steps from there, over which the weight rises
-    decay: float = 1.0  # factor of the weight in each step ...
-    decay_start: int = 0  # ... after this one
-
-    def __post_init__(self) -> None:
-        coerce(self)
-        for name in ("weight", "start", "ramp", "decay_start"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        require(0 < self.decay <= 1, "decay", self.decay, "a number in (0, 1]")
+    weight: NonNegativeFloat = 0.0  # 0 leaves it out
+    start: NonNegativeInt = 0  # first step with the term
+    ramp: NonNegativeInt = 0  # steps from there, over which the weight rises
+    decay: PositiveShare = 1.0  # factor of the weight in each step ...
+    decay_start: NonNegativeInt = 0  # ... after this one
 
     def at(self, step: int) -> float:
         """Weight in a step."""
@@ -63,7 +57,7 @@ def paper_terms(**weights: float) -> dict[str, TermConfig]:
 
 
 @dataclass
-class DiscriminatorConfig:
+class DiscriminatorConfig(Settings):
     """Discriminators; the defaults are the paper's eight resolutions with 256 channels.
 
     A step may use a random subset of them and a crop of each clip: the expected gradient is the same, at a fraction of
@@ -74,21 +68,19 @@ class DiscriminatorConfig:
     """
 
     fft_sizes: tuple[int, ...] = (2296, 1418, 876, 542, 334, 206, 126, 76)  # samples; one STFT discriminator each
-    channels: int = 256  # of the first layers; 32 in EnCodec, HiFi-GAN and DAC
+    channels: AtLeast1 = 256  # of the first layers; 32 in EnCodec, HiFi-GAN and DAC
     n_sampled: int = 0  # discriminators in a step; 0: all
-    crop_s: float = 0.0  # seconds of each clip in a step; 0: all of it
+    crop_s: NonNegativeFloat = 0.0  # seconds of each clip in a step; 0: all of it
     periods: tuple[int, ...] = ()  # samples; one period discriminator each, (2, 3, 5, 7, 11) in HiFi-GAN
     band_fft_sizes: tuple[int, ...] = ()  # samples; one multi-band discriminator each, (2048, 1024, 512) in DAC
 
     def __post_init__(self) -> None:
-        coerce(self)
+        super().__post_init__()
         require(self.n > 0, "fft_sizes", self.fft_sizes, "one or more sizes, or some periods or band_fft_sizes")
         for name in ("fft_sizes", "band_fft_sizes"):
             require(min(getattr(self, name), default=16) >= 16, name, getattr(self, name), "at least 16 samples each")
         require(min(self.periods, default=2) >= 2, "periods", self.periods, "at least 2 samples each")
-        require(self.channels >= 1, "channels", self.channels, "at least 1")
         require(0 <= self.n_sampled <= self.n, "n_sampled", self.n_sampled, f"0 to {self.n}, the number of all")
-        require(self.crop_s >= 0, "crop_s", self.crop_s, "0 or more")
 
     @property
     def n(self) -> int:
@@ -97,7 +89,7 @@ class DiscriminatorConfig:
 
 
 @dataclass
-class DistillConfig:
+class DistillConfig(Settings):
     """Distillation of the semantic codebook, see `train.losses.distill`.
 
     Raises:
@@ -105,16 +97,13 @@ class DistillConfig:
     """
 
     kind: Literal["none", "ctc", "whisper"] = "ctc"  # no teacher, transcripts, or Whisper
-    steps_per_frame: int = 4  # CTC: steps per frame; more than characters per frame, about 1.2 at 12.5 Hz
+    steps_per_frame: AtLeast1 = 4  # CTC: steps per frame; more than characters per frame, about 1.2 at 12.5 Hz
     whisper: str = ""  # Whisper: folder or hub name of a teacher that runs on every batch
-    width: int = 0  # Whisper: width of the states in data.companions, 512 of base; without a teacher
-    max_text_tokens: int = 128  # Whisper: limit of decoding; speech has about 4 tokens per second
+    width: NonNegativeInt = 0  # Whisper: width of the states in data.companions, 512 of base; without a teacher
+    max_text_tokens: AtLeast1 = 128  # Whisper: limit of decoding; speech has about 4 tokens per second
 
     def __post_init__(self) -> None:
-        coerce(self)
-        for name in ("steps_per_frame", "max_text_tokens"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        require(self.width >= 0, "width", self.width, "0 or more")
+        super().__post_init__()
         if self.whisper and self.width:
             raise ValueError(
                 f"whisper = {self.whisper!r} and width = {self.width}: give whisper to run a teacher, or width "
@@ -123,7 +112,7 @@ class DistillConfig:
 
 
 @dataclass
-class CodecLossConfig:
+class CodecLossConfig(Settings):
     """Losses of a codec, and the start of its codebooks; the defaults are those of the paper.
 
     Raises:
@@ -135,36 +124,33 @@ class CodecLossConfig:
     vq_starts: tuple[int, ...] = (
         200,
     )  # steps that initialise VQ codebooks from latents; before the first they are off
-    vq_frames: int = 32_768  # frames for that
+    vq_frames: AtLeast1 = 32_768  # frames for that
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
 
     def __post_init__(self) -> None:
-        coerce(self)
+        super().__post_init__()
         require(min(self.fft_sizes, default=1) >= 1, "fft_sizes", self.fft_sizes, "sizes of at least 1")
         good = len(self.vq_starts) > 0 and min(self.vq_starts) >= 0
         require(good, "vq_starts", self.vq_starts, "one or more steps, from 0 on")
-        require(self.vq_frames >= 1, "vq_frames", self.vq_frames, "at least 1")
 
 
 @dataclass
-class TTSLossConfig:
+class TTSLossConfig(Settings):
     """Weights of the losses. The acoustic loss, a sum over 36 channels, is about three times the semantic one in nats.
 
     Raises:
         ValueError: a field is out of range; the message names it.
     """
 
-    semantic: float = 1.0  # weight of the cross-entropy of semantic tokens
-    acoustic: float = 0.3  # weight of the acoustic head's loss
-    move: float = 1.0  # weight of the cross-entropy of moves in the text, of the design "aligned"
+    semantic: NonNegativeFloat = 1.0  # weight of the cross-entropy of semantic tokens
+    acoustic: NonNegativeFloat = 0.3  # weight of the acoustic head's loss
+    move: NonNegativeFloat = 1.0  # weight of the cross-entropy of moves in the text, of the design "aligned"
     freeze_text: bool = False  # keep the text embeddings of a language model
     dropout: float = 0.0  # of the branches of blocks
 
     def __post_init__(self) -> None:
-        coerce(self)
-        for name in ("semantic", "acoustic", "move"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        super().__post_init__()
         require(0 <= self.dropout < 1, "dropout", self.dropout, "a number from 0 to below 1")
 
 
@@ -176,11 +162,6 @@ class DPOLossConfig(TTSLossConfig):
         ValueError: a field is out of range; the message names it.
     """
 
-    pretraining: float = 1.0  # weight of the pretraining losses together
-    semantic_beta: float = 0.1  # strength of the reference: of semantic tokens ...
-    acoustic_beta: float = 0.5  # ... and of acoustic values
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("pretraining", "semantic_beta", "acoustic_beta"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+    pretraining: NonNegativeFloat = 1.0  # weight of the pretraining losses together
+    semantic_beta: NonNegativeFloat = 0.1  # strength of the reference: of semantic tokens ...
+    acoustic_beta: NonNegativeFloat = 0.5  # ... and of acoustic values

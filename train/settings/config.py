@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from codec.settings import coerce, require
+from codec.settings import AtLeast1, BelowOne, NonNegativeFloat, NonNegativeInt, PositiveFloat, Settings, Share, require
 
 
 @dataclass
-class OptimConfig:
+class OptimConfig(Settings):
     """AdamW, gradient clipping, learning-rate schedule and weight averaging.
 
     The learning rate rises linearly over `warmup_steps`, stays constant, and falls along a half cosine to `final_lr`
@@ -17,35 +17,28 @@ class OptimConfig:
     that can be prolonged.
     """
 
-    lr: float = 1e-3  # learning rate at its peak
+    lr: PositiveFloat = 1e-3  # learning rate at its peak
     lr_scale: dict[str, float] = field(default_factory=dict)  # factors of the learning rate by network
     betas: tuple[float, float] = (0.9, 0.95)  # of AdamW
-    weight_decay: float = 0.01  # of matrices; vectors have none
-    clip_norm: float = 1.0  # largest gradient norm of each network
-    warmup_steps: int = 100  # steps of the linear rise
-    decay_share: float = 1.0  # share of the run, at its end, with a falling rate
-    final_lr: float = 0.0  # final learning rate, as a share of the peak
-    ema_decay: float = 0.0  # decay of averaged weights for validation and export; 0: no average
+    weight_decay: NonNegativeFloat = 0.01  # of matrices; vectors have none
+    clip_norm: PositiveFloat = 1.0  # largest gradient norm of each network
+    warmup_steps: NonNegativeInt = 100  # steps of the linear rise
+    decay_share: Share = 1.0  # share of the run, at its end, with a falling rate
+    final_lr: Share = 0.0  # final learning rate, as a share of the peak
+    ema_decay: BelowOne = 0.0  # decay of averaged weights for validation and export; 0: no average
 
     def __post_init__(self) -> None:
-        coerce(self)
-        for name in ("lr", "clip_norm"):
-            require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
-        for name in ("weight_decay", "warmup_steps"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        super().__post_init__()
         require(all(0 <= beta < 1 for beta in self.betas), "betas", self.betas, "numbers in [0, 1)")
-        for name in ("decay_share", "final_lr"):
-            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a number in [0, 1]")
-        require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a number in [0, 1)")
 
 
 @dataclass
-class TrainerConfig:
+class TrainerConfig(Settings):
     """Length of a training, its device, and how often it logs, validates and saves."""
 
-    steps: int = 10_000  # of the whole run
-    minutes: float = 0.0  # limit of training time, over all starts of the run; 0: none
-    accumulate: int = 1  # batches per step
+    steps: AtLeast1 = 10_000  # of the whole run
+    minutes: NonNegativeFloat = 0.0  # limit of training time, over all starts of the run; 0: none
+    accumulate: AtLeast1 = 1  # batches per step
     device: str = "auto"  # auto: a GPU if available
     precision: Literal["auto", "float32", "bfloat16"] = (
         "float32"  # bfloat16: by autocast; auto: bfloat16 where it is fast
@@ -53,20 +46,13 @@ class TrainerConfig:
     compile: bool = False  # use torch.compile, which needs a C++ compiler
     parallel: Literal["ddp", "fsdp"] = "ddp"  # with torchrun
     freeze: tuple[str, ...] = ()  # frozen parts of the main network, see `train.init.freeze`
-    log_every: int = 20  # steps
-    validate_every: int = 1_000  # steps; 0: never
-    validate_clips: int = 16  # recordings to evaluate, or sentences to speak
-    save_every: int = 500  # steps
-    keep_last: int = 2  # checkpoints; older ones are deleted
+    log_every: AtLeast1 = 20  # steps
+    validate_every: NonNegativeInt = 1_000  # steps; 0: never
+    validate_clips: NonNegativeInt = 16  # recordings to evaluate, or sentences to speak
+    save_every: AtLeast1 = 500  # steps
+    keep_last: AtLeast1 = 2  # checkpoints; older ones are deleted
     best: str = "estoi"  # validation metric, higher is better, that selects best/; none: no best/
-    max_bad_steps: int = 5  # consecutive NaN or infinite gradients before rolling back to a checkpoint
-
-    def __post_init__(self) -> None:
-        coerce(self)
-        for name in ("steps", "accumulate", "log_every", "save_every", "keep_last", "max_bad_steps"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("minutes", "validate_every", "validate_clips"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+    max_bad_steps: AtLeast1 = 5  # consecutive NaN or infinite gradients before rolling back to a checkpoint
 
     @property
     def n_valid(self) -> int:
@@ -79,13 +65,10 @@ class TrainerConfig:
 
 
 @dataclass
-class LoggerConfig:
+class LoggerConfig(Settings):
     """Logging; `metrics.jsonl` in the run folder is always written."""
 
     tracker: Literal["wandb", "trackio", "tensorboard", "none"] = "wandb"  # of metrics, clips and pictures
     wandb: Literal["online", "offline", "disabled"] = "offline"  # mode of wandb; offline: to the run folder
     project: str = "codec37"  # of wandb and Trackio
     progress: bool = True  # progress bar; in a log file, a line every 30 s
-
-    def __post_init__(self) -> None:
-        coerce(self)

@@ -1,7 +1,7 @@
 """`python -m train --help`: list every setting with its meaning and range.
 
-Both come from the source of the dataclasses: the comment of a field, and its calls of `require`. The modules are not
-imported, as torch takes seconds.
+Both come from the source of the dataclasses: the comment of a field, and its type and calls of `require`. The modules
+are not imported, as torch takes seconds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Any, get_origin
+
+import codec.settings
 
 ROOT = Path(__file__).parents[2]
 WIDTH, COLUMN = 120, 40
@@ -79,7 +82,7 @@ def settings(module: str, cls: str) -> list[Setting]:
     for base in reversed(node.bases):  # the order of fields in dataclasses
         for home in _find_dataclasses(module, ast.unparse(base)):
             found |= {s.name: s for s in settings(*home)}
-    expected = _expected(node, constants)
+    expected = _expected(node)
     for field in node.body:
         if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
             continue
@@ -233,16 +236,21 @@ def _default(value: ast.expr | None) -> str:
     return shown if shown == "''" else shown.strip("'")
 
 
-def _expected(node: ast.ClassDef, constants: dict[str, ast.expr]) -> dict[str, list[str]]:
-    """Expectations of the calls `require(condition, name, value, expected)` in a class, by field."""
+def _expected(node: ast.ClassDef) -> dict[str, list[str]]:
+    """Expectations of types with a range, and of calls `require(condition, name, value, expected)`, by field."""
     found: dict[str, list[str]] = defaultdict(list)
+    for field in node.body:
+        if isinstance(field, ast.AnnAssign):
+            hint: Any = getattr(codec.settings, ast.unparse(field.annotation), None)
+            if get_origin(hint) is Annotated:
+                found[ast.unparse(field.target)].append(hint.__metadata__[0].words)
 
     def visit(node: ast.AST, names: dict[str, list[str]]) -> None:
         if isinstance(node, ast.For) and isinstance(node.target, ast.Name):
-            names = {**names, node.target.id: _strings(node.iter, constants)}
+            names = {**names, node.target.id: _strings(node.iter)}
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "require":
             name, words = node.args[1], _words(node.args[3])
-            fields = names.get(name.id, []) if isinstance(name, ast.Name) else _strings(name, constants)
+            fields = names.get(name.id, []) if isinstance(name, ast.Name) else _strings(name)
             for field in fields if words else []:
                 found[field].append(words)
         for child in ast.iter_child_nodes(node):
@@ -252,17 +260,11 @@ def _expected(node: ast.ClassDef, constants: dict[str, ast.expr]) -> dict[str, l
     return found
 
 
-def _strings(node: ast.expr, constants: dict[str, ast.expr]) -> list[str]:
-    """Strings of a literal, with constants resolved; empty for anything else."""
+def _strings(node: ast.expr) -> list[str]:
+    """Strings of a literal; empty for anything else."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return [node.value]
-    if isinstance(node, ast.Tuple):
-        return [s for item in node.elts for s in _strings(item, constants)]
-    if isinstance(node, ast.Starred):
-        return _strings(node.value, constants)
-    if isinstance(node, ast.Name) and node.id in constants:
-        return _strings(constants[node.id], constants)
-    return []
+    return [s for item in node.elts for s in _strings(item)] if isinstance(node, ast.Tuple) else []
 
 
 def _words(node: ast.expr) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from codec.config import CodecConfig
-from codec.settings import coerce, read, require
+from codec.settings import NonNegativeInt, Settings, read, require
 from codec.tts.config import TTSConfig
 from train.data.audio.synthetic import SyntheticDataConfig
 from train.data.pairs.dataset import PreferenceDataConfig
@@ -20,7 +20,7 @@ START = ("init", "init_encoder")  # in plain values part of the group `model`
 
 
 @dataclass(kw_only=True)
-class RunConfig:
+class RunConfig(Settings):
     """Settings of every run; each task adds its `model`, `data` and `loss`.
 
     Raises:
@@ -28,17 +28,13 @@ class RunConfig:
     """
 
     task: str
-    seed: int = 0  # of all random choices
+    seed: NonNegativeInt = 0  # of all random choices
     run_dir: str
     resume: Literal["auto", "force"] = "auto"
     init: str  # weights to start from
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
-
-    def __post_init__(self) -> None:
-        coerce(self)
-        require(self.seed >= 0, "seed", self.seed, "0 or more")
 
     def plain(self) -> dict[str, Any]:
         """Convert to plain values for `read_run`, JSON and YAML."""

@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codec.autocast import full_precision
-from codec.checkpoint.store import fingerprint, save_checkpoint
+from codec.checkpoint.store import check_tensors, fingerprint, save_checkpoint
 from codec.config import CodecConfig
 from codec.model import Codec, CodecOutput
-from codec.nn.transformer import Block
 from codec.quant.vq import codebook_stats
 from codec.recordings.manifest import read_manifest
 from codec.tokenizer import load
@@ -31,10 +30,9 @@ from train.data.audio.crops import Batch, CropDataset, DataConfig
 from train.data.audio.synthetic import SyntheticDataConfig
 from train.data.loader import ValidClip, check_shares, make_loader, valid_clips
 from train.data.sources import mix
-from train.dist import gather_batch, rank_and_size
+from train.dist import blocks, gather_batch, rank_and_size
 from train.init.freeze import is_frozen
 from train.init.transform import start_as_transform, start_as_vocoder
-from train.init.weights import FRESH, copy_weights, encoder_start
 from train.losses.config import CodecLossConfig
 from train.losses.controls import ControlLoss
 from train.losses.ctc import CTCHead
@@ -46,6 +44,7 @@ from train.tasks.synthetic import AGREEMENT, SyntheticPairs
 VALID_SECONDS = 8.0
 VALID_AUDIO = 4  # clips to listen to
 START_CLIPS = 128  # to initialise a codec from
+FRESH = ("transform", "random")  # weights that are of no checkpoint
 
 
 class CodecTask:
@@ -86,7 +85,7 @@ class CodecTask:
         if n_valid and data.valid:
             self.clips = valid_clips(data.valid, codec_config.sample_rate, n_valid, VALID_SECONDS)
         original = None if init in FRESH else load(init).model
-        start = encoder_start(init, init_encoder, original)
+        start = _encoder_start(init, init_encoder, original)
         torch.manual_seed(seed)
         self.codec = Codec(codec_config)
         if codec_config.head == "source_filter" and not data.companions:
@@ -103,7 +102,7 @@ class CodecTask:
                 controls, _ = ControlLoss(codec_config).measure(some.waveform, some.f0)
                 start_as_vocoder(self.codec, some.waveform, controls)
         if original is not None:
-            copy_weights(self.codec, original, init, with_encoder=not start)
+            _copy_weights(self.codec, original, init, with_encoder=not start)
         self.has_fresh_encoder = original is not None and bool(start)
         self.synthetic: SyntheticPairs | None = None
         if isinstance(data, SyntheticDataConfig) and data.made_share:
@@ -259,6 +258,33 @@ class CodecTask:
             save_head(folder, self.head, fingerprint(self.config, state))
 
     def compile(self) -> None:
-        for module in self.codec.modules():
-            if isinstance(module, Block):
-                module.compile(dynamic=False)
+        for block in blocks(self.codec):
+            block.compile(dynamic=False)
+
+
+def _encoder_start(init: str, init_encoder: str, original: Codec | None) -> str:
+    """Initialisation of the encoder: one of `FRESH`, or empty for the weights of `original`, the checkpoint `init`.
+
+    Raises:
+        ValueError: `init_encoder` is neither empty nor one of `FRESH`, or `init` is no checkpoint.
+    """
+    if init_encoder and (original is None or init_encoder not in FRESH):
+        choice = "give a checkpoint as model.init" if original is None else f"expected {' or '.join(FRESH)}"
+        raise ValueError(f"model.init_encoder = {init_encoder!r}: {choice}, or leave it empty")
+    if original is None:
+        return init
+    return init_encoder or ("" if original.has_encoder else FRESH[0])
+
+
+def _copy_weights(codec: Codec, original: Codec, name: str, with_encoder: bool) -> None:
+    """Copy the weights of `original`, called `name`, to `codec`, with or without the encoder's.
+
+    Raises:
+        CheckpointError: another architecture.
+    """
+    ours, theirs = (
+        {key: t for key, t in c.state_dict().items() if with_encoder or not key.startswith("_encoder.")}
+        for c in (codec, original)
+    )
+    check_tensors(f"model.init = {name!r}", ours, theirs)
+    codec.load_state_dict(codec.state_dict() | theirs)

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 import codec
 from codec.checkpoint.store import CheckpointError
-from codec.nn.transformer import Block
 from codec.tts.checkpoint import load_tts, resolve_tts, save_tts
 from codec.tts.config import TTSConfig
 from codec.tts.generate import FrameLoop, SequenceRequest, generate_frames
@@ -29,7 +28,7 @@ from train.data.loader import check_shares, make_loader
 from train.data.sources import mix, paths
 from train.data.tokens.sequences import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
 from train.data.tokens.shards import TokenSet
-from train.dist import rank_and_size
+from train.dist import blocks, rank_and_size
 from train.losses.config import TTSLossConfig
 from train.settings.run import TTSRun
 from train.tasks.base import Validation
@@ -105,9 +104,8 @@ class TTSTask:
         elif start:
             _copy_weights(self.model, start[0], init)
         self.model.text_embedding.requires_grad_(not loss.freeze_text)
-        for module in self.model.modules():
-            if isinstance(module, Block):
-                module.dropout = loss.dropout
+        for block in blocks(self.model):
+            block.dropout = loss.dropout
         if tokens.info.codebook_sizes != config.codebook_sizes:
             raise ValueError(
                 f"{tokens.folder}: tokens of codebooks {tokens.info.codebook_sizes}; the model is for "
@@ -221,13 +219,10 @@ class TTSTask:
         save_tts(folder, self.config, state, self.tokenizer)
 
     def compile(self) -> None:
-        for part, dynamic in (
-            (self.model.backbone, False),
-            (self.model.acoustic_head, True),
-        ):  # shapes of rows are fixed, numbers of frames not
-            for module in part.modules():
-                if isinstance(module, Block):
-                    module.compile(dynamic=dynamic)
+        for block in blocks(self.model.backbone):
+            block.compile(dynamic=False)
+        for block in blocks(self.model.acoustic_head):  # of any number of frames
+            block.compile(dynamic=True)
 
 
 def _text_settings(config: TTSConfig) -> tuple[bool, int, bool]:

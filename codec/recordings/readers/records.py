@@ -21,7 +21,7 @@ class _Tsv(csv.excel_tab):
     quoting = csv.QUOTE_NONE
 
 
-_TABLES: dict[str, type[csv.Dialect]] = {".csv": csv.excel, ".tsv": _Tsv}
+TABLES: dict[str, type[csv.Dialect]] = {".csv": csv.excel, ".tsv": _Tsv}
 
 
 def json_lines(path: Path) -> Iterator[Record]:
@@ -53,10 +53,6 @@ def first_fields(path: Path) -> dict[str, Any]:
     return {}
 
 
-def is_table(path: Path) -> bool:
-    return path.suffix in _TABLES
-
-
 def table(path: Path) -> Iterator[Record]:
     """Yield the rows of a table with a header: `.csv`, or `.tsv` without quoting.
 
@@ -64,7 +60,7 @@ def table(path: Path) -> Iterator[Record]:
         ValueError: a row has more fields than the header, or the file is not UTF-8; the message names it.
         OSError: the file cannot be read.
     """
-    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), dialect=_TABLES[path.suffix])
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), dialect=TABLES[path.suffix])
     for row in rows:
         where = f"{path}:{rows.line_num}"
         if None in row:

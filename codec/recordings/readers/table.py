@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from codec.recordings.readers.records import is_table, table
+from codec.recordings.readers.records import TABLES, table
 from codec.recordings.utterance import Utterance, to_utterance
 
 FORM = "a .csv or .tsv table"
@@ -22,7 +22,7 @@ _COLUMNS = {  # other names of ours
 
 
 def accepts(path: Path) -> bool:
-    return is_table(path)
+    return path.suffix in TABLES
 
 
 def read(path: Path) -> list[Utterance]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from codec.nn.attention import attend
 from codec.nn.product import Linear
 from codec.nn.transformer import Block
+from codec.settings import require
 from codec.tts.config import TransformerConfig
 
 DROP_PROB = 0.1  # share of hidden states that training replaces by zeros, for guidance
@@ -31,12 +32,9 @@ class HeadSampling:
     temperature: float = 0.2  # of drawn codes; of the flow head, the deviation of the noise: less is plainer
 
     def __post_init__(self) -> None:
-        if self.n_steps < 1:
-            raise ValueError(f"n_steps = {self.n_steps}: expected at least 1")
-        if self.solver not in ("euler", "midpoint"):
-            raise ValueError(f"solver = {self.solver!r}: expected euler or midpoint")
-        if self.temperature < 0:
-            raise ValueError(f"temperature = {self.temperature}: expected 0 or more")
+        require(self.n_steps >= 1, "n_steps", self.n_steps, "at least 1")
+        require(self.solver in ("euler", "midpoint"), "solver", self.solver, "euler or midpoint")
+        require(self.temperature >= 0, "temperature", self.temperature, "0 or more")
 
 
 class AcousticHead(nn.Module, ABC):

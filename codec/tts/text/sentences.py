@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
+from codec.settings import require
 from codec.tts.text.dates import month_names
 from codec.tts.text.languages import load_language
 from codec.tts.text.numbers import CODES
@@ -44,25 +45,6 @@ class Part(NamedTuple):
     is_plain: bool = False  # one word, which is normalised already
 
 
-def split_sentences(text: str, language: str) -> list[str]:
-    """Split a whole text into sentences, without the whitespace between them.
-
-    A sentence ends at its mark or at an empty line, not after "Dr." or within "3.14".
-
-    Args:
-        text: any.
-        language: a key of `LANGUAGES`.
-    """
-    splitter = SentenceSplitter(language)
-    sentences, open_sentence = [], ""
-    for part in splitter.push(text) + splitter.flush():
-        open_sentence += part.text + " " * (not part.is_cut)
-        if part.is_end:
-            sentences.append(open_sentence.strip())
-            open_sentence = ""
-    return sentences
-
-
 class SentenceSplitter:
     """Splits text that arrives piece by piece into parts of sentences; how it is cut changes nothing.
 
@@ -77,8 +59,7 @@ class SentenceSplitter:
     """
 
     def __init__(self, language: str, max_chars: int = MAX_CHARS) -> None:
-        if max_chars < 1:
-            raise ValueError(f"max_chars = {max_chars}: expected at least 1")
+        require(max_chars >= 1, "max_chars", max_chars, "at least 1")
         self.max_chars, self._text = max_chars, ""
         self._short = _short_forms(language)
         self._is_between = False  # whether the last word is complete

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eval.listen.low_anchor import low_anchor
+from eval.listen.trials import low_anchor
 
 RATE = 24_000
 

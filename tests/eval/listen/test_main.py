@@ -4,7 +4,7 @@ import re
 
 from eval.listen.__main__ import main
 from eval.listen.key import Key
-from eval.listen.low_anchor import LOW_ANCHOR
+from eval.listen.trials import LOW_ANCHOR
 
 
 def test_page_and_key(run, capsys):

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from eval.listen.low_anchor import LOW_ANCHOR
-from eval.listen.trials import flac, make_test
+from eval.listen.trials import LOW_ANCHOR, flac, make_test
 from eval.results import Results
 from eval.store import file_of
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from eval.metrics.rate import at_rate
+from eval.metrics.base import at_rate
 
 
 def test_a_tone_keeps_its_frequency():

@@ -7,11 +7,11 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from sentences import split_sentences
 
 from codec.tts.text.feed import word_ids
 from codec.tts.text.normalise import normalise
 from codec.tts.text.phonemes import to_phonemes
-from codec.tts.text.sentences import split_sentences
 
 # Inputs from the field: language, text, right readings (alternatives by |; a remark in brackets).
 FIELD = [line.split("\t") for line in Path(__file__).with_name("texts.tsv").read_text("utf-8").splitlines()]

@@ -11,7 +11,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from codec.settings import coerce, require
+from codec.settings import Settings, require
 
 Samples = NDArray[np.float32]
 Range = tuple[float, float]
@@ -19,7 +19,7 @@ MAX_PEAK = 0.99
 
 
 @dataclass
-class AugmentConfig:
+class AugmentConfig(Settings):
     """Random changes to clips: ranges [low, high] are drawn uniformly; only a light gain is on by default."""
 
     gain_db: Range = (-6.0, 6.0)  # never beyond a peak of 0.99
@@ -34,7 +34,7 @@ class AugmentConfig:
     speed: Range = (1.0, 1.0)  # playback speed; changes tempo and pitch, so the voice, too
 
     def __post_init__(self) -> None:
-        coerce(self)
+        super().__post_init__()
         for name in ("polarity_prob", "lowpass_prob", "noise_prob", "reverb_prob"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability from 0 to 1")
         for name in ("gain_db", "loudness_db", "speed", "lowpass_hz", "noise_snr_db", "reverb_s"):

@@ -28,7 +28,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from codec.audio.io import AudioError
-from codec.files import ESCAPE, atomic_file
+from codec.files import write_text
 from codec.nn.precision import warn_if_emulated
 from codec.recordings.manifest import read_manifest
 from codec.recordings.media import read_recording
@@ -177,8 +177,7 @@ def write_companions(
         failures += _write_all_states(there, whisper, batch_size, bfloat16, device)
     (out / FAILURES).unlink(missing_ok=True)
     if failures:
-        with atomic_file(out / FAILURES) as new:
-            new.write_text("".join(f"{failure}\n" for failure in failures), encoding="utf-8", errors=ESCAPE)
+        write_text(out / FAILURES, "".join(f"{failure}\n" for failure in failures))
     return len(utterances) - len(failures), failures
 
 

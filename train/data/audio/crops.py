@@ -15,7 +15,7 @@ from torch import Tensor
 from codec.audio.io import AudioError
 from codec.recordings.media import open_recording
 from codec.recordings.utterance import Utterance
-from codec.settings import coerce, require
+from codec.settings import AtLeast1, NonNegativeInt, Seconds, Settings, require
 from train.data.audio.augment import AugmentConfig, augment, change_speed
 from train.data.audio.companions import HOPS_PER_SECOND, companion_path, read_companion, require_companions
 from train.data.sources import Sources
@@ -25,23 +25,20 @@ MAX_ATTEMPTS = 20
 
 
 @dataclass
-class DataConfig:
+class DataConfig(Settings):
     """Recordings to train on and how to crop them; paths are manifests, folders or tar shards."""
 
     train: Sources  # training data: a path, or {NAME: {path: PATH, weight: 1}, ...} for several sources
     valid: str | None = None  # validation data, a path; null: no validation
-    crop_s: float = 2.88  # seconds of a clip, rounded to whole frames
-    batch_size: int = 8  # clips over all ranks, before accumulation
-    num_workers: int = 1  # processes per rank; 0 reads in the training process
+    crop_s: Seconds = 2.88  # seconds of a clip, rounded to whole frames
+    batch_size: AtLeast1 = 8  # clips over all ranks, before accumulation
+    num_workers: NonNegativeInt = 1  # processes per rank; 0 reads in the training process
     companions: str = ""  # folder of pitch and Whisper states, see `train.data.audio.companions`
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        coerce(self)
+        super().__post_init__()
         require(bool(self.train), "train", self.train, "a manifest, a folder or a tar shard, or several by name")
-        require(self.crop_s > 0, "crop_s", self.crop_s, "seconds above 0")
-        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
-        require(self.num_workers >= 0, "num_workers", self.num_workers, "0 or more")
 
     def crop_length(self, sample_rate: int, hop_length: int) -> int:
         """Length of a clip in samples.
@@ -99,10 +96,8 @@ class CropDataset:
         self, utterances: Sequence[Utterance], sample_rate: int, hop_length: int, config: DataConfig, seed: int
     ):
         self.crop_length = config.crop_length(sample_rate, hop_length)
-        if not utterances:
-            raise ValueError("utterances = []: expected at least one")
-        if seed < 0:
-            raise ValueError(f"seed = {seed}: expected 0 or more")
+        require(len(utterances) > 0, "utterances", utterances, "at least one")
+        require(seed >= 0, "seed", seed, "0 or more")
         crop_s = self.crop_length / sample_rate
         counts = [max(1, round((utterance.duration_s or 0) / crop_s)) for utterance in utterances]
         self.units = np.repeat(np.arange(len(utterances)), counts)  # [epoch length], one utterance each

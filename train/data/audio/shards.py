@@ -21,6 +21,7 @@ from codec.files import atomic_file
 from codec.recordings.manifest import read_manifest
 from codec.recordings.media import read_recording
 from codec.recordings.utterance import Utterance
+from codec.settings import require
 from eval.command import command, reports_errors
 from eval.progress import progress
 
@@ -36,10 +37,8 @@ def write_shards(source: str | Path, out: Path, kbps: float, shard_mb: float) ->
     Raises:
         ValueError: an empty `source`, or `kbps` or `shard_mb` out of range.
     """
-    if not MIN_KBPS <= kbps <= MAX_KBPS:
-        raise ValueError(f"kbps = {kbps}: expected {MIN_KBPS:g} to {MAX_KBPS:g}")
-    if shard_mb <= 0:
-        raise ValueError(f"shard_mb = {shard_mb}: expected a positive number")
+    require(MIN_KBPS <= kbps <= MAX_KBPS, "kbps", kbps, f"{MIN_KBPS:g} to {MAX_KBPS:g}")
+    require(shard_mb > 0, "shard_mb", shard_mb, "a positive number")
     out.mkdir(parents=True, exist_ok=True)
     members = _members(read_manifest(source), kbps)
     shards: list[Path] = []

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from codec.dataset.folder import read_index
-from codec.settings import require
+from codec.settings import Share, require
 from train.data.audio.crops import DataConfig
 from train.data.pairs.dataset import PairSet
 from train.data.tokens.shards import COMMAND, TokenSet, TokenUtterance
@@ -30,12 +30,11 @@ class SyntheticDataConfig(DataConfig):
 
     made_share: float = 0.0  # share of synthetic clips in a batch
     made_tokens: str = ""  # token shards or a voice model's pairs to cut their codes from; empty: random walks
-    made_mix: float = 0.2  # share of codebooks with codes from another place in the shards
+    made_mix: Share = 0.2  # share of codebooks with codes from another place in the shards
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 <= self.made_share < 1, "made_share", self.made_share, "a number from 0 to below 1")
-        require(0 <= self.made_mix <= 1, "made_mix", self.made_mix, "a number in [0, 1]")
         if self.made_share and not 0 < self.n_synthetic < self.batch_size:
             raise ValueError(
                 f"made_share = {self.made_share}: {self.n_synthetic} of batch_size = {self.batch_size} clips; give a "

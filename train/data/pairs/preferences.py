@@ -22,6 +22,7 @@ from tqdm import tqdm
 import codec
 from codec.checkpoint.store import fingerprint
 from codec.dataset.folder import open_folder
+from codec.settings import AtLeast1, AtLeast2, NonNegativeInt, Settings
 from codec.tts.checkpoint import load_tts
 from codec.tts.generate import FrameLoop, GeneratedFrames, SequenceRequest, generate_frames
 from codec.tts.heads.base import HeadSampling
@@ -38,11 +39,11 @@ from train.data.tokens.shards import TokenSet, has_shard, read_lines
 
 
 @dataclass(frozen=True)
-class PreferenceConfig:
+class PreferenceConfig(Settings):
     """Settings of the pairs; all but `codec`, `device` and `n_slots` determine the contents of the shards."""
 
-    n_candidates: int = 4  # candidates per text
-    n_texts: int = 0  # largest number of texts, drawn at random; 0: all
+    n_candidates: AtLeast2 = 4  # candidates per text
+    n_texts: NonNegativeInt = 0  # largest number of texts, drawn at random; 0: all
     reference_s: tuple[float, float] = (3.0, 6.0)  # seconds of the voice, cut to those in training
     temperature: float = Sampling.temperature  # this and the next two: of sampling
     acoustic_temperature: float = HeadSampling.temperature
@@ -50,16 +51,14 @@ class PreferenceConfig:
     weights: dict[str, float] = field(default_factory=dict)  # of the measures' ranks, in place of those in `WEIGHTS`
     asr: str = "pocketsphinx"
     speaker: str = "resemblyzer"
-    seed: int = 0
-    shard_texts: int = 64
+    seed: NonNegativeInt = 0
+    shard_texts: AtLeast1 = 64
     codec: str = ""  # new place of the codec of the tokens, if it has moved
     device: str = "cpu"
-    n_slots: int = 16  # candidates at a time
+    n_slots: AtLeast1 = 16  # candidates at a time
 
     def __post_init__(self) -> None:
-        for name, low in (("n_candidates", 2), ("n_texts", 0), ("seed", 0), ("shard_texts", 1), ("n_slots", 1)):
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} = {getattr(self, name)}: expected at least {low}")
+        super().__post_init__()
         self.sampling(0, 1)  # checks the temperatures
 
     def sampling(self, seed: int, n_frames: int) -> Sampling:

@@ -23,7 +23,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from codec.dataset.encoding import split_by_size
 from codec.dataset.folder import write_index
+from codec.settings import PositiveFloat, PositiveInt, Settings
 from eval.command import command, reports_errors
+from eval.ctc import steps_needed
 from eval.progress import progress
 from train.data.tokens.alignment import INDEX, Alignment, durations, text_as_read, write_alignments
 from train.data.tokens.shards import TokenInfo, TokenSet
@@ -40,22 +42,17 @@ MAX_GRAD_NORM = 5.0
 
 
 @dataclass(frozen=True)
-class AlignConfig:
+class AlignConfig(Settings):
     """Settings of the alignment; all but the device determine the result."""
 
     phonemes: bool = False  # read texts as phonemes
-    epochs: int = 10
-    lr: float = 2e-3  # peak of one cycle, of AdamW
-    batch_frames: int = 1500
-    dim: int = 192
-    n_layers: int = 4
+    epochs: PositiveInt = 10
+    lr: PositiveFloat = 2e-3  # peak of one cycle, of AdamW
+    batch_frames: PositiveInt = 1500
+    dim: PositiveInt = 192
+    n_layers: PositiveInt = 4
     seed: int = 0
     device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "lr", "batch_frames", "dim", "n_layers"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: expected a positive number")
 
 
 class Recognizer(nn.Module):
@@ -219,13 +216,10 @@ def _n_frames(utterance: Example) -> int:
 def _examples(tokens: TokenSet, texts: Sequence[str], alphabet: dict[str, int]) -> Iterator[Example]:
     """The utterances to align."""
     for index, text in enumerate(texts):
-        if text and _fits(text, tokens.lines[index].n_frames) and set(text) <= alphabet.keys():
-            yield Example(index, text, torch.tensor([alphabet[c] for c in text]), tokens[index].codes.long())
-
-
-def _fits(text: str, n_frames: int) -> bool:
-    """Whether CTC has enough steps: one per character and one between two equal ones."""
-    return len(text) + sum(a == b for a, b in pairwise(text)) <= n_frames * STEPS_PER_FRAME
+        if text and set(text) <= alphabet.keys():
+            symbols = torch.tensor([alphabet[c] for c in text])
+            if steps_needed(symbols) <= tokens.lines[index].n_frames * STEPS_PER_FRAME:
+                yield Example(index, text, symbols, tokens[index].codes.long())
 
 
 @reports_errors

@@ -12,6 +12,7 @@ import numpy as np
 
 from codec.tts.text.languages import load_language, primary_tag
 from codec.tts.text.numbers import spell
+from codec.tts.text.rules import any_of
 from codec.tts.text.words import speaks_numbers
 
 _NUMBERS = (*range(2100), *(n * scale for scale in (1_000, 10_000, 100_000, 1_000_000) for n in range(1, 10)))
@@ -43,9 +44,9 @@ class _NumberWords:
         self.point = entry.point.lower()
         self.signs = {self.point: entry.decimal} | {entry.symbols[sign]: f" {sign} " for sign in "+-\u00d7="}
         link = re.escape(entry.symbols["&"])  # as in "two hundred and five", but not at the end of a number
-        word = rf"(?:{_any_of({word for key in self.digits for word in key.split()} - {link})})\b"
+        word = rf"(?:{any_of({word for key in self.digits for word in key.split()} - {link})})\b"
         number = rf"{word}(?:[\s-](?:{link}\s)?{word})*"
-        self.sign = re.compile(rf"\s({_any_of(self.signs)})\s", re.IGNORECASE)
+        self.sign = re.compile(rf"\s({any_of(self.signs)})\s", re.IGNORECASE)
         self.pattern = re.compile(rf"(?<![\w-]){number}(?:{self.sign.pattern}{number})*(?![\w-])", re.IGNORECASE)
 
     def write(self, words: str) -> str:
@@ -62,14 +63,8 @@ class _NumberWords:
         return written
 
 
-@lru_cache
-def _number_words(language: str) -> _NumberWords:
-    return _NumberWords(language)
+_number_words = lru_cache(_NumberWords)
 
 
 def _key(words: str) -> str:
     return " ".join(words.lower().replace("-", " ").split())
-
-
-def _any_of(texts: set[str] | dict[str, str]) -> str:
-    return "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))

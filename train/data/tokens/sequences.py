@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codec.settings import coerce, require
+from codec.settings import AtLeast1, NonNegativeFloat, NonNegativeInt, Settings, require
 from codec.tts.config import SequenceConfig
 from codec.tts.model import TTSBatch, as_frames
 from codec.tts.sequence import NONE, Step, speech_steps, text_ids, voice_steps
@@ -31,29 +31,25 @@ MAX_ATTEMPTS = 100
 
 
 @dataclass
-class SpeechDataConfig:
+class SpeechDataConfig(Settings):
     """Token shards to train TTS on and how to pack them; paths are folders of `train.data.tokens.tokenize`."""
 
     train: Sources  # training data: a path, or {NAME: {path: PATH, weight: 1}, ...} for several sources
     valid: str | None = None  # validation data, a path; null: no validation
     reference_s: tuple[float, float] = (1.0, 6.0)  # seconds of the voice, drawn uniformly; at most the clip
-    row_steps: int = 512  # positions of a packed row
-    batch_size: int = 4  # rows over all ranks, before accumulation
-    num_workers: int = 1  # processes per rank; 0 reads in the training process
+    row_steps: AtLeast1 = 512  # positions of a packed row
+    batch_size: AtLeast1 = 4  # rows over all ranks, before accumulation
+    num_workers: NonNegativeInt = 1  # processes per rank; 0 reads in the training process
     rewrite_prob: float = 0.1  # probability of rewriting numbers between digits and words
     silence_weight: float = 0.5  # of frames without speech, in the losses ...
-    long_silence_s: float = 1.0  # ... 0 in silence longer than this, in seconds
+    long_silence_s: NonNegativeFloat = 1.0  # ... 0 in silence longer than this, in seconds
     frame_dropout: float = 0.0  # share of the predicted frames that are hidden as later input
 
     def __post_init__(self) -> None:
-        coerce(self)
+        super().__post_init__()
         require(bool(self.train), "train", self.train, "a folder of token shards, or several by name")
         low, high = self.reference_s
         require(0 < low <= high, "reference_s", self.reference_s, "[low, high] in seconds above 0")
-        for name in ("row_steps", "batch_size"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("num_workers", "long_silence_s"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("rewrite_prob", "silence_weight", "frame_dropout"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a number from 0 to 1")
 

@@ -22,7 +22,7 @@ from codec.dataset.encoding import check_int16, encode_windows, split_by_size
 from codec.dataset.folder import describe, open_folder, read_source
 from codec.recordings.media import read_recording
 from codec.recordings.utterance import Utterance
-from codec.settings import DEFAULT, coerce, require
+from codec.settings import DEFAULT, AtLeast1, Seconds, Settings, require
 from codec.tokenizer import Tokenizer, load
 from eval.command import command, reports_errors
 from eval.progress import progress
@@ -41,24 +41,22 @@ MIN_SPEED, MAX_SPEED = 0.5, 2.0
 
 
 @dataclass(frozen=True)
-class TokenizeConfig:
+class TokenizeConfig(Settings):
     """Settings of the encoding; all but `device` and `batch_seconds` determine the contents of the shards."""
 
     codec: str = DEFAULT  # anything that `codec.load` takes
     speeds: tuple[float, ...] = (1.0,)  # each recording is encoded at each of them
     activity: Activity = "silero"  # "none": every frame counts as speech
-    shard_frames: int = 250_000  # largest size, over all speeds, by the durations in the manifest
-    batch_seconds: float = 60.0  # of audio, padding included
+    shard_frames: AtLeast1 = 250_000  # largest size, over all speeds, by the durations in the manifest
+    batch_seconds: Seconds = 60.0  # of audio, padding included
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        coerce(self)
-        if not self.speeds or len(set(self.speeds)) < len(self.speeds):
-            raise ValueError(f"speeds = {list(self.speeds)}: expected one or more, all different")
-        if not all(MIN_SPEED <= speed <= MAX_SPEED for speed in self.speeds):
-            raise ValueError(f"speeds = {list(self.speeds)}: expected {MIN_SPEED:g} to {MAX_SPEED:g}")
-        require(self.shard_frames >= 1, "shard_frames", self.shard_frames, "at least 1")
-        require(self.batch_seconds > 0, "batch_seconds", self.batch_seconds, "seconds above 0")
+        super().__post_init__()
+        good = len(set(self.speeds)) == len(self.speeds) > 0
+        require(good, "speeds", list(self.speeds), "one or more, all different")
+        good = all(MIN_SPEED <= speed <= MAX_SPEED for speed in self.speeds)
+        require(good, "speeds", list(self.speeds), f"{MIN_SPEED:g} to {MAX_SPEED:g}")
 
     def planned_s(self, utterance: Utterance) -> float:
         """Seconds over all speeds, by the manifest."""

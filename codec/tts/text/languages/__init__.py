@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from codec.settings import coerce, read, require
+from codec.settings import Settings, read, require
 from codec.tts.text.rules import NEVER
 
 LANGUAGES = {
@@ -20,13 +20,8 @@ LANGUAGES = {
 _SIGNS = ["+", "-", "×", "÷", "±", "=", "≠", "<", ">", "≤", "≥", "≈", "&", "@", "%", "°C", "°F", "°"]  # noqa: RUF001
 
 
-class _Table:
-    def __post_init__(self) -> None:
-        coerce(self)
-
-
 @dataclass(frozen=True)
-class Clock(_Table):
+class Clock(Settings):
     """How "10:30" is read: the hour, its noun, what joins the minutes to it, the minutes."""
 
     sign: str = ":"  # pattern of what stands between hour and minutes
@@ -39,7 +34,7 @@ class Clock(_Table):
 
 
 @dataclass(frozen=True)
-class Fractions(_Table):
+class Fractions(Settings):
     """How "2/3" is read: those that have words of their own, and how the lower number follows from its ordinal."""
 
     exact: dict[str, str]  # "1/2" and others
@@ -51,7 +46,7 @@ class Fractions(_Table):
 
 
 @dataclass(frozen=True)
-class Dates(_Table):
+class Dates(Settings):
     """How "3.10.1990" and "3 Oct" are written and read, with {cardinal}, {ordinal}, {month} and {month_ordinal}."""
 
     order: str = "dmy"  # of day, month and year in numbers
@@ -65,7 +60,7 @@ class Dates(_Table):
 
 
 @dataclass(frozen=True)
-class Dotted(_Table):
+class Dotted(Settings):
     """How "2." is read in languages that mark ordinal numbers by a full stop."""
 
     before: str = ""  # pattern of words after which a number with a full stop is ordinal; "" if none is
@@ -81,7 +76,7 @@ class Dotted(_Table):
 
 
 @dataclass(frozen=True)
-class Language(_Table):
+class Language(Settings):
     """One language; signs that it has no word for are dropped."""
 
     decimal: str  # the sign before decimals
