@@ -226,7 +226,8 @@ class Trainer:
         if self.world.is_main:
             log.log_validation(p.step, validation)
             if metric != NONE and metric not in validation.metrics:
-                log.info(f"step {p.step}: validation has no {metric} (is data.valid given?): no {BEST}/")
+                hint = "give data.valid and trainer.validate_clips above 0"
+                log.info(f"step {p.step}: validation has no {metric} ({hint}): no {BEST}/")
             value = validation.metrics.get(metric, -math.inf)
             if value > (p.best if p.best_metric in ("", metric) else -math.inf):
                 p.best, p.best_metric = value, metric
