@@ -90,4 +90,5 @@ class CausalConvTranspose1d(Product):
 
 def _windows(x: Tensor, size: int) -> Tensor:
     """All windows of `size` steps, side by side: `[B, T, D]` -> `[B, T - size + 1, size * D]`."""
-    return x.flatten(1).unfold(1, size * x.shape[2], x.shape[2]).clone(memory_format=torch.contiguous_format)
+    windows = x.flatten(1).unfold(1, size * x.shape[2], x.shape[2])
+    return windows.clone(memory_format=torch.contiguous_format)  # graphs of views exclude single steps
