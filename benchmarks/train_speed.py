@@ -8,12 +8,13 @@ Each row is a short run of the real loop: the same command, data and losses as a
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from train.log import read_metrics
 
 ROOT = Path(__file__).parent.parent
 RECONSTRUCTION = ["loss=reconstruction"]
@@ -60,9 +61,10 @@ def measure(settings: list[str], n_processes: int, threads: int, args: argparse.
         command += ["trainer.log_every=1", "trainer.validate_every=0", *settings]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
         subprocess.run(command, check=True, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
-        lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+        lines = read_metrics(Path(folder))
     lines = lines[args.warmup :]
-    return tuple(sorted(line[name] for line in lines)[len(lines) // 2] for name in ("time/step", "time/data"))
+    step_s, data_s = (sorted(line[name] for line in lines)[len(lines) // 2] for name in ("time/step", "time/data"))
+    return step_s, data_s
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from train.settings.config import LoggerConfig
 from train.tasks.base import Validation
 from train.trackers import make_tracker
 
+METRICS = "metrics.jsonl"
+
 
 class Logger:
     """Interface of loggers; this one, for all processes but the first, does nothing."""
@@ -50,7 +52,7 @@ class RunLogger(Logger):
         self.folder = folder
         every = 0.1 if sys.stderr.isatty() else 30.0  # seconds; fewer lines in a log file
         self.bar = tqdm(total=n_steps, initial=step, unit="step", disable=not config.progress, mininterval=every)
-        self.path = folder / "metrics.jsonl"
+        self.path = folder / METRICS
         _drop_lines_after(self.path, step)
         self.file = self.path.open("a")
         self.tracker = make_tracker(config, folder, settings, step)
@@ -87,11 +89,25 @@ class RunLogger(Logger):
         self.tracker.close()
 
 
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """The lines that a run has logged, each a `step` and metrics by name; one that is being written is left out.
+
+    Raises:
+        ValueError: no run in the folder, or a damaged line.
+    """
+    path = folder / METRICS
+    if not path.is_file():
+        raise ValueError(f"{folder}: no {METRICS} in it; expected the folder of a run")
+    lines = path.read_text().splitlines()
+    try:
+        return [json.loads(line) for line in lines if line.endswith("}")]
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged ({error})") from error
+
+
 def _drop_lines_after(path: Path, step: int) -> None:
     """Remove lines logged after the last checkpoint: these steps are logged again."""
     if not path.exists():
         return
-    lines = path.read_text().splitlines()
-    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-    if len(kept) < len(lines):
-        write_text(path, "".join(line + "\n" for line in kept))
+    kept = [line for line in read_metrics(path.parent) if line["step"] <= step]
+    write_text(path, "".join(json.dumps(line) + "\n" for line in kept))

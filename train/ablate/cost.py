@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from codec.config import CodecConfig
 from codec.model import Codec
 from train.ablate.study import Run
+from train.log import read_metrics
 
 FLOP_SECONDS = 16.0  # of audio: long enough to make the start of the stream negligible
 
@@ -53,7 +53,7 @@ def measure_cost(config: CodecConfig, runs: Sequence[Run], n_q: int | None = Non
 
 def _training(run: Run) -> tuple[float, float, float]:
     """Steps, hours of audio and minutes of one run, over all its starts."""
-    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    lines = read_metrics(run.folder)
     steps = lines[-1]["step"]
     data = run.config.data
     audio_s = steps * run.config.trainer.accumulate * data.batch_size * data.crop_s
