@@ -43,7 +43,7 @@ class Corpus:
 class Semantics:
     """How well the semantic codes of a codec represent text and sounds."""
 
-    cer: float  # of a linear probe of the codes, on the test recordings
+    cer: float  # of a linear probe of the codebook's vectors, on the test recordings
     found: Purity  # of the codes against clusters of MFCCs, on the training recordings, as all below
     chance: Purity  # of the same codes shuffled
     abx_within: float | None  # error rate for codebook entries, clusters as labels; chance is 0.5
@@ -76,6 +76,12 @@ def semantic_codes(tokenizer: Tokenizer, waveforms: list[Tensor]) -> list[Tensor
     return [tokenizer.encode(waveform, rate).codes[0, 0].cpu().clone() for waveform in bar]
 
 
+def _vectors(tokenizer: Tokenizer, codes: Tensor) -> Tensor:
+    """The codebook's vectors `[T, D]` of semantic codes `[T]`."""
+    model = tokenizer.model
+    return model.quantizer.books[0].decode(codes.to(model.device)).cpu()
+
+
 def sound_labels(waveforms: list[Tensor], n_frames: list[int], sample_rate: int, frame_rate: float) -> list[Tensor]:
     """One of `N_CLUSTERS` clusters of mean MFCCs for each codec frame, `[T]` for each waveform."""
     mfcc = MFCC(sample_rate, N_MFCC, melkwargs={"hop_length": sample_rate // MFCC_RATE, "n_mels": 40})
@@ -99,19 +105,19 @@ def semantics(tokenizer: Tokenizer, train: Corpus, test: Corpus) -> Semantics:
     Raises:
         ValueError: no test transcript has any letter, or the codec has no semantic codebook.
     """
-    config, quantizer = tokenizer.config, tokenizer.model.quantizer
+    config = tokenizer.config
     if not config.quantizer.semantic_dim:
         raise ValueError(f"quantizer.kind = {config.quantizer.kind!r}: has no semantic codebook; give another codec")
     codes, test_codes = (semantic_codes(tokenizer, corpus.waveforms) for corpus in (train, test))
-    cer = train_probe(codes, train.texts, config.codebook_sizes[0]).cer(test_codes, test.texts)
+    vectors, test_vectors = ([_vectors(tokenizer, item) for item in items] for items in (codes, test_codes))
+    cer = train_probe(vectors, train.texts).cer(test_vectors, test.texts)
     labels = sound_labels(train.waveforms, [len(c) for c in codes], config.sample_rate, config.frame_rate)
     joined, joined_labels = torch.cat(codes), torch.cat(labels)
     shuffled = joined[torch.randperm(len(joined), generator=torch.Generator().manual_seed(0))]
-    decode = quantizer.books[0].decode
     segments: list[Segment] = []
-    for item, sounds, speaker in zip(codes, labels, train.speakers, strict=True):
+    for item, sounds, speaker in zip(vectors, labels, train.speakers, strict=True):
         if speaker:
-            segments += split_segments(decode(item.to(tokenizer.model.device)), sounds, speaker)
+            segments += split_segments(item, sounds, speaker)
     return Semantics(
         cer,
         purity(joined, joined_labels),

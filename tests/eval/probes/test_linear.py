@@ -1,4 +1,4 @@
-"""The probe: codes that spell the text are read without error, codes that do not are not, and counts of agreement."""
+"""The probe: vectors that spell the text are read without error, others are not; and counts of agreement."""
 
 import random
 
@@ -8,59 +8,60 @@ import torch
 from eval.ctc import CHARSET
 from eval.probes.linear import LinearProbe, Purity, purity, train_probe
 
-SIZE = 2 * len(CHARSET)
+SIZE, DIM = 2 * len(CHARSET), 64
 WORDS = ["half", "an", "hour", "of", "speech", "spells", "every", "morning", "letter"]
 
 Items = tuple[list[torch.Tensor], list[str]]
 
 
 def items(n: int, seed: int) -> Items:
-    """Texts of three words, and codes of one character a frame: two codes for each, at random."""
+    """Texts of three words, and vectors of one character a frame: two for each, at random, far from zero."""
     rng = random.Random(seed)
     texts = [" ".join(rng.choices(WORDS, k=3)) for _ in range(n)]
-    return [torch.tensor([2 * CHARSET.index(c) + rng.randrange(2) for c in text]) for text in texts], texts
+    book = 7 + 0.01 * torch.randn(SIZE, DIM, generator=torch.Generator().manual_seed(0))
+    return [book[[2 * CHARSET.index(c) + rng.randrange(2) for c in text]] for text in texts], texts
 
 
-def scrambled(codes: list[torch.Tensor]) -> list[torch.Tensor]:
+def scrambled(items: list[torch.Tensor]) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return [torch.randint(SIZE, (len(item),), generator=generator) for item in codes]
+    return [torch.randn(item.shape, generator=generator) for item in items]
 
 
 @pytest.fixture(scope="module")
 def probe() -> LinearProbe:
-    return train_probe(*items(60, seed=0), SIZE, steps_per_frame=2, n_updates=80)
+    return train_probe(*items(60, seed=0), steps_per_frame=2, n_updates=80)
 
 
-def test_codes_that_spell_are_read(probe: LinearProbe) -> None:
+def test_vectors_that_spell_are_read(probe: LinearProbe) -> None:
     assert probe.cer(*items(10, seed=1)) < 0.02
 
 
-def test_random_codes_are_not_read() -> None:
-    (codes, texts), (test_codes, test_texts) = items(60, seed=0), items(10, seed=1)
-    probe = train_probe(scrambled(codes), texts, SIZE, steps_per_frame=2, n_updates=80)
-    assert probe.cer(scrambled(test_codes), test_texts) > 0.6
+def test_random_vectors_are_not_read() -> None:
+    (vectors, texts), (test_vectors, test_texts) = items(60, seed=0), items(10, seed=1)
+    probe = train_probe(scrambled(vectors), texts, steps_per_frame=2, n_updates=80)
+    assert probe.cer(scrambled(test_vectors), test_texts) > 0.6
 
 
 def test_same_seed_same_probe_and_no_trace_in_the_global_one() -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    first, again, other = (train_probe(*items(8, seed=0), SIZE, n_updates=3, seed=s) for s in (0, 0, 1))
+    first, again, other = (train_probe(*items(8, seed=0), n_updates=3, seed=s) for s in (0, 0, 1))
     assert torch.rand(1) == expected
     assert first.linear.weight.equal(again.linear.weight)
     assert not first.linear.weight.equal(other.linear.weight)
 
 
 def test_batching_changes_nothing(probe: LinearProbe) -> None:
-    codes, _ = items(3, seed=1)
-    logits, n_steps = probe(codes)
-    for i, item in enumerate(codes):
+    vectors, _ = items(3, seed=1)
+    logits, n_steps = probe(vectors)
+    for i, item in enumerate(vectors):
         torch.testing.assert_close(logits[i, : n_steps[i]], probe([item])[0][0])
 
 
 def test_transcripts_without_letters_are_refused(probe: LinearProbe) -> None:
     with pytest.raises(ValueError, match="no test transcript has a letter"):
-        probe.cer([torch.tensor([0, 1])], ["123"])
+        probe.cer([torch.zeros(2, DIM)], ["123"])
 
 
 def test_purity_of_identical_labels_is_one() -> None:
