@@ -202,6 +202,7 @@ class Trainer:
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         if not good:
+            task.skip_step()
             return None
         # The same random numbers on every rank, so that codebooks stay the same.
         metrics |= task.after_step(p.step, self._generator(None))

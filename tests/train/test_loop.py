@@ -31,7 +31,7 @@ class LineTask:
         self.networks = {"line": nn.Linear(1, 1)}
         self.parallel = dict(self.networks)
         self.bad, self.batch_size, self.on_batch = set(bad), batch_size, on_batch
-        self.seen = []
+        self.seen, self.skipped = [], []
 
     def batches(self, start, rank, world_size):
         for n in count(start):
@@ -50,6 +50,9 @@ class LineTask:
 
     def after_step(self, step, generator):
         return {"draw": float(torch.rand(1, generator=generator))}
+
+    def skip_step(self):
+        self.skipped.append(self.seen[-1])
 
     def validate(self):
         return Validation({"estoi": -float((self.networks["line"].weight.detach() - 3).abs())})
@@ -145,6 +148,7 @@ def test_a_bad_step_is_skipped_and_counted(tmp_path):
     assert fit(trainer) == 0
     assert torch.isfinite(weights(trainer)).all()
     assert trainer.progress.n_bad_steps == 1
+    assert trainer.task.skipped == [6]
     assert 7 not in [line["step"] for line in lines(tmp_path)]
 
 

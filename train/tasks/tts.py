@@ -144,6 +144,9 @@ class TTSTask:
     def after_step(self, step: int, generator: torch.Generator) -> dict[str, float]:
         return {}
 
+    def skip_step(self) -> None:
+        pass
+
     def _means(self, losses: TTSLosses, batch: SpeechBatch) -> dict[str, Tensor]:
         """Weighted means over frames."""
         total = batch.weights.sum().clamp(min=1)
