@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from codec.checkpoint.store import RUN_FOLDERS, check_tensors
-from codec.files import atomic_folder
 from train import checkpoint
 from train.checkpoint import Progress
 from train.dist import World, barrier, choose_precision, max_over_ranks, mean_over_ranks, parallelize
@@ -270,7 +269,7 @@ class Trainer:
 
     def _export(self, name: str, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Write the main network's `state` to a folder for users, with `facts` about it."""
-        with atomic_folder(self.folder / name) as new:
+        with checkpoint.writing(self.folder / name) as new:
             self.task.export(new, state)
             (new / TRAINING).write_text(json.dumps(facts, indent=1))
 
@@ -308,6 +307,7 @@ class Trainer:
         kept, self.progress = p, self.progress
         self.progress.batch, self.progress.n_bad_steps = kept.batch, kept.n_bad_steps  # so that other data follow
         self.progress.n_rollbacks = kept.n_rollbacks + 1
+        self.progress.best, self.progress.best_metric = kept.best, kept.best_metric  # as best/ is still there
         log.info(f"{self.config.max_bad_steps} bad steps in a row: back to step {self.progress.step}, with other data")
         return self.progress
 

@@ -161,6 +161,17 @@ def test_many_bad_steps_in_a_row_go_back_to_the_last_checkpoint(tmp_path, capsys
     assert "back to step 8" in capsys.readouterr().err
 
 
+def test_the_best_outlives_going_back(tmp_path):
+    """What was exported after the last checkpoint is not replaced by what is worse."""
+    task = LineTask(bad=[9, 10])
+    values = iter([9.0, 5.0, 3.0])  # of step 9, of step 9 again, and of the last
+    task.validate = lambda: Validation({"estoi": next(values)})
+    trainer = make(tmp_path, task, steps=12, validate_every=9, save_every=8, max_bad_steps=2)
+    assert fit(trainer) == 0
+    assert trainer.progress.n_rollbacks == 1
+    assert exported(tmp_path, "best")["metrics"]["estoi"] == trainer.progress.best == 9
+
+
 def test_a_hopeless_run_ends_with_advice(tmp_path):
     with pytest.raises(TrainingError, match=r"lower optim\.lr"):
         fit(make(tmp_path, LineTask(bad=range(5, 1000)), max_bad_steps=2))
@@ -348,6 +359,14 @@ def test_full_disk_is_told_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**7, 10**7, 10**6))
     with pytest.raises(CheckpointError, match=r"1 MB are free, checkpoints need 6 MB; .*keep_last"):
         make(tmp_path, big_task())
+
+
+def test_a_disk_that_is_full_later_is_told(tmp_path):
+    task = LineTask()
+    task.export = lambda folder, state: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    with pytest.raises(CheckpointError, match=r"last: cannot be written \(.*No space left.*free some space and resume"):
+        fit(make(tmp_path, task))
+    assert not list(tmp_path.glob(".new-*"))
 
 
 def test_checkpoints_that_are_there_take_no_more_room(tmp_path, monkeypatch):
