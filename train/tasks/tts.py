@@ -71,10 +71,11 @@ class TTSTask:
         self.data, self.loss, self.n_valid = data, loss, n_valid
         check_shares(data.batch_size, rank_and_size()[1])
         token_sets = {path: TokenSet(path) for path in paths(data.train)}
-        tokens, *others = token_sets.values()
+        valid = TokenSet(data.valid) if data.valid else None
+        tokens, *others = [*token_sets.values(), *([valid] if valid else [])]
         if mixed := [other for other in others if other.info.fingerprint != tokens.info.fingerprint]:
             raise ValueError(
-                f"data.train: {tokens.folder} and {mixed[0].folder} were made by different codecs; encode both with one"
+                f"data: {tokens.folder} and {mixed[0].folder} were made by different codecs; encode both with one"
             )
         torch.manual_seed(seed)
         self.tokenizer: TextTokenizer
@@ -122,7 +123,7 @@ class TTSTask:
             return SpeechDataset(tokens, self.tokenizer, config.sequence, data, seed, config.phonemes)
 
         self.dataset = mix(data.train, seed, lambda path, seed: dataset(token_sets[path], seed))
-        self.valid = dataset(TokenSet(data.valid), VALID_SEED) if data.valid else None
+        self.valid = dataset(valid, VALID_SEED) if valid else None
         self.networks: dict[str, nn.Module] = {"tts": self.model}
         self.parallel: dict[str, Any] = dict(self.networks)
 

@@ -152,10 +152,13 @@ def test_other_heads_are_refused(tmp_path, folder, tokenizer):
         make(folder, model=tmp_path / "depth")
 
 
-def test_pairs_of_another_codec_are_refused(tmp_path, folder):
+def test_pairs_and_models_of_another_codec_are_refused(tmp_path, folder):
     write_random_pairs(tmp_path / "pairs", Tokenizer(make_codec(seed=1)), 2)
     with pytest.raises(ValueError, match="give pairs and tokens of one codec"):
         make(folder, pairs=tmp_path / "pairs")
+    write_tts(tmp_path / "model", Tokenizer(make_codec(seed=1)))
+    with pytest.raises(ValueError, match=r"data\.train: tokens of codec .*model speaks through .*; give tokens of the"):
+        make(folder, model=tmp_path / "model")
 
 
 def test_bad_weights_are_named():
