@@ -48,8 +48,8 @@ class DPOTask(TTSTask):
         tokens = self.config.codec_fingerprint
         if config.codec_fingerprint not in ("", tokens):
             raise ValueError(
-                f"data.train: tokens of codec {tokens}, {init} speaks through {config.codec_fingerprint}; give tokens of "
-                "the model's codec"
+                f"data.train: tokens of codec {tokens}, {init} speaks through {config.codec_fingerprint}; "
+                "give tokens of the model's codec"
             )
         pairs = PairSet(data.pairs)
         if pairs.fingerprint != tokens:
@@ -102,7 +102,7 @@ class DPOTask(TTSTask):
                 f"reward/margin_{name}": margins.detach().mean(),
                 f"reward/accuracy_{name}": accuracy(margins.detach()),
             }
-        (scale * preference).backward()
+        (scale * (preference + 0 * policy.move.sum())).backward()  # DDP needs gradients of all parameters in each pass
         return metrics | {"loss/total": total + preference.detach()}
 
     def _costs(self, batch: PreferenceBatch, generator: torch.Generator) -> tuple[TTSLosses, TTSLosses]:

@@ -28,7 +28,7 @@ from train.data.loader import check_shares, make_loader
 from train.data.sources import mix, paths
 from train.data.tokens.sequences import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
 from train.data.tokens.shards import TokenSet
-from train.dist import blocks, rank_and_size
+from train.dist import blocks, gather_batch, rank_and_size
 from train.losses.config import TTSLossConfig
 from train.settings.run import TTSRun
 from train.tasks.base import Validation
@@ -149,8 +149,8 @@ class TTSTask:
         pass
 
     def _means(self, losses: TTSLosses, batch: SpeechBatch) -> dict[str, Tensor]:
-        """Weighted means over frames."""
-        total = batch.weights.sum().clamp(min=1)
+        """Weighted means over the frames of all processes, once these are averaged: they may have different numbers."""
+        total = gather_batch(batch.weights.sum()[None]).mean().clamp(min=1)
         parts = {"semantic": losses.semantic, "acoustic": losses.acoustic}
         if self.model.move_head is not None:
             parts["move"] = losses.move
