@@ -116,7 +116,7 @@ class Trainer:
         batches = self.task.batches(p.batch, self.world.rank, self.world.size)
         if p.step == 0:
             self.save()
-        sums: dict[str, float | Tensor] = defaultdict(float)
+        logged: dict[str, list[float | Tensor]] = defaultdict(list)  # not every step has every metric
         n_summed, n_bad, since = 0, 0, time.perf_counter()
         before = since - p.seconds
         while (passed := self._passed()) < 1 and not self._stopped():
@@ -130,18 +130,19 @@ class Trainer:
                 if n_bad >= c.max_bad_steps:
                     p = self._roll_back(log)
                     n_bad, n_summed = 0, 0
-                    sums.clear()
+                    logged.clear()
                     continue
             else:
                 n_bad, n_summed = 0, n_summed + 1
                 for name, value in metrics.items():
-                    sums[name] += value
+                    logged[name].append(value)
                 log.advance()
             if p.step % c.log_every == 0 and n_summed:
-                means = mean_over_ranks({name: float(x) / n_summed for name, x in sums.items()}, self.world.device)
+                own = {name: float(sum(values)) / len(values) for name, values in logged.items()}
+                means = mean_over_ranks(own, self.world.device)
                 means |= {"lr": lr, "time/step": (time.perf_counter() - since) / n_summed, "bad_steps": p.n_bad_steps}
                 log.log(p.step, means)
-                sums.clear()
+                logged.clear()
                 n_summed, since = 0, time.perf_counter()
             if c.validate_every and (p.step % c.validate_every == 0 or self._passed() >= 1):
                 self.validate(log)

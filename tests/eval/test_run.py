@@ -1,6 +1,7 @@
 """Runs: what is kept, what is measured again, and what happens to what cannot be measured."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -160,7 +161,7 @@ class Hears:
         self.limit = limit
 
     def transcribe(self, waveform, language):
-        return "two words" if abs(waveform).max() > self.limit else "words"
+        return "two words" if abs(waveform).max() > self.limit else "words" if language != "nl" else "iets"
 
 
 @pytest.fixture
@@ -185,6 +186,13 @@ def test_metrics_with_the_same_columns_have_their_own(recordings, tmp_path, reco
             assert system.values[key] == dict.fromkeys("ab", expected[spec])
         assert len({c.key for c in results.columns}) == len(results.columns)
         assert system.values.keys() == {c.key for c in results.columns}
+
+
+def test_another_language_is_scored_again(recordings, tmp_path, recognisers):
+    for language, expected in (("", 0.5), ("nl", 1.0), ("", 0.5)):
+        utterances = [replace(u, language=language) for u in recordings]
+        (system,) = evaluate([InTime(0.25)], utterances, recognisers[1:], tmp_path / "out").systems
+        assert system.values["wer"] == dict.fromkeys("ab", expected)
 
 
 def test_recordings_are_copied_once_and_when_they_changed(recordings, tmp_path, monkeypatch):

@@ -98,6 +98,13 @@ def test_the_loss_falls_and_is_logged(tmp_path):
     assert logged[-1]["loss/total"] < 0.5 * logged[0]["loss/total"]
 
 
+def test_what_only_some_steps_have_is_averaged_over_these(tmp_path):
+    task = LineTask()
+    task.after_step = lambda step, generator: {"late": 3.0} if step >= 2 else {}
+    fit(make(tmp_path, task, steps=4, log_every=4))
+    assert lines(tmp_path)[-1]["late"] == 3
+
+
 def test_resuming_is_exact_from_every_checkpoint(tmp_path):
     optim = OptimConfig(lr=0.1, warmup_steps=3, ema_decay=0.9)
     whole = make(tmp_path / "whole", optim=optim, keep_last=10)
