@@ -213,7 +213,7 @@ class TTSTask:
             requests.append(SequenceRequest(prefix, self.tokenizer.encode(self.valid.text(target)), limit))
             utterances.append(utterance)
         for number, (utterance, result) in enumerate(zip(utterances, generate_frames(loop, requests), strict=True)):
-            name = f"{number:02d}_{utterance.id}"
+            name = f"{number:02d}_{Path(utterance.id).stem}"  # ids may be paths
             original, spoken = (self._codec.decode(c.long()[None])[0] for c in (utterance.codes, result.codes))
             audio |= {f"{name}_original": original, f"{name}_spoken": spoken}
             pictures[name] = spectrogram_pair(original, spoken, self._codec.config.sample_rate)

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -156,7 +157,10 @@ def test_frozen_text_stays(tokens, tmp_path):
 
 
 def test_validation_speaks_and_scores(tokens):
-    validation = make_task(tokens, n_valid=2).validate()
+    task = make_task(tokens, n_valid=2)
+    task.valid.tokens.lines = [replace(line, id=f"wavs/{line.id}.flac") for line in task.valid.tokens.lines]
+    validation = task.validate()
+    assert [*validation.pictures] == ["00_ann0", "01_bob4"]
     assert validation.metrics["score"] == pytest.approx(
         -(validation.metrics["semantic"] + 0.3 * validation.metrics["acoustic"]), rel=1e-5
     )
