@@ -130,6 +130,15 @@ def test_failures_are_listed_and_tried_again(recordings, tmp_path, workers):
         assert system.values["mel"].keys() == {"a", "b", "short"}
 
 
+def test_a_short_recording_does_not_hide_a_lag(recordings, tmp_path):
+    soundfile.write(tmp_path / "short.wav", np.full(2000, 0.1), 24_000)
+    short = Utterance(str(tmp_path / "short.wav"), id="short")
+    (system,) = evaluate([Gain(late=480)], [short, *recordings], ["mel"], tmp_path / "out").systems
+    assert (system.not_measured, system.lag_ms) == ("", 20)
+    (system,) = evaluate([Gain(late=480)], [short], ["mel"], tmp_path / "other").systems
+    assert system.not_measured.startswith("no lag found: STOI: 0.03 s")
+
+
 def test_what_is_missing_is_said(recordings, tmp_path, monkeypatch):
     def needs_weights(option):
         raise MissingDependencyError("put weights there")
