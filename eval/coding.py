@@ -11,7 +11,8 @@ from torch import Tensor
 from codec.recordings.media import read_recording
 from codec.recordings.utterance import Utterance
 from eval.digest import digest
-from eval.lag import find_lag, shift
+from eval.lag import find_lag, remove_lag, shift
+from eval.metrics.perceptual import estoi
 from eval.progress import progress
 from eval.results import CODING, Recording, SystemResult
 from eval.speed import timed
@@ -129,23 +130,30 @@ def _run(system: System | Files, source: Source) -> Output:
 def _lag(system: System | Files, sources: Sequence[Source]) -> int:
     """Return the system's own lag, or search for it on recordings spread over the test set.
 
-    Recordings that the system cannot code are skipped here and listed later; 0 if it can code none.
+    Recordings that the system cannot code are skipped here and listed later; 0 if it can code none. Those without an
+    ESTOI, as they are too short, are skipped, too.
 
     Raises:
-        ValueError: it cannot be found.
+        ValueError: it cannot be found, as no output has an ESTOI.
     """
     if system.lag is not None:
         return system.lag
     step = max(1, len(sources) // N_LAG_ITEMS)
     pairs: list[tuple[Tensor, Tensor]] = []
+    without: ValueError | None = None
     for source in (source for first in range(step) for source in sources[first::step]):
         try:
-            pairs.append((source.read(), _run(system, source).waveform))
+            pair = source.read(), _run(system, source).waveform
         except (ValueError, RuntimeError, OSError):
             continue
+        try:
+            estoi(*remove_lag(*pair, 0))
+        except ValueError as error:
+            without = error
+            continue
+        pairs.append(pair)
         if len(pairs) == N_LAG_ITEMS:
             break
-    try:
-        return find_lag(pairs)
-    except ValueError as error:
-        raise ValueError(f"no lag found: {error}") from error
+    if without and not pairs:
+        raise ValueError(f"no lag found: {without}") from without
+    return find_lag(pairs)

@@ -10,6 +10,7 @@ from typing import Any
 from codec.extras import MissingDependencyError
 from codec.recordings.utterance import Utterance
 from eval.coding import Groups, Source, code_sources, read_sources
+from eval.digest import digest
 from eval.lag import CUT
 from eval.metrics.base import Pair
 from eval.results import CODING, Results, SystemResult
@@ -69,13 +70,19 @@ def evaluate(
             scorer.score(
                 result,
                 [
-                    Scorable(s.recording.id, s.digest, partial(_pair, s, outputs.audio(system.name, s.recording.id)))
+                    Scorable(s.recording.id, _digest(s), partial(_pair, s, outputs.audio(system.name, s.recording.id)))
                     for s in coded
                 ],
             )
             results.systems.append(result)
         results.save(out)
     return results
+
+
+def _digest(source: Source) -> str:
+    """Digest of all that a score depends on: recognisers are told the language, if it is known."""
+    language = source.recording.language
+    return digest(f"{source.digest} {language}") if language else source.digest
 
 
 def _pair(source: Source, output: Path) -> Pair:

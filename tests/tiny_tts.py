@@ -54,13 +54,18 @@ def write_tokens(folder: Path, codec: Tokenizer, codec_folder: Path) -> Path:
     return folder
 
 
-def write_random_pairs(folder: Path, codec: Tokenizer, n_pairs: int) -> Path:
-    """A folder of pairs that nobody spoke; the losers are longer, and every other one was cut."""
+def write_random_pairs(folder: Path, codec: Tokenizer, n_pairs: int, max_move: int = 0) -> Path:
+    """A folder of pairs that nobody spoke; the losers are longer, and every other one was cut.
+
+    With `max_move` the text goes on after each frame, as the design "aligned" needs it.
+    """
     generator = torch.Generator().manual_seed(1)
     pairs = []
     for number in range(n_pairs):
         sizes = [4, 5, 7]
-        line = PairLine(f"clip{number}", TEXTS[number % 5], "en", sizes, number % 2 == 0, {"cer": 0.0}, {"cer": 1.0})
+        moves = [[max_move] * n for n in sizes[1:]] if max_move else [[], []]
+        scores = {"cer": 0.0}, {"cer": 1.0}
+        line = PairLine(f"clip{number}", TEXTS[number % 5], "en", sizes, number % 2 == 0, *scores, *moves)
         pairs.append(Pair(line, *(random_codes(codec, n, generator) for n in sizes)))
     _write_index(folder, codec, folder)
     write_pairs(folder, 0, pairs, codec.config.num_codebooks)

@@ -12,7 +12,8 @@ import os
 import shutil
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,6 +78,20 @@ def load_optimizer_state(network: nn.Module, optimizer: Optimizer, state: dict[s
         optimizer.state[p][kind] = value
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes the place of `folder` on success.
+
+    Raises:
+        CheckpointError: the disk is full or the folder is not writable; what was there remains.
+    """
+    try:
+        with atomic_folder(folder) as new:
+            yield new
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: cannot be written ({error}); free some space and resume") from error
+
+
 def save(folder: Path, progress: Progress, parts: dict[str, dict[str, Tensor]], keep: int) -> None:
     """Write checkpoint `folder/step_N` atomically, then delete all but the newest `keep`.
 
@@ -93,14 +108,11 @@ def save(folder: Path, progress: Progress, parts: dict[str, dict[str, Tensor]], 
     """
     tensors = {f"{part}/{name}": t for part, state in parts.items() for name, t in state.items()}
     target = folder / f"step_{progress.step:08d}"
-    try:
-        with atomic_folder(target) as new:
-            write_tensors(new / TENSORS, tensors, {})
-            (new / PROGRESS).write_text(json.dumps(asdict(progress), indent=1))
-            sums = {name: _sha256(new / name) for name in (TENSORS, PROGRESS)}
-            (new / CHECKSUMS).write_text(json.dumps(sums, indent=1))
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{target}: cannot be written ({error}); free some space and resume") from error
+    with writing(target) as new:
+        write_tensors(new / TENSORS, tensors, {})
+        (new / PROGRESS).write_text(json.dumps(asdict(progress), indent=1))
+        sums = {name: _sha256(new / name) for name in (TENSORS, PROGRESS)}
+        (new / CHECKSUMS).write_text(json.dumps(sums, indent=1))
     found = checkpoints(folder)
     n_done = found.index(target) + 1
     for old in found[: max(0, n_done - keep)] + found[n_done:]:

@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from codec.checkpoint.store import RUN_FOLDERS, check_tensors
-from codec.files import atomic_folder
 from train import checkpoint
 from train.checkpoint import Progress
 from train.dist import World, barrier, choose_precision, max_over_ranks, mean_over_ranks, parallelize
@@ -117,7 +116,7 @@ class Trainer:
         batches = self.task.batches(p.batch, self.world.rank, self.world.size)
         if p.step == 0:
             self.save()
-        sums: dict[str, float | Tensor] = defaultdict(float)
+        logged: dict[str, list[float | Tensor]] = defaultdict(list)  # not every step has every metric
         n_summed, n_bad, since = 0, 0, time.perf_counter()
         before = since - p.seconds
         while (passed := self._passed()) < 1 and not self._stopped():
@@ -131,18 +130,19 @@ class Trainer:
                 if n_bad >= c.max_bad_steps:
                     p = self._roll_back(log)
                     n_bad, n_summed = 0, 0
-                    sums.clear()
+                    logged.clear()
                     continue
             else:
                 n_bad, n_summed = 0, n_summed + 1
                 for name, value in metrics.items():
-                    sums[name] += value
+                    logged[name].append(value)
                 log.advance()
             if p.step % c.log_every == 0 and n_summed:
-                means = mean_over_ranks({name: float(x) / n_summed for name, x in sums.items()}, self.world.device)
+                own = {name: float(sum(values)) / len(values) for name, values in logged.items()}
+                means = mean_over_ranks(own, self.world.device)
                 means |= {"lr": lr, "time/step": (time.perf_counter() - since) / n_summed, "bad_steps": p.n_bad_steps}
                 log.log(p.step, means)
-                sums.clear()
+                logged.clear()
                 n_summed, since = 0, time.perf_counter()
             if c.validate_every and (p.step % c.validate_every == 0 or self._passed() >= 1):
                 self.validate(log)
@@ -202,6 +202,7 @@ class Trainer:
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         if not good:
+            task.skip_step()
             return None
         # The same random numbers on every rank, so that codebooks stay the same.
         metrics |= task.after_step(p.step, self._generator(None))
@@ -269,7 +270,7 @@ class Trainer:
 
     def _export(self, name: str, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Write the main network's `state` to a folder for users, with `facts` about it."""
-        with atomic_folder(self.folder / name) as new:
+        with checkpoint.writing(self.folder / name) as new:
             self.task.export(new, state)
             (new / TRAINING).write_text(json.dumps(facts, indent=1))
 
@@ -307,6 +308,7 @@ class Trainer:
         kept, self.progress = p, self.progress
         self.progress.batch, self.progress.n_bad_steps = kept.batch, kept.n_bad_steps  # so that other data follow
         self.progress.n_rollbacks = kept.n_rollbacks + 1
+        self.progress.best, self.progress.best_metric = kept.best, kept.best_metric  # as best/ is still there
         log.info(f"{self.config.max_bad_steps} bad steps in a row: back to step {self.progress.step}, with other data")
         return self.progress
 

@@ -1,6 +1,7 @@
 """Runs: what is kept, what is measured again, and what happens to what cannot be measured."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -129,6 +130,15 @@ def test_failures_are_listed_and_tried_again(recordings, tmp_path, workers):
         assert system.values["mel"].keys() == {"a", "b", "short"}
 
 
+def test_a_short_recording_does_not_hide_a_lag(recordings, tmp_path):
+    soundfile.write(tmp_path / "short.wav", np.full(2000, 0.1), 24_000)
+    short = Utterance(str(tmp_path / "short.wav"), id="short")
+    (system,) = evaluate([Gain(late=480)], [short, *recordings], ["mel"], tmp_path / "out").systems
+    assert (system.not_measured, system.lag_ms) == ("", 20)
+    (system,) = evaluate([Gain(late=480)], [short], ["mel"], tmp_path / "other").systems
+    assert system.not_measured.startswith("no lag found: STOI: 0.03 s")
+
+
 def test_what_is_missing_is_said(recordings, tmp_path, monkeypatch):
     def needs_weights(option):
         raise MissingDependencyError("put weights there")
@@ -160,7 +170,7 @@ class Hears:
         self.limit = limit
 
     def transcribe(self, waveform, language):
-        return "two words" if abs(waveform).max() > self.limit else "words"
+        return "two words" if abs(waveform).max() > self.limit else "words" if language != "nl" else "iets"
 
 
 @pytest.fixture
@@ -185,6 +195,13 @@ def test_metrics_with_the_same_columns_have_their_own(recordings, tmp_path, reco
             assert system.values[key] == dict.fromkeys("ab", expected[spec])
         assert len({c.key for c in results.columns}) == len(results.columns)
         assert system.values.keys() == {c.key for c in results.columns}
+
+
+def test_another_language_is_scored_again(recordings, tmp_path, recognisers):
+    for language, expected in (("", 0.5), ("nl", 1.0), ("", 0.5)):
+        utterances = [replace(u, language=language) for u in recordings]
+        (system,) = evaluate([InTime(0.25)], utterances, recognisers[1:], tmp_path / "out").systems
+        assert system.values["wer"] == dict.fromkeys("ab", expected)
 
 
 def test_recordings_are_copied_once_and_when_they_changed(recordings, tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from train.ablate.cost import Cost, measure_cost
 from train.ablate.figure import study_figure
 from train.ablate.result import Point, summarize, to_markdown
 from train.ablate.study import CONF, ROOT, Run, Study, plan, read_study
+from train.checkpoint import PROGRESS
 from train.data.audio.synthetic import SyntheticDataConfig
 from train.settings.config import TrainerConfig
 from train.settings.run import CodecRun
@@ -289,11 +290,17 @@ def settings(model):
     return CodecRun(run_dir="", model=model, data=data, trainer=TrainerConfig(accumulate=2))
 
 
+def write_progress(folder, step, seconds):
+    path = folder / f"checkpoints/step_{step:08d}" / PROGRESS
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"step": step, "seconds": seconds}))
+
+
 def test_codebooks_are_measured_of_one_training(tmp_path, tokenizer):
     """As `outcome` gets it: systems by variant, seed and number of codebooks."""
     for seed in (0, 1):
         tokenizer.save(tmp_path / f"a/{seed}/last")
-        (tmp_path / f"a/{seed}/metrics.jsonl").write_text('{"step": 10, "time/step": 6.0}\n')
+        write_progress(tmp_path / f"a/{seed}", 10, 60.0)
     runs = [Run("a", seed, tmp_path / f"a/{seed}", (), settings(tokenizer.config)) for seed in (0, 1)]
     study = Study([], {"a": [], "b": []}, [0, 1], ["stft"], n_q=[1, 9])
     found = measure(study, runs, read_testset(CLIPS), tmp_path / "out", 1, {})
@@ -305,7 +312,8 @@ def test_codebooks_are_measured_of_one_training(tmp_path, tokenizer):
 
 
 def test_operations_are_those_of_the_matrix_products(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text('{"step": 10, "time/step": 6.0}\n')
+    write_progress(tmp_path, 10, 60.0)  # fewer steps than the log has lines for
     spent = measure_cost(preset("small"), [Run("a", 0, tmp_path, (), settings(preset("small")))])
     assert 1.90e9 < spent.flops < 1.95e9  # without attention scores: 1.90
-    assert (spent.steps, spent.audio_h, spent.minutes) == pytest.approx((10, 0.1, 1.0))
+    audio_h = 10 * 2 * 6 * 3.04 / 3600  # clips of whole frames
+    assert (spent.steps, spent.audio_h, spent.minutes) == pytest.approx((10, audio_h, 1.0))

@@ -31,7 +31,7 @@ class LineTask:
         self.networks = {"line": nn.Linear(1, 1)}
         self.parallel = dict(self.networks)
         self.bad, self.batch_size, self.on_batch = set(bad), batch_size, on_batch
-        self.seen = []
+        self.seen, self.skipped = [], []
 
     def batches(self, start, rank, world_size):
         for n in count(start):
@@ -50,6 +50,9 @@ class LineTask:
 
     def after_step(self, step, generator):
         return {"draw": float(torch.rand(1, generator=generator))}
+
+    def skip_step(self):
+        self.skipped.append(self.seen[-1])
 
     def validate(self):
         return Validation({"estoi": -float((self.networks["line"].weight.detach() - 3).abs())})
@@ -93,6 +96,13 @@ def test_the_loss_falls_and_is_logged(tmp_path):
     logged = lines(tmp_path)
     assert [line["step"] for line in logged] == list(range(1, 21))
     assert logged[-1]["loss/total"] < 0.5 * logged[0]["loss/total"]
+
+
+def test_what_only_some_steps_have_is_averaged_over_these(tmp_path):
+    task = LineTask()
+    task.after_step = lambda step, generator: {"late": 3.0} if step >= 2 else {}
+    fit(make(tmp_path, task, steps=4, log_every=4))
+    assert lines(tmp_path)[-1]["late"] == 3
 
 
 def test_resuming_is_exact_from_every_checkpoint(tmp_path):
@@ -145,6 +155,7 @@ def test_a_bad_step_is_skipped_and_counted(tmp_path):
     assert fit(trainer) == 0
     assert torch.isfinite(weights(trainer)).all()
     assert trainer.progress.n_bad_steps == 1
+    assert trainer.task.skipped == [6]
     assert 7 not in [line["step"] for line in lines(tmp_path)]
 
 
@@ -155,6 +166,17 @@ def test_many_bad_steps_in_a_row_go_back_to_the_last_checkpoint(tmp_path, capsys
     assert trainer.progress.step == 20
     assert trainer.progress.batch == 20 + 4  # went back from step 12 to step 8, and read on
     assert "back to step 8" in capsys.readouterr().err
+
+
+def test_the_best_outlives_going_back(tmp_path):
+    """What was exported after the last checkpoint is not replaced by what is worse."""
+    task = LineTask(bad=[9, 10])
+    values = iter([9.0, 5.0, 3.0])  # of step 9, of step 9 again, and of the last
+    task.validate = lambda: Validation({"estoi": next(values)})
+    trainer = make(tmp_path, task, steps=12, validate_every=9, save_every=8, max_bad_steps=2)
+    assert fit(trainer) == 0
+    assert trainer.progress.n_rollbacks == 1
+    assert exported(tmp_path, "best")["metrics"]["estoi"] == trainer.progress.best == 9
 
 
 def test_a_hopeless_run_ends_with_advice(tmp_path):
@@ -344,6 +366,14 @@ def test_full_disk_is_told_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**7, 10**7, 10**6))
     with pytest.raises(CheckpointError, match=r"1 MB are free, checkpoints need 6 MB; .*keep_last"):
         make(tmp_path, big_task())
+
+
+def test_a_disk_that_is_full_later_is_told(tmp_path):
+    task = LineTask()
+    task.export = lambda folder, state: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    with pytest.raises(CheckpointError, match=r"last: cannot be written \(.*No space left.*free some space and resume"):
+        fit(make(tmp_path, task))
+    assert not list(tmp_path.glob(".new-*"))
 
 
 def test_checkpoints_that_are_there_take_no_more_room(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Cost of a variant: parameters and FLOP from its architecture, training cost from the logs of its runs."""
+"""Cost of a variant: parameters and FLOP from its architecture, training cost from the progress of its runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from codec.config import CodecConfig
 from codec.model import Codec
 from train.ablate.study import Run
-from train.log import read_metrics
 
 FLOP_SECONDS = 16.0  # of audio: long enough to make the start of the stream negligible
 
@@ -28,7 +27,7 @@ class Cost:
     kbit_per_s: float  # nominal, of the codes
     steps: float  # this and the next two: means over the runs
     audio_h: float  # of training batches, padding and repetition included
-    minutes: float  # of training steps, without start and validation
+    minutes: float  # of training, without its start
 
 
 def measure_cost(config: CodecConfig, runs: Sequence[Run], n_q: int | None = None) -> Cost:
@@ -53,9 +52,7 @@ def measure_cost(config: CodecConfig, runs: Sequence[Run], n_q: int | None = Non
 
 def _training(run: Run) -> tuple[float, float, float]:
     """Steps, hours of audio and minutes of one run, over all its starts."""
-    lines = read_metrics(run.folder)
-    steps = lines[-1]["step"]
-    data = run.config.data
-    audio_s = steps * run.config.trainer.accumulate * data.batch_size * data.crop_s
-    step_s = [line["time/step"] for line in lines if "time/step" in line]
-    return steps, audio_s / 3600, steps * mean(step_s or [0.0]) / 60
+    progress, data, model = run.progress, run.config.data, run.config.model
+    clip_s = data.crop_length(model.sample_rate, model.hop_length) / model.sample_rate
+    audio_s = progress.step * run.config.trainer.accumulate * data.batch_size * clip_s
+    return progress.step, audio_s / 3600, progress.seconds / 60

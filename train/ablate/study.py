@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from codec.recordings.manifest import read_manifest
 from codec.settings import Settings, read, require
-from train.checkpoint import CHECKPOINTS, checkpoints, read_progress
+from train.checkpoint import CHECKPOINTS, Progress, checkpoints, read_progress
 from train.data.sources import paths
 from train.folder import CONFIG, differences
 from train.loop import LAST
@@ -71,12 +71,14 @@ class Run:
         return f"{self.variant}/{self.seed}"
 
     @property
-    def is_complete(self) -> bool:
+    def progress(self) -> Progress:
+        """That of the last checkpoint."""
         found = checkpoints(self.folder / CHECKPOINTS)
-        if not found:
-            return False
-        progress = read_progress(found[-1])
-        return self.config.trainer.passed(progress.step, progress.seconds) >= 1
+        return read_progress(found[-1]) if found else Progress()
+
+    @property
+    def is_complete(self) -> bool:
+        return self.config.trainer.passed(self.progress.step, self.progress.seconds) >= 1
 
     @property
     def weights(self) -> Path:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from codec.audio.bands import band_weights
 from codec.config import CodecConfig
 from codec.nn.source_filter import Controls
+from train.dist import gather_batch
 from train.losses.terms import Pass, Setup, Term
 
 ENVELOPE_WINDOW_S = 0.03
@@ -81,7 +82,8 @@ class ControlLoss(nn.Module):
 
         Returns them, and the degree of voicing at the end of each patch, `[B, T]` in [0, 1].
         """
-        at_ends = [(x + np.roll(x, -1, axis=1)) / 2 for x in interpolate_unvoiced(f0.cpu().numpy())]
+        # After the last patch, as in it.
+        at_ends = [(x + np.append(x[:, 1:], x[:, -1:], 1)) / 2 for x in interpolate_unvoiced(f0.cpu().numpy())]
         log_f0, voiced = (torch.from_numpy(x).to(waveform.device) for x in at_ends)
         voiced = voiced.float()
         gain = (self._power(waveform, self.envelope_window) @ self.envelope_bands + POWER_FLOOR).log() / 2
@@ -107,7 +109,7 @@ class ControlLoss(nn.Module):
         shares = (output.periodicity.sigmoid() - target.periodicity.sigmoid()).abs()
         periodicity = (shares * loudness[..., near]).mean()
         off = (output.log_f0 - target.log_f0).abs().float()
-        pitch = (off * voiced).sum() / voiced.sum().clamp(min=1)
+        pitch = (off * voiced).sum() / gather_batch(voiced.sum()[None]).mean().clamp(min=1)
         return {"envelope": envelope, "motion": motion, "periodicity": periodicity, "pitch": pitch}
 
     def _power(self, x: Tensor, window: Tensor) -> Tensor:

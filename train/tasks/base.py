@@ -48,6 +48,10 @@ class Task(Protocol):
         """Update what learns without gradients after a step; returns scalars to log."""
         ...
 
+    def skip_step(self) -> None:
+        """Forget what a step has gathered for `after_step`: it was skipped because of bad gradients."""
+        ...
+
     def validate(self) -> Validation:
         """Measure the main network; called on every rank."""
         ...

@@ -171,8 +171,7 @@ class CodecTask:
         """Initialise VQ codebooks in the steps `vq_starts`, update them in other steps; not if frozen."""
         latents = torch.cat([gather_batch(z) for z in self._new_latents])
         codes = torch.cat(self._codes)
-        self._new_latents.clear()
-        self._codes.clear()
+        self.skip_step()
         quantizer, n = self.codec.quantizer, self.config.quantizer.semantic_dim
         stds = {"semantic": latents[..., :n], "acoustic": latents[..., n:]}
         metrics: dict[str, Any] = {f"latents/{name}_std": z.std() for name, z in stds.items() if z.shape[2]}
@@ -185,6 +184,10 @@ class CodecTask:
                 metrics["codebook/revived"] = quantizer.learn(latents, generator)
             metrics |= self._usage(codes)
         return metrics
+
+    def skip_step(self) -> None:
+        self._new_latents.clear()
+        self._codes.clear()
 
     def _usage(self, codes: Tensor) -> dict[str, Any]:
         """Usage and perplexity of codes `[B, K, T]`; of VQ codebooks by their running usage: a batch is small."""

@@ -45,11 +45,17 @@ class DPOTask(TTSTask):
         if config.head != "flow":
             raise ValueError(f"{init}: head = {config.head}; preference training supports the flow head only")
         super().__init__(config, data, loss, seed, init, n_valid)
+        tokens = self.config.codec_fingerprint
+        if config.codec_fingerprint not in ("", tokens):
+            raise ValueError(
+                f"data.train: tokens of codec {tokens}, {init} speaks through {config.codec_fingerprint}; "
+                "give tokens of the model's codec"
+            )
         pairs = PairSet(data.pairs)
-        if pairs.fingerprint != config.codec_fingerprint:
+        if pairs.fingerprint != tokens:
             raise ValueError(
                 f"{data.pairs}: pairs of codec {pairs.fingerprint}, the tokens of data.train were made by "
-                f"{config.codec_fingerprint}; give pairs and tokens of one codec"
+                f"{tokens}; give pairs and tokens of one codec"
             )
         self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.preferences = PreferenceDataset(pairs, self.dataset, config.sequence, self.tokenizer, seed)
@@ -96,7 +102,7 @@ class DPOTask(TTSTask):
                 f"reward/margin_{name}": margins.detach().mean(),
                 f"reward/accuracy_{name}": accuracy(margins.detach()),
             }
-        (scale * preference).backward()
+        (scale * (preference + 0 * policy.move.sum())).backward()  # DDP needs gradients of all parameters in each pass
         return metrics | {"loss/total": total + preference.detach()}
 
     def _costs(self, batch: PreferenceBatch, generator: torch.Generator) -> tuple[TTSLosses, TTSLosses]:

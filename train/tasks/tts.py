@@ -28,7 +28,7 @@ from train.data.loader import check_shares, make_loader
 from train.data.sources import mix, paths
 from train.data.tokens.sequences import SpeechBatch, SpeechDataConfig, SpeechDataset, texts_as_read
 from train.data.tokens.shards import TokenSet
-from train.dist import blocks, rank_and_size
+from train.dist import blocks, gather_batch, rank_and_size
 from train.losses.config import TTSLossConfig
 from train.settings.run import TTSRun
 from train.tasks.base import Validation
@@ -71,10 +71,11 @@ class TTSTask:
         self.data, self.loss, self.n_valid = data, loss, n_valid
         check_shares(data.batch_size, rank_and_size()[1])
         token_sets = {path: TokenSet(path) for path in paths(data.train)}
-        tokens, *others = token_sets.values()
+        valid = TokenSet(data.valid) if data.valid else None
+        tokens, *others = [*token_sets.values(), *([valid] if valid else [])]
         if mixed := [other for other in others if other.info.fingerprint != tokens.info.fingerprint]:
             raise ValueError(
-                f"data.train: {tokens.folder} and {mixed[0].folder} were made by different codecs; encode both with one"
+                f"data: {tokens.folder} and {mixed[0].folder} were made by different codecs; encode both with one"
             )
         torch.manual_seed(seed)
         self.tokenizer: TextTokenizer
@@ -122,7 +123,7 @@ class TTSTask:
             return SpeechDataset(tokens, self.tokenizer, config.sequence, data, seed, config.phonemes)
 
         self.dataset = mix(data.train, seed, lambda path, seed: dataset(token_sets[path], seed))
-        self.valid = dataset(TokenSet(data.valid), VALID_SEED) if data.valid else None
+        self.valid = dataset(valid, VALID_SEED) if valid else None
         self.networks: dict[str, nn.Module] = {"tts": self.model}
         self.parallel: dict[str, Any] = dict(self.networks)
 
@@ -144,9 +145,12 @@ class TTSTask:
     def after_step(self, step: int, generator: torch.Generator) -> dict[str, float]:
         return {}
 
+    def skip_step(self) -> None:
+        pass
+
     def _means(self, losses: TTSLosses, batch: SpeechBatch) -> dict[str, Tensor]:
-        """Weighted means over frames."""
-        total = batch.weights.sum().clamp(min=1)
+        """Weighted means over the frames of all processes, once these are averaged: they may have different numbers."""
+        total = gather_batch(batch.weights.sum()[None]).mean().clamp(min=1)
         parts = {"semantic": losses.semantic, "acoustic": losses.acoustic}
         if self.model.move_head is not None:
             parts["move"] = losses.move
@@ -209,7 +213,7 @@ class TTSTask:
             requests.append(SequenceRequest(prefix, self.tokenizer.encode(self.valid.text(target)), limit))
             utterances.append(utterance)
         for number, (utterance, result) in enumerate(zip(utterances, generate_frames(loop, requests), strict=True)):
-            name = f"{number:02d}_{utterance.id}"
+            name = f"{number:02d}_{Path(utterance.id).stem}"  # ids may be paths
             original, spoken = (self._codec.decode(c.long()[None])[0] for c in (utterance.codes, result.codes))
             audio |= {f"{name}_original": original, f"{name}_spoken": spoken}
             pictures[name] = spectrogram_pair(original, spoken, self._codec.config.sample_rate)

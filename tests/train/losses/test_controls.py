@@ -53,6 +53,13 @@ def test_loss_is_least_at_the_truth():
     assert float(higher["pitch"]) == pytest.approx(0.5)
 
 
+def test_the_pitch_at_the_end_is_not_that_of_the_start():
+    f0 = torch.tensor([[0.0, 100.0, 100.0, 200.0, 200.0]])
+    measured, voiced = LOSS.measure(torch.zeros(1, 5 * CONFIG.patch_size), f0)
+    assert measured.log_f0[0, -1] == pytest.approx(math.log2(200))
+    assert voiced[0].tolist() == [0.5, 1, 1, 1, 1]
+
+
 def test_silence_and_what_is_too_soft_to_hear_count_nothing():
     truth, voiced = LOSS.measure(torch.zeros(1, 4800), torch.zeros(1, 20))
     assert not voiced.any()

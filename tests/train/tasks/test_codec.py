@@ -1,5 +1,6 @@
 """The codec's step: which loss acts when, who learns from what, and how a fresh codec starts."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,20 @@ def test_codebook_starts_when_told_on_current_latents():
     metrics = step(task, 4)
     assert 1 <= metrics["codebook/00_perplexity"] <= 64
     assert {f"codebook/{k:02d}_usage" for k in range(1, 9)} <= metrics.keys()
+
+
+def test_a_skipped_step_leaves_no_trace_in_the_codebook():
+    """Latents that are not finite would spoil it for good."""
+    task, undisturbed = make(weights={"feature": 0.0}, vq_starts=(0,)), make(weights={"feature": 0.0}, vq_starts=(0,))
+    step(task), step(undisturbed)
+    bad = next(iter(task.batches(0, 0, 1)))
+    bad.waveform.fill_(math.inf)
+    task.backward(bad, 1, 1.0, torch.Generator().manual_seed(0))
+    task.codec.zero_grad()
+    task.skip_step()
+    step(task, 2), step(undisturbed, 2)
+    ours, theirs = (t.codec.quantizer.semantic.embedding for t in (task, undisturbed))
+    assert torch.equal(ours, theirs)
 
 
 def test_range_loss_by_hand():

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from tts_tokens import write_tokens
 
 import codec.tts
 from codec.checkpoint.store import CheckpointError
+from codec.dataset.folder import INDEX
 from codec.tts.checkpoint import load_tts
 from codec.tts.config import DESIGNS, PRESETS, SequenceConfig, TTSConfig
 from codec.tts.heads import HEADS
@@ -67,6 +69,16 @@ def test_both_losses_fall(tokens, tmp_path, design, head, reads):
     after = losses(task)
     assert after["semantic"] < 0.7 * before["semantic"]
     assert after["acoustic"] < before["acoustic"]
+
+
+def test_validation_of_another_codec_is_refused(tokens, tmp_path):
+    """Its codes mean something else, so its losses would choose best/ by chance."""
+    write_tokens(tmp_path)
+    index = json.loads((tmp_path / INDEX).read_text())
+    (tmp_path / INDEX).write_text(json.dumps(index | {"fingerprint": "ab12"}))
+    data = SpeechDataConfig(str(tokens), str(tmp_path))
+    with pytest.raises(ValueError, match="made by different codecs; encode both with one"):
+        TTSTask(TTSConfig.from_json(PRESETS["tiny"].to_json()), data, TTSLossConfig(), seed=0)
 
 
 def test_a_resumed_run_is_an_undisturbed_one(tokens, tmp_path):
@@ -145,7 +157,10 @@ def test_frozen_text_stays(tokens, tmp_path):
 
 
 def test_validation_speaks_and_scores(tokens):
-    validation = make_task(tokens, n_valid=2).validate()
+    task = make_task(tokens, n_valid=2)
+    task.valid.tokens.lines = [replace(line, id=f"wavs/{line.id}.flac") for line in task.valid.tokens.lines]
+    validation = task.validate()
+    assert [*validation.pictures] == ["00_ann0", "01_bob4"]
     assert validation.metrics["score"] == pytest.approx(
         -(validation.metrics["semantic"] + 0.3 * validation.metrics["acoustic"]), rel=1e-5
     )

@@ -111,6 +111,11 @@ class PairMaker:
                 f"{tokens}: tokens of codebooks {self.info.codebook_sizes}, {model} speaks "
                 f"{self.tts.config.codebook_sizes}; give tokens of the model's codec"
             )
+        if self.tts.config.codec_fingerprint not in ("", self.info.fingerprint):
+            raise ValueError(
+                f"{tokens}: tokens of codec {self.info.fingerprint}, {model} speaks through "
+                f"{self.tts.config.codec_fingerprint}; give tokens of the model's codec"
+            )
         self.codec = codec.load(config.codec or self.info.codec, config.device)
         if self.codec.fingerprint != self.info.fingerprint:
             raise ValueError(

@@ -124,20 +124,21 @@ class SpeechDataset:
         """Samples of row i; together they fit in `row_steps` positions."""
         rng = np.random.default_rng((self.seed, i))
         row: list[Sample] = []
-        left = self.config.row_steps
-        for _ in range(MAX_ATTEMPTS):
+        left, n_failed = self.config.row_steps, 0
+        while n_failed < MAX_ATTEMPTS:
             sample = self.sample(int(rng.choice(self.targets)), rng)
-            if sample is None:
+            if sample is None or (len(sample.text) > left and not row):  # longer than a whole row
+                n_failed += 1
                 continue
             if len(sample.text) > left:
-                if row:
-                    return row
-                continue  # longer than a whole row
+                return row
             row.append(sample)
-            left -= len(sample.text)
+            left, n_failed = left - len(sample.text), 0
+        if row:
+            return row
         raise ValueError(
-            f"data.row_steps = {self.config.row_steps}: {MAX_ATTEMPTS} samples in a row are longer, or end before "
-            "their text is read; give longer rows or a design that reads text faster"
+            f"data.row_steps = {self.config.row_steps}: {MAX_ATTEMPTS} samples in a row are longer, have no words, or "
+            "end before their text is read; give longer rows or a design that reads text faster"
         )
 
     @property
@@ -146,11 +147,14 @@ class SpeechDataset:
         return sum(line.n_frames for line in self.tokens.lines) / self.tokens.info.frame_rate / 3600
 
     def sample(self, target: int, rng: np.random.Generator) -> Sample | None:
-        """Sample of recording `target` with a random reference; None if the design reads text too slowly for it."""
+        """Sample of recording `target` with a random reference.
+
+        None if the design reads text too slowly for it, or nothing of its text is read, as of emoji alone.
+        """
         utterance = self.tokens[target]
         reference = self.reference(target, rng)
         text, moves = self.text(target), self.moves(target)
-        if moves is None:
+        if moves is None or not text:
             return None
         if rng.random() < self.config.rewrite_prob and not self.phonemes and not moves:
             text = rewrite(utterance.text or "", utterance.language or "en", rng)

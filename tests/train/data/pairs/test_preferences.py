@@ -195,6 +195,9 @@ def test_a_codec_that_made_other_tokens_is_refused(tmp_path, folders):
     Tokenizer(make_codec(seed=1)).save(tmp_path / "other")
     with pytest.raises(ValueError, match=r"its fingerprint is .* give that codec"):
         write_preferences(*folders, tmp_path / "out", make_config(codec=str(tmp_path / "other")))
+    other = write_tts(tmp_path / "model", Tokenizer(make_codec(seed=1)))
+    with pytest.raises(ValueError, match=r"tokens of codec .*speaks through .*; give tokens of the model's codec"):
+        write_preferences(other, folders[1], tmp_path / "out", make_config())
     assert not (tmp_path / "out").exists()
 
 

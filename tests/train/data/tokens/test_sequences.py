@@ -1,6 +1,7 @@
 """Training sequences, and that they are what the frame loop reads when it speaks."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -160,6 +161,17 @@ def test_run_lengths(flags):
 def test_rows_too_short_for_any_sample_are_an_error(tokens, tokenizer):
     with pytest.raises(ValueError, match="row_steps"):
         make(tokens, tokenizer, row_steps=10)[0]
+
+
+def test_a_long_row_takes_as_many_samples_as_fit(tokens, tokenizer):
+    row = make(tokens, tokenizer, row_steps=8192)[0]
+    assert 8192 - 160 < sum(len(sample.text) for sample in row) <= 8192
+
+
+def test_a_text_of_which_nothing_is_read_is_left_out(tokens, tokenizer, monkeypatch):
+    dataset = make(tokens, tokenizer)
+    monkeypatch.setattr(tokens, "lines", [replace(line, text="\U0001f600") for line in tokens.lines])
+    assert dataset.sample(0, np.random.default_rng(0)) is None
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
