@@ -123,7 +123,7 @@ class CodecLossConfig(Settings):
     fft_sizes: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # of stft and log_mel, in samples
     vq_starts: tuple[int, ...] = (
         200,
-    )  # steps that initialise VQ codebooks from latents; before the first they are off
+    )  # steps that initialise fresh VQ codebooks from latents; before the first they are off
     vq_frames: AtLeast1 = 32_768  # frames for that
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)

@@ -103,6 +103,7 @@ class CodecTask:
                 start_as_vocoder(self.codec, some.waveform, controls)
         if original is not None:
             _copy_weights(self.codec, original, init, with_encoder=not start)
+        self.has_fresh_codebooks = not self.codec.quantizer.started
         self.has_fresh_encoder = original is not None and bool(start)
         self.synthetic: SyntheticPairs | None = None
         if isinstance(data, SyntheticDataConfig) and data.made_share:
@@ -168,7 +169,7 @@ class CodecTask:
         )
 
     def after_step(self, step: int, generator: torch.Generator) -> dict[str, Any]:
-        """Initialise VQ codebooks in the steps `vq_starts`, update them in other steps; not if frozen."""
+        """Initialise fresh VQ codebooks in the steps `vq_starts`, update them in other steps; not if frozen."""
         latents = torch.cat([gather_batch(z) for z in self._new_latents])
         codes = torch.cat(self._codes)
         self.skip_step()
@@ -177,7 +178,7 @@ class CodecTask:
         metrics: dict[str, Any] = {f"latents/{name}_std": z.std() for name, z in stds.items() if z.shape[2]}
         learns = not all(is_frozen(book) for book in quantizer.books)
         overdue = step > min(self.loss.vq_starts) and not quantizer.started  # that step was skipped
-        if learns and (step in self.loss.vq_starts or overdue):
+        if learns and self.has_fresh_codebooks and (step in self.loss.vq_starts or overdue):
             quantizer.start(self._collect_latents(), generator)
         elif quantizer.started:
             if learns:

@@ -89,6 +89,19 @@ def test_codebook_starts_when_told_on_current_latents():
     assert {f"codebook/{k:02d}_usage" for k in range(1, 9)} <= metrics.keys()
 
 
+def test_codebooks_of_a_checkpoint_stay_in_place(tmp_path):
+    first = make(weights={"feature": 0.0}, vq_starts=(0,))
+    step(first)
+    for buffer in (first.codec.quantizer.semantic.embedding_sum, first.codec.quantizer.semantic.cluster_usage):
+        buffer.copy_(buffer.flip(0))  # no start would give them this order
+    save_checkpoint(tmp_path, first.config, first.codec.state_dict())
+    task = make(weights={"feature": 0.0}, vq_starts=(0,), init=str(tmp_path))
+    before = task.codec.quantizer.semantic.embedding.clone()
+    step(task)
+    after = task.codec.quantizer.semantic.embedding
+    assert (after - before).norm() < 0.1 * before.norm()
+
+
 def test_a_skipped_step_leaves_no_trace_in_the_codebook():
     """Latents that are not finite would spoil it for good."""
     task, undisturbed = make(weights={"feature": 0.0}, vq_starts=(0,)), make(weights={"feature": 0.0}, vq_starts=(0,))
