@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -124,6 +123,7 @@ class TTSTask:
 
         self.dataset = mix(data.train, seed, lambda path, seed: dataset(token_sets[path], seed))
         self.valid = dataset(valid, VALID_SEED) if valid else None
+        self.codec = _load_codec(tokens) if valid and n_valid else None
         self.networks: dict[str, nn.Module] = {"tts": self.model}
         self.parallel: dict[str, Any] = dict(self.networks)
 
@@ -187,17 +187,13 @@ class TTSTask:
         if acoustic:
             metrics["explained"] = _explained_variance(torch.cat(acoustic), torch.cat(expected))
         audio, pictures = self._speak()
-        return Validation(metrics, audio, pictures, self._codec.config.sample_rate if self.n_valid else 24_000)
-
-    @cached_property
-    def _codec(self) -> codec.Tokenizer:
-        return codec.load(self.config.codec)
+        return Validation(metrics, audio, pictures, self.codec.config.sample_rate if self.codec else 24_000)
 
     def _speak(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Speak texts of the validation set, each in the voice of another clip of its speaker."""
         audio: dict[str, Tensor] = {}
         pictures: dict[str, Any] = {}
-        if not self.n_valid:
+        if self.codec is None:
             return audio, pictures
         from eval.pictures import spectrogram_pair  # matplotlib is slow to load
 
@@ -214,9 +210,9 @@ class TTSTask:
             utterances.append(utterance)
         for number, (utterance, result) in enumerate(zip(utterances, generate_frames(loop, requests), strict=True)):
             name = f"{number:02d}_{Path(utterance.id).stem}"  # ids may be paths
-            original, spoken = (self._codec.decode(c.long()[None])[0] for c in (utterance.codes, result.codes))
+            original, spoken = (self.codec.decode(c.long()[None])[0] for c in (utterance.codes, result.codes))
             audio |= {f"{name}_original": original, f"{name}_spoken": spoken}
-            pictures[name] = spectrogram_pair(original, spoken, self._codec.config.sample_rate)
+            pictures[name] = spectrogram_pair(original, spoken, self.codec.config.sample_rate)
         return audio, pictures
 
     def export(self, folder: Path, state: dict[str, Tensor]) -> None:
@@ -227,6 +223,22 @@ class TTSTask:
             block.compile(dynamic=False)
         for block in blocks(self.model.acoustic_head):  # of any number of frames
             block.compile(dynamic=True)
+
+
+def _load_codec(tokens: TokenSet) -> codec.Tokenizer:
+    """The codec that made the tokens.
+
+    Raises:
+        ValueError: there is another one in its place.
+        CheckpointError: it is unreadable.
+    """
+    tokenizer, made_by = codec.load(tokens.info.codec), tokens.info.fingerprint
+    if made_by not in ("", tokenizer.fingerprint):
+        raise ValueError(
+            f"{tokens.folder}: made by codec {made_by}, {tokens.info.codec} is {tokenizer.fingerprint} now; encode the "
+            "recordings again, or validate without speech: trainer.validate_clips=0"
+        )
+    return tokenizer
 
 
 def _text_settings(config: TTSConfig) -> tuple[bool, int, bool]:

@@ -81,6 +81,15 @@ def test_validation_of_another_codec_is_refused(tokens, tmp_path):
         TTSTask(TTSConfig.from_json(PRESETS["tiny"].to_json()), data, TTSLossConfig(), seed=0)
 
 
+def test_a_codec_that_has_changed_does_not_speak_in_validation(tokens, tmp_path):
+    write_tokens(tmp_path)
+    index = json.loads((tmp_path / INDEX).read_text())
+    (tmp_path / INDEX).write_text(json.dumps(index | {"fingerprint": "ab12"}))
+    with pytest.raises(ValueError, match=r"made by codec ab12, .* is .* now; encode the recordings again, or validate"):
+        make_task(tmp_path, n_valid=1)
+    assert make_task(tmp_path, n_valid=0).codec is None
+
+
 def test_a_resumed_run_is_an_undisturbed_one(tokens, tmp_path):
     whole, stopped, resumed = (make_task(tokens, dropout=0.2) for _ in range(3))
     train(whole, tmp_path / "whole", 10)
