@@ -1,7 +1,8 @@
-"""Recursive search for files, and atomic writing of files and folders."""
+"""Recursive search for files, atomic writing of files and folders, and what users are told when either fails."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,17 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".a
 FOREIGN_SUFFIXES = (".3gp", ".aac", ".amr", ".m4a", ".mka", ".mkv", ".mov", ".mp4", ".webm", ".wma")
 STREAM_SUFFIX, TOKENS_SUFFIX = ".c37", ".tokens"  # see `codec.bitstream` and `Tokens.save`
 ESCAPE = "backslashreplace"  # error handler of text files, for file names that are not UTF-8
+# Of files of checkpoints and exports. A folder with any other is not replaced: it is something of the user's.
+_REPLACEABLE = (".json", ".md", ".onnx", ".pt", ".safetensors", ".txt")
+_REMEDIES = {
+    errno.ENOENT: "check the path",
+    errno.EACCES: "choose another place, or change its permissions",
+    errno.EROFS: "choose another place",
+    errno.ENOSPC: "free some space",
+    errno.EEXIST: "choose another name",
+    errno.ENOTDIR: "choose another name",
+    errno.EISDIR: "give a file",
+}
 _PREFIX = ".new-"  # short, as names may reach the limit of the file system
 _MAX_SUFFIX = 32
 
@@ -56,7 +68,10 @@ def find_recordings(folder: Path) -> list[Path]:
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path with the suffix of `path`; renames it to `path` on success, deletes it on failure."""
     suffix = path.suffix if len(path.suffix) <= _MAX_SUFFIX else ""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=suffix)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=suffix)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     os.close(handle)
     new = Path(name)
     try:
@@ -71,7 +86,13 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder; it replaces `folder` on success and is deleted on failure."""
+    """Yield a temporary folder; it replaces `folder` on success and is deleted on failure.
+
+    Raises:
+        ValueError: `folder` is a file, or holds other files than checkpoints and exports do; nothing is replaced.
+    """
+    if folder.exists():
+        _check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_PREFIX))
     old = new.with_name(new.name + "-old")
@@ -92,6 +113,26 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder unless it is there.
+
+    Raises:
+        OSError: it cannot be made, or be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
+def message(error: Exception) -> str:
+    """The message of an error for users; of one of the file system: the file, what is wrong, and the remedy."""
+    if not isinstance(error, OSError) or not error.filename or not error.strerror:
+        return str(error)
+    text = f"{os.fsdecode(error.filename2 or error.filename)}: {error.strerror}"
+    remedy = _REMEDIES.get(error.errno or 0)
+    return f"{text}; {remedy}" if remedy else text
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text as UTF-8; file names that are not UTF-8 are escaped."""
     with atomic_file(path) as new:
@@ -108,6 +149,13 @@ def remove_leftovers(folder: Path) -> None:
     """Remove temporary files that killed processes have left in a folder; nobody may be writing there."""
     for path in folder.glob(f"{_PREFIX}*"):
         path.unlink()
+
+
+def _check_replaceable(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: is a file; give a folder")
+    if foreign := [path for path in find_files(folder) if path.suffix not in _REPLACEABLE]:
+        raise ValueError(f"{folder}: holds {foreign[0].relative_to(folder)}, so it is not replaced; give a new folder")
 
 
 def _warn(error: OSError) -> None:

@@ -23,7 +23,7 @@ from codec.checkpoint.store import CheckpointError
 from codec.config import PRESETS, CodecConfig, preset
 from codec.files import atomic_folder
 from codec.model import Codec
-from codec.nn.precision import warn_if_emulated
+from codec.nn.precision import check_device, warn_if_emulated
 from codec.nn.product import store_for_streams
 from codec.settings import DEFAULT, require
 from codec.stream import DecoderStream, EncoderStream
@@ -240,9 +240,10 @@ def load(
 
     Raises:
         CheckpointError: not found, damaged, or tensors that do not match the config.
-        ValueError: `dtype` is not a floating type.
+        ValueError: `dtype` is not a floating type, or there is no such device.
     """
     require(dtype.is_floating_point, "dtype", dtype, "a floating type")
+    check_device(device)
     warn_if_emulated(dtype, device)
     source = ""
     with float32_by_default():

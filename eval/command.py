@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 from codec.extras import MissingDependencyError
+from codec.files import message
 from codec.model import MissingEncoderError
 
 P = ParamSpec("P")
@@ -48,7 +49,7 @@ def reports_errors(main: Callable[P, int]) -> Callable[P, int]:
         try:
             return main(*args, **kwargs)
         except (ValueError, OSError, MissingDependencyError, MissingEncoderError) as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {message(error)}", file=sys.stderr)
             return 2
 
     return reporting

@@ -114,4 +114,5 @@ class Results:
                 content["made"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: {error!r}; expected the folder of a run of python -m eval") from error
+            reason = "no such file" if isinstance(error, FileNotFoundError) else repr(error)
+            raise ValueError(f"{path}: {reason}; expected the folder of a run of python -m eval") from error

@@ -296,7 +296,8 @@ def test_warnings_name_the_file(run):
         (["--dtype", "int8"], "--dtype int8: expected one of float32, bfloat16, float16"),
         (["--dtype", "float32"], None),
         (["--dtype", "Tensor"], "--dtype Tensor"),
-        (["--device", "nowhere"], "nowhere"),
+        (["--device", "nowhere"], "device = 'nowhere': not available, use cpu, cuda"),
+        (["--out", "a.wav"], "a.wav: File exists; choose another name"),
     ],
 )
 def test_options(args, message, run, model):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from codec.files import atomic_file, atomic_folder, find_files
+from codec.files import atomic_file, atomic_folder, find_files, message
 
 
 def touch(path: Path) -> None:
@@ -51,3 +51,30 @@ def test_any_name_is_written(name, tmp_path):
         (new / "a").write_text("text")
     assert (tmp_path / name).read_text() == (tmp_path / "folder" / name / "a").read_text() == "text"
     assert {path.name for path in tmp_path.iterdir()} == {name, "folder"}
+
+
+@pytest.mark.parametrize("name", ["notes.py", "deep/clip.wav", ".git/HEAD"])
+def test_a_folder_of_the_user_is_not_replaced(name, tmp_path):
+    for old in ("out/config.json", f"out/{name}"):
+        (tmp_path / old).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / old).write_text("old")
+    for path, match in ((tmp_path / "out", f"holds {name}"), (tmp_path / "out" / name, "is a file")):
+        with pytest.raises(ValueError, match=match), atomic_folder(path):
+            pytest.fail("the work began")
+        assert (tmp_path / "out" / name).read_text() == "old"
+    (tmp_path / "out" / name).unlink()
+    with atomic_folder(tmp_path / "out") as new:
+        (new / "new.json").write_text("{}")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new.json"]
+
+
+def test_messages_name_the_file_and_the_remedy(tmp_path):
+    (tmp_path / "a").touch()
+    for path, text in (
+        (tmp_path / "no/b", "No such file or directory; check"),
+        (tmp_path / "a/b", "Not a directory; "),
+    ):
+        with pytest.raises(OSError, match="No") as caught, atomic_file(path):
+            pytest.fail("the work began")
+        assert message(caught.value).startswith(f"{path}: {text}")
+    assert message(ValueError("as it is")) == "as it is"

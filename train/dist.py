@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from codec.nn.precision import emulates_bfloat16
+from codec.nn.precision import check_device, emulates_bfloat16
 from codec.nn.transformer import Block
 
 
@@ -41,13 +41,7 @@ def init_world(device: str) -> World:
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"trainer.device = {device!r}: no GPU is visible; use cpu or auto")
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # how torch reports an unknown or missing device
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"trainer.device = {device!r}: {reason}; use auto, cpu, cuda or cuda:NUMBER") from error
+    check_device(device, "trainer.device")
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World(0, 1, torch.device(device))

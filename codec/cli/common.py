@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, cast
 import typer
 
 from codec.extras import MissingDependencyError
+from codec.files import message
 
 if TYPE_CHECKING:
     import torch
@@ -97,7 +98,7 @@ def told(*more: type[Exception]) -> Iterator[None]:
         fail(error)
 
 
-def fail(error: object) -> NoReturn:
+def fail(error: Exception | str) -> NoReturn:
     """Print an error and exit with status 2."""
-    typer.echo(f"error: {error}", err=True)
+    typer.echo(f"error: {error if isinstance(error, str) else message(error)}", err=True)
     raise typer.Exit(2)

@@ -15,8 +15,16 @@ import typer
 from tqdm import tqdm
 
 from codec.audio.error import AudioError
-from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, read_comment, show_warnings
-from codec.files import AUDIO_SUFFIXES, STREAM_SUFFIX, TOKENS_SUFFIX, find_files, find_recordings
+from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, read_comment, show_warnings, told
+from codec.files import (
+    AUDIO_SUFFIXES,
+    STREAM_SUFFIX,
+    TOKENS_SUFFIX,
+    find_files,
+    find_recordings,
+    make_folder,
+    message,
+)
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
@@ -113,6 +121,9 @@ def _jobs(
 ) -> tuple[list[Job], list[str]]:
     """List the jobs without existing outputs, and messages about impossible ones."""
     jobs, failures = _targets(inputs, suffixes, out, suffix)
+    if out is not None:
+        with told():
+            make_folder(out)
     fresh, n_skipped = [], 0
     for job in jobs:
         exists = os.path.exists(job.target)  # unlike Path.exists, False for names that are too long
@@ -231,7 +242,7 @@ def _run(batches: list[list[Job]], work: Callable[[list[Job]], None], failures: 
                     batches = [[job] for job in batch] + batches
                     continue
                 n_failed += 1
-                text, source = str(error), str(batch[0].source)
+                text, source = message(error), str(batch[0].source)
                 bar.write(f"error: {text if source in text else f'{source}: {text}'}", file=sys.stderr)
             bar.update(len(batch))
     raise typer.Exit(int(n_failed > 0))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from codec.cli.common import Model, fail, open_model, open_tokenizer, told
-from codec.files import TOKENS_SUFFIX
+from codec.files import TOKENS_SUFFIX, message
 from codec.settings import DEFAULT
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def info(names: Annotated[list[str], typer.Argument(help="checkpoints, presets, 
                 typer.echo(f"{key:<18}{value}")
         except (ValueError, OSError) as error:
             failed = True
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(f"error: {message(error)}", err=True)
     raise typer.Exit(int(failed))
 
 

@@ -20,12 +20,14 @@ MAX_MESSAGE_BYTES = 2**20  # of a WebSocket
 N_ARENAS = 2
 
 Host = Annotated[str, typer.Option(help="address to listen on; by default only this machine can connect")]
-Port = Annotated[int, typer.Option(help="to listen on; 0 takes a free one", min=0, max=65535)]
+Port = Annotated[int, typer.Option(help="port to listen on; 0 takes a free one", min=0, max=65535)]
 Voices = Annotated[Path | None, typer.Option(help="folder of voice files, to which clients may add")]
 KeyFile = Annotated[Path | None, typer.Option(help="file of API keys, one a line; without, none are asked for")]
 Mark = Annotated[str | None, typer.Option("--watermark", help="module:function or entry point that marks all sound")]
-Recognizer = Annotated[str | None, typer.Option(help="a Whisper for faster-whisper that writes down what is said")]
-Threads = Annotated[int, typer.Option(help="of a CPU for each operation; a small model is fastest with one", min=1)]
+Recognizer = Annotated[
+    str | None, typer.Option(help="Whisper for faster-whisper that transcribes: size, hub id or folder")
+]
+Threads = Annotated[int, typer.Option(help="CPU threads for each operation; a small model is fastest with one", min=1)]
 Slots = Annotated[int, typer.Option(help="requests that are spoken side by side", min=1)]
 
 

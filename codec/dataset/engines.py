@@ -19,6 +19,7 @@ import torch
 from codec.dataset.config import TokenizeConfig
 from codec.dataset.worker import Report, Shard, Worker
 from codec.extras import needs
+from codec.nn.precision import check_device
 
 Engine = Callable[[Sequence[Shard], Path, TokenizeConfig, str, int], Iterator[Report]]
 _worker: Worker  # of a process of `in_processes`
@@ -59,6 +60,7 @@ def _devices(name: str) -> list[str]:
         if not torch.cuda.is_available():
             raise ValueError(f"--device {name}: torch {torch.__version__} sees no GPU; give another device")
         return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    check_device(name, "--device")
     return [name] * ((os.cpu_count() or 1) if name == "cpu" else 1)
 
 

@@ -1,10 +1,28 @@
-"""Support of processors and GPUs for bfloat16."""
+"""The devices of a machine, and which of them compute in bfloat16."""
 
 from __future__ import annotations
 
 import warnings
 
 import torch
+
+
+def check_device(device: torch.device | str, name: str = "device") -> None:
+    """Check that tensors can be made on a device.
+
+    Args:
+        device: of PyTorch.
+        name: of the setting, for the error.
+
+    Raises:
+        ValueError: PyTorch does not know the device, or this machine does not have it.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter of builds for CPUs alone
+        is_missing = str(device).startswith("cuda") and not torch.cuda.is_available()
+        reason = "no GPU is visible" if is_missing else str(error).splitlines()[0]
+        raise ValueError(f"{name} = {str(device)!r}: not available, use cpu, cuda, cuda:1 or mps ({reason})") from error
 
 
 def emulates_bfloat16(device: torch.device | str) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from codec import tokenizer as codecs
 from codec.audio.io import Audio
-from codec.nn.precision import warn_if_emulated
+from codec.nn.precision import check_device, warn_if_emulated
 from codec.nn.product import store_for_streams
 from codec.settings import DEFAULT, require
 from codec.tts.accelerate import Mode
@@ -212,9 +212,10 @@ def load(
 
     Raises:
         CheckpointError: not found, damaged, or of parts that do not fit each other. ValueError: `dtype` is no
-            floating type, or the mode is not for this machine.
+            floating type, or the device or the mode is not for this machine.
     """
     require(dtype.is_floating_point, "dtype", dtype, "a floating type")
+    check_device(device)
     warn_if_emulated(dtype, device)
     model: TTSModel
     text_tokenizer: TextTokenizer

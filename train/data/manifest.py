@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from codec.audio.error import AudioError
-from codec.files import write_json_lines
+from codec.files import AUDIO_SUFFIXES, write_json_lines
 from codec.recordings.manifest import map_files
 from codec.recordings.media import Recording, list_files, open_recording
 from codec.recordings.readers.sidecars import is_audio, read_sidecars, warn_of_unread
@@ -27,6 +27,9 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
 
     Results are collected in `out`.partial, so a killed scan resumes.
     Returns the numbers of usable and of bad files.
+
+    Raises:
+        ValueError: there is no audio in it.
     """
     # Paths become relative, and ".." behind a symbolic link does not lead back to the link's folder.
     names = list_files(Path(os.path.realpath(folder.parent), folder.name))
@@ -47,6 +50,8 @@ def write_manifest(folder: Path, out: Path) -> tuple[int, int]:
             return line | {"error": str(error)}
 
     addresses = [name for name in names if is_audio(name)]
+    if not addresses:
+        raise ValueError(f"{folder}: no audio files in it; give a folder or shard with {', '.join(AUDIO_SUFFIXES)}")
     left = [name for name in addresses if not done.get(os.path.relpath(name, home))]
     for line in map_files(inspect, left, f"reading {folder}"):
         done.add(line)
