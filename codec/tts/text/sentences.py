@@ -42,7 +42,15 @@ class Part(NamedTuple):
     text: str
     is_end: bool  # of the sentence
     is_cut: bool = False  # in the middle of a word, which was too long
-    is_plain: bool = False  # one word, which is normalised already
+    next_word: str = ""  # after it, as it is written, if a seam is between them
+
+
+class _PartEnd(NamedTuple):
+    """Where a part ends; the rest as of `Part`."""
+
+    place: int
+    is_end: bool = False
+    next_word: str = ""
 
 
 class SentenceSplitter:
@@ -77,40 +85,43 @@ class SentenceSplitter:
         self._is_open = self._has_capitals = False
         return parts
 
+    def is_normalised(self, part: str) -> bool:
+        """Whether a part is one plain word, which is read as it is written."""
+        return _AS_WRITTEN.fullmatch(part) is not None and self._short.is_plain(part)
+
     def _take(self, is_last: bool) -> list[Part]:
         text, parts, start = self._text, [], _skip_space(self._text, 0)
         while (found := self._next(text, start, is_last)) is not None:
-            end, is_end = found
+            end, is_end, next_word = found
             following = _skip_space(text, end)
             is_end = is_end or (is_last and following == len(text))
             piece = text[start:end].rstrip()
             is_cut = following == end < len(text) and not is_end
-            is_plain = _AS_WRITTEN.fullmatch(piece) is not None and self._short.is_plain(piece)
-            parts.append(Part(piece, is_end, is_cut, is_plain))
+            parts.append(Part(piece, is_end, is_cut, next_word))
             self._is_open = not is_end
             self._has_capitals = not is_end and (self._has_capitals or any(c.isupper() for c in piece))
             start = following
         self._text = text[start:]
         return parts
 
-    def _next(self, text: str, start: int, is_last: bool) -> tuple[int, bool] | None:
-        """Find the end of the part from `start`, and whether the sentence ends; None if that depends on more text."""
+    def _next(self, text: str, start: int, is_last: bool) -> _PartEnd | None:
+        """Find the end of the part from `start`; None if that depends on more text."""
         limit = start + self.max_chars
         seam = self._seam(text, start, limit, is_last)
-        end = self._sentence_end(text, start, limit if seam is None else _skip_space(text, seam), is_last)
+        end = self._sentence_end(text, start, limit if seam is None else _skip_space(text, seam.place), is_last)
         if end == _UNKNOWN:
             return None
         if end is not None:
-            return end, True
+            return _PartEnd(end, is_end=True)
         if seam is not None:
-            return seam, False
+            return seam
         if _skip_space(text, limit) >= len(text):
-            return (len(text), True) if is_last and start < len(text) else None
+            return _PartEnd(len(text), is_end=True) if is_last and start < len(text) else None
         pauses = [match.end() for match in _PAUSE.finditer(text, start, limit + 1) if match.end() <= limit]
         spaces = [] if pauses else [match.start() for match in _SPACE.finditer(text, start, limit + 1)]
-        return max(pauses or spaces or [limit]), False
+        return _PartEnd(max(pauses or spaces or [limit]))
 
-    def _seam(self, text: str, start: int, limit: int, is_last: bool) -> int | None:
+    def _seam(self, text: str, start: int, limit: int, is_last: bool) -> _PartEnd | None:
         """Find the first place between two plain words."""
         before = None
         for token in _TOKEN.finditer(text, start, limit):
@@ -119,7 +130,7 @@ class SentenceSplitter:
                 return None
             is_plain = self._short.is_plain(token[0])
             if before is not None and is_plain:
-                return before
+                return _PartEnd(before, next_word=token[0])
             before = token.end() if is_plain else None
         return None
 
