@@ -87,7 +87,7 @@ def word_ids(
     """Yield runs of ids, each word by word while the text arrives; exhaust a run before taking the next.
 
     A word is read once no later text can change its reading: in plain text with the next word, "5" with what may be
-    its unit. Phonemes wait for two more words or a mark.
+    its unit. Phonemes wait for no more than that, unless the next word leaves open how a word is stressed.
     """
     words = _Words(pieces, language)
     waiting: list[_Word] = []
@@ -164,9 +164,7 @@ def _run_ids(
     places.append((n_ids, ""))
 
 
-def _run_text(
-    first: list[_Word], words: _Words, language: str, phonemes: bool
-) -> Iterator[tuple[str, list[str]]]:
+def _run_text(first: list[_Word], words: _Words, language: str, phonemes: bool) -> Iterator[tuple[str, list[str]]]:
     """Yield the text of one run, in pieces that are encoded one by one, and the words that begin with each."""
     stream = _SpokenWords(language) if phonemes else None
     n_chars, last, is_end = 0, "", False

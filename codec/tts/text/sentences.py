@@ -13,6 +13,7 @@ from codec.settings import require
 from codec.tts.text.dates import month_names
 from codec.tts.text.languages import load_language
 from codec.tts.text.numbers import CODES
+from codec.tts.text.romans import RULER
 from codec.tts.text.rules import any_of
 from codec.tts.text.units import UNITS
 
@@ -29,10 +30,13 @@ _NEXT = re.compile(rf"\w{{1,{_LONGEST_WORD}}}")
 _SPACE, _SPACES = re.compile(r"\s"), re.compile(r"\s*")
 _OPENERS = "\"'‘“„«([{¿¡"
 _LETTERS = re.compile(r"(?:[^\W\d_]\.)+")
-# A word of two letters or more, whose reading is independent of its neighbours, and theirs of it.
-_PLAIN = re.compile(r"[\"'‘“„«(¿¡]*(?P<word>[^\W\d_]{2,}(?:['’-][^\W\d_]+)*)[,;:.!?…\"'’”»)]*")
-_AS_WRITTEN = re.compile(r"[A-Za-z]{2,}(?:['-][A-Za-z]+)*[,;:!?]?")
+# A word whose reading is independent of its neighbours, and theirs of it. Of single letters, capitals are no words.
+_PLAIN = re.compile(
+    r"[\"'‘“„«(¿¡]*(?P<word>(?:[^\W\d_]{2,}|[^\W\d_](?=['’]))(?:['’-][^\W\d_]+)*)[,;:.!?…\"'’”»)]*|[a-zß-öø-ÿ]|I"
+)
+_AS_WRITTEN = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*[,;:!?]?")
 _ROMAN = re.compile(r"[IVX]+")
+_BEFORE_ROMAN = re.compile(rf"\b{RULER}$")
 _MORE = r"(?:adm|av|col|ee|maj|messrs|mr|uu)\."  # abbreviations that end no sentence in any language
 
 
@@ -46,7 +50,7 @@ class Part(NamedTuple):
 
 
 class _PartEnd(NamedTuple):
-    """Where a part ends; the rest as of `Part`."""
+    """The end of a part, as in `Part`."""
 
     place: int
     is_end: bool = False
@@ -123,15 +127,15 @@ class SentenceSplitter:
 
     def _seam(self, text: str, start: int, limit: int, is_last: bool) -> _PartEnd | None:
         """Find the first place between two plain words."""
-        before = None
+        before, earlier = None, ""
         for token in _TOKEN.finditer(text, start, limit):
             is_whole = (is_last or self._is_between) if token.end() == len(text) else text[token.end()].isspace()
             if not is_whole:
                 return None
-            is_plain = self._short.is_plain(token[0])
+            is_plain = self._short.is_plain(token[0], earlier)
             if before is not None and is_plain:
                 return _PartEnd(before, next_word=token[0])
-            before = token.end() if is_plain else None
+            before, earlier = token.end() if is_plain else None, token[0]
         return None
 
     def _sentence_end(self, text: str, start: int, limit: int, is_last: bool) -> int | None:
@@ -195,17 +199,20 @@ class _ShortForms:
         self.before_number |= {f"{short.lower()}." for short in months.short}
         words = [*language.abbreviations, *language.closing, *language.before_number, *language.after_number]
         words += [*months.full, *months.short, *language.units, *CODES, *language.clock.noun, *language.scales]
-        words += [*language.clock.halves, *language.numbered, *language.dotted.nouns, *language.dotted.neighbours]
+        words += [*language.numbered, *language.dotted.nouns, *language.dotted.neighbours]
         words += [unit for unit in UNITS if not unit.endswith(".")]
         self.special = {token.rstrip(".") for token in _tokens(words)}
 
-    def is_plain(self, token: str) -> bool:
-        """Whether the reading of a word is independent of its neighbours, and theirs of it."""
+    def is_plain(self, token: str, earlier: str = "") -> bool:
+        """Whether the reading of a word is independent of its neighbours, as `earlier`, and theirs of it."""
         match = _PLAIN.fullmatch(token)
         if match is None:
             return False
-        word = match["word"].lower()
-        return not (word in self.special or self.unended.fullmatch(f"{word}.") or _ROMAN.fullmatch(match["word"]))
+        if token == "I":
+            return _BEFORE_ROMAN.search(earlier) is None
+        word = match["word"] or token
+        low = word.lower()
+        return not (low in self.special or self.unended.fullmatch(f"{low}.") or _ROMAN.fullmatch(word))
 
     def is_ordinal(self, part: str, next_word: str, starts: bool) -> bool:
         """Whether the number at the end of the part is ordinal before the next word."""
