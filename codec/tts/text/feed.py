@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
+from typing import NamedTuple
 
 from codec.tts.text.normalise import Reader, Reading
 from codec.tts.text.phonemes import PhonemeStream, spoken_words, to_phonemes
@@ -86,17 +87,17 @@ def word_ids(
     """Yield runs of ids, each word by word while the text arrives; exhaust a run before taking the next.
 
     A word is read once no later text can change its reading: in plain text with the next word, "5" with what may be
-    its unit. Phonemes wait for two more words or a mark.
+    its unit. Phonemes wait for no more than that, unless the next word leaves open how a word is stressed.
     """
     words = _Words(pieces, language)
-    waiting: list[tuple[str, bool]] = []
-    for word, is_end in words:
-        waiting.append((word, is_end))
-        if any(c.isalnum() for c in word):  # a run needs a letter or digit
+    waiting: list[_Word] = []
+    for word in words:
+        waiting.append(word)
+        if any(c.isalnum() for c in word.text):  # a run needs a letter or digit
             places: list[tuple[int, str]] = []
             yield Run(_run_ids(_run_text(waiting, words, language, phonemes), places, tokenizer), places)
             waiting = []
-        elif is_end:
+        elif word.is_end:
             waiting = []
         if words.silence:
             yield Silence(words.silence)
@@ -129,22 +130,26 @@ def _marked(text: str, mark: str) -> str:
     return text if text.rstrip(_CLOSERS).endswith(tuple(_MARKS)) else text + mark
 
 
-class _Words(Iterator[tuple[str, bool]]):
-    """Words, and whether a sentence ends with each; "" where it ends with no word."""
+class _Word(NamedTuple):
+    text: str  # "" where a sentence ends with no word
+    is_end: bool  # of a sentence
+    following: str  # the word after it, if known
 
+
+class _Words(Iterator[_Word]):
     def __init__(self, pieces: Iterable[str], language: str) -> None:
         self.silence = 0.0  # seconds, after the last word
         self._words = self._read(pieces, language)
 
-    def __next__(self) -> tuple[str, bool]:
+    def __next__(self) -> _Word:
         return next(self._words)
 
-    def _read(self, pieces: Iterable[str], language: str) -> Iterator[tuple[str, bool]]:
+    def _read(self, pieces: Iterable[str], language: str) -> Iterator[_Word]:
         for reading in _readings(pieces, language):
             self.silence += reading.silence
-            *words, last = reading.text.split() or [""]
-            yield from ((word, False) for word in words)
-            yield last, reading.is_end
+            words = reading.text.split() or [""]
+            yield from (_Word(word, False, following) for word, following in pairwise(words))
+            yield _Word(words[-1], reading.is_end, reading.next_word)
 
 
 def _run_ids(
@@ -159,15 +164,13 @@ def _run_ids(
     places.append((n_ids, ""))
 
 
-def _run_text(
-    first: list[tuple[str, bool]], words: _Words, language: str, phonemes: bool
-) -> Iterator[tuple[str, list[str]]]:
+def _run_text(first: list[_Word], words: _Words, language: str, phonemes: bool) -> Iterator[tuple[str, list[str]]]:
     """Yield the text of one run, in pieces that are encoded one by one, and the words that begin with each."""
     stream = _SpokenWords(language) if phonemes else None
     n_chars, last, is_end = 0, "", False
-    for word, is_end in chain(first, words):
+    for word, is_end, following in chain(first, words):
         if word:
-            for spoken, begun in stream.push(word) if stream else [(word, [word])]:
+            for spoken, begun in stream.push(word, following) if stream else [(word, [word])]:
                 yield f" {spoken}" if last else spoken, begun
                 last = spoken
             n_chars += 1 + len(word)
@@ -190,9 +193,9 @@ class _SpokenWords:
         self._words: deque[str] = deque()  # of which no piece has come
         self._n_more = 0  # pieces of the last word
 
-    def push(self, word: str) -> list[tuple[str, list[str]]]:
+    def push(self, word: str, following: str) -> list[tuple[str, list[str]]]:
         self._words.append(word)
-        return self._with_words(self._stream.push(word))
+        return self._with_words(self._stream.push(word, following))
 
     def flush(self) -> list[tuple[str, list[str]]]:
         return self._with_words(self._stream.flush())

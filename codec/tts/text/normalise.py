@@ -17,6 +17,7 @@ class Reading(NamedTuple):
     is_end: bool  # of a sentence
     is_cut: bool  # in the middle of a word
     silence: float = 0.0  # seconds, after it
+    next_word: str = ""  # of the next reading, if known; it may get a mark yet
 
 
 class Reader:
@@ -47,8 +48,11 @@ class Reader:
     def _read(self, part: Part) -> Reading:
         if seconds := silence(part.text):
             return Reading("", part.is_end, part.is_cut, seconds)
-        text = part.text if part.is_plain else wording(part.text, self._language, part.is_end)
-        return Reading(text, part.is_end, part.is_cut)
+        text, next_word = self._words(part.text, part.is_end), self._words(part.next_word)
+        return Reading(text, part.is_end, part.is_cut, next_word=next_word)
+
+    def _words(self, text: str, is_end: bool = False) -> str:
+        return text if not text or self._splitter.is_normalised(text) else wording(text, self._language, is_end)
 
 
 def normalise(text: str, language: str) -> str:

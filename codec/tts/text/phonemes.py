@@ -7,6 +7,7 @@ import re
 from difflib import SequenceMatcher
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import takewhile
 from threading import Lock
 from typing import Any
 
@@ -17,6 +18,7 @@ from codec.tts.text.normalise import normalise
 _MARKS = ';:,.!?¡¿—…"«»“”(){}[]'  # at which phonemizer splits text
 # "A" as a letter, not the article: "Plan A works", "ten A M"; espeak-ng reads "A-" as the letter.
 _LETTERS = {"en": re.compile(r"(?<=[\w,;:)'\"]\s)A(?=\s(?:[a-z]|[A-Z]\b))|\bA(?=\s[A-Z]\b)")}
+_STRESSED = "banana"  # a word that is stressed in every language, and merges with no other
 
 _ONE_AT_A_TIME = Lock()  # espeak-ng has one buffer for all threads
 _QUIET = logging.getLogger(f"{__name__}.phonemizer")
@@ -46,7 +48,7 @@ class PhonemeStream:
     """`to_phonemes` for text that arrives word by word.
 
     The phonemes of a word depend on its neighbours up to the next mark, as in "of the" and "what for?"; they are
-    returned once two more words are there, or a mark.
+    returned once the next word is known, or a mark, unless they still depend on what follows that.
 
     Args:
         language: as for `to_phonemes`, with the same errors.
@@ -56,45 +58,52 @@ class PhonemeStream:
         self._language = language
         self._before = ""  # the word before these
         self._words: list[str] = []  # since the last mark
-        self._known: list[str] = []  # their phonemes, as far as known
-        self._returned: list[str] = []  # phonemes already returned
+        self._returned: list[str] = []  # their phonemes, as far as returned
 
     @property
     def is_empty(self) -> bool:
         """Whether the phonemes of all words were returned."""
         return not self._words
 
-    def push(self, word: str) -> list[str]:
-        """Take one more word of normalised text, with its marks; return phonemes, word by word."""
+    def push(self, word: str, following: str = "") -> list[str]:
+        """Take one more word of normalised text, with its marks, and the one after it, if known.
+
+        Returns:
+            Phonemes, word by word.
+        """
         out = self.flush() if word[0] in _MARKS else []
         self._words.append(word)
-        context = f"{self._before} " if self._before else ""
-        text = _with_letters(context + " ".join(self._words), self._language)[len(context) :]
-        earlier, self._known = self._known, _phonemes(text, self._language).split()
         if any(mark in word.lstrip(_MARKS) for mark in _MARKS):
             return out + self.flush()
-        n_same = next(
-            (n for n, pair in enumerate(zip(earlier, self._known, strict=False)) if pair[0] != pair[1]), len(earlier)
-        )
-        return out + self._take(min(n_same, len(earlier) - 1))
+        words = [*self._words, following] if following else self._words
+        known, going_on = self._said(words), self._said([*words, _STRESSED])
+        n_known = len(known) - len(_phonemes_alone(words[-1], self._language).split())
+        pairs = zip(known[: max(n_known, 0)], going_on, strict=False)
+        return out + self._take([word for word, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)])
 
     def flush(self) -> list[str]:
         """End the text; return the rest."""
-        out = self._take(len(self._known))
+        out = self._take(self._said(self._words))
         self._before = self._words[-1] if self._words else self._before
-        self._words, self._known, self._returned = [], [], []
+        self._words, self._returned = [], []
         return out
 
-    def _take(self, n_words: int) -> list[str]:
-        """Return the first `n_words` words of the phonemes, without those that were returned before."""
+    def _said(self, words: list[str]) -> list[str]:
+        """Phonemes of words after those that came before."""
+        context = f"{self._before} " if self._before else ""
+        text = _with_letters(context + " ".join(words), self._language)[len(context) :]
+        return _phonemes(text, self._language).split()
+
+    def _take(self, known: list[str]) -> list[str]:
+        """Return the known phonemes without those that were returned before."""
         n_said = len(self._returned)
-        if self._known[:n_said] != self._returned:  # a word has changed, and perhaps become one with the next
+        if known[:n_said] != self._returned:  # a word has changed, and perhaps become one with the next
             spoken = "".join(self._returned)
             near = range(max(n_said - 1, 0), n_said + 2)
-            n_said = max(near, key=lambda n: _likeness(spoken, "".join(self._known[:n])))
-        if n_words <= n_said:
+            n_said = max(near, key=lambda n: _likeness(spoken, "".join(known[:n])))
+        if len(known) <= n_said:
             return []
-        out, self._returned = self._known[n_said:n_words], self._known[:n_words]
+        out, self._returned = known[n_said:], known
         return out
 
 

@@ -22,6 +22,7 @@ _MEN = (
     "William Xerxes"
 )
 _WOMEN = "Anna Anne Beatrix Catherine Christina Elisabeth Elizabeth Isabella Katharina Margaret Margrethe Maria Mary"
+RULER = rf"(?:{'|'.join([*_MEN.split(), *_WOMEN.split()])})s?"  # a pattern of the names
 _LETTERS = ("I", "V", "X", "IV", "XX", "XXX")  # numbers only after some words, otherwise letters
 
 
@@ -39,12 +40,11 @@ def roman_rules(words: Words) -> Iterator[Rule]:
     yield rule(r"(?<=\d)(?=[IVX]{2,}(?![^\W\d]))", " ")
     yield rule(r"(?<![^\W\d])[IVX]{2,}(?=\d)", lambda match: f"{match[0]} ")
     dot = r"(?:\.(?=\s|,))?" if words.language.dotted.before else ""
-    names = "|".join([*_MEN.split(), *_WOMEN.split()])
     end = r"(?![\w'-])"
     several = rf"(?!(?:{'|'.join(_LETTERS)})\b){_ROMAN}"
     # "Henry V", but not "Yesterday Henry I met": a lone "I" is a number only where nothing goes on after it.
     single = r"(?:I(?=[.,;:!?)]|$)|[VX]|IV|XX)"
-    yield rule(rf"\b(?P<name>(?:{names})s?)\s(?P<roman>{several}|{single}){end}{dot}", reign)
+    yield rule(rf"\b(?P<name>{RULER})\s(?P<roman>{several}|{single}){end}{dot}", reign)
     # "Part I" of a play, but not "the part I like".
     nouns = any_of(words.language.numbered)
     yield rule(

@@ -13,6 +13,7 @@ from codec.settings import require
 from codec.tts.text.dates import month_names
 from codec.tts.text.languages import load_language
 from codec.tts.text.numbers import CODES
+from codec.tts.text.romans import RULER
 from codec.tts.text.rules import any_of
 from codec.tts.text.units import UNITS
 
@@ -29,10 +30,13 @@ _NEXT = re.compile(rf"\w{{1,{_LONGEST_WORD}}}")
 _SPACE, _SPACES = re.compile(r"\s"), re.compile(r"\s*")
 _OPENERS = "\"'‘“„«([{¿¡"
 _LETTERS = re.compile(r"(?:[^\W\d_]\.)+")
-# A word of two letters or more, whose reading is independent of its neighbours, and theirs of it.
-_PLAIN = re.compile(r"[\"'‘“„«(¿¡]*(?P<word>[^\W\d_]{2,}(?:['’-][^\W\d_]+)*)[,;:.!?…\"'’”»)]*")
-_AS_WRITTEN = re.compile(r"[A-Za-z]{2,}(?:['-][A-Za-z]+)*[,;:!?]?")
+# A word whose reading is independent of its neighbours, and theirs of it. Of single letters, capitals are no words.
+_PLAIN = re.compile(
+    r"[\"'‘“„«(¿¡]*(?P<word>(?:[^\W\d_]{2,}|[^\W\d_](?=['’]))(?:['’-][^\W\d_]+)*)[,;:.!?…\"'’”»)]*|[a-zß-öø-ÿ]|I"
+)
+_AS_WRITTEN = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*[,;:!?]?")
 _ROMAN = re.compile(r"[IVX]+")
+_BEFORE_ROMAN = re.compile(rf"\b{RULER}$")
 _MORE = r"(?:adm|av|col|ee|maj|messrs|mr|uu)\."  # abbreviations that end no sentence in any language
 
 
@@ -42,7 +46,15 @@ class Part(NamedTuple):
     text: str
     is_end: bool  # of the sentence
     is_cut: bool = False  # in the middle of a word, which was too long
-    is_plain: bool = False  # one word, which is normalised already
+    next_word: str = ""  # after it, as it is written, if a seam is between them
+
+
+class _PartEnd(NamedTuple):
+    """The end of a part, as in `Part`."""
+
+    place: int
+    is_end: bool = False
+    next_word: str = ""
 
 
 class SentenceSplitter:
@@ -77,50 +89,53 @@ class SentenceSplitter:
         self._is_open = self._has_capitals = False
         return parts
 
+    def is_normalised(self, part: str) -> bool:
+        """Whether a part is one plain word, which is read as it is written."""
+        return _AS_WRITTEN.fullmatch(part) is not None and self._short.is_plain(part)
+
     def _take(self, is_last: bool) -> list[Part]:
         text, parts, start = self._text, [], _skip_space(self._text, 0)
         while (found := self._next(text, start, is_last)) is not None:
-            end, is_end = found
+            end, is_end, next_word = found
             following = _skip_space(text, end)
             is_end = is_end or (is_last and following == len(text))
             piece = text[start:end].rstrip()
             is_cut = following == end < len(text) and not is_end
-            is_plain = _AS_WRITTEN.fullmatch(piece) is not None and self._short.is_plain(piece)
-            parts.append(Part(piece, is_end, is_cut, is_plain))
+            parts.append(Part(piece, is_end, is_cut, next_word))
             self._is_open = not is_end
             self._has_capitals = not is_end and (self._has_capitals or any(c.isupper() for c in piece))
             start = following
         self._text = text[start:]
         return parts
 
-    def _next(self, text: str, start: int, is_last: bool) -> tuple[int, bool] | None:
-        """Find the end of the part from `start`, and whether the sentence ends; None if that depends on more text."""
+    def _next(self, text: str, start: int, is_last: bool) -> _PartEnd | None:
+        """Find the end of the part from `start`; None if that depends on more text."""
         limit = start + self.max_chars
         seam = self._seam(text, start, limit, is_last)
-        end = self._sentence_end(text, start, limit if seam is None else _skip_space(text, seam), is_last)
+        end = self._sentence_end(text, start, limit if seam is None else _skip_space(text, seam.place), is_last)
         if end == _UNKNOWN:
             return None
         if end is not None:
-            return end, True
+            return _PartEnd(end, is_end=True)
         if seam is not None:
-            return seam, False
+            return seam
         if _skip_space(text, limit) >= len(text):
-            return (len(text), True) if is_last and start < len(text) else None
+            return _PartEnd(len(text), is_end=True) if is_last and start < len(text) else None
         pauses = [match.end() for match in _PAUSE.finditer(text, start, limit + 1) if match.end() <= limit]
         spaces = [] if pauses else [match.start() for match in _SPACE.finditer(text, start, limit + 1)]
-        return max(pauses or spaces or [limit]), False
+        return _PartEnd(max(pauses or spaces or [limit]))
 
-    def _seam(self, text: str, start: int, limit: int, is_last: bool) -> int | None:
+    def _seam(self, text: str, start: int, limit: int, is_last: bool) -> _PartEnd | None:
         """Find the first place between two plain words."""
-        before = None
+        before, earlier = None, ""
         for token in _TOKEN.finditer(text, start, limit):
             is_whole = (is_last or self._is_between) if token.end() == len(text) else text[token.end()].isspace()
             if not is_whole:
                 return None
-            is_plain = self._short.is_plain(token[0])
+            is_plain = self._short.is_plain(token[0], earlier)
             if before is not None and is_plain:
-                return before
-            before = token.end() if is_plain else None
+                return _PartEnd(before, next_word=token[0])
+            before, earlier = token.end() if is_plain else None, token[0]
         return None
 
     def _sentence_end(self, text: str, start: int, limit: int, is_last: bool) -> int | None:
@@ -184,17 +199,20 @@ class _ShortForms:
         self.before_number |= {f"{short.lower()}." for short in months.short}
         words = [*language.abbreviations, *language.closing, *language.before_number, *language.after_number]
         words += [*months.full, *months.short, *language.units, *CODES, *language.clock.noun, *language.scales]
-        words += [*language.clock.halves, *language.numbered, *language.dotted.nouns, *language.dotted.neighbours]
+        words += [*language.numbered, *language.dotted.nouns, *language.dotted.neighbours]
         words += [unit for unit in UNITS if not unit.endswith(".")]
         self.special = {token.rstrip(".") for token in _tokens(words)}
 
-    def is_plain(self, token: str) -> bool:
-        """Whether the reading of a word is independent of its neighbours, and theirs of it."""
+    def is_plain(self, token: str, earlier: str = "") -> bool:
+        """Whether the reading of a word is independent of its neighbours, as `earlier`, and theirs of it."""
         match = _PLAIN.fullmatch(token)
         if match is None:
             return False
-        word = match["word"].lower()
-        return not (word in self.special or self.unended.fullmatch(f"{word}.") or _ROMAN.fullmatch(match["word"]))
+        if token == "I":
+            return _BEFORE_ROMAN.search(earlier) is None
+        word = match["word"] or token
+        low = word.lower()
+        return not (low in self.special or self.unended.fullmatch(f"{low}.") or _ROMAN.fullmatch(word))
 
     def is_ordinal(self, part: str, next_word: str, starts: bool) -> bool:
         """Whether the number at the end of the part is ordinal before the next word."""

@@ -141,7 +141,10 @@ def test_runs_end_with_sentences_and_are_never_long(text_tokenizer):
         assert texts[0].endswith((".", "!", "?"))
 
 
-def test_words_are_read_as_they_arrive(text_tokenizer):
+@pytest.mark.parametrize("reads_phonemes", [False, True])
+def test_words_are_read_as_they_arrive(text_tokenizer, reads_phonemes):
+    if reads_phonemes:
+        skip_without_phonemes()
     arrived = []
 
     def source():
@@ -149,7 +152,7 @@ def test_words_are_read_as_they_arrive(text_tokenizer):
             arrived.append(piece)
             yield piece
 
-    run = next(word_ids(source(), "en", text_tokenizer))
+    run = next(word_ids(source(), "en", text_tokenizer, reads_phonemes))
     next(run)
     assert arrived == ["the quick "]
 

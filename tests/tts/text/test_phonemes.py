@@ -4,6 +4,7 @@
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 
 import pytest
 
@@ -69,18 +70,32 @@ TEXTS = [
 
 @pytest.mark.parametrize(("language", "text"), TEXTS)
 def test_word_by_word_is_as_the_whole(espeak, language, text):
-    stream = PhonemeStream(language)
-    said = [part for word in text.split() for part in stream.push(word)] + stream.flush()
-    assert " ".join(said) == to_phonemes(text, language)
+    words = text.split()
+    for following in (words[1:], []):
+        stream = PhonemeStream(language)
+        said = [part for pair in zip_longest(words, following, fillvalue="") for part in stream.push(*pair)]
+        assert " ".join(said + stream.flush()) == to_phonemes(text, language)
 
 
-def test_phonemes_wait_for_two_words_or_a_mark(espeak):
+def test_phonemes_wait_for_the_next_word_or_a_mark(espeak):
     stream = PhonemeStream("en")
-    steps = [("I", []), ("think", []), ("of", ["aɪ"]), ("the", ["θˈɪŋk"]), ("sea,", ["ʌvðə", "sˈiː,"]), ("so", [])]
+    steps = [("I", []), ("think", ["aɪ"]), ("of", ["θˈɪŋk"]), ("the", []), ("sea,", ["ʌvðə", "sˈiː,"]), ("so", [])]
     for word, said in steps:
         assert stream.push(word) == said
     assert stream.flush() == [to_phonemes("so", "en")]
     assert stream.flush() == []
+
+
+def test_phonemes_wait_while_the_next_word_leaves_the_stress_open(espeak):
+    stream = PhonemeStream("en")
+    steps = [
+        ("He", "ran", ["hiː"]),
+        ("ran", "across", ["ɹˈæn"]),
+        ("across", "the", []),
+        ("the", "road", ["əkɹˌɑːs", "ðə"]),
+    ]
+    for word, following, said in steps:
+        assert stream.push(word, following) == said
 
 
 def test_a_late_change_loses_no_word(monkeypatch):

@@ -114,6 +114,12 @@ def test_what_is_given_out_when():
     assert [(part.text, part.is_end) for part in splitter.flush()] == [("danach,", True)]
 
 
+def test_letters_that_are_words():
+    parts = parts_of(["Then I met a man, and Henry I ate a B."], "en", 200)
+    assert [part.text for part in parts] == ["Then", "I", "met", "a", "man,", "and", "Henry I ate", "a B."]
+    assert [part.next_word for part in parts] == ["I", "met", "a", "man,", "and", "Henry", "a", ""]
+
+
 def test_no_room():
     with pytest.raises(ValueError, match="max_chars = 0"):
         SentenceSplitter("en", 0)
