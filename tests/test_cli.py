@@ -358,10 +358,10 @@ class Pipe(io.BytesIO):
 def stream(model, monkeypatch):
     """`stream("encode", data)` with the tiny model: the result and what was written."""
 
-    def stream(direction, data):
+    def stream(direction, data, *options):
         stdin, stdout = SimpleNamespace(buffer=Pipe(data)), SimpleNamespace(buffer=io.BytesIO())
         monkeypatch.setattr(codec.cli.common, "sys", SimpleNamespace(stdin=stdin, stdout=stdout))
-        result = CliRunner().invoke(codec.cli.app, ["stream", direction, "--model", str(model)])
+        result = CliRunner().invoke(codec.cli.app, ["stream", direction, "--model", str(model), *options])
         return result, stdout.buffer.getvalue()
 
     return stream
@@ -382,6 +382,19 @@ def test_stream_equals_files(n_samples, stream, tokenizer):
     assert result.exit_code == 0
     got = np.frombuffer(decoded, "<i2") / 32767
     np.testing.assert_allclose(got, tokenizer.decode(tokens.codes)[0].clamp(-1, 1).numpy(), atol=1e-4)
+
+
+def test_stream_of_few_codebooks(stream, tokenizer):
+    pcm = (8000 * np.sin(0.07 * np.arange(13_000))).astype("<i2")
+    _, encoded = stream("encode", pcm.tobytes(), "--n-q", "4")
+    tokens = tokenizer.encode(pcm.astype(np.int16), 24_000).prefix(4)
+    np.testing.assert_array_equal(np.frombuffer(encoded, "<u2").reshape(-1, 4).T, tokens.codes[0].numpy())
+    _, decoded = stream("decode", encoded, "--n-q", "4")
+    got = np.frombuffer(decoded, "<i2") / 32767
+    np.testing.assert_allclose(got, tokenizer.decode(tokens.codes)[0].clamp(-1, 1).numpy(), atol=1e-4)
+    result, _ = stream("decode", encoded, "--n-q", "10")
+    assert result.exit_code == 2
+    assert "--n-q = 10: expected 1 to 9" in result.stderr
 
 
 def test_stream_of_a_cut_input(stream):

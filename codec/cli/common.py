@@ -29,6 +29,7 @@ Model = Annotated[str, typer.Option("--model", "-m", help="checkpoint folder, hu
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")]
 PRECISIONS = ("float32", "bfloat16", "float16")
 Precision = Annotated[str, typer.Option(help="float32, bfloat16 or float16")]
+NumQuantizers = Annotated[int | None, typer.Option("--n-q", help="codebooks to use: fewer is a lower bitrate")]
 
 
 def open_tokenizer(model: str, device: str, dtype: str) -> Tokenizer:

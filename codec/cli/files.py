@@ -15,7 +15,17 @@ import typer
 from tqdm import tqdm
 
 from codec.audio.error import AudioError
-from codec.cli.common import Device, Model, Precision, fail, open_tokenizer, read_comment, show_warnings, told
+from codec.cli.common import (
+    Device,
+    Model,
+    NumQuantizers,
+    Precision,
+    fail,
+    open_tokenizer,
+    read_comment,
+    show_warnings,
+    told,
+)
 from codec.files import (
     AUDIO_SUFFIXES,
     STREAM_SUFFIX,
@@ -39,7 +49,6 @@ MARK = "decoded by codec "  # in the metadata of our audio files, which may be o
 Inputs = Annotated[list[str], typer.Argument(help="files, folders (searched recursively) or glob patterns")]
 Output = Annotated[Path | None, typer.Option("--out", "-o", help="output folder; default: beside each input")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="overwrite existing outputs")]
-NumQuantizers = Annotated[int | None, typer.Option("--n-q", help="codebooks to use: fewer is a lower bitrate")]
 
 
 class Job(NamedTuple):
