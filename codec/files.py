@@ -85,13 +85,17 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path, is_own: bool = False) -> Iterator[Path]:
     """Yield a temporary folder; it replaces `folder` on success and is deleted on failure.
+
+    Args:
+        folder: may exist.
+        is_own: whether it belongs to the caller, which replaces it whatever it holds.
 
     Raises:
         ValueError: `folder` is a file, or holds other files than checkpoints and exports do; nothing is replaced.
     """
-    if folder.exists():
+    if folder.exists() and not is_own:
         _check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_PREFIX))

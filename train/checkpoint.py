@@ -80,13 +80,13 @@ def load_optimizer_state(network: nn.Module, optimizer: Optimizer, state: dict[s
 
 @contextmanager
 def writing(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder that takes the place of `folder` on success.
+    """Yield a temporary folder that takes the place of `folder`, the run's own, on success.
 
     Raises:
         CheckpointError: the disk is full or the folder is not writable; what was there remains.
     """
     try:
-        with atomic_folder(folder) as new:
+        with atomic_folder(folder, is_own=True) as new:
             yield new
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: cannot be written ({error}); free some space and resume") from error
